@@ -1,0 +1,1 @@
+"""Chimera: a preregistered comparison of FractalUNet and UNet on two-dimensional flow."""
