@@ -1,0 +1,69 @@
+# Thin aliases over dvc; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONHASHSEED := 0
+
+.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact
+
+help:  ## list the targets
+	@grep -hE '^[a-z_0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+install: .venv/installed  ## the environment that everything below needs, in .venv
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+repro: intact  ## the whole experiment: only what has changed runs
+	dvc repro
+
+test: lint  ## linters, types, configuration and every test
+	python -m pytest --numprocesses 2 --dist loadgroup
+
+lint: .venv/installed-dev
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m chimera.stages.compose --check
+
+intact: install
+	python -m chimera.stages.verify --intact
+
+check: intact  ## verify the data hashes and run the parity gate
+	dvc repro verify parity
+
+verify_hashes: install  ## fail if any file deviates from its manifest
+	python -m chimera.stages.verify
+
+hash_missing: install  ## write sha256 where a manifest has none, and show the diff
+	python -m chimera.stages.verify --hash-missing
+
+train_e1: check  ## both models on IND, all replicates
+	dvc repro train
+
+aggregate: install  ## collate the metrics of all runs
+	dvc repro aggregate
+
+full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
+
+solve_widths: install  ## channel lists that bring every model to parity with the baseline
+	python -m chimera.stages.parity --solve-widths
+
+compose: install  ## params.yaml from conf/
+	python -m chimera.stages.compose
+
+dryrun: install  ## the whole pipeline at smoke scale without training, in a temporary workspace
+	workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \
+	git ls-files --cached --others --exclude-standard -z \
+	| while IFS= read -r -d '' f; do if test -e "$$f"; then printf '%s\0' "$$f"; fi; done \
+	| tar --create --null --files-from - | tar --extract --directory "$$workspace" && \
+	cd "$$workspace" && git init --quiet && \
+	python -m chimera.stages.compose scale=smoke train.steps=0 && dvc repro

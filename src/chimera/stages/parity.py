@@ -1,0 +1,1 @@
+"""Gate: every model has the baseline's parameters and MACs within parity.tolerance."""

@@ -1,0 +1,265 @@
+"""Training that can be killed at any moment and go on to the same bytes.
+
+Minimises the mean of ||x_{t+u} - x̂_{t+u}||^2 over u = 1 .. unroll, where x̂ is the network's own
+rollout from x_t (chimera.forecast), with AdamW (Loshchilov & Hutter 2019, algorithm 2), the one-cycle
+schedule (Smith & Topin 2018) and clipping by the norm of the gradient (Pascanu et al. 2013).
+
+A step is a function of the state alone: the batch and the learning rate follow from the step's number,
+so weights, moments, average and random generator are all that has to be kept.
+
+B batch, T time, C channel, H, W space.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from chimera import forecast
+from chimera.data.trajectories import Windows
+from chimera.errors import InputError
+from chimera.field_metrics import nrmse
+
+# A run whose loss exceeds so many times that of persistence has diverged: it started near 1.
+DIVERGED = 100.0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """params.yaml's section `train`; conf/config.yaml says what each one is."""
+
+    steps: int
+    batch_size: int
+    unroll: int
+    lr: float
+    weight_decay: float
+    schedule: Literal["one_cycle", "cosine", "constant"]
+    warmup: float
+    gradient_clip: float
+    ema_decay: float
+    validate_every: int
+    log_every: int
+    save_every: int
+    device: Literal["auto", "cpu", "cuda"]
+    threads: int
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run could use."""
+        positive = ("batch_size", "unroll", "validate_every", "log_every", "save_every", "threads")
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 1")
+        for name in ("steps", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 0")
+        for name in ("lr", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"train.{name} is {getattr(self, name)}, expected more than 0")
+        for name in ("warmup", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"train.{name} is {getattr(self, name)}, expected at least 0 and less than 1"
+                )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the training history; the loss is the mean since the line before."""
+
+    step: int
+    lr: float
+    train_loss: float
+    valid_nrmse: float
+
+
+def learning_rate(step: int, settings: TrainSettings) -> float:
+    """Return the learning rate of a step in 0 .. steps - 1.
+
+    one_cycle: half a cosine from lr / 25 to lr over the warm-up, then one from lr to lr / 2.5e5.
+    cosine: linear from 0 over the warm-up, then half a cosine to 0. constant: lr throughout.
+    """
+
+    def half_cosine(start: float, end: float, fraction: float) -> float:
+        return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
+
+    if settings.schedule == "constant":
+        return settings.lr
+    rise = settings.warmup * settings.steps
+    fall = (step - rise) / max(settings.steps - 1 - rise, 1)
+    if settings.schedule == "cosine":
+        return settings.lr * (step + 1) / rise if step < rise else half_cosine(settings.lr, 0, fall)
+    lowest = settings.lr / 25
+    if step < rise:
+        return half_cosine(lowest, settings.lr, step / rise)
+    return half_cosine(settings.lr, lowest / 1e4, fall)
+
+
+class Training:
+    """A run in progress: `advance` moves it, `state` and `restore` carry it over a kill.
+
+    Args:
+        network: Maps (B, C, H, W) to the increment of the same shape; trained in place.
+        train: Windows of 1 + unroll normalised frames, batched by step.
+        valid: Normalised frames (n, T, C, H, W) for the history's one-step error.
+        settings: Section `train`.
+    """
+
+    def __init__(
+        self, network: nn.Module, train: Windows, valid: Tensor, settings: TrainSettings
+    ) -> None:
+        self.network, self.train, self.valid, self.settings = network, train, valid, settings
+        self.parameters = dict(network.named_parameters())
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(),
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.completed = 0
+        self.history: list[Row] = []
+        self._loss_sum = torch.zeros((), device=valid.device)
+        self._loss_count = 0
+        self._persistence = float((valid[:, 1:] - valid[:, :-1]).square().mean())
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step is done."""
+        return self.completed >= self.settings.steps
+
+    def advance(self) -> None:
+        """Do one step; read the loss and the valid split where the settings say so.
+
+        Raises:
+            InputError: If the loss is not finite or far above persistence's.
+        """
+        settings = self.settings
+        rate = learning_rate(self.completed, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        window = self.train.batch(self.completed)  # (B, 1 + unroll, C, H, W)
+        self.network.train()
+        frames, loss = window[:, 0], torch.zeros((), device=window.device)
+        for u in range(1, 1 + settings.unroll):
+            frames = forecast.step(self.network, frames)
+            loss = loss + (frames - window[:, u]).square().mean() / settings.unroll
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters.values(), settings.gradient_clip)
+        self.optimizer.step()
+        self._update_average()
+        self._loss_sum += loss.detach()
+        self._loss_count += 1
+        self.completed += 1
+        if self.completed % settings.validate_every == 0 or self.finished:
+            self._record(rate)
+        elif self.completed % settings.log_every == 0:
+            self.read_loss()
+
+    def read_loss(self) -> float:
+        """Return the mean loss since the last line of the history.
+
+        Raises:
+            InputError: If the run has diverged.
+        """
+        loss = float(self._loss_sum) / max(self._loss_count, 1)
+        if not loss <= DIVERGED * self._persistence:
+            raise InputError(
+                f"training diverged: the loss is {loss:.3g} at step {self.completed}, expected less "
+                f"than {DIVERGED:g} times persistence's {self._persistence:.3g}; lower train.lr "
+                f"(now {self.settings.lr:g}) or train.gradient_clip "
+                f"(now {self.settings.gradient_clip:g})"
+            )
+        return loss
+
+    def _record(self, rate: float) -> None:
+        loss = self.read_loss()
+        self.history.append(Row(self.completed, rate, loss, self.valid_nrmse()))
+        self._loss_sum.zero_()
+        self._loss_count = 0
+
+    def _update_average(self) -> None:
+        # Averaging starts short and lengthens, so that the random initial weights are forgotten.
+        decay = min(self.settings.ema_decay, (1 + self.completed) / (10 + self.completed))
+        if self.settings.ema_decay > 0:
+            with torch.no_grad():
+                for name, parameter in self.parameters.items():
+                    self.average[name].lerp_(parameter, 1 - decay)
+
+    @torch.no_grad()
+    def valid_nrmse(self) -> float:
+        """Return the one-step nRMSE of the current weights over the valid split."""
+        self.network.eval()
+        inputs = self.valid[:, :-1].flatten(0, 1)  # (n T, C, H, W)
+        targets = self.valid[:, 1:].flatten(0, 1)
+        errors = [
+            nrmse(forecast.step(self.network, x), y).reshape(-1)
+            for x, y in zip(
+                inputs.split(self.settings.batch_size),
+                targets.split(self.settings.batch_size),
+                strict=True,
+            )
+        ]
+        return float(torch.cat(errors).mean())
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return what the checkpoint holds: the state, with averaged weights if there are any."""
+        state = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+        if self.settings.ema_decay > 0:
+            state.update({name: tensor.clone() for name, tensor in self.average.items()})
+        return state
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
+        """Return everything that the next step depends on, as tensors and plain values."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        for name, parameter in self.parameters.items():
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{key}.{name}"] = value
+        tensors["generator.cpu"] = torch.get_rng_state()
+        if self.valid.is_cuda:
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.valid.device)
+        tensors["loss_sum"] = self._loss_sum
+        values: dict[str, object] = {
+            "completed": self.completed,
+            "loss_count": self._loss_count,
+            "history": [vars(row) for row in self.history],
+        }
+        return tensors, values
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, object]) -> None:
+        """Go back to a state that `state` returned."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.network.load_state_dict(part("network."))
+        self.average = {k: v.to(self.valid.device).clone() for k, v in part("average.").items()}
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            for name, value in part(f"optimizer.{key}.").items():
+                parameter = self.parameters[name]
+                device = "cpu" if key == "step" and not parameter.is_cuda else parameter.device
+                self.optimizer.state[parameter][key] = value.to(device).clone()
+        torch.set_rng_state(tensors["generator.cpu"].cpu())
+        if "generator.cuda" in tensors and self.valid.is_cuda:
+            torch.cuda.set_rng_state(tensors["generator.cuda"].cpu(), self.valid.device)
+        self._loss_sum = tensors["loss_sum"].to(self.valid.device).clone()
+        self.completed = values["completed"]  # type: ignore[assignment]
+        self._loss_count = values["loss_count"]  # type: ignore[assignment]
+        self.history = [Row(**row) for row in values["history"]]  # type: ignore[attr-defined]
+
+
+def run(
+    training: Training,
+    save: Callable[[Training], None],
+    report: Callable[[Training], None],
+) -> None:
+    """Advance to the last step; `save` every save_every steps and at the end, `report` after each."""
+    while not training.finished:
+        training.advance()
+        report(training)
+        if training.completed % training.settings.save_every == 0 or training.finished:
+            save(training)
