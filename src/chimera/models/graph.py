@@ -1,0 +1,82 @@
+"""Whether two networks compute the same expression of their input and their parameters.
+
+Each network is traced to the tensor operations of one evaluation, and each operation is given a
+digest of what it computes: its name, its constants, and the digests of its inputs (a Merkle tree).
+Parameters enter by shape, never by name or value, sums and products without regard to order. Two
+networks are the same graph when they own parameters of the same shapes and their outputs have the
+same digest.
+"""
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call, functionalize
+from torch.fx.experimental.proxy_tensor import make_fx
+
+_COMMUTATIVE = {torch.ops.aten.add.Tensor, torch.ops.aten.mul.Tensor}
+
+
+def is_same_graph(first: nn.Module, second: nn.Module, input_shape: Sequence[int]) -> bool:
+    """Compare the evaluation graphs of two networks.
+
+    Args:
+        first: any network of one input.
+        second: the network to compare it with.
+        input_shape: shape of one sample, (C, H, W), without the batch.
+
+    Returns:
+        Whether both are one architecture, under whatever names and with whatever weights.
+
+    """
+    if _parameter_shapes(first) != _parameter_shapes(second):
+        return False
+    return _digest(first, input_shape) == _digest(second, input_shape)
+
+
+def _parameter_shapes(model: nn.Module) -> list[tuple[int, ...]]:
+    return sorted(tuple(parameter.shape) for parameter in model.parameters())
+
+
+def _digest(model: nn.Module, input_shape: Sequence[int]) -> str:
+    model = copy.deepcopy(model).eval()
+    owned = dict(model.named_parameters())
+    state: dict[str, Tensor] = owned | dict(model.named_buffers())
+    like = next(iter(owned.values()), torch.zeros(()))
+    sample = torch.zeros((1, *input_shape), dtype=like.dtype, device=like.device)
+
+    def evaluate(state: dict[str, Tensor], sample: Tensor) -> Tensor:
+        return functional_call(model, state, (sample,))
+
+    with torch.no_grad():
+        # Functionalised, so that what an operation writes in place is an input of what reads it.
+        traced = make_fx(evaluate, tracing_mode="fake")(state, sample)
+        graph = make_fx(functionalize(traced), tracing_mode="fake")(state, sample).graph
+    return _expression(graph)
+
+
+def _expression(graph: fx.Graph) -> str:
+    digests: dict[fx.Node, str] = {}
+
+    def describe(argument: Any) -> str:
+        if isinstance(argument, fx.Node):
+            return digests[argument]
+        if isinstance(argument, list | tuple):
+            return f"({','.join(map(describe, argument))})"
+        return repr(argument)
+
+    described = ""
+    for node in graph.nodes:
+        arguments = [describe(argument) for argument in node.args]
+        if node.op == "placeholder":
+            described = f"input {tuple(node.meta['val'].shape)}"
+        else:
+            if node.target in _COMMUTATIVE:
+                arguments = sorted(arguments)
+            keywords = sorted((name, describe(value)) for name, value in node.kwargs.items())
+            described = f"{node.op} {node.target} {arguments} {keywords}"
+        digests[node] = hashlib.sha256(described.encode()).hexdigest()
+    return digests[node]
