@@ -5,7 +5,8 @@ denominator) is the seed-to-seed standard deviation. The generalisation gap of a
 
     gap = ln(nRMSE_OOD / nRMSE_IND),    nRMSE_OOD = mean over the OOD axes.
 
-An evaluation is `{forecaster: {dataset: {metric: [value per trajectory], ...}}}`.
+An evaluation is `{forecaster: {dataset: {metric: [value per trajectory or frame]}}}`, where the
+forecaster is `model` or a baseline; a run is named by (model, replicate).
 """
 
 import math
@@ -14,7 +15,11 @@ from statistics import fmean, stdev
 
 from chimera.evaluation import METRICS
 
-Evaluation = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
+ByDataset = Mapping[str, Mapping[str, Sequence[float]]]
+Evaluation = Mapping[str, ByDataset]
+Runs = Mapping[tuple[str, int], Evaluation]
+Row = dict[str, str | int | float]
+
 BASELINES = ("persistence", "linear")
 
 
@@ -33,14 +38,12 @@ def axis_name(dataset: str, datasets: Sequence[str]) -> str:
     return name if name.startswith("ood_") else f"ood_{name}"
 
 
-def forecaster_metrics(
-    by_dataset: Mapping[str, Mapping[str, Sequence[float]]], datasets: Sequence[str]
-) -> dict[str, float]:
-    """Return the flat metrics of one forecaster in one run, `<axis>.<metric>` and `gap`.
+def forecaster_metrics(by_dataset: ByDataset, datasets: Sequence[str]) -> dict[str, float]:
+    """Return the metrics of one forecaster in one run, as `<axis>.<metric>` and `gap`.
 
     Args:
-        by_dataset: Values per trajectory, by dataset and metric.
-        datasets: IND first, then the OOD axes; `ood.*` and `gap` are absent without any.
+        by_dataset: Values per trajectory.
+        datasets: IND first, then the OOD axes; without any, `ood.<metric>` and `gap` are absent.
     """
     table = {
         axis_name(dataset, datasets): {m: fmean(by_dataset[dataset][m]) for m in METRICS}
@@ -55,33 +58,66 @@ def forecaster_metrics(
     return flat
 
 
-def summarise(
-    runs: Mapping[str, Sequence[Evaluation]], datasets: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Return `{forecaster: {name: value}}` over all runs.
+def forecasters(runs: Runs) -> list[tuple[str, int, ByDataset]]:
+    """Return (name, replicate, values) of every run, then of the baselines.
 
-    Args:
-        runs: Evaluations of the replicates, by model. Baselines are the same in each; the first
-            run's are taken.
-        datasets: IND first, then the OOD axes.
+    A baseline is not trained: every run holds the same values, and those of the first are taken.
+    """
+    trained = [(model, replicate, e["model"]) for (model, replicate), e in runs.items()]
+    first = next(iter(runs.values()))
+    return trained + [(baseline, 0, first[baseline]) for baseline in BASELINES]
+
+
+def summarise(runs: Runs, datasets: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return `{forecaster: {name: value}}`, the names being dotted.
 
     Returns:
         For each model the mean over replicates and, from two replicates on, `<name>_sd`; `gap` is
         that of the mean errors. For each baseline its value.
     """
+    replicates: dict[str, list[dict[str, float]]] = {}
+    for name, _, by_dataset in forecasters(runs):
+        replicates.setdefault(name, []).append(forecaster_metrics(by_dataset, datasets))
     summary: dict[str, dict[str, float]] = {}
-    for model, evaluations in runs.items():
-        replicates = [forecaster_metrics(e["model"], datasets) for e in evaluations]
-        row: dict[str, float] = {}
-        for name in replicates[0]:
-            values = [replicate[name] for replicate in replicates]
-            row[name] = fmean(values)
-            if len(values) > 1:
-                row[f"{name}_sd"] = stdev(values)
-        if "gap" in row:
-            row["gap"] = math.log(row["ood.nrmse"] / row["ind.nrmse"])
-        summary[model] = row
-    first = next(iter(runs.values()))[0]
-    for baseline in BASELINES:
-        summary[baseline] = forecaster_metrics(first[baseline], datasets)
+    for forecaster, rows in replicates.items():
+        mean = {name: fmean(row[name] for row in rows) for name in rows[0]}
+        if "gap" in mean:
+            mean["gap"] = math.log(mean["ood.nrmse"] / mean["ind.nrmse"])
+        spread = {f"{name}_sd": stdev(row[name] for row in rows) for name in mean if len(rows) > 1}
+        summary[forecaster] = mean | spread
     return summary
+
+
+def error_rows(runs: Runs, datasets: Sequence[str]) -> list[Row]:
+    """Return one row per forecaster, replicate and axis: the metrics' means over trajectories."""
+    rows: list[Row] = []
+    for name, replicate, by_dataset in forecasters(runs):
+        for dataset in datasets:
+            row: Row = {
+                "model": name,
+                "replicate": replicate,
+                "axis": axis_name(dataset, datasets),
+            }
+            rows.append(row | {m: fmean(by_dataset[dataset][m]) for m in METRICS})
+    return rows
+
+
+def rollout_rows(runs: Runs, datasets: Sequence[str]) -> list[Row]:
+    """Return one row per forecaster, replicate, axis and frame of the rollout, 1 being the first."""
+    rows: list[Row] = []
+    for name, replicate, by_dataset in forecasters(runs):
+        for dataset in datasets:
+            values = by_dataset[dataset]
+            pairs = zip(values["frame_nrmse"], values["frame_correlation"], strict=True)
+            for frame, (error, correlation) in enumerate(pairs, start=1):
+                rows.append(
+                    {
+                        "model": name,
+                        "replicate": replicate,
+                        "axis": axis_name(dataset, datasets),
+                        "frame": frame,
+                        "nrmse": error,
+                        "correlation": correlation,
+                    }
+                )
+    return rows

@@ -118,20 +118,16 @@ def rollout_errors(
             f"evaluate.horizon is {horizon}, expected less than the {trajectories.shape[1]} frames "
             "of a trajectory"
         )
-    frames = trajectories[:, 0]
-    errors, correlations, field = [], [], frames
-    for t in range(1, 1 + horizon):
+    frames, predictions = trajectories[:, 0], []
+    for _ in range(horizon):
         frames = torch.cat([forecaster(batch) for batch in frames.split(settings.batch_size)])
-        target = trajectories[:, t]
-        error = nrmse(frames, target).mean(dim=1)
-        errors.append(error.nan_to_num(torch.inf).clamp(max=LARGEST_ROLLOUT_NRMSE))
-        correlations.append(correlation(frames, target).mean(dim=1).nan_to_num(0.0))
-        if t == settings.field_frame:
-            field = frames.nan_to_num()
-    stacked = torch.stack(correlations, dim=1)
+        predictions.append(frames)
+    prediction = torch.stack(predictions, dim=2)  # (n, C, T, H, W)
+    target = trajectories[:, 1 : 1 + horizon].transpose(1, 2)
+    error = nrmse(prediction, target).mean(dim=1)
     return RolloutErrors(
-        nrmse=torch.stack(errors, dim=1),
-        correlation=stacked,
-        valid_time=valid_time(stacked, settings.valid_correlation),
-        field=field,
+        nrmse=error.nan_to_num(torch.inf).clamp(max=LARGEST_ROLLOUT_NRMSE),
+        correlation=correlation(prediction, target).nan_to_num(0.0).mean(dim=1),
+        valid_time=valid_time(prediction, target, settings.valid_correlation).mean(dim=1),
+        field=predictions[settings.field_frame - 1].nan_to_num(),
     )

@@ -237,12 +237,17 @@ class Training:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
         self.network.load_state_dict(part("network."))
-        self.average = {k: v.to(self.valid.device).clone() for k, v in part("average.").items()}
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            for name, value in part(f"optimizer.{key}.").items():
-                parameter = self.parameters[name]
-                device = "cpu" if key == "step" and not parameter.is_cuda else parameter.device
-                self.optimizer.state[parameter][key] = value.to(device).clone()
+        for name, value in part("average.").items():
+            self.average[name].copy_(value)
+        for name, parameter in self.parameters.items():
+            # Moments lie in memory as their parameter does; a file keeps values, not strides.
+            self.optimizer.state[parameter] = {
+                "step": tensors[f"optimizer.step.{name}"].to(parameter.device),
+                "exp_avg": torch.empty_like(parameter).copy_(tensors[f"optimizer.exp_avg.{name}"]),
+                "exp_avg_sq": torch.empty_like(parameter).copy_(
+                    tensors[f"optimizer.exp_avg_sq.{name}"]
+                ),
+            }
         torch.set_rng_state(tensors["generator.cpu"].cpu())
         if "generator.cuda" in tensors and self.valid.is_cuda:
             torch.cuda.set_rng_state(tensors["generator.cuda"].cpu(), self.valid.device)

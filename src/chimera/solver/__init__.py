@@ -1,0 +1,7 @@
+"""A pseudo-spectral solver of two-dimensional incompressible flow on a periodic square."""
+
+from chimera.solver.forcing import KolmogorovForcing
+from chimera.solver.initial import random_vorticity
+from chimera.solver.navier_stokes import LARGEST_CFL, simulate
+
+__all__ = ["LARGEST_CFL", "KolmogorovForcing", "random_vorticity", "simulate"]

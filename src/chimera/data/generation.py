@@ -1,0 +1,214 @@
+"""Trajectories of one regime, each from its own seed, on every core.
+
+Trajectory i of a split starts from a random field drawn from SeedSequence(entropy, spawn_key=(i,))
+and runs through the warm-up before its first frame. The solver packs two trajectories into one
+complex field, which leaks rounding between them; trajectories 2 j and 2 j + 1 are therefore always
+simulated together, and the bytes of one depend neither on which others are asked for nor on the
+number of processes.
+"""
+
+import math
+import multiprocessing
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from chimera.errors import InputError
+from chimera.fourier import resample
+from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
+
+# Trajectories simulated at once by one process, whole pairs: enough to hide Python's overhead, few
+# enough for the cache.
+_AT_ONCE = 8
+# Below so many points x steps a second process costs more time to start than it saves.
+_WORTH_A_PROCESS = 1e8
+
+
+@dataclass(frozen=True)
+class Regime:
+    """A statistical state of the flow, and how it is sampled.
+
+    Attributes:
+        viscosity: nu.
+        drag: mu, per unit of time.
+        forcing: Body force, none for decaying flow.
+        initial_peak: Wavenumber where the initial spectrum peaks.
+        warm_up: Time before the first frame.
+        max_speed: Largest |u| + |v| of the flow: the time step follows from it.
+        domain_extent: Side of the periodic box.
+        simulated_points: Points a side of the simulated grid.
+        num_points: Points a side of the stored grid.
+        num_frames: Frames of a trajectory.
+        frame_interval: Time between two frames.
+    """
+
+    viscosity: float
+    drag: float
+    forcing: KolmogorovForcing | None
+    initial_peak: int
+    warm_up: float
+    max_speed: float
+    domain_extent: float
+    simulated_points: int
+    num_points: int
+    num_frames: int
+    frame_interval: float
+
+    @property
+    def steps_per_frame(self) -> int:
+        """Steps between two frames: the fewest whose CFL number is stable at max_speed."""
+        largest = LARGEST_CFL * self.domain_extent / (self.simulated_points * self.max_speed)
+        return math.ceil(self.frame_interval / largest)
+
+    @property
+    def warm_up_steps(self) -> int:
+        """Steps before the first frame."""
+        return math.ceil(self.warm_up / self.frame_interval * self.steps_per_frame)
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of a trajectory, warm-up included."""
+        return self.warm_up_steps + (self.num_frames - 1) * self.steps_per_frame
+
+
+def simulate_trajectories(
+    regime: Regime,
+    entropy: Sequence[int],
+    numbers: Sequence[int],
+    progress: Callable[[int], object] = lambda _: None,
+) -> NDArray[np.float32]:
+    """Simulate trajectories in this process, on one thread.
+
+    Args:
+        regime: What to simulate.
+        entropy: Of the random initial fields, such as (seed, dataset, split).
+        numbers: Which trajectories, in any order.
+        progress: Told the number of steps taken since its last call.
+
+    Returns:
+        Vorticity (len(numbers), T, num_points, num_points).
+
+    Raises:
+        InputError: If the solver refuses the regime; it names the trajectory and the time.
+    """
+    pairs = sorted({number // 2 for number in numbers})
+    simulated = [2 * pair + member for pair in pairs for member in (0, 1)]
+    initial = [
+        random_vorticity(
+            np.random.default_rng(np.random.SeedSequence(tuple(entropy), spawn_key=(number,))),
+            regime.simulated_points,
+            regime.domain_extent,
+            regime.initial_peak,
+        )
+        for number in simulated
+    ]
+    physics: dict[str, Any] = {
+        "viscosity": regime.viscosity,
+        "drag": regime.drag,
+        "forcing": regime.forcing,
+        "domain_extent": regime.domain_extent,
+        "time_step": regime.frame_interval / regime.steps_per_frame,
+        "progress": progress,
+        "names": [f"trajectory {number}" for number in simulated],
+    }
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        warm_up = regime.warm_up_steps
+        start = torch.stack(initial)
+        if warm_up:
+            start = simulate(start, num_steps=warm_up, save_every=warm_up, **physics)[:, -1]
+        frames = simulate(
+            start,
+            num_steps=(regime.num_frames - 1) * regime.steps_per_frame,
+            save_every=regime.steps_per_frame,
+            start_time=warm_up * regime.frame_interval / regime.steps_per_frame,
+            **physics,
+        )
+    finally:
+        torch.set_num_threads(threads)
+    wanted = torch.tensor([simulated.index(number) for number in numbers])
+    return resample(frames[wanted], regime.num_points).numpy().astype(np.float32)
+
+
+def generate(
+    regime: Regime,
+    splits: Sequence[tuple[Sequence[int], int]],
+    processes: int,
+    label: str = "",
+) -> list[NDArray[np.float32]]:
+    """Simulate all trajectories of some splits, side by side in processes of one thread each.
+
+    Args:
+        regime: What to simulate.
+        splits: Entropy and number of trajectories of each.
+        processes: The most to start; a small job stays in this one.
+        label: Of the progress bar, which shows on a terminal.
+
+    Returns:
+        Vorticity (count, T, num_points, num_points) of each split.
+
+    Raises:
+        InputError: If the solver refuses the regime, or a process is killed.
+    """
+    jobs = [
+        (entropy, range(first, min(first + _AT_ONCE, count)))
+        for entropy, count in splits
+        for first in range(0, count, _AT_ONCE)
+    ]
+    work = sum(count for _, count in splits) * regime.num_steps * regime.simulated_points**2
+    total = len(jobs) * regime.num_steps
+    with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty()) as bar:
+        if processes == 1 or len(jobs) == 1 or work < _WORTH_A_PROCESS:
+            parts = [simulate_trajectories(regime, e, numbers, bar.update) for e, numbers in jobs]
+        else:
+            parts = _in_processes(regime, jobs, min(processes, len(jobs)), bar)
+    results, rest = [], iter(parts)
+    for _, count in splits:
+        results.append(np.concatenate([next(rest) for _ in range(0, count, _AT_ONCE)]))
+    return results
+
+
+def _in_processes(
+    regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, bar: tqdm
+) -> list[NDArray[np.float32]]:
+    context = multiprocessing.get_context("spawn")
+    taken = context.Value("q", 0)
+    pool = ProcessPoolExecutor(processes, context, initializer=_share, initargs=(taken,))
+    futures = [pool.submit(_job, regime, entropy, numbers) for entropy, numbers in jobs]
+    try:
+        waiting: set[Future[NDArray[np.float32]]] = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.5)
+            bar.update(taken.value - bar.n)
+            for future in done:
+                future.result()
+    except BrokenProcessPool:
+        raise InputError("a process of the solver was killed, expected it to finish") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [future.result() for future in futures]
+
+
+_taken: Any = None  # in a worker: the counter that its parent reads
+
+
+def _share(taken: Any) -> None:
+    global _taken  # noqa: PLW0603 - a worker is given its counter once, when it starts
+    _taken = taken
+
+
+def _job(regime: Regime, entropy: Sequence[int], numbers: range) -> NDArray[np.float32]:
+    def progress(steps: int) -> None:
+        with _taken.get_lock():
+            _taken.value += steps
+
+    return simulate_trajectories(regime, entropy, numbers, progress)

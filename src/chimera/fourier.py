@@ -1,0 +1,91 @@
+"""Fourier representation of fields on a periodic square of side L.
+
+    f(x_j) = sum_m f_hat[m] exp(i k_m . x_j),    k_m = 2 pi m / L,    x_j = j L / N.
+
+A field (..., N, N) has x along its second-last axis and y along its last. Velocity (u, v) and
+vorticity obey omega = dv/dx - du/dy; with the stream function psi, (u, v) = (dpsi/dy, -dpsi/dx) and
+omega = -laplacian psi (Canuto et al. 2006, "Spectral methods", section 3.4).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from chimera.errors import InputError
+
+
+def integer_wavenumbers(num_points: int, field: Tensor) -> tuple[Tensor, Tensor]:
+    """Return m_x (N, 1) and m_y (1, N // 2 + 1) in rfft2's order, as `field`'s real dtype."""
+    kind = {"dtype": field.real.dtype, "device": field.device}
+    m_x = torch.fft.fftfreq(num_points, 1 / num_points, **kind)
+    m_y = torch.fft.rfftfreq(num_points, 1 / num_points, **kind)
+    return m_x[:, None], m_y[None, :]
+
+
+def derivative(field: Tensor, domain_extent: float, axis: int) -> Tensor:
+    """Return d field / dx (axis -2) or d field / dy (axis -1) of a field (..., N, N).
+
+    The Nyquist mode has no derivative on the grid and is dropped.
+    """
+    N = field.shape[-1]
+    m = integer_wavenumbers(N, field)[0 if axis == -2 else 1]
+    m = torch.where(m.abs() * 2 == N, 0.0, m)
+    field_hat = torch.fft.rfft2(field) * (2j * math.pi / domain_extent * m)
+    return torch.fft.irfft2(field_hat, s=(N, N))
+
+
+def velocity(vorticity: Tensor, domain_extent: float) -> Tensor:
+    """Return the velocity (..., N, N, 2) without mean flow whose vorticity is (..., N, N).
+
+    Args:
+        vorticity: Of zero mean, as on every periodic square.
+        domain_extent: Side L of the square.
+    """
+    N = vorticity.shape[-1]
+    m_x, m_y = integer_wavenumbers(N, vorticity)
+    square = m_x.square() + m_y.square()
+    square[0, 0] = 1.0
+    psi_hat = torch.fft.rfft2(vorticity) / square * (domain_extent / (2 * math.pi)) ** 2
+    psi = torch.fft.irfft2(psi_hat * (square < (N / 2) ** 2), s=(N, N))
+    return torch.stack(
+        [derivative(psi, domain_extent, -1), -derivative(psi, domain_extent, -2)], dim=-1
+    )
+
+
+def resample(field: Tensor, num_points: int) -> Tensor:
+    """Return a field (..., N, N) on a grid of num_points^2 with all modes that both grids resolve.
+
+    Exact for a field whose modes |m_x|, |m_y| lie below half of the smaller grid.
+    """
+    N, n = field.shape[-1], num_points
+    if n == N:
+        return field
+    half = min(n, N) // 2
+    field_hat = torch.fft.rfft2(field, norm="forward")
+    shape = (*field.shape[:-2], n, n // 2 + 1)
+    resampled = torch.zeros(shape, dtype=field_hat.dtype, device=field.device)
+    resampled[..., :half, :half] = field_hat[..., :half, :half]
+    if half > 1:
+        resampled[..., n - half + 1 :, :half] = field_hat[..., N - half + 1 :, :half]
+    return torch.fft.irfft2(resampled, s=(n, n), norm="forward")
+
+
+def shell_sums(density: Tensor) -> Tensor:
+    """Sum a density over the shells of integer |m|, rounded: the isotropic spectrum.
+
+    Args:
+        density: One value for each mode, (..., N, N) in fft2's order.
+
+    Returns:
+        (..., 1 + floor(N / sqrt 2)): shell 0 is the mean; corners beyond N / 2 are included.
+    """
+    N = density.shape[-1]
+    if density.shape[-2] != N:
+        raise InputError(f"density has shape {tuple(density.shape)}, expected a square (..., N, N)")
+    m = torch.fft.fftfreq(N, 1 / N, dtype=torch.float64, device=density.device)
+    shell = (m[:, None].square() + m[None, :].square()).sqrt().round().long().flatten()
+    sums = torch.zeros(
+        (*density.shape[:-2], int(shell.max()) + 1), dtype=density.dtype, device=density.device
+    )
+    return sums.index_add(-1, shell, density.flatten(-2))

@@ -1,0 +1,54 @@
+"""Body forces that drive the flow.
+
+Kolmogorov forcing (Arnold & Meshalkin 1960) is a steady shear force. At angle 0 it points along x,
+
+    F = A sin(k y) e_x,    curl F = -dF_x/dy = -A k cos(k y),
+
+and at angle a the pattern is turned by a: F = A sin(k y') e_x', with x' and y' the turned axes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from chimera.errors import InputError
+
+
+@dataclass(frozen=True)
+class KolmogorovForcing:
+    """A sin(k y') along x'.
+
+    Attributes:
+        amplitude: A, in units of acceleration.
+        wavenumber: Number of periods n across the box of side L; k = 2 pi n / L.
+        angle: a in radians. The turned wave vector must fit the periodic box: k (-sin a, cos a) must be
+            whole periods along both axes.
+    """
+
+    amplitude: float
+    wavenumber: int
+    angle: float = 0.0
+
+    def vorticity_source(self, num_points: int, domain_extent: float) -> Tensor:
+        """Return curl F (num_points, num_points), float64, on the grid x_j = j L / N.
+
+        Raises:
+            InputError: If the turned pattern is not periodic in the box, or not resolved.
+        """
+        exact = (-self.wavenumber * math.sin(self.angle), self.wavenumber * math.cos(self.angle))
+        periods = (round(exact[0]), round(exact[1]))
+        if max(abs(e - p) for e, p in zip(exact, periods, strict=True)) > 1e-9:
+            raise InputError(
+                f"forcing.angle is {self.angle} at wavenumber {self.wavenumber}: the pattern has "
+                f"({exact[0]:.4g}, {exact[1]:.4g}) periods in the box, expected whole numbers"
+            )
+        if 3 * max(map(abs, periods)) >= num_points:
+            raise InputError(
+                f"forcing.wavenumber is {self.wavenumber}, expected less than a third of the "
+                f"{num_points} points of the grid"
+            )
+        x = torch.arange(num_points, dtype=torch.float64) * (2 * math.pi / num_points)
+        phase = periods[0] * x[:, None] + periods[1] * x[None, :]
+        return -self.amplitude * (2 * math.pi * self.wavenumber / domain_extent) * torch.cos(phase)

@@ -1,0 +1,53 @@
+"""Random initial fields with a prescribed spectral peak.
+
+Gaussian random vorticity whose energy spectrum is
+
+    E(m) ~ m^4 exp(-2 (m / m_0)^2),    largest at m = m_0,
+
+in integer wavenumbers m, scaled to a root-mean-square velocity of 1. The coefficients are drawn mode
+by mode in a fixed order, so that one seed gives one field, on whatever grid it is sampled.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chimera.errors import InputError
+
+
+def random_vorticity(
+    generator: np.random.Generator, num_points: int, domain_extent: float, peak: int
+) -> Tensor:
+    """Return a random vorticity (N, N), float64.
+
+    Args:
+        generator: Source of the coefficients.
+        num_points: N, more than six times the peak, so that the spectrum is resolved.
+        domain_extent: Side L of the box.
+        peak: m_0.
+
+    Raises:
+        InputError: If the grid does not resolve the spectrum.
+    """
+    # Beyond 3 m_0 the spectrum is below 1e-5 of its peak.
+    highest = 3 * peak
+    if peak < 1 or 2 * highest >= num_points:
+        raise InputError(
+            f"initial_peak is {peak}, expected at least 1 and less than a sixth of the "
+            f"{num_points} points of the grid"
+        )
+    m = np.arange(-highest, highest + 1)
+    radius = np.hypot(m[:, None], m[None, :])
+    # A shell of radius m has about 2 pi m modes, and vorticity is m times velocity.
+    amplitude = np.sqrt(radius**5 * np.exp(-2 * (radius / peak) ** 2))
+    noise = generator.standard_normal((2, len(m), len(m)))
+    coefficients = amplitude * (noise[0] + 1j * noise[1])
+    coefficients += np.conj(coefficients[::-1, ::-1])  # of a real field
+    safe = np.where(radius == 0, 1.0, radius) * (2 * math.pi / domain_extent)
+    coefficients /= math.sqrt((np.abs(coefficients / safe) ** 2).sum())  # rms velocity 1
+    field_hat = torch.zeros((num_points, num_points), dtype=torch.complex128)
+    index = torch.from_numpy(m)
+    field_hat[index[:, None], index[None, :]] = torch.from_numpy(coefficients)
+    return torch.fft.ifft2(field_hat, norm="forward").real.contiguous()
