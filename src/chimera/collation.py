@@ -12,14 +12,14 @@ forecaster is `model` or a baseline; a run is named by (model, replicate).
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
-
-from chimera.evaluation import METRICS
+from typing import Any
 
 ByDataset = Mapping[str, Mapping[str, Sequence[float]]]
 Evaluation = Mapping[str, ByDataset]
 Runs = Mapping[tuple[str, int], Evaluation]
 Row = dict[str, str | int | float]
 
+METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
 BASELINES = ("persistence", "linear")
 
 
@@ -68,8 +68,8 @@ def forecasters(runs: Runs) -> list[tuple[str, int, ByDataset]]:
     return trained + [(baseline, 0, first[baseline]) for baseline in BASELINES]
 
 
-def summarise(runs: Runs, datasets: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return `{forecaster: {name: value}}`, the names being dotted.
+def summarise(runs: Runs, datasets: Sequence[str]) -> dict[str, Any]:
+    """Return `{forecaster: {axis: {metric: value}, "gap": value}}`.
 
     Returns:
         For each model the mean over replicates and, from two replicates on, `<name>_sd`; `gap` is
@@ -78,13 +78,16 @@ def summarise(runs: Runs, datasets: Sequence[str]) -> dict[str, dict[str, float]
     replicates: dict[str, list[dict[str, float]]] = {}
     for name, _, by_dataset in forecasters(runs):
         replicates.setdefault(name, []).append(forecaster_metrics(by_dataset, datasets))
-    summary: dict[str, dict[str, float]] = {}
+    summary: dict[str, Any] = {}
     for forecaster, rows in replicates.items():
         mean = {name: fmean(row[name] for row in rows) for name in rows[0]}
         if "gap" in mean:
             mean["gap"] = math.log(mean["ood.nrmse"] / mean["ind.nrmse"])
         spread = {f"{name}_sd": stdev(row[name] for row in rows) for name in mean if len(rows) > 1}
-        summary[forecaster] = mean | spread
+        for name, value in (mean | spread).items():
+            axis, _, metric = name.rpartition(".")
+            row = summary.setdefault(forecaster, {})
+            (row.setdefault(axis, {}) if axis else row)[metric] = value
     return summary
 
 

@@ -175,6 +175,13 @@ class Training:
             )
         return loss
 
+    def note(self) -> str:
+        """Return the last line of the history in short."""
+        if not self.history:
+            return ""
+        row = self.history[-1]
+        return f"loss {row.train_loss:.3g}, valid nRMSE {row.valid_nrmse:.3g}"
+
     def _record(self, rate: float) -> None:
         loss = self.read_loss()
         self.history.append(Row(self.completed, rate, loss, self.valid_nrmse()))

@@ -25,6 +25,10 @@ from chimera.errors import InputError
 from chimera.fourier import resample
 from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
 
+# Names what makes the bytes, for the recipe of a fingerprint: raised when the same settings and seeds
+# come to mean another flow.
+GENERATOR = "chimera.solver 1"
+
 # Trajectories simulated at once by one process, whole pairs: enough to hide Python's overhead, few
 # enough for the cache.
 _AT_ONCE = 8

@@ -75,7 +75,7 @@ def write_trajectories(
         group = file.create_group("scalars")
         group.attrs["field_names"] = list(scalars)
         for name, value in scalars.items():
-            _write(group, name, np.float32(value), sample_varying=False, time_varying=False)
+            _write(group, name, np.float64(value), sample_varying=False, time_varying=False)
 
         varying = {"sample_varying": True, "time_varying": True, "dim_varying": [True, True]}
         rank0 = file.create_group("t0_fields")

@@ -1,16 +1,21 @@
-"""Convolution on a periodic grid.
+"""Convolution on a periodic grid, with p = k // 2:
 
     y[o, i, j] = bias[o] + sum_{c, m, n} w[o, c, m, n] x[c, (i + m - p) mod H, (j + n - p) mod W]
 
-with p = k // 2: what `Conv2d(padding_mode="circular")` computes. Its padding copies the field
-twice and again on the way back; here the wrapped frame is written around one copy, and the
-gradient of the frame is added, in place, to the cells it came from.
-"""
+as `Conv2d(padding_mode="circular")` computes it. Its gradient with respect to x is a periodic
+convolution too, of dL/dy with the kernel turned by 180 degrees:
+
+    dL/dx[c, i, j] = sum_{o, m, n} w[o, c, k-1-m, k-1-n] dL/dy[o, (i + m - p) mod H, (j + n - p) mod W]
+
+so that either way costs one copy with its frame and one convolution of H x W outputs; torch's own
+padding copies twice, and its gradient is computed on the frame as well before it is added up.
+"""  # noqa: D400, D415
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -22,71 +27,48 @@ def wrap(x: Tensor, width: int) -> Tensor:
         width: cells p to add on every side, at most min(H, W).
 
     Returns:
-        The field (B, C, H + 2p, W + 2p), in the memory format of `x`.
-
+        The field (B, C, H + 2p, W + 2p), in the memory format of `x`; `x` itself if p is 0.
     """
+    if width == 0:
+        return x
     B, C, H, W = x.shape
     p = width
+    channels_last = x.is_contiguous(memory_format=torch.channels_last)
     wrapped = torch.empty(
         (B, C, H + 2 * p, W + 2 * p),
         dtype=x.dtype,
         device=x.device,
-        memory_format=_memory_format(x),
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
     )
-    wrapped[:, :, p : p + H, p : p + W] = x
-    wrapped[:, :, p : p + H, :p] = x[:, :, :, W - p :]
-    wrapped[:, :, p : p + H, p + W :] = x[:, :, :, :p]
-    wrapped[:, :, :p] = wrapped[:, :, H : H + p]
-    wrapped[:, :, p + H :] = wrapped[:, :, p : 2 * p]
+    middle = wrapped[:, :, p : p + H]
+    middle[:, :, :, p : p + W] = x
+    middle[:, :, :, :p] = x[:, :, :, W - p :]
+    middle[:, :, :, p + W :] = x[:, :, :, :p]
+    wrapped[:, :, :p] = middle[:, :, H - p :]
+    wrapped[:, :, p + H :] = middle[:, :, :p]
     return wrapped
 
 
-def fold_(wrapped: Tensor, width: int) -> Tensor:
-    """Add a frame back onto the cells it continues: the adjoint of `wrap`.
-
-    Args:
-        wrapped: field (B, C, H + 2p, W + 2p), overwritten.
-        width: cells p of the frame.
-
-    Returns:
-        The field (B, C, H, W), a view of `wrapped`.
-
-    """
-    p = width
-    H, W = wrapped.shape[2] - 2 * p, wrapped.shape[3] - 2 * p
-    wrapped[:, :, p : 2 * p] += wrapped[:, :, p + H :]
-    wrapped[:, :, H : H + p] += wrapped[:, :, :p]
-    wrapped[:, :, p : p + H, p : 2 * p] += wrapped[:, :, p : p + H, p + W :]
-    wrapped[:, :, p : p + H, W : W + p] += wrapped[:, :, p : p + H, :p]
-    return wrapped[:, :, p : p + H, p : p + W]
-
-
-class _Wrap(torch.autograd.Function):
+class _PeriodicConv(torch.autograd.Function):
     @staticmethod
-    def forward(x: Tensor, width: int) -> Tensor:
-        return wrap(x, width)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        wrapped = wrap(x, weight.shape[-1] // 2)
+        ctx.save_for_backward(wrapped, weight)
+        return functional.conv2d(wrapped, weight, bias)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, int], _output: Tensor) -> None:
-        ctx.width = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Fold.apply(gradient, ctx.width), None
-
-
-class _Fold(torch.autograd.Function):
-    @staticmethod
-    def forward(wrapped: Tensor, width: int) -> Tensor:
-        return fold_(wrapped.clone(), width)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, int], _output: Tensor) -> None:
-        ctx.width = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Wrap.apply(gradient, ctx.width), None
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        wrapped, weight = ctx.saved_tensors
+        dx = None
+        if ctx.needs_input_grad[0]:
+            turned = weight.flip(2, 3).transpose(0, 1)
+            dx = functional.conv2d(wrap(gradient, weight.shape[-1] // 2), turned)
+        dweight = torch.ops.aten.convolution_backward(
+            gradient, wrapped, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1,
+            [False, True, False],
+        )[1]
+        return dx, dweight, gradient.sum((0, 2, 3))
 
 
 class PeriodicConv2d(nn.Conv2d):
@@ -96,7 +78,6 @@ class PeriodicConv2d(nn.Conv2d):
         in_channels: channels of the input (B, C_in, H, W).
         out_channels: channels of the output (B, C_out, H, W).
         kernel_size: odd width k of the square kernel, k // 2 at most min(H, W).
-
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
@@ -104,13 +85,8 @@ class PeriodicConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C_in, H, W) to (B, C_out, H, W)."""
-        width = self.kernel_size[0] // 2
-        if width:
-            x = _Wrap.apply(x, width)
-        return functional.conv2d(x, self.weight, self.bias)
-
-
-def _memory_format(x: Tensor) -> torch.memory_format:
-    if x.is_contiguous(memory_format=torch.channels_last):
-        return torch.channels_last
-    return torch.contiguous_format
+        weight, bias = self.weight, self.bias
+        if torch.is_autocast_enabled(x.device.type):
+            dtype = torch.get_autocast_dtype(x.device.type)
+            x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+        return _PeriodicConv.apply(x, weight, bias)

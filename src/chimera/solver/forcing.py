@@ -44,9 +44,9 @@ class KolmogorovForcing:
                 f"forcing.angle is {self.angle} at wavenumber {self.wavenumber}: the pattern has "
                 f"({exact[0]:.4g}, {exact[1]:.4g}) periods in the box, expected whole numbers"
             )
-        if 3 * max(map(abs, periods)) >= num_points:
+        if 2 * max(map(abs, periods)) >= num_points:
             raise InputError(
-                f"forcing.wavenumber is {self.wavenumber}, expected less than a third of the "
+                f"forcing.wavenumber is {self.wavenumber}, expected less than half of the "
                 f"{num_points} points of the grid"
             )
         x = torch.arange(num_points, dtype=torch.float64) * (2 * math.pi / num_points)

@@ -131,6 +131,11 @@ def simulate(
     growth = -nu[shared, None, None] * square - mu[shared, None, None]  # (1 or P, M, M)
     source = torch.zeros((M, M), dtype=torch.complex128, device=vorticity.device)
     if forcing is not None:
+        if forcing.wavenumber > grid.highest:
+            raise InputError(
+                f"forcing.wavenumber is {forcing.wavenumber}, expected at most {grid.highest}, the "
+                f"highest that dealiasing keeps on {N} points"
+            )
         curl = forcing.vorticity_source(N, domain_extent).to(vorticity.device)
         one = SpectralGrid(N, 1, torch.complex128, vorticity.device)
         pattern = torch.complex(curl, curl if paired else torch.zeros_like(curl))

@@ -1,0 +1,62 @@
+"""Long work shows itself: a bar on a terminal, a plain line a minute anywhere else."""
+
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+_SECONDS_BETWEEN_LINES = 60.0
+
+
+class Progress:
+    """Reports steps out of a total, with rate and time left, on stderr.
+
+    Args:
+        label: What runs.
+        total: Steps in all.
+        completed: Steps that a run before this one has done.
+        samples: Samples of one step, for the rate.
+    """
+
+    def __init__(self, label: str, total: int, completed: int, samples: int) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total, initial=completed, desc=label, unit="step", disable=not self._terminal
+        )
+        self._label, self._total, self._samples = label, total, samples
+        self._first, self._start = completed, time.monotonic()
+        self._next_line = self._start + _SECONDS_BETWEEN_LINES
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+        if not self._terminal and kind is None:
+            self._line(self._total, "")
+
+    def show(self, completed: int, note: str) -> None:
+        """Report the number of steps done, with a note such as the last error."""
+        if self._terminal:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(completed - self._bar.n)
+        elif time.monotonic() >= self._next_line:
+            self._next_line += _SECONDS_BETWEEN_LINES
+            self._line(completed, note)
+
+    def _line(self, completed: int, note: str) -> None:
+        seconds = time.monotonic() - self._start
+        rate = (completed - self._first) / seconds if seconds > 0 else 0.0
+        left = (self._total - completed) / rate if rate > 0 else 0.0
+        print(  # noqa: T201
+            f"{self._label}: {completed}/{self._total} steps, {rate * self._samples:.0f} samples/s, "
+            f"{seconds:.0f} s, {left:.0f} s left {note}".rstrip(),
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,74 @@
+"""Check every section of params.yaml, before any other stage runs.
+
+Each section is read into the frozen dataclass of the code that uses it, which refuses missing and
+unknown keys and values that cannot be used. The output is the same for every valid file, so that
+changing one parameter reruns this stage and what reads the parameter, nothing else.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chimera.artifacts import read_params, write_yaml
+from chimera.data.settings import GeneratedData
+from chimera.errors import InputError
+from chimera.evaluation import EvaluateSettings
+from chimera.models import ModelSettings
+from chimera.settings import read_settings
+from chimera.stages import guarded
+from chimera.training import TrainSettings
+
+
+@dataclass(frozen=True)
+class ParitySettings:
+    """Section `parity`."""
+
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """The whole of params.yaml."""
+
+    seed: int
+    replicates: tuple[int, ...]
+    model_names: tuple[str, ...]
+    datasets: tuple[str, ...]
+    baseline: str
+    parity: ParitySettings
+    train: TrainSettings
+    evaluate: EvaluateSettings
+    data: GeneratedData
+    models: dict[str, Any]
+    scale: dict[str, Any]
+
+
+def validate() -> None:
+    """Run the stage."""
+    study = read_settings(read_params(), "", Study)
+    for name, fields in study.models.items():
+        try:
+            ModelSettings.of(fields)
+        except InputError as error:
+            raise InputError(f"models.{name}: {error}") from None
+    lists = {"replicates": study.replicates, "model_names": study.model_names}
+    for key, values in (lists | {"datasets": study.datasets}).items():
+        if not values or len(set(values)) < len(values):
+            raise InputError(f"{key} is {list(values)}, expected at least one entry, none twice")
+    for key, values, known in (
+        ("model_names", study.model_names, study.models),
+        ("datasets", study.datasets, study.data.datasets),
+        ("baseline", (study.baseline,), study.models),
+    ):
+        for value in values:
+            if value not in known:
+                raise InputError(f"{key} has {value!r}, expected one of {', '.join(known)}")
+    if min(study.seed, *study.replicates) < 0:
+        raise InputError(
+            f"seed is {study.seed} and replicates {list(study.replicates)}, expected 0 or more"
+        )
+    write_yaml(Path("metrics/gates/validate.yaml"), {"passed": True})
+
+
+if __name__ == "__main__":
+    guarded(validate)

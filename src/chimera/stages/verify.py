@@ -1,0 +1,57 @@
+"""Gate: every file of every dataset is intact, and is the frozen data where a manifest says which.
+
+Writes metrics/verify.json whatever the verdict; when the gate is passed, also the hashes of what
+training may read (metrics/gates/verify/training.yaml) and of what evaluation may
+(evaluation.yaml). `--intact` asks only whether files are as they were written, and `--hash-missing`
+freezes what is not frozen yet.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from argparse_dataclass import ArgumentParser
+from tqdm import tqdm
+
+from chimera.artifacts import read_params, write_json, write_yaml
+from chimera.governance import counts, hash_missing, intact, require_verified, verify
+from chimera.stages import guarded
+
+
+@dataclass
+class Options:
+    """What to do instead of running the gate."""
+
+    intact: bool = field(default=False)
+    hash_missing: bool = field(default=False)
+
+
+def main() -> None:
+    """Run the gate, or what the options say."""
+    options = ArgumentParser(Options).parse_args()
+    params = read_params()
+    datasets, manifests = params["datasets"], Path(params["data"]["manifests"])
+    if options.hash_missing:
+        print(hash_missing(datasets, manifests) or "nothing is missing")  # noqa: T201
+        return
+    total = sum(f.stat().st_size for d in datasets for f in Path("data", d).rglob("*.hdf5"))
+    bar = tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+    with bar:
+        if options.intact:
+            require_verified(v for d in datasets for v in intact(d, bar.update))
+            return
+        verdicts = verify(datasets, manifests, bar.update)
+    write_json(Path("metrics/verify.json"), counts(verdicts))
+    require_verified(verdicts)
+    ind = f"data/{datasets[0]}/"
+    training = tuple(ind + part for part in ("data/train/", "data/valid/", "stats.yaml"))
+    hashes = {verdict.path: verdict.sha256 for verdict in verdicts}
+    for name, chosen in (
+        ("training", {p: h for p, h in hashes.items() if p.startswith(training)}),
+        ("evaluation", {p: h for p, h in hashes.items() if not p.startswith(training[:2])}),
+    ):
+        write_yaml(Path(f"metrics/gates/verify/{name}.yaml"), chosen)
+
+
+if __name__ == "__main__":
+    guarded(main)
