@@ -125,9 +125,7 @@ def test_stages_never_import_each_other():
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("chimera.stages.")])
 def test_stages_are_thin(module):
-    statements = [
-        line for line in MODULES[module].read_text().splitlines() if line.strip(" \n)]}")
-    ]
+    statements = [line for line in MODULES[module].read_text().splitlines() if line.strip(" \n)]}")]
     assert len(statements) <= 80, f"{module}: {len(statements)} lines"
 
 

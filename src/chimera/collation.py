@@ -106,7 +106,7 @@ def error_rows(runs: Runs, datasets: Sequence[str]) -> list[Row]:
 
 
 def rollout_rows(runs: Runs, datasets: Sequence[str]) -> list[Row]:
-    """Return one row per forecaster, replicate, axis and frame of the rollout, 1 being the first."""
+    """Return one row per forecaster, replicate, axis and frame 1, 2, ... of the rollout."""
     rows: list[Row] = []
     for name, replicate, by_dataset in forecasters(runs):
         for dataset in datasets:

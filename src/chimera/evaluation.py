@@ -1,8 +1,8 @@
 """Errors of a forecaster, one frame ahead and over a rollout, for every trajectory.
 
-A forecaster maps physical frames (B, C, H, W) to the frames one interval later: a network, or a baseline
-that needs no training. Every number is kept per trajectory, since trajectories are the blocks
-that statistics resample.
+A forecaster maps physical frames (B, C, H, W) to the frames one interval later: a network, or a
+baseline that needs no training. Every number is kept per trajectory, since trajectories are the
+blocks that statistics resample.
 
 B batch, n trajectories, T time, C channel, H, W space.
 """
@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from chimera import forecast
-from chimera.fourier import integer_wavenumbers
-from chimera.solver import KolmogorovForcing
 from chimera.errors import InputError
 from chimera.field_metrics import band_rmse, correlation, nrmse, valid_time, vrmse
+from chimera.fourier import integer_wavenumbers
+from chimera.solver import KolmogorovForcing
 
 Forecaster = Callable[[Tensor], Tensor]
 
@@ -131,7 +131,7 @@ def one_step_errors(
 
 @dataclass(frozen=True)
 class RolloutErrors:
-    """Errors over a rollout: nrmse and correlation (n, horizon), valid_time (n,), field (n, C, H, W)."""
+    """nrmse and correlation (n, horizon), valid_time (n,) and a field (n, C, H, W) of rollouts."""
 
     nrmse: Tensor
     correlation: Tensor
@@ -174,9 +174,9 @@ def evaluate(
     """Evaluate one forecaster on one dataset.
 
     Returns:
-        collation's METRICS, one value per trajectory; `frame_nrmse` and `frame_correlation`, the means over
-        trajectories, one value per frame of the rollout; and the rollout's field (n, C, H, W) at
-        settings.field_frame.
+        collation's METRICS, one value per trajectory; `frame_nrmse` and `frame_correlation`, the
+        means over trajectories, one value per frame of the rollout; and the rollout's field (n, C,
+        H, W) at settings.field_frame.
     """
     one_step = one_step_errors(forecaster, trajectories, settings.batch_size)
     rollout = rollout_errors(forecaster, trajectories, settings)

@@ -1,12 +1,13 @@
 """How far a predicted field is from the true one.
 
-All functions take arrays or tensors (..., H, W) of equal shape and return one value for each leading
-index, so that the caller decides what is averaged and every sample counts once.
+All functions take arrays or tensors (..., H, W) of equal shape and return one value for each
+leading index, so that the caller decides what is averaged and every sample counts once.
 
 H, W space; T time.
 """
 
 import math
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -33,7 +34,7 @@ def _tensors(prediction: Field, target: Field) -> tuple[Tensor, Tensor]:
 
 
 def _like(result: Tensor, field: Field) -> Field:
-    return result if isinstance(field, Tensor) else result.numpy()  # type: ignore[return-value]
+    return result if isinstance(field, Tensor) else result.numpy()
 
 
 def rmse(prediction: Field, target: Field) -> Field:
@@ -86,7 +87,7 @@ def band_rmse(prediction: Field, target: Field) -> tuple[Field, Field, Field]:
     fraction = (m_x.square() + m_y.square()).sqrt() / (min(H, W) / 2)
     edges = (0.0, 0.25, 0.75, math.inf)
     bands = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = ((fraction >= low) & (fraction < high)).to(power.dtype) * weight
         bands.append(_like((power * inside).sum(dim=(-2, -1)).sqrt(), target))
     return bands[0], bands[1], bands[2]

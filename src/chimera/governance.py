@@ -27,6 +27,7 @@ Entry = Mapping[str, Any]
 # Relative difference that rounding may cause in a fingerprint (chimera.data.fingerprint).
 FINGERPRINT_TOLERANCE = 1e-5
 
+_NULL = re.compile(r"^([ -]*sha256:) *(?:null|~)? *$", flags=re.MULTILINE)
 _HEADER = """\
 # The frozen data of the study. An entry whose sha256 is null is filled in by `make hash_missing`.
 files:
@@ -35,7 +36,7 @@ files:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one file: one of VERDICTS, its sha256 as found, and for a fault the sentence."""
+    """One of VERDICTS on one file, its sha256 as found and, for a fault, the sentence."""
 
     path: str
     verdict: str
@@ -198,15 +199,12 @@ def hash_missing(datasets: Sequence[str], manifests: Path) -> str:
         mine = [d for d in datasets if manifest_path(manifests, d, datasets) == manifest]
         written = {path: entry for dataset in mine for path, entry in _written(dataset).items()}
         before = manifest.read_text() if manifest.exists() else ""
-        listed = list(read_entries(manifest).values())
-        hashes = iter(
-            entry["sha256"] or sha256(Path(entry["path"])) for entry in listed
-        )
-        after = re.sub(
-            r"^([ -]*sha256:).*$", lambda m: f"{m[1]} {next(hashes)}", before or _HEADER, flags=re.M
-        )
-        known = {entry["path"] for entry in listed}
-        new = [entry for path, entry in written.items() if path not in known]
+        listed = read_entries(manifest)
+        after = before or _HEADER
+        for path, entry in listed.items():
+            if entry["sha256"] is None:  # the first that is left in the text
+                after = _NULL.sub(rf"\g<1> {sha256(Path(path))}", after, count=1)
+        new = [entry for path, entry in written.items() if path not in listed]
         after += format_entries(new) if new else ""
         if after != before:
             write_text(manifest, after)

@@ -54,9 +54,6 @@ class Progress:
         seconds = time.monotonic() - self._start
         rate = (completed - self._first) / seconds if seconds > 0 else 0.0
         left = (self._total - completed) / rate if rate > 0 else 0.0
-        print(  # noqa: T201
-            f"{self._label}: {completed}/{self._total} steps, {rate * self._samples:.0f} samples/s, "
-            f"{seconds:.0f} s, {left:.0f} s left {note}".rstrip(),
-            file=sys.stderr,
-            flush=True,
-        )
+        done = f"{completed}/{self._total} steps, {rate * self._samples:.0f} samples/s"
+        line = f"{self._label}: {done}, {seconds:.0f} s, {left:.0f} s left {note}".rstrip()
+        print(line, file=sys.stderr, flush=True)  # noqa: T201

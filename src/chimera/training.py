@@ -1,11 +1,12 @@
 """Training that can be killed at any moment and go on to the same bytes.
 
 Minimises the mean of ||x_{t+u} - x̂_{t+u}||^2 over u = 1 .. unroll, where x̂ is the network's own
-rollout from x_t (chimera.forecast), with AdamW (Loshchilov & Hutter 2019, algorithm 2), the one-cycle
-schedule (Smith & Topin 2018) and clipping by the norm of the gradient (Pascanu et al. 2013).
+rollout from x_t (chimera.forecast), with AdamW (Loshchilov & Hutter 2019, algorithm 2), the
+one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient (Pascanu et al.
+2013).
 
-A step is a function of the state alone: the batch and the learning rate follow from the step's number,
-so weights, moments, average and random generator are all that has to be kept.
+A step is a function of the state alone: the batch and the learning rate follow from the step's
+number, so weights, moments, average and random generator are all that has to be kept.
 
 B batch, T time, C channel, H, W space.
 """
@@ -168,9 +169,9 @@ class Training:
         loss = float(self._loss_sum) / max(self._loss_count, 1)
         if not loss <= DIVERGED * self._persistence:
             raise InputError(
-                f"training diverged: the loss is {loss:.3g} at step {self.completed}, expected less "
-                f"than {DIVERGED:g} times persistence's {self._persistence:.3g}; lower train.lr "
-                f"(now {self.settings.lr:g}) or train.gradient_clip "
+                f"training diverged: the loss is {loss:.3g} at step {self.completed}, "
+                f"expected less than {DIVERGED:g} times persistence's {self._persistence:.3g}; "
+                f"lower train.lr (now {self.settings.lr:g}) or train.gradient_clip "
                 f"(now {self.settings.gradient_clip:g})"
             )
         return loss
@@ -214,7 +215,9 @@ class Training:
 
     def weights(self) -> dict[str, Tensor]:
         """Return what the checkpoint holds: the state, with averaged weights if there are any."""
-        state = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+        state = {
+            name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()
+        }
         if self.settings.ema_decay > 0:
             state.update({name: tensor.clone() for name, tensor in self.average.items()})
         return state
@@ -269,7 +272,7 @@ def run(
     save: Callable[[Training], None],
     report: Callable[[Training], None],
 ) -> None:
-    """Advance to the last step; `save` every save_every steps and at the end, `report` after each."""
+    """Advance to the end: `report` after each step, `save` every save_every steps and last."""
     while not training.finished:
         training.advance()
         report(training)

@@ -1,7 +1,7 @@
 """What two processors must agree on, although their last bits differ.
 
-The same generator, parameters and seeds give the same flow up to rounding, which chaos amplifies but,
-over the length of a trajectory, not to 1e-5: so the recipe must be equal, and the enstrophy
+The same generator, parameters and seeds give the same flow up to rounding, which chaos amplifies
+but, over the length of a trajectory, not to 1e-5: so the recipe must be equal, and the enstrophy
 1/2 <omega^2> of every trajectory's last frame and the mean energy 1/2 <|u|^2> of every frame must
 agree within 1e-5 (chimera.governance compares).
 """

@@ -25,8 +25,8 @@ from chimera.errors import InputError
 from chimera.fourier import resample
 from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
 
-# Names what makes the bytes, for the recipe of a fingerprint: raised when the same settings and seeds
-# come to mean another flow.
+# Names what makes the bytes, for the recipe of a fingerprint: raised when the same settings and
+# seeds come to mean another flow.
 GENERATOR = "chimera.solver 1"
 
 # Trajectories simulated at once by one process, whole pairs: enough to hide Python's overhead, few
@@ -206,7 +206,7 @@ _taken: Any = None  # in a worker: the counter that its parent reads
 
 
 def _share(taken: Any) -> None:
-    global _taken  # noqa: PLW0603 - a worker is given its counter once, when it starts
+    global _taken
     _taken = taken
 
 

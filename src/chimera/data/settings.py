@@ -1,7 +1,7 @@
 """params.yaml's section `data`: what every dataset is made of.
 
-A data config names its datasets in order: the first is IND and has the splits train, valid and test;
-every other is one OOD axis and has test alone.
+A data config names its datasets in order: the first is IND and has the splits train, valid and
+test; every other is one OOD axis and has test alone.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Forcing:
-    """Kolmogorov forcing: the force amplitude sin(wavenumber y) along x, turned by the angle (rad)."""
+    """Kolmogorov forcing: amplitude sin(wavenumber y) along x, turned by the angle in radians."""
 
     amplitude: float
     wavenumber: int

@@ -34,7 +34,7 @@ class Windows:
         self, trajectories: Tensor, length: int, batch_size: int, entropy: Sequence[int]
     ) -> None:
         n, T = trajectories.shape[:2]
-        if T < length:
+        if length > T:
             raise InputError(
                 f"trajectories have {T} frames, expected at least {length} (1 + train.unroll)"
             )

@@ -107,7 +107,9 @@ def read_trajectories(folder: Path, field: str = "vorticity") -> tuple[Array, di
     """
     paths = sorted(folder.glob("*.hdf5"))
     if not paths:
-        raise InputError(f"{folder} holds no *.hdf5, expected the files of a split: run `make repro`")
+        raise InputError(
+            f"{folder} holds no *.hdf5, expected the files of a split: run `make repro`"
+        )
     parts, scalars = [], None
     for path in paths:
         try:
@@ -116,8 +118,8 @@ def read_trajectories(folder: Path, field: str = "vorticity") -> tuple[Array, di
                 values = {name: float(item[()]) for name, item in file["scalars"].items()}
         except KeyError as error:
             raise InputError(
-                f"{path} has no t0_fields/{field} or scalars ({error.args[0]}), expected The Well's "
-                "layout"
+                f"{path} has no t0_fields/{field} or scalars ({error.args[0]}), "
+                "expected The Well's layout"
             ) from None
         except OSError as error:
             raise InputError(f"cannot read {path}: {error}") from None

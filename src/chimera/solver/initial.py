@@ -4,8 +4,8 @@ Gaussian random vorticity whose energy spectrum is
 
     E(m) ~ m^4 exp(-2 (m / m_0)^2),    largest at m = m_0,
 
-in integer wavenumbers m, scaled to a root-mean-square velocity of 1. The coefficients are drawn mode
-by mode in a fixed order, so that one seed gives one field, on whatever grid it is sampled.
+in integer wavenumbers m, scaled to a root-mean-square velocity of 1. The coefficients are drawn
+mode by mode in a fixed order, so that one seed gives one field, on whatever grid it is sampled.
 """
 
 import math

@@ -1,6 +1,7 @@
 """Fourth-order Runge-Kutta in the frame of the exactly solved part: an integrating factor method.
 
-For w' = lambda w + F + N(w) with diagonal lambda and constant F, the affine part alone has the exact flow
+For w' = lambda w + F + N(w) with diagonal lambda and constant F, the affine part alone has the
+exact flow
 
     S(w) = E w + Phi,    E = exp(lambda h / 2),    Phi = (E - 1) / lambda F
 

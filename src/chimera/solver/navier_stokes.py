@@ -1,6 +1,7 @@
 """Two-dimensional incompressible Navier-Stokes equations in vorticity form, pseudo-spectral.
 
-    d omega / dt = -u . grad omega + nu laplacian omega - mu omega + curl F,    omega = dv/dx - du/dy
+    d omega / dt = -u . grad omega + nu laplacian omega - mu omega + curl F,    omega = dv/dx -
+    du/dy
 
 on a periodic square of side L, with viscosity nu and linear drag mu. The advection is written as
 in Basdevant 1983 (J. Comput. Phys. 50, 209, eq. 7), which needs four transforms instead of five:
@@ -24,7 +25,8 @@ from chimera.solver.integrator import AffineRungeKutta4
 from chimera.solver.spectral_grid import SpectralGrid
 
 # Runge-Kutta's stability interval on the imaginary axis is 2.83 (Hairer & Wanner, IV.2), and the
-# highest kept wavenumber is (2 pi / L) N / 3: h (|u| + |v|) N / L must stay below 2.83 * 3 / (2 pi).
+# highest kept wavenumber is (2 pi / L) N / 3: h (|u| + |v|) N / L must stay below 2.83 * 3 / (2
+# pi).
 LARGEST_CFL = 2 * math.sqrt(2) * 3 / (2 * math.pi)
 _CHECK_EVERY = 10
 

@@ -1,12 +1,12 @@
 """Transforms between a grid and the modes that 2/3 dealiasing keeps.
 
 Of a grid of N points the modes |m| <= K with 3 K < N are kept: products of two fields then alias
-onto no kept mode (Orszag 1971). A state holds just these (2 K + 1)^2 modes, and each transform along
-one axis is done for kept columns only. Every 1-D transform runs along contiguous memory, with a
-transposition between the two, so that the grid has y before x.
+onto no kept mode (Orszag 1971). A state holds just these (2 K + 1)^2 modes, and each transform
+along one axis is done for kept columns only. Every 1-D transform runs along contiguous memory, with
+a transposition between the two, so that the grid has y before x.
 
-Two real fields share one complex transform: f + i g, whose real and imaginary parts come apart on the
-grid. Linear terms with real even multipliers never mix them.
+Two real fields share one complex transform: f + i g, whose real and imaginary parts come apart on
+the grid. Linear terms with real even multipliers never mix them.
 """
 
 import torch
@@ -28,12 +28,11 @@ class SpectralGrid:
     ) -> None:
         N, K = num_points, (num_points - 1) // 3
         self.num_points, self.highest, self.num_modes = N, K, 2 * K + 1
-        kind = {"dtype": dtype, "device": device}
         M = self.num_modes
         # Zero beyond the kept modes, always: only kept modes are ever written.
-        self._padded_y = torch.zeros((batch, M, N), **kind)  # (kx, ky)
-        self._padded_x = torch.zeros((batch, N, N), **kind)  # (y, kx)
-        self._kept = torch.empty((batch, M, N), **kind)
+        self._padded_y = torch.zeros((batch, M, N), dtype=dtype, device=device)  # (kx, ky)
+        self._padded_x = torch.zeros((batch, N, N), dtype=dtype, device=device)  # (y, kx)
+        self._kept = torch.empty((batch, M, N), dtype=dtype, device=device)
 
     def to_grid(self, modes: Tensor) -> Tensor:
         """Return the field (batch, N, N), y before x, of modes (batch, M, M)."""

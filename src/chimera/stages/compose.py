@@ -38,7 +38,9 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
         sentence = " ".join(str(error).split("Config search path")[0].split())
         raise InputError(f"{conf.name}/: {sentence}") from None
     if missing:
-        raise InputError(f"{conf.name}/: {', '.join(sorted(missing))} has no value, expected one for ???")
+        raise InputError(
+            f"{conf.name}/: {', '.join(sorted(missing))} has no value, expected one for ???"
+        )
     return OmegaConf.to_yaml(config)
 
 
@@ -54,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     present = params.read_text() if params.exists() else ""
     if present != composed:
-        lines = unified_diff(present.splitlines(), composed.splitlines(), "params.yaml", "conf/", n=0)
+        lines = unified_diff(
+            present.splitlines(), composed.splitlines(), "params.yaml", "conf/", n=0
+        )
         change = next((line for line in list(lines)[2:] if line[0] in "+-"), "")
         raise InputError(
             f"params.yaml differs from what conf/ composes (first: {change!r}); "

@@ -35,7 +35,7 @@ def main() -> None:
     name = ArgumentParser(Options).parse_args().dataset
     data = read_settings(read_params()["data"], "data", GeneratedData)
     dataset = data.datasets[name]
-    forcing = dataset.forcing and KolmogorovForcing(**asdict(dataset.forcing))
+    forcing = KolmogorovForcing(**asdict(dataset.forcing)) if dataset.forcing else None
     regime = Regime(
         viscosity=dataset.viscosity,
         drag=dataset.drag,

@@ -35,7 +35,9 @@ def main() -> None:
         print(hash_missing(datasets, manifests) or "nothing is missing")  # noqa: T201
         return
     total = sum(f.stat().st_size for d in datasets for f in Path("data", d).rglob("*.hdf5"))
-    bar = tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+    bar = tqdm(
+        total=total, desc="verify", unit="B", unit_scale=True, disable=not sys.stderr.isatty()
+    )
     with bar:
         if options.intact:
             require_verified(v for d in datasets for v in intact(d, bar.update))
