@@ -1,0 +1,292 @@
+"""E1 as a user runs it: the real dvc on the real pipeline, at smoke scale, in its own workspace."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+# The tests share one finished workspace, so that one process runs them all.
+pytestmark = pytest.mark.xdist_group("experiment")
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+ENVIRONMENT = os.environ | {
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_AUTHOR_EMAIL": "test@example.org",
+    "GIT_COMMITTER_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@example.org",
+}
+
+
+def call(workspace, *command, expect=0):
+    """Run a command in a workspace and return what it printed."""
+    done = subprocess.run(
+        command, cwd=workspace, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode == expect, f"{' '.join(map(str, command))}\n{printed}"
+    return printed
+
+
+def stage(workspace, name, *arguments, expect=0):
+    """Run a stage's module as dvc.yaml does."""
+    return call(workspace, "python", "-m", f"chimera.stages.{name}", *arguments, expect=expect)
+
+
+def sentence(printed):
+    """Return the one error sentence that a stage printed, and assert that it is alone."""
+    assert "Traceback" not in printed
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, printed
+    return errors[0]
+
+
+def set_param(workspace, key, value):
+    """Change one dotted key of params.yaml."""
+    path = workspace / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    *parents, last = key.split(".")
+    section = params
+    for name in parents:
+        section = section[name]
+    section[last] = value
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def commit(workspace):
+    """Commit everything that git does not ignore."""
+    call(workspace, "git", "add", "--all")
+    call(workspace, "git", "commit", "--quiet", "--message", "test")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Return a workspace, committed to git, in which the smoke scale has run."""
+    workspace = tmp_path_factory.mktemp("experiment") / "chimera"
+    workspace.mkdir()
+    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard")
+    for name in listed.splitlines():
+        source, target = ROOT / name, workspace / name
+        if source.exists() and name not in {"dvc.lock"}:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    call(workspace, "git", "init", "--quiet")
+    stage(workspace, "compose", "scale=smoke")
+    call(workspace, "dvc", "repro")
+    commit(workspace)
+    return workspace
+
+
+@pytest.fixture
+def workspace(finished, tmp_path):
+    """Return a copy of the finished workspace that a test may damage."""
+    copy = tmp_path / "chimera"
+    shutil.copytree(finished, copy, symlinks=True)
+    return copy
+
+
+def test_metrics_are_complete_and_finite(finished):
+    params = yaml.safe_load((finished / "params.yaml").read_text())
+    summary = json.loads((finished / "metrics/summary.json").read_text())
+    axes = {"ind", "ood"} | {
+        name.removeprefix("cfd2d_").removesuffix("_v1") for name in params["datasets"][1:]
+    }
+    names = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
+    for forecaster in (*params["model_names"], "persistence"):
+        for axis in axes:
+            assert all(isinstance(summary[forecaster][axis][name], float) for name in names)
+    for model in params["model_names"]:
+        assert all(f"{name}_sd" in summary[model]["ind"] for name in names)
+    verify = json.loads((finished / "metrics/verify.json").read_text())
+    assert verify["files"] == 4 + len(params["datasets"]) - 1
+    assert verify["mismatched"] == verify["missing"] == 0
+    parity = json.loads((finished / "metrics/parity.json").read_text())
+    for gap in ("params_gap", "macs_gap"):
+        measured = parity["fractal_unet"][gap]
+        key = gap.removesuffix("_gap")
+        expected = parity["fractal_unet"][key] / parity["unet"][key] - 1
+        assert measured == pytest.approx(expected, abs=1e-12)
+        assert abs(measured) <= parity["tolerance"]
+
+
+def test_second_repro_has_nothing_to_do(finished):
+    printed = call(finished, "dvc", "repro")
+    assert "Running stage" not in printed
+    assert "is cached" not in printed
+    assert call(finished, "git", "status", "--porcelain") == ""
+
+
+def test_clone_without_data_knows_that_the_lock_is_current(finished, tmp_path):
+    clone = tmp_path / "clone"
+    call(tmp_path, "git", "clone", "--quiet", str(finished), str(clone))
+    assert "Running stage" not in call(clone, "dvc", "repro", "--allow-missing", "--dry")
+
+
+def test_run_again_from_nothing_gives_the_same_bytes(finished, workspace):
+    before = (finished / "dvc.lock").read_bytes()
+    shutil.rmtree(workspace / "checkpoints")
+    shutil.rmtree(workspace / ".dvc/cache")
+    (workspace / "dvc.lock").unlink()
+    call(workspace, "dvc", "repro")
+    assert (workspace / "dvc.lock").read_bytes() == before
+
+
+def test_seed_retrains_every_network_and_touches_no_dataset(workspace):
+    printed = call(workspace, "dvc", "exp", "run", "--set-param", "scale=smoke", "-S", "seed=1")
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    for model in params["model_names"]:
+        for replicate in params["replicates"]:
+            assert f"Running stage 'train@{model}-{replicate}'" in printed
+    assert "Running stage 'generate" not in printed
+    diff = call(workspace, "dvc", "metrics", "diff", "--md", "--no-path", "--targets",
+                "metrics/summary.json")  # fmt: skip
+    assert "unet.ind.nrmse" in diff
+
+
+def test_killed_at_any_moment_training_ends_with_the_same_lock(finished, workspace):
+    expected = (finished / "dvc.lock").read_bytes()
+    generator = np.random.default_rng(0)
+    checkpoint = workspace / "checkpoints/unet/0/model.safetensors"
+    whole = checkpoint.read_bytes()
+    resumed = 0
+    for _ in range(10):
+        checkpoint.unlink()
+        shutil.rmtree(workspace / ".dvc/cache")
+        shutil.rmtree(workspace / ".dvc/tmp", ignore_errors=True)
+        command = ["python", "-m", "chimera.stages.train", "--model", "unet", "--replicate", "0"]
+        process = subprocess.Popen(
+            command, cwd=workspace, env=ENVIRONMENT, stderr=subprocess.PIPE, start_new_session=True
+        )
+        scratch = workspace / ".scratch/train-unet-0"
+        while process.poll() is None and not list(scratch.glob("*/state.safetensors")):
+            time.sleep(0.01)
+        time.sleep(generator.uniform(0.0, 0.4))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        resumed += bool(list(scratch.glob("*/state.safetensors")))
+        stage(workspace, "train", "--model", "unet", "--replicate", "0")
+        assert checkpoint.read_bytes() == whole
+        assert not list(scratch.glob("*/state.safetensors"))
+    assert resumed >= 5, "too few kills fell into the training to show anything"
+    call(workspace, "dvc", "repro")
+    assert (workspace / "dvc.lock").read_bytes() == expected
+
+
+def test_training_reads_the_train_and_valid_splits_alone(workspace):
+    whole = (workspace / "checkpoints/unet/0/model.safetensors").read_bytes()
+    for dataset in (workspace / "data").glob("cfd2d_*"):
+        if "_ood_" in dataset.name:
+            shutil.rmtree(dataset)
+    shutil.rmtree(workspace / "data/cfd2d_ind_v1/data/test")
+    stage(workspace, "train", "--model", "unet", "--replicate", "0")
+    assert (workspace / "checkpoints/unet/0/model.safetensors").read_bytes() == whole
+
+
+def test_one_flipped_byte_fails_the_gate(workspace):
+    name = "data/cfd2d_ind_v1/data/train/cfd2d_ind_v1_train.hdf5"
+    path = workspace / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    error = sentence(stage(workspace, "verify", expect=2))
+    expected = yaml.safe_load((workspace / "data/cfd2d_ind_v1/checksums.yaml").read_text())
+    recorded = next(entry["sha256"] for entry in expected["files"] if entry["path"] == name)
+    assert name in error
+    assert recorded in error
+    assert sentence(stage(workspace, "verify", "--intact", expect=2)) == error
+    assert json.loads((workspace / "metrics/verify.json").read_text())["mismatched"] == 1
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    stage(workspace, "verify")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name", "fragments"),
+    [
+        ("train.batch_sizes", 3, "validate", ["train.batch_sizes", "did you mean batch_size"]),
+        ("train.lr", "fast", "validate", ["train.lr", "'fast'", "a number"]),
+        ("models.unet.norm", "gruop", "validate", ["models.unet", "norm", "gruop", "group"]),
+        ("baseline", "unett", "validate", ["baseline", "unett", "unet"]),
+        ("models.fractal_unet.channels", [8, 16, 32], "parity", ["fractal_unet", "solve_widths"]),
+        (
+            "data.datasets.cfd2d_ood_amplitude_v1.max_speed",
+            0.5,
+            "generate",
+            ["trajectory", "CFL", "time"],
+        ),
+    ],
+)
+def test_bad_parameters_are_one_sentence(workspace, key, value, name, fragments):
+    before = (workspace / "params.yaml").read_bytes()
+    set_param(workspace, key, value)
+    arguments = ["--dataset", "cfd2d_ood_amplitude_v1"] if name == "generate" else []
+    error = sentence(stage(workspace, name, *arguments, expect=2))
+    assert all(fragment in error for fragment in fragments), error
+    failed = call(workspace, "dvc", "repro", expect=255)
+    assert "failed to reproduce" in failed
+    (workspace / "params.yaml").write_bytes(before)
+    call(workspace, "dvc", "repro")
+    assert call(workspace, "git", "status", "--porcelain") == ""
+
+
+def test_identical_pair_fails_the_gate(workspace):
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    set_param(workspace, "models.fractal_unet", params["models"]["unet"])
+    error = sentence(stage(workspace, "parity", expect=2))
+    assert "unet" in error
+    assert "same graph" in error
+
+
+def test_truncated_checkpoint_is_one_sentence(workspace):
+    path = workspace / "checkpoints/unet/0/model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    error = sentence(stage(workspace, "evaluate", "--model", "unet", "--replicate", "0", expect=2))
+    assert "checkpoints/unet/0/model.safetensors" in error
+    call(workspace, "dvc", "repro")
+    assert path.read_bytes() == whole
+
+
+def test_missing_data_is_one_sentence(workspace):
+    name = "data/cfd2d_ood_decay_v1/data/test/cfd2d_ood_decay_v1_test.hdf5"
+    (workspace / name).unlink()
+    assert name in sentence(stage(workspace, "verify", expect=2))
+    call(workspace, "dvc", "repro")
+    stage(workspace, "verify")
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["trian.lr=1", "scale=smok", "model@models.unet=unet_lrge", "modle@models.unet=unet"],
+)
+def test_misspelt_override_is_one_sentence(workspace, override):
+    before = (workspace / "params.yaml").read_bytes()
+    error = sentence(stage(workspace, "compose", override, expect=2))
+    assert override.split("=")[0].split("@")[0].split(".")[0] in error
+    assert (workspace / "params.yaml").read_bytes() == before
+    call(workspace, "dvc", "exp", "run", "-S", override, expect=255)
+
+
+def test_compose_writes_what_dvc_composes(workspace):
+    stage(workspace, "compose", "scale=smoke", "train.lr=1e-3", "replicates=[0]")
+    composed = (workspace / "params.yaml").read_bytes()
+    call(workspace, "git", "checkout", "--quiet", "params.yaml")
+    overrides = ["-S", "scale=smoke", "-S", "train.lr=1e-3", "-S", "replicates=[0]"]
+    call(workspace, "dvc", "exp", "run", *overrides, "validate")
+    assert (workspace / "params.yaml").read_bytes() == composed
+
+
+def test_compose_check_tells_that_params_differ(workspace):
+    error = sentence(stage(workspace, "compose", "--check", expect=2))
+    assert "params.yaml differs" in error
+    stage(workspace, "compose", "--check", "scale=smoke")
