@@ -50,15 +50,17 @@ class _Advection:
         self._modes = torch.empty((2, pairs, M, M), dtype=complex_dtype, device=state.device)
         self._products = torch.empty((2, pairs, N, N, 2), dtype=state.dtype, device=state.device)
         self._difference = torch.empty((pairs, N, N, 2), dtype=state.dtype, device=state.device)
-        self.velocity = torch.zeros((2, pairs, N, N, 2), dtype=state.dtype, device=state.device)
+
+    def velocity(self, state: Tensor) -> Tensor:
+        """Return u and v (2, P, N, N, 2) on the grid of the modes `state` (P, M, M, 2)."""
+        torch.mul(self._rotation, torch.view_as_complex(state), out=self._modes)
+        # Both components are one batch of transforms: (2, P) is flattened to 2 P.
+        grid = self._grid.to_grid(self._modes.flatten(0, 1))
+        return torch.view_as_real(grid).unflatten(0, self._modes.shape[:2])
 
     def __call__(self, state: Tensor, out: Tensor) -> None:
         """Write the tendency of the modes `state` (P, M, M, 2) into `out`."""
-        torch.mul(self._rotation, torch.view_as_complex(state), out=self._modes)
-        # Both velocity components are one batch of transforms: (2, P) is flattened to 2 P.
-        grid = self._grid.to_grid(self._modes.flatten(0, 1))
-        self.velocity = torch.view_as_real(grid).unflatten(0, self._modes.shape[:2])
-        u, v = self.velocity
+        u, v = self.velocity(state)
         torch.mul(u, v, out=self._products[0])
         torch.sub(v, u, out=self._difference)
         torch.add(v, u, out=self._products[1])
@@ -163,16 +165,18 @@ def simulate(
         else:
             frames[:, number] = field[..., 0]
 
+    def check(number: int) -> None:
+        speed = advection.velocity(state).abs().sum(dim=0).amax(dim=(1, 2))  # (P, 2)
+        cfl = (speed.flatten()[:B] if paired else speed[:, 0]) * time_step * N / domain_extent
+        _check_stability(cfl, names, start_time + number * time_step, time_step)
+
     save(0)
-    cfl_per_speed, reported = time_step * N / domain_extent, 0
+    check(0)
+    reported = 0
     for number in range(1, num_steps + 1):
         scheme.step_(state, advection)
-        if number % _CHECK_EVERY == 0 or number % save_every == 0 or number in (1, num_steps):
-            # The velocity of the last stage is at hand; it is that of the new state to order h.
-            speed = advection.velocity.abs().sum(dim=0).amax(dim=(1, 2))  # (P, 2)
-            per_trajectory = speed.flatten()[:B] if paired else speed[:, 0]
-            time = start_time + number * time_step
-            _check_stability(per_trajectory * cfl_per_speed, names, time, time_step)
+        if number % _CHECK_EVERY == 0 or number == num_steps:
+            check(number)
             progress(number - reported)
             reported = number
         if number % save_every == 0:
