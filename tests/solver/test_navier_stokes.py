@@ -1,6 +1,7 @@
 """The solver against closed forms, conservation laws, its order and an independent integration."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def relative(result, expected):
 @pytest.mark.parametrize("extent", [BOX, 3.0])
 @pytest.mark.parametrize(("m_x", "m_y"), [(1, 1), (2, 3), (5, 0)])
 def test_single_mode_decays_exactly(extent, m_x, m_y):
-    """One product of cosines is an exact solution: its advection vanishes, it decays by nu k^2 + mu."""
+    """A product of cosines advects nothing: it decays at the rate nu k^2 + mu."""
     x, y = grid(32, extent)
     k_x, k_y = 2 * math.pi * m_x / extent, 2 * math.pi * m_y / extent
     start = (torch.cos(k_x * x) * torch.cos(k_y * y))[None]
@@ -98,7 +99,7 @@ def test_observed_order_is_four():
 
     reference = final(640)
     errors = [relative(final(steps), reference) for steps in (20, 40, 80)]
-    orders = [math.log2(coarse / fine) for coarse, fine in zip(errors, errors[1:], strict=False)]
+    orders = [math.log2(coarse / fine) for coarse, fine in pairwise(errors)]
     assert min(orders) >= 3.75, (errors, orders)
 
 
@@ -125,7 +126,7 @@ def test_inviscid_flow_conserves_energy_and_enstrophy():
 
 
 def test_translation_and_rotation_commute_with_the_flow():
-    """Turning by 90 degrees maps (x, y) to (-y, x); vorticity is a pseudoscalar, kept by rotation."""
+    """Turning by 90 degrees maps (x, y) to (-y, x) and keeps the vorticity, a pseudoscalar."""
     start = random_fields(1, 48)
     run = {"viscosity": 0.01, "domain_extent": BOX, "time_step": 0.01, "num_steps": 30}
 

@@ -1,0 +1,153 @@
+"""Files are written whole or not at all, and read back or refused in one sentence."""
+
+import errno
+import hashlib
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from chimera import artifacts
+from chimera.errors import InputError
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from chimera.artifacts import write_bytes
+from chimera.errors import InputError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_bytes(Path(sys.argv[1]), b"x" * 5000)
+except InputError as error:
+    print(error)
+"""
+
+
+def test_a_crash_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    artifacts.write_text(path, "old")
+    with pytest.raises(RuntimeError, match="crash"), artifacts.whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("crash")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    artifacts.write_text(path, "old")
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(InputError, match=r"cannot write .*file: No space left on device"):
+        artifacts.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_real_limit_on_the_size_of_files_is_one_sentence(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    printed = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.startswith(f"cannot write {path}: File too large")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_json_holds_finite_numbers_alone(tmp_path, value):
+    path = tmp_path / "metrics.json"
+    with pytest.raises(InputError, match=r"unet\.ind\[1\] is (nan|inf)"):
+        artifacts.write_json(path, {"unet": {"ind": [0.0, value]}})
+    assert not path.exists()
+
+
+def test_round_trips(tmp_path):
+    content = {"b": {"x": 0.1, "n": 3}, "a": "text"}
+    artifacts.write_json(tmp_path / "f.json", content)
+    assert artifacts.read_json(tmp_path / "f.json") == content
+    artifacts.write_yaml(tmp_path / "f.yaml", content)
+    assert artifacts.read_yaml(tmp_path / "f.yaml") == content
+    artifacts.write_csv(tmp_path / "f.csv", [{"model": "unet", "nrmse": 1 / 3, "step": 4}])
+    assert artifacts.read_csv(tmp_path / "f.csv") == [
+        {"model": "unet", "nrmse": "0.333333333", "step": "4"}
+    ]
+
+
+def test_sha256_is_hashlib_s_and_counts_every_byte(tmp_path):
+    path, content = tmp_path / "file", os.urandom(3_000_001)
+    path.write_bytes(content)
+    counted = []
+    assert artifacts.sha256(path, counted.append) == hashlib.sha256(content).hexdigest()
+    assert sum(counted) == len(content)
+
+
+TENSORS = """
+import sys, torch
+from pathlib import Path
+from chimera.artifacts import write_tensors
+values = {name: name for name in ("model", "normalisation", "mean", "std", "frame")}
+tensors = {name: torch.arange(6.0).reshape(2, 3).t() for name in ("b", "a", "weight")}
+write_tensors(Path(sys.argv[1]), tensors, values)
+"""
+
+
+def test_tensors_have_the_same_bytes_in_every_process(tmp_path):
+    contents = set()
+    for seed in range(4):
+        path = tmp_path / str(seed)
+        subprocess.run(
+            [sys.executable, "-c", TENSORS, str(path)],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            check=True,
+        )
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    tensors, values = artifacts.read_tensors(tmp_path / "0")
+    assert torch.equal(tensors["weight"], torch.arange(6.0).reshape(2, 3).t())
+    assert values["frame"] == "frame"
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.001, 0.3, 0.999])
+def test_a_truncated_file_of_tensors_is_one_sentence(tmp_path, fraction):
+    path = tmp_path / "model.safetensors"
+    artifacts.write_tensors(path, {"w": torch.zeros(1000)}, {})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(fraction * len(whole))])
+    with pytest.raises(InputError, match=r"model\.safetensors is not a whole safetensors file"):
+        artifacts.read_tensors(path)
+
+
+def test_missing_files_are_one_sentence(tmp_path):
+    readers = (
+        artifacts.read_json,
+        artifacts.read_yaml,
+        artifacts.read_csv,
+        artifacts.read_tensors,
+        artifacts.read_params,
+        artifacts.sha256,
+    )
+    for read in readers:
+        with pytest.raises(InputError, match=r"cannot read .*absent.*: [Nn]o such file"):
+            read(tmp_path / "absent")
+
+
+def test_broken_files_are_one_sentence(tmp_path):
+    path = tmp_path / "broken"
+    path.write_text("{1: [")
+    with pytest.raises(InputError, match="broken is not YAML"):
+        artifacts.read_yaml(path)
+    with pytest.raises(InputError, match="broken is not JSON"):
+        artifacts.read_json(path)
+    path.write_text("- a list")
+    with pytest.raises(InputError, match=r"broken holds \['a list'\], expected a mapping"):
+        artifacts.read_params(path)

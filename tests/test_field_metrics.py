@@ -1,0 +1,141 @@
+"""Field metrics against closed forms, Parseval's theorem and The Well's own implementation."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from the_well.benchmark.metrics import VRMSE
+from the_well.data.datasets import WellMetadata
+
+from chimera.errors import InputError
+from chimera.field_metrics import band_rmse, correlation, nrmse, rmse, valid_time, vrmse
+
+
+@pytest.fixture
+def pair():
+    """Return prediction and target (3, 2, 32, 32), float64."""
+    generator = np.random.default_rng(0)
+    return generator.standard_normal((2, 3, 2, 32, 32))
+
+
+def reference_fields(n=64):
+    """Return the prediction and the target of the shared fixture."""
+    generator = np.random.default_rng(0)
+    y0 = generator.standard_normal((n, n))
+    e = generator.standard_normal((n, n))
+    x = 2 * np.pi * np.arange(n) / n
+    X, Y = np.meshgrid(x, x, indexing="ij")
+    y = np.sin(X) + 0.5 * np.cos(3 * X + 2 * Y) + 0.1 * y0
+    p = y + 0.2 * np.sin(2 * Y) + 0.1 * np.cos(6 * X - 5 * Y) + 0.05 * np.cos(20 * Y) + 0.01 * e
+    return p, y
+
+
+def test_reference_values():
+    prediction, target = reference_fields()
+    # The Well adds 1e-7 to the mean square of the target; we divide by the norm itself.
+    regularised = nrmse(prediction, target) / np.sqrt(1 + 1e-7 / np.mean(target**2))
+    assert regularised == pytest.approx(0.203847534, abs=1e-9)
+    assert vrmse(prediction, target) == pytest.approx(0.203823067, abs=1e-9)
+
+
+def test_definitions(pair):
+    prediction, target = pair
+    error = prediction - target
+    axes = (-2, -1)
+    np.testing.assert_allclose(rmse(prediction, target), np.sqrt((error**2).mean(axes)))
+    norms = np.linalg.norm(error, axis=axes) / np.linalg.norm(target, axis=axes)
+    np.testing.assert_allclose(nrmse(prediction, target), norms)
+
+
+def test_vrmse_is_the_well_s(pair):
+    prediction, target = (torch.from_numpy(field) for field in pair)
+    metadata = WellMetadata(
+        dataset_name="fixture",
+        n_spatial_dims=2,
+        spatial_resolution=(32, 32),
+        scalar_names=[],
+        constant_scalar_names=[],
+        field_names={0: ["a", "b"], 1: [], 2: []},
+        constant_field_names={0: [], 1: [], 2: []},
+        boundary_condition_types=["periodic"],
+        n_files=1,
+        n_trajectories_per_file=[3],
+        n_steps_per_trajectory=[1],
+    )
+    channels_last = [field.movedim(1, -1) for field in (prediction, target)]
+    expected = VRMSE.eval(*channels_last, metadata)
+    torch.testing.assert_close(vrmse(prediction, target), expected)
+
+
+def test_arrays_and_tensors_give_the_same(pair):
+    prediction, target = pair
+    tensors = torch.from_numpy(prediction), torch.from_numpy(target)
+    for metric in (rmse, nrmse, vrmse, correlation):
+        array, tensor = metric(prediction, target), metric(*tensors)
+        assert isinstance(array, np.ndarray)
+        assert isinstance(tensor, torch.Tensor)
+        np.testing.assert_array_equal(array, tensor.numpy())
+
+
+@pytest.mark.parametrize(("H", "W"), [(16, 16), (15, 16), (16, 15), (15, 15), (12, 20)])
+def test_bands_add_up_to_the_whole_error(H, W):
+    prediction, target = np.random.default_rng(1).standard_normal((2, 4, H, W))
+    bands = band_rmse(prediction, target)
+    total = np.sqrt(sum(band**2 for band in bands))
+    np.testing.assert_allclose(total, rmse(prediction, target), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("m_x", "m_y", "band"),
+    [(0, 0, 0), (3, 0, 0), (2, 2, 0), (0, 4, 1), (8, 8, 1), (0, -11, 1), (12, 0, 2), (9, 9, 2)],
+)
+def test_a_mode_lies_in_its_band(m_x, m_y, band):
+    """On 32 points the largest resolved wavenumber is 16, so the edges are at 4 and at 12."""
+    x = 2 * np.pi * np.arange(32) / 32
+    wave = np.cos(m_x * x[:, None] + m_y * x[None, :])
+    bands = band_rmse(wave, np.zeros_like(wave))
+    expected = [0.0, 0.0, 0.0]
+    expected[band] = 1.0 if (m_x, m_y) == (0, 0) else math.sqrt(0.5)
+    np.testing.assert_allclose(bands, expected, atol=1e-12)
+
+
+def test_correlation_is_pearson_s(pair):
+    prediction, target = pair[0] + 0.3 * pair[1], pair[1]
+    expected = [
+        [np.corrcoef(p.ravel(), t.ravel())[0, 1] for p, t in zip(*channels, strict=True)]
+        for channels in zip(prediction, target, strict=True)
+    ]
+    np.testing.assert_allclose(correlation(prediction, target), expected)
+
+
+def test_valid_time_counts_frames_before_the_first_bad_one():
+    """A rollout a field + b noise, of unit orthogonal fields, correlates as a / sqrt(a^2 + b^2)."""
+    x = 2 * np.pi * np.arange(16) / 16
+    field = np.broadcast_to(np.sin(x)[:, None], (16, 16))
+    noise = np.broadcast_to(np.cos(x)[:, None], (16, 16))
+    target = np.stack([field] * 5)
+    for wanted, expected in (
+        ([1.0, 0.9, 0.81, 0.79, 0.95], 3),
+        ([0.7, 1.0, 1.0, 1.0, 1.0], 0),
+        ([0.9] * 5, 5),
+    ):
+        prediction = np.stack([c * field + math.sqrt(1 - c**2) * noise for c in wanted])
+        np.testing.assert_allclose(correlation(prediction, target), wanted)
+        assert valid_time(prediction, target, 0.8) == expected
+    prediction[2] = np.nan
+    assert valid_time(prediction, target, 0.8) == 2
+
+
+def test_degenerate_targets_are_as_documented():
+    one, zero = torch.ones(4, 4, dtype=torch.float64), torch.zeros(4, 4, dtype=torch.float64)
+    assert nrmse(one, zero) == math.inf
+    assert torch.isnan(nrmse(zero, zero))
+    assert torch.isnan(correlation(one, one))
+    # The variance is zero: only The Well's epsilon is left.
+    assert vrmse(one, zero) == pytest.approx(1 / math.sqrt(1e-7))
+
+
+def test_shapes_must_agree():
+    with pytest.raises(InputError, match=r"\(2, 4, 4\) and target \(4, 4\)"):
+        nrmse(np.zeros((2, 4, 4)), np.zeros((4, 4)))
