@@ -31,9 +31,14 @@ except InputError as error:
 def test_a_crash_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file"
     artifacts.write_text(path, "old")
-    with pytest.raises(RuntimeError, match="crash"), artifacts.whole_file(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("crash")
+
+    def crash():
+        with artifacts.whole_file(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        crash()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

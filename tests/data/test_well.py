@@ -1,0 +1,136 @@
+"""Files in The Well's layout: its own loader opens them, and ours refuses what is broken."""
+
+import math
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from the_well.data import WellDataset
+from the_well.data.normalization import ZScoreNormalization
+
+from chimera.artifacts import write_yaml
+from chimera.data.well import read_trajectories, statistics, write_trajectories
+from chimera.errors import InputError
+from chimera.fourier import velocity
+
+SCALARS = {"viscosity": 0.01, "drag": 0.1, "forcing": 1.0}
+
+
+def fields(seed=0):
+    """Return vorticity (3, 5, 16, 16) of zero mean, float32."""
+    vorticity = np.random.default_rng(seed).standard_normal((3, 5, 16, 16))
+    vorticity -= vorticity.mean(axis=(-2, -1), keepdims=True)
+    return vorticity.astype(np.float32)
+
+
+def write(path, vorticity):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_trajectories(
+        path,
+        vorticity,
+        dataset_name="fixture",
+        domain_extent=2 * math.pi,
+        frame_interval=0.25,
+        scalars=SCALARS,
+    )
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Return a dataset folder with a train split in one file."""
+    write(tmp_path / "fixture/data/train/a.hdf5", fields())
+    write_yaml(tmp_path / "fixture/stats.yaml", statistics(fields(), 2 * math.pi))
+    return tmp_path / "fixture"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:the_well")
+def test_the_well_s_own_loader_opens_it(dataset):
+    loader = WellDataset(
+        path=str(dataset),
+        well_split_name="train",
+        n_steps_input=1,
+        n_steps_output=1,
+        use_normalization=False,
+    )
+    assert len(loader) == 3 * 4
+    sample = loader[5]  # trajectory 1, frames 1 and 2
+    expected = torch.from_numpy(fields()[1, 1:3])
+    torch.testing.assert_close(sample["input_fields"][0, ..., 0], expected[0])
+    torch.testing.assert_close(sample["output_fields"][0, ..., 0], expected[1])
+    flow = velocity(expected[0].double(), 2 * math.pi).float()
+    torch.testing.assert_close(sample["input_fields"][0, ..., 1:], flow)
+    assert loader.metadata.boundary_condition_types == ["PERIODIC"]
+    assert loader.metadata.constant_scalar_names == list(SCALARS)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:the_well")
+def test_its_loader_normalises_with_our_statistics(dataset):
+    loader = WellDataset(
+        path=str(dataset),
+        well_split_name="train",
+        use_normalization=True,
+        normalization_type=ZScoreNormalization,
+        n_steps_input=5,
+        n_steps_output=0,
+    )
+    everything = torch.stack([loader[i]["input_fields"] for i in range(len(loader))])
+    flat = everything.flatten(0, -2).double()
+    torch.testing.assert_close(flat.mean(0), torch.zeros(3).double(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(flat.std(0), torch.ones(3).double(), atol=1e-5, rtol=0)
+
+
+def test_reads_what_was_written(dataset):
+    vorticity, scalars = read_trajectories(dataset / "data/train")
+    np.testing.assert_array_equal(vorticity, fields())
+    assert scalars == SCALARS
+
+
+def test_files_are_read_in_the_order_of_their_names(dataset):
+    write(dataset / "data/train/b.hdf5", fields(1))
+    vorticity, _ = read_trajectories(dataset / "data/train")
+    np.testing.assert_array_equal(vorticity, np.concatenate([fields(0), fields(1)]))
+
+
+def test_equal_content_gives_equal_bytes_in_another_process(dataset, tmp_path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(__file__.rsplit('/', 1)[0])!r}); import test_well; "
+        f"from pathlib import Path; test_well.write(Path({str(tmp_path / 'b.hdf5')!r}), "
+        "test_well.fields())"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    written = (dataset / "data/train/a.hdf5").read_bytes()
+    assert (tmp_path / "b.hdf5").read_bytes() == written
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_truncated_file_is_one_sentence(dataset, seed):
+    path = dataset / "data/train/a.hdf5"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(np.random.default_rng(seed).integers(len(whole)))])
+    with pytest.raises(InputError, match=r"a\.hdf5"):
+        read_trajectories(dataset / "data/train")
+
+
+def test_other_faults_are_one_sentence(dataset, tmp_path):
+    folder = dataset / "data/train"
+    with pytest.raises(InputError, match=r"absent holds no \*\.hdf5"):
+        read_trajectories(tmp_path / "absent")
+    with pytest.raises(InputError, match=r"a\.hdf5 has no t0_fields/pressure"):
+        read_trajectories(folder, "pressure")
+    with h5py.File(folder / "a.hdf5", "r+") as file:
+        file["t0_fields/vorticity"][2, 3, 0, 0] = np.nan
+    with pytest.raises(InputError, match=r"a\.hdf5 .* not finite in trajectory 2, frame 3"):
+        read_trajectories(folder)
+    write(folder / "a.hdf5", fields())
+    write(folder / "b.hdf5", fields()[..., :8, :8])
+    with pytest.raises(InputError, match=r"b\.hdf5 has vorticity of shape \(3, 5, 8, 8\)"):
+        read_trajectories(folder)
+    shutil.copy(folder / "a.hdf5", folder / "b.hdf5")
+    with h5py.File(folder / "b.hdf5", "r+") as file:
+        file["scalars/drag"][()] = 0.2
+    with pytest.raises(InputError, match=r"b\.hdf5 has scalars .*0\.2"):
+        read_trajectories(folder)
