@@ -1,0 +1,73 @@
+"""The summary of constructed evaluations, by hand."""
+
+import math
+
+import pytest
+
+from chimera.collation import METRICS, axis_name, error_rows, rollout_rows, summarise
+
+DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
+
+
+def evaluation(error):
+    """Return an evaluation whose values are multiples of `error`."""
+
+    def by_dataset(factor):
+        return {
+            dataset: {name: [factor * level, 3 * factor * level] for name in METRICS}
+            | {"frame_nrmse": [factor, 2 * factor], "frame_correlation": [0.9, 0.8]}
+            for level, dataset in enumerate(DATASETS, start=1)
+        }
+
+    return {"model": by_dataset(error), "persistence": by_dataset(7.0), "linear": by_dataset(8.0)}
+
+
+RUNS = {("a", 0): evaluation(1.0), ("a", 1): evaluation(2.0), ("b", 0): evaluation(5.0)}
+
+
+def test_summary_by_hand():
+    """Axis l has per-trajectory values f l and 3 f l, so mean 2 f l; the OOD axes are 2 and 3."""
+    summary = summarise(RUNS, DATASETS)
+    assert summary["a"]["ind"]["nrmse"] == pytest.approx(2 * 1.5)
+    assert summary["a"]["ood_viscosity"]["nrmse"] == pytest.approx(4 * 1.5)
+    assert summary["a"]["ood"]["nrmse"] == pytest.approx(5 * 1.5)
+    assert summary["a"]["ind"]["nrmse_sd"] == pytest.approx(2 * math.sqrt(0.5))
+    assert summary["a"]["gap"] == pytest.approx(math.log(5 / 2))
+    assert summary["a"]["gap_sd"] == pytest.approx(0.0, abs=1e-12)
+    assert summary["persistence"]["ind"]["valid_time"] == pytest.approx(14.0)
+    assert list(summary) == ["a", "b", "persistence", "linear"]
+
+
+def test_one_replicate_has_no_spread():
+    summary = summarise(RUNS, DATASETS)
+    for row in (summary["b"]["ind"], summary["b"], summary["persistence"]["ind"]):
+        assert not any(name.endswith("_sd") for name in row)
+
+
+def test_without_ood_axes_there_is_no_gap():
+    summary = summarise({("a", 0): evaluation(1.0)}, DATASETS[:1])
+    assert set(summary["a"]) == {"ind"}
+
+
+def test_rows_hold_every_run_axis_and_frame():
+    rows = error_rows(RUNS, DATASETS)
+    assert len(rows) == (3 + 2) * 3
+    assert rows[3]["replicate"] == 1
+    assert rows[3]["nrmse"] == pytest.approx(4.0)
+    rows = rollout_rows(RUNS, DATASETS)
+    assert len(rows) == (3 + 2) * 3 * 2
+    assert (rows[1]["frame"], rows[1]["nrmse"], rows[1]["correlation"]) == (2, 2.0, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("name", "axis"),
+    [
+        ("cfd2d_ind_v1", "ind"),
+        ("cfd2d_ood_viscosity_v1", "ood_viscosity"),
+        ("my_flow", "ood_my_flow"),
+        ("ood_mach_v12", "ood_mach"),
+        ("re_v", "ood_re_v"),
+    ],
+)
+def test_axis_names(name, axis):
+    assert axis_name(name, ["cfd2d_ind_v1"]) == axis

@@ -1,0 +1,210 @@
+"""Training: a function of seed and state alone, whatever interrupts it."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from chimera.artifacts import read_tensors, write_tensors
+from chimera.data.trajectories import Windows
+from chimera.errors import InputError
+from chimera.models import build_model
+from chimera.training import Training, TrainSettings, learning_rate, run
+
+SETTINGS = TrainSettings(
+    steps=12,
+    batch_size=4,
+    unroll=1,
+    lr=1e-2,
+    weight_decay=1e-2,
+    schedule="one_cycle",
+    warmup=0.25,
+    gradient_clip=1.0,
+    ema_decay=0.0,
+    validate_every=5,
+    log_every=2,
+    save_every=3,
+    device="cpu",
+    threads=1,
+)
+UNET = {
+    "type": "unet",
+    "input_shape": [1, 8, 8],
+    "channels": [4, 8],
+    "kernel_size": 3,
+    "use_skip": True,
+    "norm": "batch",
+    "activation": "gelu",
+    "dropout": 0.2,
+}
+FRACTAL = UNET | {"type": "fractal_unet", "columns": 2, "drop_path": 0.3}
+
+
+def frames(seed=0, n=3):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 6, 1, 8, 8, generator=generator)
+
+
+def training(settings=SETTINGS, fields=UNET, seed=0):
+    """Return a run as the stage starts it."""
+    torch.manual_seed(seed)
+    windows = Windows(frames(), 1 + settings.unroll, settings.batch_size, (seed, 0))
+    return Training(build_model(fields), windows, frames(1), settings)
+
+
+def finish(one):
+    run(one, save=lambda _: None, report=lambda _: None)
+    return one
+
+
+def same(one, other):
+    """Assert that two runs ended in equal bytes."""
+    weights = one.weights(), other.weights()
+    assert weights[0].keys() == weights[1].keys()
+    for name in weights[0]:
+        assert torch.equal(weights[0][name], weights[1][name]), name
+    assert one.history == other.history
+
+
+@pytest.mark.parametrize("fields", [UNET, FRACTAL])
+@pytest.mark.parametrize("step", [1, 4, 5, 6, 11, 12])
+def test_resuming_at_any_step_changes_nothing(tmp_path, fields, step):
+    settings = replace(SETTINGS, unroll=2, ema_decay=0.9)
+    whole = finish(training(settings, fields))
+    killed = training(settings, fields)
+    while killed.completed < step:
+        killed.advance()
+    write_tensors(tmp_path / "state", *killed.state())
+    resumed = training(settings, fields, seed=99)
+    resumed.train = killed.train
+    resumed.restore(*read_tensors(tmp_path / "state"))
+    same(finish(resumed), whole)
+
+
+def test_seed_decides_everything():
+    same(finish(training()), finish(training()))
+    other = finish(training(seed=1)).weights()
+    assert not torch.equal(other["head.weight"], finish(training()).weights()["head.weight"])
+
+
+def test_looking_at_the_loss_changes_nothing():
+    often = replace(SETTINGS, validate_every=1, log_every=1, save_every=1)
+    one, other = finish(training()), finish(training(often))
+    for name, tensor in one.weights().items():
+        assert torch.equal(tensor, other.weights()[name])
+    assert one.history[-1].valid_nrmse == other.history[-1].valid_nrmse
+
+
+class Scale(nn.Module):
+    """f(x) = a x: the prediction is (1 + a) x, so that all is known in closed form."""
+
+    def __init__(self, a):
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a))
+
+    def forward(self, x):
+        return self.a * x
+
+
+def scaling(a, settings, ratio=0.5):
+    """Return a run on frames x_{t+1} = ratio x_t."""
+    first = frames()[:, :1]
+    decaying = torch.cat([first * ratio**t for t in range(4)], dim=1)
+    length = 1 + settings.unroll
+    return Training(Scale(a), Windows(decaying, length, 4, (0,)), decaying, settings), decaying
+
+
+@pytest.mark.parametrize("unroll", [1, 2, 3])
+def test_loss_is_the_mean_square_over_the_unrolled_frames(unroll):
+    settings = replace(SETTINGS, unroll=unroll, schedule="constant")
+    one, _ = scaling(-0.2, settings)
+    window = one.train.batch(0)
+    one.advance()
+    gain = torch.tensor([0.8**u - 0.5**u for u in range(1, 1 + unroll)])
+    expected = window[:, 0].square().mean() * gain.square().mean()
+    assert one.read_loss() == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_valid_error_counts_every_frame_once():
+    """||0.8 x - 0.5 x|| / ||0.5 x|| = 0.6 for every pair, ragged last batch or not."""
+    one, decaying = scaling(-0.2, SETTINGS)
+    assert len(decaying) * 3 % SETTINGS.batch_size
+    assert one.valid_nrmse() == pytest.approx(0.6, rel=1e-5)
+
+
+def test_learns_a_linear_law():
+    settings = replace(SETTINGS, steps=300, lr=0.05, weight_decay=0.0, validate_every=300)
+    one, _ = scaling(0.0, settings)
+    finish(one)
+    assert one.network.a.item() == pytest.approx(-0.5, abs=1e-3)
+    assert one.history[-1].valid_nrmse < 2e-3
+
+
+def test_gradient_is_clipped_to_its_norm():
+    """AdamW divides a first gradient by itself, so look at the gradient that it was given."""
+    one, _ = scaling(30.0, replace(SETTINGS, gradient_clip=1e-3, log_every=100))
+    one.advance()
+    assert abs(float(one.network.a.grad)) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_average_follows_its_recursion():
+    one, _ = scaling(0.0, replace(SETTINGS, ema_decay=0.5, schedule="constant"))
+    average = 0.0
+    for step in range(12):
+        one.advance()
+        decay = min(0.5, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * one.network.a.item()
+    assert float(one.weights()["a"]) == pytest.approx(average, rel=1e-5)
+    assert float(one.weights()["a"]) != one.network.a.item()
+
+
+def test_schedules_are_as_documented():
+    settings = replace(SETTINGS, steps=101, warmup=0.2)
+    rate = [learning_rate(step, settings) for step in range(101)]
+    assert rate[0] == pytest.approx(settings.lr / 25)
+    assert max(rate) == pytest.approx(settings.lr, rel=1e-3)
+    assert rate.index(max(rate)) in (20, 21)
+    assert rate[-1] == pytest.approx(settings.lr / 2.5e5)
+    cosine = replace(settings, schedule="cosine")
+    assert learning_rate(9, cosine) == pytest.approx(settings.lr * 10 / 20.2)
+    middle = (100 + 20.2) / 2
+    expected = settings.lr * (1 + math.cos(math.pi * (60 - 20.2) / (100 - 20.2))) / 2
+    assert learning_rate(60, cosine) == pytest.approx(expected)
+    assert learning_rate(round(middle), cosine) == pytest.approx(settings.lr / 2, rel=0.02)
+    assert learning_rate(100, cosine) == pytest.approx(0.0, abs=1e-12)
+    constant = replace(settings, schedule="constant")
+    assert {learning_rate(step, constant) for step in range(101)} == {settings.lr}
+
+
+def test_divergence_is_one_sentence_with_the_step():
+    one, _ = scaling(1e4, replace(SETTINGS, log_every=3))
+    with pytest.raises(InputError, match=r"diverged: the loss is .* at step 3, .*train\.lr"):
+        finish(one)
+    one, _ = scaling(math.nan, SETTINGS)
+    with pytest.raises(InputError, match="the loss is nan at step 2"):
+        finish(one)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch_size": 0}, r"train\.batch_size is 0, expected at least 1"),
+        ({"steps": -1}, r"train\.steps is -1, expected at least 0"),
+        ({"lr": 0.0}, r"train\.lr is 0\.0, expected more than 0"),
+        ({"lr": math.nan}, r"train\.lr is nan"),
+        ({"ema_decay": 1.0}, r"train\.ema_decay is 1\.0, .* less than 1"),
+    ],
+)
+def test_impossible_settings_are_one_sentence(change, words):
+    with pytest.raises(InputError, match=words):
+        replace(SETTINGS, **change)
+
+
+def test_no_steps_keep_the_initial_weights():
+    one = training(replace(SETTINGS, steps=0))
+    before = {name: tensor.clone() for name, tensor in one.network.state_dict().items()}
+    finish(one)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in one.weights().items())
+    assert one.history == []
