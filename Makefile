@@ -52,6 +52,9 @@ train_e1: check  ## both models on IND, all replicates
 aggregate: install  ## collate the metrics of all runs
 	dvc repro aggregate
 
+figures: install  ## draw the figures
+	dvc repro figures
+
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
 
 solve_widths: install  ## channel lists that bring every model to parity with the baseline

@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from chimera import forecast
-from chimera.artifacts import read_params, write_tensors
+from chimera.artifacts import read_params
+from chimera.checkpoints import write_tensors
 from chimera.data.trajectories import Windows
 from chimera.data.well import read_trajectories
 from chimera.models import build_model

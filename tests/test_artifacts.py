@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from chimera import artifacts
 from chimera.errors import InputError
@@ -96,48 +95,11 @@ def test_sha256_is_hashlib_s_and_counts_every_byte(tmp_path):
     assert sum(counted) == len(content)
 
 
-TENSORS = """
-import sys, torch
-from pathlib import Path
-from chimera.artifacts import write_tensors
-values = {name: name for name in ("model", "normalisation", "mean", "std", "frame")}
-tensors = {name: torch.arange(6.0).reshape(2, 3).t() for name in ("b", "a", "weight")}
-write_tensors(Path(sys.argv[1]), tensors, values)
-"""
-
-
-def test_tensors_have_the_same_bytes_in_every_process(tmp_path):
-    contents = set()
-    for seed in range(4):
-        path = tmp_path / str(seed)
-        subprocess.run(
-            [sys.executable, "-c", TENSORS, str(path)],
-            env=os.environ | {"PYTHONHASHSEED": str(seed)},
-            check=True,
-        )
-        contents.add(path.read_bytes())
-    assert len(contents) == 1
-    tensors, values = artifacts.read_tensors(tmp_path / "0")
-    assert torch.equal(tensors["weight"], torch.arange(6.0).reshape(2, 3).t())
-    assert values["frame"] == "frame"
-
-
-@pytest.mark.parametrize("fraction", [0.0, 0.001, 0.3, 0.999])
-def test_a_truncated_file_of_tensors_is_one_sentence(tmp_path, fraction):
-    path = tmp_path / "model.safetensors"
-    artifacts.write_tensors(path, {"w": torch.zeros(1000)}, {})
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(fraction * len(whole))])
-    with pytest.raises(InputError, match=r"model\.safetensors is not a whole safetensors file"):
-        artifacts.read_tensors(path)
-
-
 def test_missing_files_are_one_sentence(tmp_path):
     readers = (
         artifacts.read_json,
         artifacts.read_yaml,
         artifacts.read_csv,
-        artifacts.read_tensors,
         artifacts.read_params,
         artifacts.sha256,
     )

@@ -110,6 +110,7 @@ def test_metrics_are_complete_and_finite(finished):
     verify = json.loads((finished / "metrics/verify.json").read_text())
     assert verify["files"] == 4 + len(params["datasets"]) - 1
     assert verify["mismatched"] == verify["missing"] == 0
+    assert verify["exact"] + verify["equivalent"] == verify["files"]
     parity = json.loads((finished / "metrics/parity.json").read_text())
     for gap in ("params_gap", "macs_gap"):
         measured = parity["fractal_unet"][gap]
@@ -159,10 +160,9 @@ def test_killed_at_any_moment_training_ends_with_the_same_lock(finished, workspa
     checkpoint = workspace / "checkpoints/unet/0/model.safetensors"
     whole = checkpoint.read_bytes()
     resumed = 0
+    shutil.rmtree(workspace / ".dvc/cache")
     for _ in range(10):
         checkpoint.unlink()
-        shutil.rmtree(workspace / ".dvc/cache")
-        shutil.rmtree(workspace / ".dvc/tmp", ignore_errors=True)
         command = ["python", "-m", "chimera.stages.train", "--model", "unet", "--replicate", "0"]
         process = subprocess.Popen(
             command, cwd=workspace, env=ENVIRONMENT, stderr=subprocess.PIPE, start_new_session=True

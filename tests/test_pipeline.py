@@ -12,6 +12,8 @@ SOURCE = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FLOORS = {
     "errors": 0,
+    "settings": 0,
+    "progress": 0,
     "fourier": 0,
     "solver": 1,
     "models": 1,
@@ -26,6 +28,7 @@ FLOORS = {
     "probes": 2,
     "figures": 3,
     "artifacts": 3,
+    "checkpoints": 3,
     "governance": 3,
     "scratch": 3,
     "stages": 4,

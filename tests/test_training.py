@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.artifacts import read_tensors, write_tensors
+from chimera.checkpoints import read_tensors, write_tensors
 from chimera.data.trajectories import Windows
 from chimera.errors import InputError
 from chimera.models import build_model

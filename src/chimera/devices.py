@@ -23,5 +23,8 @@ def prepare_device(choice: Literal["auto", "cpu", "cuda"], threads: int) -> torc
     if choice == "cuda" and not available:
         raise InputError("device is 'cuda', expected 'auto' or 'cpu' where torch finds no GPU")
     torch.set_num_threads(threads)
+    if choice == "cpu" or not available:
+        # Every operation in use is deterministic here; to ask for it takes torch a second.
+        return torch.device("cpu")
     torch.use_deterministic_algorithms(True)
-    return torch.device("cpu" if choice == "cpu" or not available else "cuda")
+    return torch.device("cuda")

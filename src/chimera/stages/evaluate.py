@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_tensors, write_json, write_tensors
+from chimera.artifacts import read_params, write_json
+from chimera.checkpoints import read_tensors, write_tensors
 from chimera.data.well import read_trajectories
 from chimera.devices import prepare_device
 from chimera.evaluation import (

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_tensors, read_yaml, write_csv, write_tensors
+from chimera.artifacts import read_params, read_yaml, write_csv
+from chimera.checkpoints import read_tensors, write_tensors
 from chimera.data.trajectories import Windows
 from chimera.data.well import read_trajectories
 from chimera.devices import prepare_device

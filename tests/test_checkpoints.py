@@ -1,0 +1,51 @@
+"""Files of tensors have the same bytes everywhere, and a broken one is one sentence."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from chimera import checkpoints
+from chimera.errors import InputError
+
+TENSORS = """
+import sys, torch
+from pathlib import Path
+from chimera.checkpoints import write_tensors
+values = {name: name for name in ("model", "normalisation", "mean", "std", "frame")}
+tensors = {name: torch.arange(6.0).reshape(2, 3).t() for name in ("b", "a", "weight")}
+write_tensors(Path(sys.argv[1]), tensors, values)
+"""
+
+
+def test_tensors_have_the_same_bytes_in_every_process(tmp_path):
+    contents = set()
+    for seed in range(4):
+        path = tmp_path / str(seed)
+        subprocess.run(
+            [sys.executable, "-c", TENSORS, str(path)],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            check=True,
+        )
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    tensors, values = checkpoints.read_tensors(tmp_path / "0")
+    assert torch.equal(tensors["weight"], torch.arange(6.0).reshape(2, 3).t())
+    assert values["frame"] == "frame"
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.001, 0.3, 0.999])
+def test_a_truncated_file_of_tensors_is_one_sentence(tmp_path, fraction):
+    path = tmp_path / "model.safetensors"
+    checkpoints.write_tensors(path, {"w": torch.zeros(1000)}, {})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(fraction * len(whole))])
+    with pytest.raises(InputError, match=r"model\.safetensors is not a whole safetensors file"):
+        checkpoints.read_tensors(path)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*absent: no such file"):
+        checkpoints.read_tensors(tmp_path / "absent")
