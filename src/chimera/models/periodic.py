@@ -5,13 +5,13 @@
 as `Conv2d(padding_mode="circular")` computes it. Its gradient with respect to x is a periodic
 convolution too, of dL/dy with the kernel turned by 180 degrees:
 
-    dL/dx[c, i, j] = sum_{o, m, n} w[o, c, k-1-m, k-1-n] dL/dy[o, (i + m - p) mod H, (j + n - p) mod W]
+    dL/dx[c, i, j] = sum_{o, m, n} w[o, c, k-1-m, k-1-n] g[o, i + m - p, j + n - p],  g = dL/dy,
 
 so that either way costs one copy with its frame and one convolution of H x W outputs; torch's own
 padding copies twice, and its gradient is computed on the frame as well before it is added up.
-"""  # noqa: D400, D415
+"""  # noqa: D415
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +65,16 @@ class _PeriodicConv(torch.autograd.Function):
             turned = weight.flip(2, 3).transpose(0, 1)
             dx = functional.conv2d(wrap(gradient, weight.shape[-1] // 2), turned)
         dweight = torch.ops.aten.convolution_backward(
-            gradient, wrapped, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1,
+            gradient,
+            wrapped,
+            weight,
+            None,
+            [1, 1],
+            [0, 0],
+            [1, 1],
+            False,
+            [0, 0],
+            1,
             [False, True, False],
         )[1]
         return dx, dweight, gradient.sum((0, 2, 3))
@@ -85,7 +94,7 @@ class PeriodicConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C_in, H, W) to (B, C_out, H, W)."""
-        weight, bias = self.weight, self.bias
+        weight, bias = self.weight, cast(Tensor, self.bias)
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
             x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
