@@ -2,6 +2,7 @@
 
 from chimera.solver.forcing import KolmogorovForcing
 from chimera.solver.initial import random_vorticity
-from chimera.solver.navier_stokes import LARGEST_CFL, simulate
+from chimera.solver.navier_stokes import simulate
+from chimera.solver.stability import LARGEST_CFL
 
 __all__ = ["LARGEST_CFL", "KolmogorovForcing", "random_vorticity", "simulate"]
