@@ -5,6 +5,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
+# DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell.
+JOBS ?= $(shell nproc)
+side_by_side = dvc stage list --name-only | grep '^$(1)@' | \
+	xargs --max-procs $(JOBS) --replace={} dvc --wait-for-lock repro --single-item {}
 
 .PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact
 
@@ -22,7 +26,10 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-repro: intact  ## the whole experiment: only what has changed runs
+repro: intact  ## the whole experiment: only what has changed runs, JOBS cells side by side
+	dvc repro verify parity
+	$(call side_by_side,train)
+	$(call side_by_side,evaluate)
 	dvc repro
 
 test: lint  ## linters, types, configuration and every test
@@ -47,7 +54,7 @@ hash_missing: install  ## write sha256 where a manifest has none, and show the d
 	python -m chimera.stages.verify --hash-missing
 
 train_e1: check  ## both models on IND, all replicates
-	dvc repro train
+	$(call side_by_side,train)
 
 aggregate: install  ## collate the metrics of all runs
 	dvc repro aggregate

@@ -2,8 +2,8 @@
 
 Writes metrics/verify.json whatever the verdict; when the gate is passed, also the hashes of what
 training may read (metrics/gates/verify/training.yaml) and of what evaluation may
-(evaluation.yaml). `--intact` asks only whether files are as they were written, and `--hash-missing`
-freezes what is not frozen yet.
+(evaluation.yaml). `--intact` asks only whether the files that are there are as they were written, and
+`--hash-missing` freezes what is not frozen yet.
 """
 
 import sys
@@ -40,7 +40,8 @@ def main() -> None:
     )
     with bar:
         if options.intact:
-            require_verified(v for d in datasets for v in intact(d, bar.update))
+            found = [verdict for dataset in datasets for verdict in intact(dataset, bar.update)]
+            require_verified(verdict for verdict in found if verdict.verdict == "mismatched")
             return
         verdicts = verify(datasets, manifests, bar.update)
     write_json(Path("metrics/verify.json"), counts(verdicts))
