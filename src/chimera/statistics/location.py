@@ -1,0 +1,71 @@
+"""Two-sided tests that the mean of paired differences is zero.
+
+    paired t    p = P(|T_{n-1}| >= |mean d| / (s / sqrt(n)))                Student 1908
+    sign flip   p = #{s in {-1, 1}^n : |sum s_i d_i| >= |sum d_i|} / 2^n    Fisher 1935, sec. 21
+
+The t test assumes normal differences. The sign-flip test assumes only that swapping the two sides
+of a pair changes nothing under the null hypothesis, and pays for it: no p is below 2^(1-n), so
+that up to 5 pairs can never reach 0.05.
+
+Student 1908, Biometrika 6, 1-25. R. A. Fisher 1935, The Design of Experiments.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from chimera.errors import InputError
+from chimera.statistics.samples import ROUNDING, sample, sample_has_spread
+
+# 2^23 sums take 64 MiB; a larger sample has no need of an exact test.
+LARGEST_SAMPLE = 24
+
+
+def paired_t_p(differences: ArrayLike) -> float:
+    """Return the two-sided p of the paired t test.
+
+    Args:
+        differences: x_i - y_i of independent pairs, (n,), n >= 2.
+
+    Returns:
+        p in [0, 1]; 1 where every difference is zero.
+
+    Raises:
+        InputError: fewer than 2 differences, one that is not finite, or differences that are all
+            the same and not zero.
+
+    """
+    d = sample("differences", differences)
+    if not sample_has_spread("differences", d):
+        return 1.0
+    t = d.mean() / (d.std(ddof=1) / np.sqrt(len(d)))
+    return float(2 * stats.t.sf(abs(t), len(d) - 1))
+
+
+def sign_flip_p(differences: ArrayLike) -> float:
+    """Return the exact two-sided p over all 2^n assignments of signs.
+
+    Args:
+        differences: x_i - y_i of independent pairs, (n,), 2 <= n <= 24. Zeros and ties need no
+            care: an assignment counts where its sum is as large up to rounding.
+
+    Returns:
+        p in [2^(1-n), 1]; 1 where every difference is zero.
+
+    Raises:
+        InputError: fewer than 2 or more than 24 differences, or one that is not finite.
+
+    """
+    d = sample("differences", differences)
+    if len(d) > LARGEST_SAMPLE:
+        raise InputError(
+            f"'differences' holds {len(d)} values, expected at most {LARGEST_SAMPLE}, "
+            "whose 2^n signs can be enumerated"
+        )
+    # Half of the assignments mirror the other half: the first sign stays. scipy's
+    # permutation_test visits them one by one, 10 s where this takes 10 ms.
+    sums = d[:1]
+    for value in d[1:]:
+        sums = np.concatenate([sums + value, sums - value])
+    observed = abs(d.sum()) - ROUNDING * np.abs(d).sum()
+    return float((np.abs(sums) >= observed).mean())

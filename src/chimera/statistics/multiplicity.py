@@ -1,0 +1,37 @@
+"""Tests in a family, judged together.
+
+    q_(i) = min_{j >= i} min(1, p_(j) m / j),   p_(1) <= ... <= p_(m)
+
+Rejecting where q <= alpha is the step-up procedure of Benjamini & Hochberg 1995, eq. 1, which keeps
+the expected share of false rejections at most alpha for independent (and positively dependent)
+tests. Y. Benjamini & Y. Hochberg 1995, J. R. Statist. Soc. B 57, 289-300.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from chimera.errors import InputError
+from chimera.statistics.samples import Floats, sample
+
+
+def benjamini_hochberg(p: ArrayLike) -> Floats:
+    """Return the adjusted p of each test of a family.
+
+    Args:
+        p: the p of every test that was declared, (m,), m >= 1.
+
+    Returns:
+        q (m,), in the order of p; q >= p.
+
+    Raises:
+        InputError: no p, or one that is not a number in [0, 1]. A declared test without a p
+            (NaN) is an error and never left out, since m would shrink.
+
+    """
+    family = sample("p", p, least=1)
+    if family.min() < 0 or family.max() > 1:
+        raise InputError(
+            f"'p' holds values from {family.min():g} to {family.max():g}, expected 0 to 1"
+        )
+    return np.asarray(stats.false_discovery_control(family, method="bh"))

@@ -1,0 +1,116 @@
+"""What every procedure asks of its input: finite numbers, enough of them, and a spread.
+
+Values count as equal where they differ by no more than the rounding of the numbers that they were
+computed from, so that differences such as (0.3 - 0.2, 0.4 - 0.3) are equal, as they are meant.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chimera.errors import InputError
+
+Floats = NDArray[np.float64]
+
+# The rounding of one subtraction and one mean, in units of the largest number involved.
+ROUNDING = 8 * np.finfo(np.float64).eps
+
+
+def sample(name: str, values: ArrayLike, least: int = 2) -> Floats:
+    """Return the values as a vector (n,) of finite floats.
+
+    Raises:
+        InputError: they are not numbers, not one-dimensional, fewer than `least`, or not finite.
+
+    """
+    vector = _finite(name, values)
+    if vector.ndim != 1 or len(vector) < least:
+        raise InputError(
+            f"{name!r} has shape {vector.shape}, expected a vector of at least {least} values"
+        )
+    return vector
+
+
+def matrix(name: str, values: ArrayLike) -> Floats:
+    """Return the values as a matrix of finite floats, at least 2 x 2.
+
+    Raises:
+        InputError: they are not numbers, not such a matrix, or not finite.
+
+    """
+    table = _finite(name, values)
+    if table.ndim != 2 or min(table.shape) < 2:
+        raise InputError(f"{name!r} has shape {table.shape}, expected at least (2, 2)")
+    return table
+
+
+def pair(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Return x and y, (n,) each, whose i-th values belong together.
+
+    Raises:
+        InputError: either is no sample, or their lengths differ.
+
+    """
+    first, second = sample("x", x), sample("y", y)
+    if len(first) != len(second):
+        raise InputError(
+            f"'x' holds {len(first)} values and 'y' {len(second)}, expected pairs of equal number"
+        )
+    return first, second
+
+
+def has_spread(name: str, deviations: Floats, effect: float, scale: float) -> bool:
+    """Say whether an effect can be judged by the spread around it.
+
+    Args:
+        name: what the caller calls the values.
+        deviations: the values minus their mean.
+        effect: the mean that is to be judged against zero.
+        scale: the largest magnitude that the values were computed from.
+
+    Returns:
+        True where the values differ; False where they are all zero, which is no effect at all.
+
+    Raises:
+        InputError: they are all equal and not zero, an effect without a measure of its error.
+
+    """
+    if np.abs(deviations).max() > ROUNDING * scale:
+        return True
+    if abs(effect) <= ROUNDING * scale:
+        return False
+    raise InputError(
+        f"{name} differ from zero by {effect:g} without any spread, "
+        "expected values that vary, or are all zero"
+    )
+
+
+def sample_has_spread(name: str, values: Floats) -> bool:
+    """Say whether the mean of one sample, not computed from larger numbers, can be judged."""
+    mean = values.mean()
+    return has_spread(f"all of {name!r}", values - mean, mean, np.abs(values).max())
+
+
+def require_fraction(name: str, value: float) -> None:
+    """Refuse a value that does not lie between 0 and 1, both excluded."""
+    if not 0 < value < 1:
+        raise InputError(f"{name!r} is {value}, expected more than 0 and less than 1")
+
+
+def require_count(name: str, value: int, least: int) -> None:
+    """Refuse a count below `least`."""
+    if value < least:
+        raise InputError(f"{name!r} is {value}, expected at least {least}")
+
+
+def _finite(name: str, values: ArrayLike) -> Floats:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name!r} is {values!r}, expected an array of numbers") from error
+    if not np.isfinite(array).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(
+            f"{name!r} holds {array[index]} at index {', '.join(map(str, index))}, "
+            "expected finite numbers"
+        )
+    return array

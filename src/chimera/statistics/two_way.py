@@ -1,0 +1,63 @@
+"""The mean of paired differences over seeds and trajectories, both drawn at random.
+
+    d_rt = mu + a_r + b_t + e_rt,   r = 1..R replicates, t = 1..T trajectories
+
+    V  = (MS_R + max(MS_T - MS_E, 0)) / (R T)              estimates var(mean d)
+    df = (RTV)^2 / (MS_R^2 / (R-1) + MS_T^2 / (T-1) + MS_E^2 / ((R-1)(T-1)))
+    CI = mean d -+ t_df sqrt(V)
+
+with the mean squares of the two-way layout without repetition: E[MS_R] = T var(a) + var(e),
+E[MS_T] = R var(b) + var(e), E[MS_E] = var(e), so that E[MS_R + MS_T - MS_E] = R T var(mean d).
+Where MS_T <= MS_E the trajectories add nothing, and the interval is Student's over the replicates'
+means, of R - 1 degrees of freedom; no estimate is given fewer.
+
+F. E. Satterthwaite 1946, An approximate distribution of estimates of variance components,
+Biometrics Bulletin 2, 110-114. Mean squares: S. R. Searle, G. Casella & C. E. McCulloch
+1992, Variance Components, section 4.3.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from chimera.statistics.intervals import Interval
+from chimera.statistics.samples import has_spread, matrix, require_fraction
+
+
+def satterthwaite_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Return the interval of the mean over new seeds and new trajectories.
+
+    Args:
+        differences: paired differences (R, T) of R replicates on the same T trajectories,
+            R >= 2, T >= 2.
+        confidence: nominal coverage.
+
+    Returns:
+        The interval; [0, 0] where every difference is zero, and [mean, mean] where the replicates'
+        means agree exactly and the trajectories add nothing.
+
+    Raises:
+        InputError: fewer than 2 replicates or trajectories, a value that is not finite,
+            differences that are all the same and not zero, or a confidence outside (0, 1).
+
+    """
+    require_fraction("confidence", confidence)
+    d = matrix("differences", differences)
+    R, T = d.shape
+    mean = d.mean()
+    if not has_spread("all of 'differences'", d - mean, mean, np.abs(d).max()):
+        return Interval(0.0, 0.0)
+    a = d.mean(axis=1) - mean
+    b = d.mean(axis=0) - mean
+    e = d - mean - a[:, None] - b
+    ms_r = T * (a**2).sum() / (R - 1)
+    ms_t = R * (b**2).sum() / (T - 1)
+    ms_e = (e**2).sum() / ((R - 1) * (T - 1))
+    df = float(R - 1)
+    if ms_t > ms_e:
+        total = ms_r + ms_t - ms_e
+        weight = ms_r**2 / (R - 1) + ms_t**2 / (T - 1) + ms_e**2 / ((R - 1) * (T - 1))
+        df = max(df, total**2 / weight)
+    variance = (ms_r + max(ms_t - ms_e, 0.0)) / (R * T)
+    half = stats.t.isf((1 - confidence) / 2, df) * np.sqrt(variance)
+    return Interval(float(mean - half), float(mean + half))
