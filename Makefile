@@ -6,11 +6,12 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
 # DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell.
+# xargs starts nothing more after an exit status of 255: one failed cell stops the rest.
 JOBS ?= $(shell nproc)
 side_by_side = dvc stage list --name-only | grep '^$(1)@' | \
-	xargs --max-procs $(JOBS) --replace={} dvc --wait-for-lock repro --single-item {}
+	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255'
 
-.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact
+.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff
 
 help:  ## list the targets
 	@grep -hE '^[a-z_0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -63,6 +64,11 @@ figures: install  ## draw the figures
 	dvc repro figures
 
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
+
+BASE ?= HEAD
+diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
+	dvc metrics diff $(BASE) --md --no-path --precision 4 --targets metrics/summary.json \
+	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
 
 solve_widths: install  ## channel lists that bring every model to parity with the baseline
 	python -m chimera.stages.parity --solve-widths
