@@ -2,8 +2,8 @@
 
 Writes metrics/verify.json whatever the verdict; when the gate is passed, also the hashes of what
 training may read (metrics/gates/verify/training.yaml) and of what evaluation may
-(evaluation.yaml). `--intact` asks only whether the files that are there are as they were written, and
-`--hash-missing` freezes what is not frozen yet.
+(evaluation.yaml). `--intact` asks only whether the files that are there are as they were written,
+and `--hash-missing` freezes what is not frozen yet.
 """
 
 import sys
