@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
+# The revision that changes are compared with.
+BASE ?= HEAD
 # DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell.
 # xargs starts nothing more after an exit status of 255: one failed cell stops the rest.
 JOBS ?= $(shell nproc)
@@ -41,6 +43,8 @@ lint: .venv/installed-dev
 	ruff format --check .
 	mypy
 	python -m chimera.stages.compose --check
+	python -m chimera.stages.stats --check-deviations
+	python -m chimera.stages.log check --base $(BASE)
 
 intact: install
 	python -m chimera.stages.verify --intact
@@ -57,15 +61,14 @@ hash_missing: install  ## write sha256 where a manifest has none, and show the d
 train_e1: check  ## both models on IND, all replicates
 	$(call side_by_side,train)
 
-aggregate: install  ## collate the metrics of all runs
-	dvc repro aggregate
+aggregate: install  ## collate the metrics of all runs, and their statistics
+	dvc repro aggregate stats
 
 figures: install  ## draw the figures
 	dvc repro figures
 
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
 
-BASE ?= HEAD
 diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
 	dvc metrics diff $(BASE) --md --no-path --precision 4 --targets metrics/summary.json \
 	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '

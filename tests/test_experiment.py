@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -290,3 +291,63 @@ def test_compose_check_tells_that_params_differ(workspace):
     error = sentence(stage(workspace, "compose", "--check", expect=2))
     assert "params.yaml differs" in error
     stage(workspace, "compose", "--check", "scale=smoke")
+
+
+def freeze_running(workspace):
+    """Make the running parameters the preregistered ones."""
+    path = workspace / "PREREGISTRATION.md"
+    head, block, tail = re.split(r"```yaml\n|```$", path.read_text(), maxsplit=2, flags=re.M)
+    plan = yaml.safe_load(block)
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    plan["parameters"] = {name: params[name] for name in ("seed", "train", "models")}
+    path.write_text(f"{head}```yaml\n{yaml.safe_dump(plan)}```{tail}")
+
+
+def test_statistics_are_those_of_the_declared_endpoints(finished):
+    report = json.loads((finished / "metrics/stats.json").read_text())
+    runs = {
+        (model, r): json.loads((finished / f"metrics/runs/{model}/{r}/evaluate.json").read_text())
+        for model in ("unet", "fractal_unet")
+        for r in (0, 1)
+    }
+    ln = {
+        cell: np.mean(np.log(run["model"]["cfd2d_ind_v1"]["nrmse"])) for cell, run in runs.items()
+    }
+    differences = [ln["fractal_unet", r] - ln["unet", r] for r in (0, 1)]
+    row = report["ind_nrmse"]
+    assert row["estimate"] == pytest.approx(np.mean(differences))
+    assert row["n"] == report["replicates"] == 2
+    for name in ("estimate", "ci_low", "ci_high", "p", "q", "cohens_dz", "hedges_gz"):
+        assert np.isfinite(report["ood_nrmse"][name])
+    assert report["confirmatory"] == 0, "the smoke scale is not what was preregistered"
+    assert report["deviations"] > 0
+
+
+def test_another_seed_is_one_deviation_and_never_blocked(workspace):
+    freeze_running(workspace)
+    call(workspace, "dvc", "repro", "stats")
+    report = json.loads((workspace / "metrics/stats.json").read_text())
+    assert (report["confirmatory"], report["deviations"]) == (1, 0)
+    set_param(workspace, "seed", 1)
+    stage(workspace, "stats")
+    report = json.loads((workspace / "metrics/stats.json").read_text())
+    assert (report["confirmatory"], report["deviations"]) == (0, 1)
+
+
+def test_a_deviation_needs_an_entry_and_entries_stay(workspace):
+    freeze_running(workspace)
+    stage(workspace, "stats", "--check-deviations")
+    set_param(workspace, "train.steps", 41)
+    error = sentence(stage(workspace, "stats", "--check-deviations", expect=2))
+    assert "train.steps is 41, frozen as 40" in error
+    assert "train.lr" not in error
+    wrong = stage(workspace, "log", "deviation", "--key", "train.lr", "why", expect=2)
+    assert "expected a parameter that deviates: train.steps" in sentence(wrong)
+    stage(workspace, "log", "deviation", "--key", "train.steps", "one step more")
+    stage(workspace, "stats", "--check-deviations")
+    commit(workspace)
+    stage(workspace, "log", "check", "--base", "HEAD")
+    log = workspace / "Deviation_Log.md"
+    log.write_text(log.read_text().replace("one step more", "no reason"))
+    error = sentence(stage(workspace, "log", "check", "--base", "HEAD", expect=2))
+    assert "Deviation_Log.md was edited" in error

@@ -31,6 +31,9 @@ FLOORS = {
     "checkpoints": 3,
     "governance": 3,
     "scratch": 3,
+    "contrasts": 2,
+    "logbook": 3,
+    "preregistration": 3,
     "stages": 4,
 }
 

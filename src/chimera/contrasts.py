@@ -1,0 +1,144 @@
+"""Paired contrasts between a model and the baseline, over replicates.
+
+Replicate r trains both models on the same batches in the same order: the difference d_r of an
+endpoint between them is one independent value, and the unit of analysis. Errors are compared as the
+mean over trajectories of ln nRMSE, so that a difference is a log ratio:
+
+    d_r = y_model,r - y_baseline,r,    exp(mean d) = ratio of (geometric mean) errors.
+
+The frozen test trajectories are fixed: the claim is about them, and chance is the seed's alone.
+Under that claim the t interval and test are exact for normal d (benchmarks/calibration.py).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chimera import statistics
+from chimera.collation import Evaluation, axis_name
+from chimera.errors import InputError
+
+Floats = NDArray[np.float64]
+
+# The procedures of plots/calibration.csv that stand behind a contrast's two intervals.
+INTERVALS = {"paired t": "ci_coverage", "BCa": "bca_coverage"}
+
+
+def endpoint_names(datasets: Sequence[str]) -> list[str]:
+    """Return the endpoints that the datasets allow, the OOD ones last."""
+    axes = [axis_name(dataset, datasets) for dataset in datasets[1:]]
+    names = ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
+    return names + (["ood_nrmse", "gap", *(f"{axis}_nrmse" for axis in axes)] if axes else [])
+
+
+def endpoint(name: str, evaluation: Evaluation, datasets: Sequence[str]) -> float:
+    """Return one endpoint of one run.
+
+    Args:
+        name: `ind_nrmse`, `ood_nrmse`, `ood_<axis>_nrmse`: mean over trajectories of ln nRMSE.
+            `ind_rmse_high`: the same of the error in the highest quarter of wavenumbers.
+            `gap`: ood_nrmse - ind_nrmse. `ind_valid_time`: frames, mean over trajectories.
+        evaluation: What the stage evaluate wrote for the run.
+        datasets: IND first, then the OOD axes, which weigh alike.
+
+    Raises:
+        InputError: If there is no such endpoint.
+    """
+    runs = {axis_name(dataset, datasets): evaluation["model"][dataset] for dataset in datasets}
+
+    def log_mean(axis: str, metric: str) -> float:
+        return fmean(math.log(value) for value in runs[axis][metric])
+
+    axes = [axis for axis in runs if axis != "ind"]
+    if name == "ind_valid_time":
+        return fmean(runs["ind"]["valid_time"])
+    if name == "ind_rmse_high":
+        return log_mean("ind", "rmse_high")
+    if name == "ood_nrmse" and axes:
+        return fmean(log_mean(axis, "nrmse") for axis in axes)
+    if name == "gap" and axes:
+        return endpoint("ood_nrmse", evaluation, datasets) - log_mean("ind", "nrmse")
+    axis = name.removesuffix("_nrmse")
+    if axis in runs and axis != name:
+        return log_mean(axis, "nrmse")
+    known = ", ".join(endpoint_names(datasets))
+    raise InputError(f"the endpoint is {name!r}, expected one of {known}")
+
+
+def contrast(x: Floats, y: Floats, alpha: float) -> dict[str, float]:
+    """Return what is known of mean(x) - mean(y) over paired replicates.
+
+    Args:
+        x: The model's endpoint by replicate (n,), n >= 2.
+        y: The baseline's, in the same order.
+        alpha: Level of the tests; intervals cover 1 - alpha.
+
+    Returns:
+        `estimate`; `ci_low`, `ci_high` (t, the trustworthy ones), `p` (paired t); the exact
+        `sign_flip_p`, and `sign_flip_p_smallest`, below which it cannot fall at this n; the BCa
+        bootstrap's `bca_low`, `bca_high`; `cohens_dz`, `hedges_gz`, and `n`.
+
+    Raises:
+        InputError: If n < 2, or all differences are the same.
+    """
+    differences = x - y
+    low, high = statistics.t_interval(differences, 1 - alpha)
+    bca_low, bca_high = statistics.bca_interval(differences, 1 - alpha)
+    return {
+        "estimate": float(differences.mean()),
+        "ci_low": low,
+        "ci_high": high,
+        "p": statistics.paired_t_p(differences),
+        "sign_flip_p": statistics.sign_flip_p(differences),
+        "sign_flip_p_smallest": 2.0 ** (1 - len(differences)),
+        "bca_low": bca_low,
+        "bca_high": bca_high,
+        "cohens_dz": statistics.cohens_dz(x, y),
+        "hedges_gz": statistics.hedges_gz(x, y),
+        "n": len(differences),
+    }
+
+
+def contrasts(
+    endpoints: Mapping[str, tuple[Floats, Floats]], primary: str, alpha: float
+) -> dict[str, Any]:
+    """Return the contrast of every endpoint, with q over the secondary family.
+
+    Args:
+        endpoints: Values of model and baseline by replicate; every declared endpoint.
+        primary: Tested alone at alpha: its q is its p.
+        alpha: Level.
+    """
+    result = {name: contrast(x, y, alpha) for name, (x, y) in endpoints.items()}
+    family = [name for name in result if name != primary]
+    if family:
+        q = statistics.benjamini_hochberg([result[name]["p"] for name in family])
+        for name, value in zip(family, q, strict=True):
+            result[name]["q"] = float(value)
+    if primary in result:
+        result[primary]["q"] = result[primary]["p"]
+    return result
+
+
+def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dict[str, float]:
+    """Return each interval's worst simulated coverage of a claim about fixed trajectories.
+
+    Args:
+        rows: plots/calibration.csv.
+        replicates: Of the study; the largest tabulated number up to it is looked up.
+
+    Returns:
+        `ci_coverage` and `bca_coverage`; nothing where no number of replicates is small enough.
+    """
+    fixed = [row for row in rows if row["scenario"].startswith("fixed")]
+    tabulated = [n for n in (int(row["replicates"]) for row in fixed) if n <= replicates]
+    worst: dict[str, float] = {}
+    for row in fixed:
+        name = INTERVALS.get(row["procedure"])
+        if name and tabulated and int(row["replicates"]) == max(tabulated):
+            worst[name] = min(worst.get(name, 1.0), float(row["coverage"]))
+    return worst

@@ -1,0 +1,83 @@
+"""What was fixed before the numbers, in the YAML block of PREREGISTRATION.md, and deviations.
+
+The block holds the declared tests and, under `parameters`, the frozen part of params.yaml. A study
+is confirmatory while every frozen parameter has its frozen value.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chimera.artifacts import read_bytes
+from chimera.errors import InputError
+from chimera.settings import read_settings
+
+_BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Preregistration:
+    """The declared analysis.
+
+    Attributes:
+        alpha: Level of every test, and 1 - alpha of every interval.
+        power: Probability with which the declared effect is to be found.
+        effect: The effect that the study is planned for, as Cohen's d_z.
+        primary: The one primary endpoint, see chimera.contrasts.
+        secondary: The endpoints of the secondary family.
+        parameters: Frozen values, nested as in params.yaml.
+    """
+
+    alpha: float
+    power: float
+    effect: float
+    primary: str
+    secondary: tuple[str, ...]
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One frozen parameter that has another value; `None` where it is absent."""
+
+    key: str
+    frozen: Any
+    running: Any
+
+
+def read_preregistration(path: Path = Path("PREREGISTRATION.md")) -> Preregistration:
+    """Return the one YAML block of the file.
+
+    Raises:
+        InputError: If there is not just one block, or it is of another form.
+    """
+    blocks = _BLOCK.findall(read_bytes(path).decode())
+    if len(blocks) != 1:
+        raise InputError(f"{path} has {len(blocks)} yaml blocks, expected one with what is frozen")
+    try:
+        content = yaml.safe_load(blocks[0])
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    return read_settings(content, path.name, Preregistration)
+
+
+def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[Deviation]:
+    """Return every leaf of the frozen parameters that differs, in order.
+
+    Args:
+        frozen: `Preregistration.parameters`.
+        running: params.yaml.
+    """
+    found = []
+    for name, value in frozen.items():
+        present = running.get(name)
+        if isinstance(value, Mapping) and isinstance(present, Mapping):
+            inner = deviations(value, present)
+            found += [Deviation(f"{name}.{d.key}", d.frozen, d.running) for d in inner]
+        elif value != present:
+            found.append(Deviation(name, value, present))
+    return found

@@ -1,0 +1,84 @@
+"""Test the preregistered contrasts, and say how far the study is the preregistered one.
+
+Writes metrics/stats.json: every contrast, its intervals labelled with their simulated coverage at
+so many replicates, and how many the declared effect needs. With `--check-deviations` it writes
+nothing and fails, naming each frozen parameter that has another value and no entry in
+Deviation_Log.md.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from argparse_dataclass import ArgumentParser
+from numpy.typing import NDArray
+
+from chimera import statistics
+from chimera.artifacts import read_csv, read_json, read_params, write_json
+from chimera.contrasts import contrasts, endpoint, endpoint_names, interval_coverage
+from chimera.errors import InputError
+from chimera.logbook import logged_keys
+from chimera.preregistration import Preregistration, deviations, read_preregistration
+from chimera.stages import guarded
+
+
+@dataclass
+class Options:
+    """What to do instead of the statistics."""
+
+    check_deviations: bool = field(default=False)
+
+
+def check_deviations(plan: Preregistration, params: dict[str, Any]) -> None:
+    """Refuse a deviation that is not logged."""
+    logged = logged_keys(Path("Deviation_Log.md"))
+    unlogged = [d for d in deviations(plan.parameters, params) if d.key not in logged]
+    if unlogged:
+        listed = "; ".join(f"{d.key} is {d.running}, frozen as {d.frozen}" for d in unlogged)
+        raise InputError(
+            f"params.yaml deviates from PREREGISTRATION.md without an entry: {listed}; "
+            'expected one each from `python -m chimera.stages.log deviation --key KEY "REASON"`'
+        )
+
+
+def main() -> None:
+    """Run the stage."""
+    options = ArgumentParser(Options).parse_args()
+    params, plan = read_params(), read_preregistration()
+    if options.check_deviations:
+        check_deviations(plan, params)
+        return
+    datasets, baseline = params["datasets"], params["baseline"]
+    replicates, others = params["replicates"], [m for m in params["model_names"] if m != baseline]
+    runs = {
+        (model, replicate): read_json(Path(f"metrics/runs/{model}/{replicate}/evaluate.json"))
+        for model in params["model_names"]
+        for replicate in replicates
+    }
+    declared = [plan.primary, *plan.secondary]
+    names = [name for name in declared if name in endpoint_names(datasets)]
+    report: dict[str, Any] = {}
+    for model in others if len(replicates) > 1 else []:
+
+        def values(name: str, which: str) -> NDArray[np.float64]:
+            return np.array([endpoint(name, runs[which, r], datasets) for r in replicates])
+
+        pairs = {name: (values(name, model), values(name, baseline)) for name in names}
+        prefix = f"{model}." if len(others) > 1 else ""
+        tested = contrasts(pairs, plan.primary, plan.alpha)
+        labels = interval_coverage(read_csv(Path("plots/calibration.csv")), len(replicates))
+        report |= {prefix + name: row | labels for name, row in tested.items()}
+    frozen = read_json(Path("metrics/verify.json"))["unfrozen"] == 0
+    deviating = deviations(plan.parameters, params)
+    report["required_replicates"] = statistics.required_replicates(
+        plan.effect, alpha=plan.alpha, power=plan.power
+    )
+    report["replicates"] = len(replicates)
+    report["deviations"] = len(deviating)
+    report["confirmatory"] = int(not deviating and frozen)
+    write_json(Path("metrics/stats.json"), report)
+
+
+if __name__ == "__main__":
+    guarded(main)

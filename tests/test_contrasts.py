@@ -1,0 +1,131 @@
+"""Contrasts of constructed runs, by hand; mirrored and reordered runs give what they must."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from chimera.artifacts import read_csv
+from chimera.contrasts import (
+    contrast,
+    contrasts,
+    endpoint,
+    endpoint_names,
+    interval_coverage,
+)
+from chimera.errors import InputError
+
+DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
+
+
+def evaluation(scale):
+    """Return a run with nRMSE scale x (1, e) on IND, three and five times that on the OOD axes."""
+
+    def row(factor):
+        errors = [scale * factor, scale * factor * math.e]
+        return {"nrmse": errors, "rmse_high": [v / 2 for v in errors], "valid_time": [4.0, 7.0]}
+
+    return {"model": {name: row(f) for name, f in zip(DATASETS, (1, 3, 5), strict=True)}}
+
+
+def test_endpoints_by_hand():
+    run = evaluation(0.1)
+    base = math.log(0.1) + 0.5  # the mean of ln s and ln (s e)
+    expected = {
+        "ind_nrmse": base,
+        "ind_rmse_high": base - math.log(2),
+        "ind_valid_time": 5.5,
+        "ood_viscosity_nrmse": base + math.log(3),
+        "ood_decay_nrmse": base + math.log(5),
+        "ood_nrmse": base + math.log(15) / 2,
+        "gap": math.log(15) / 2,
+    }
+    assert set(endpoint_names(DATASETS)) == set(expected)
+    for name, value in expected.items():
+        assert endpoint(name, run, DATASETS) == pytest.approx(value)
+
+
+def test_without_ood_axes_their_endpoints_are_absent():
+    assert endpoint_names(DATASETS[:1]) == ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
+    for name in ("ood_nrmse", "gap", "ood_decay_nrmse", "nonsense", "nrmse"):
+        with pytest.raises(InputError, match=f"the endpoint is '{name}', expected one of ind_nrm"):
+            endpoint(name, evaluation(0.1), DATASETS[:1])
+
+
+def test_contrast_is_the_paired_t_test():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 5))
+    result = contrast(x, y, 0.05)
+    reference = stats.ttest_rel(x, y)
+    assert result["estimate"] == pytest.approx((x - y).mean())
+    assert result["p"] == pytest.approx(reference.pvalue)
+    interval = reference.confidence_interval(0.95)
+    assert (result["ci_low"], result["ci_high"]) == pytest.approx((interval.low, interval.high))
+    assert result["cohens_dz"] == pytest.approx((x - y).mean() / (x - y).std(ddof=1))
+    assert result["sign_flip_p_smallest"] == 1 / 16
+    assert result["sign_flip_p"] >= 1 / 16
+    assert result["n"] == 5
+
+
+def endpoints(seed=1, n=4):
+    rng = np.random.default_rng(seed)
+    return {name: tuple(rng.standard_normal((2, n))) for name in ("primary", "a", "b", "c")}
+
+
+def test_q_is_over_the_secondary_family_alone():
+    result = contrasts(endpoints(), "primary", 0.05)
+    family = [result[name]["p"] for name in ("a", "b", "c")]
+    expected = stats.false_discovery_control(family)
+    assert [result[name]["q"] for name in ("a", "b", "c")] == pytest.approx(expected.tolist())
+    assert result["primary"]["q"] == result["primary"]["p"]
+
+
+def test_swapped_models_mirror_every_contrast_exactly():
+    plain = contrasts(endpoints(), "primary", 0.05)
+    swapped = contrasts({k: (y, x) for k, (x, y) in endpoints().items()}, "primary", 0.05)
+    for name, row in plain.items():
+        other = swapped[name]
+        for key in ("estimate", "cohens_dz", "hedges_gz"):
+            assert other[key] == -row[key]
+        for low, high in (("ci_low", "ci_high"), ("bca_low", "bca_high")):
+            assert (other[low], other[high]) == (-row[high], -row[low])
+        for key in ("p", "q", "sign_flip_p", "n"):
+            assert other[key] == row[key]
+
+
+def test_order_of_replicates_changes_nothing():
+    order = np.array([2, 0, 3, 1])
+    permuted = {k: (x[order], y[order]) for k, (x, y) in endpoints().items()}
+    plain, other = (contrasts(e, "primary", 0.05) for e in (endpoints(), permuted))
+    for name, row in plain.items():
+        assert other[name] == pytest.approx(row, rel=1e-12)
+
+
+def test_coverage_is_the_worst_of_the_scenarios_in_question():
+    rows = [
+        {"procedure": p, "replicates": n, "scenario": s, "coverage": c}
+        for p, n, s, c in (
+            ("paired t", "3", "fixed, a", "0.95"),
+            ("paired t", "3", "fixed, b", "0.94"),
+            ("paired t", "3", "sampled, a", "0.80"),
+            ("paired t", "5", "fixed, a", "0.96"),
+            ("BCa", "3", "fixed, a", "0.71"),
+            ("sign flip", "3", "fixed, a", "1.0"),
+        )
+    ]
+    assert interval_coverage(rows, 4) == {"ci_coverage": 0.94, "bca_coverage": 0.71}
+    assert interval_coverage(rows, 10) == {"ci_coverage": 0.96}
+    assert interval_coverage(rows, 2) == {}
+
+
+def test_the_committed_table_keeps_its_promises():
+    """At most 5% false positives of the primary test, and its interval covers, at every n."""
+    table = Path(__file__).parents[1] / "plots/calibration.csv"
+    rows = [row for row in read_csv(table) if row["procedure"] == "paired t"]
+    fixed = [row for row in rows if row["scenario"].startswith("fixed")]
+    assert {row["replicates"] for row in fixed} == {"3", "5", "10"}
+    for row in fixed:
+        assert float(row["false_positive_rate"]) <= 0.05 + 3 * float(row["monte_carlo_se"])
+        assert float(row["coverage"]) >= 0.92

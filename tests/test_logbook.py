@@ -1,0 +1,74 @@
+"""Logs grow at the end, and nothing that stood there changes."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from chimera.errors import InputError
+from chimera.logbook import append_entry, current_commit, logged_keys, require_appended
+
+LOG = Path("Deviation_Log.md")
+
+
+def git(*arguments):
+    settings = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", *settings, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Return a repository whose main branch holds a log with one entry."""
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet", "--initial-branch", "main")
+    LOG.write_text("# Deviation log\n")
+    append_entry(LOG, "first", {"date": "2026-01-01", "key": "train.steps", "reason": "r"})
+    git("add", ".")
+    git("commit", "--quiet", "--message", "log")
+    git("checkout", "--quiet", "-b", "work")
+    return tmp_path
+
+
+def test_entries_are_numbered_and_named(repository):
+    before = LOG.read_bytes()
+    assert append_entry(LOG, "second", {"date": "2026-01-02", "key": "seed", "reason": "x"}) == 2
+    assert LOG.read_bytes().startswith(before)
+    assert LOG.read_text().endswith(
+        "\n\n## 2. second\n- date: 2026-01-02\n- key: seed\n- reason: x\n"
+    )
+    assert logged_keys(LOG) == {"train.steps", "seed"}
+    require_appended(LOG, "main")
+    assert len(current_commit()) >= 7
+
+
+def test_an_edit_or_a_cut_names_the_line(repository):
+    whole = LOG.read_text()
+    for changed, line in (
+        (whole.replace("- reason: r", "- reason: s"), 6),
+        (whole.replace("# Deviation log\n", ""), 1),
+        (whole[:-20], 5),
+    ):
+        LOG.write_text(changed)
+        with pytest.raises(
+            InputError, match=rf"Deviation_Log\.md was edited or cut at line {line}"
+        ):
+            require_appended(LOG, "main")
+
+
+def test_a_missing_or_new_log_and_an_unknown_base(repository):
+    new = Path("Decision_Log.md")
+    new.write_text("# new\n")
+    require_appended(new, "main")
+    with pytest.raises(InputError, match="git merge-base nowhere HEAD failed"):
+        require_appended(LOG, "nowhere")
+    LOG.unlink()
+    with pytest.raises(InputError, match="cannot read Deviation_Log"):
+        require_appended(LOG, "main")
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "two\nlines"])
+def test_a_field_is_one_line(repository, reason):
+    before = LOG.read_bytes()
+    with pytest.raises(InputError, match=r"reason is .*, expected one line"):
+        append_entry(LOG, "title", {"reason": reason})
+    assert LOG.read_bytes() == before
