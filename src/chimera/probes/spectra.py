@@ -1,0 +1,370 @@
+"""Spectra of fields on a periodic grid, and the errors of a prediction by wavenumber.
+
+    E(k) = sum_{round|m| = k} 1/2 |f_hat(m)|^2,   f_hat(m) = 1/N^2 sum_x f(x) exp(-2 pi i m.x / N)
+
+so that sum_k E(k) = 1/2 mean(f^2) (Parseval). Of a vorticity this is the enstrophy spectrum; its
+kinetic energy spectrum divides every mode by |k|^2 = |2 pi m / L|^2 (Boffetta & Ecke 2012,
+"Two-dimensional turbulence", section 2). Below the forcing scale a 2D flow follows a power law
+E ~ k^s, s = -3 or steeper.
+
+n trajectories, T time, B batch, C channel, N x N space, K shells.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy import stats
+from torch import Tensor
+
+from chimera.errors import InputError
+from chimera.field_metrics import Field
+from chimera.fourier import shell_sums
+
+# The edges of chimera.field_metrics.band_rmse: low, mid, high as parts of N / 2.
+BAND_EDGES = (0.0, 0.25, 0.75, math.inf)
+# PDEBench's bands of integer shells: 0-3, 4-11, 12 and above.
+PDEBENCH_EDGES = (0, 4, 12)
+
+
+def energy_spectrum(field: Field) -> Field:
+    """Return the isotropic spectrum E(k) of a field; of a vorticity, the enstrophy spectrum.
+
+    Args:
+        field: Array or tensor (..., N, N), in any unit.
+
+    Returns:
+        (..., K), the square of the field's unit; K = 1 + round(N / sqrt 2) for even N,
+        corners included.
+
+    Raises:
+        InputError: If the field is not square or not finite.
+
+    Example:
+        >>> x = 2 * np.pi * np.arange(8) / 8
+        >>> energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)  # 1/2 mean(sin^2) at k=2
+        array([0.  , 0.  , 0.25, 0.  , 0.  , 0.  , 0.  ])
+    """
+    return _like(shell_sums(0.5 * _coefficients(field, "field").abs().square()), field)
+
+
+def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi) -> Field:
+    """Return the spectrum of 1/2 |u|^2 of the flow without mean that has this vorticity.
+
+    Args:
+        vorticity: Array or tensor (..., N, N).
+        domain_extent: Side L of the square.
+
+    Returns:
+        (..., K) with K as for `energy_spectrum`; the sum is 1/2 mean(u^2 + v^2).
+
+    Raises:
+        InputError: If the vorticity is not square or not finite.
+
+    Example:
+        >>> x = 2 * np.pi * np.arange(8) / 8
+        >>> kinetic_energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)
+        array([0.    , 0.    , 0.0625, 0.    , 0.    , 0.    , 0.    ])
+    """
+    vorticity_hat = _coefficients(vorticity, "vorticity")
+    square = _wavenumber(vorticity_hat.shape[-1], vorticity_hat).square()
+    square[0, 0] = math.inf  # a mean vorticity has no periodic flow
+    square *= (2 * math.pi / domain_extent) ** 2
+    return _like(shell_sums(0.5 * vorticity_hat.abs().square() / square), vorticity)
+
+
+class Slope(NamedTuple):
+    """Exponent s of E ~ k^s and the ends of its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def spectral_slope(
+    spectrum: ArrayLike, first_shell: int, last_shell: int, confidence: float = 0.95
+) -> Slope:
+    """Fit E ~ k^s over first_shell <= k <= last_shell by least squares in log-log.
+
+    The interval is Student's, n - 2 degrees of freedom over n shells: what deviates from a power
+    law widens it, the spread between trajectories is for the caller to add.
+
+    Args:
+        spectrum: E(k), (K,), from k = 0.
+        first_shell: First k of the range, 1 or more.
+        last_shell: Last k of the range, below K.
+        confidence: Of the interval.
+
+    Raises:
+        InputError: If the range holds fewer than three shells, leaves the spectrum, or E is not
+            positive and finite in it.
+
+    Example:
+        >>> k = np.arange(1, 33)
+        >>> spectral_slope(np.concatenate([[0.0], 5.0 * k**-3.0]), 4, 16).value.__round__(6)
+        -3.0
+    """
+    values = np.asarray(spectrum, dtype=np.float64)
+    in_order = first_shell >= 1 and first_shell + 2 <= last_shell < values.shape[-1]
+    if not in_order:
+        raise InputError(
+            f"the slope's shells are {first_shell} to {last_shell}, expected three or more "
+            f"between 1 and {values.shape[-1] - 1}"
+        )
+    k = np.arange(first_shell, last_shell + 1)
+    energy = values[k]
+    if not (np.isfinite(energy) & (energy > 0)).all():
+        raise InputError(
+            f"the spectrum has a minimum of {energy.min()} in shells {first_shell} to "
+            f"{last_shell}, expected positive finite energies"
+        )
+    fit = stats.linregress(np.log(k), np.log(energy))
+    half = stats.t.isf((1 - confidence) / 2, len(k) - 2) * fit.stderr
+    return Slope(float(fit.slope), float(fit.slope - half), float(fit.slope + half))
+
+
+@dataclass(frozen=True)
+class RolloutSpectra:
+    """Spectra (n, T, K) of a rollout, for every trajectory and frame.
+
+    `energy` is kinetic energy, `enstrophy` half the squared vorticity; `error` is the spectrum of
+    prediction - target, which holds what a comparison of two spectra cannot see: the phases.
+    """
+
+    energy_prediction: Tensor
+    energy_target: Tensor
+    energy_error: Tensor
+    enstrophy_prediction: Tensor
+    enstrophy_target: Tensor
+    enstrophy_error: Tensor
+
+
+def rollout_spectra(
+    prediction: Tensor, target: Tensor, domain_extent: float = 2 * math.pi
+) -> RolloutSpectra:
+    """Return the spectra of predicted and true vorticity over a rollout.
+
+    Args:
+        prediction: Vorticity (n, T, N, N), in physical units.
+        target: The true frames, of the same shape.
+        domain_extent: Side L of the square.
+
+    Raises:
+        InputError: If the shapes differ or a field is not square or not finite.
+
+    Example:
+        >>> truth = torch.randn(3, 5, 16, 16)
+        >>> spectra = rollout_spectra(0.5 * truth, truth)
+        >>> bool(torch.allclose(spectra.energy_error, 0.25 * spectra.energy_target))
+        True
+    """
+    _require_equal_shapes(prediction, target)
+    fields = {"prediction": prediction, "target": target, "error": prediction - target}
+    spectra = {}
+    for name, field in fields.items():
+        spectra[f"enstrophy_{name}"] = energy_spectrum(field)
+        spectra[f"energy_{name}"] = kinetic_energy_spectrum(field, domain_extent)
+    return RolloutSpectra(**spectra)
+
+
+def band_products(a: Field, b: Field) -> Field:
+    """Return mean(a_band b_band) of the parts of two fields in the low, mid and high band.
+
+    By Parseval's theorem it is sum Re(conj(a_hat) b_hat) over the band, and the three add up to
+    mean(a b). The bands are those of `chimera.field_metrics.band_rmse`.
+
+    Args:
+        a: Array or tensor (..., N, N).
+        b: Of the same shape.
+
+    Returns:
+        (..., 3).
+
+    Raises:
+        InputError: If the shapes differ or a field is not square or not finite.
+
+    Example:
+        >>> x = 2 * np.pi * np.arange(16) / 16
+        >>> wave = np.sin(x)[:, None] + np.sin(4 * x)[None, :]  # |m| = 1 and 4 of 8
+        >>> band_products(wave, wave).round(6) + 0.0
+        array([0.5, 0.5, 0. ])
+    """
+    _require_equal_shapes(a, b)
+    a_hat = _coefficients(a, "a")
+    density = (a_hat.conj() * _coefficients(b, "b")).real
+    N = density.shape[-1]
+    fraction = _wavenumber(N, a_hat) / (N / 2)
+    bands = [
+        (density * ((fraction >= low) & (fraction < high))).sum(dim=(-2, -1))
+        for low, high in pairwise(BAND_EDGES)
+    ]
+    return _like(torch.stack(bands, dim=-1), a)
+
+
+def spectral_error(prediction: Field, target: Field) -> Field:
+    """Return ||prediction - target|| / ||target|| within the low, mid and high band, (..., 3).
+
+    A band in which the target is zero gives infinity, or NaN where the error is zero too.
+
+    Example:
+        >>> truth = np.random.default_rng(0).standard_normal((16, 16))
+        >>> spectral_error(0.9 * truth, truth).round(6)
+        array([0.1, 0.1, 0.1])
+    """
+    error = prediction - target
+    return (band_products(error, error) / band_products(target, target)) ** 0.5
+
+
+def activation_spectra(activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return each site's spectrum, the mean over samples and channels.
+
+    Args:
+        activations: For each site (B, C, N, N), as `chimera.probes.activations.capture` gives.
+
+    Returns:
+        For each site (K,).
+
+    Raises:
+        InputError: If a site's activations are not square, not finite, or constant over space.
+
+    Example:
+        >>> spectra = activation_spectra({"encoder0": torch.randn(2, 3, 8, 8)})
+        >>> spectra["encoder0"].shape
+        torch.Size([7])
+    """
+    spectra = {}
+    for name, activation in activations.items():
+        deviation = activation - activation.mean(dim=(-2, -1), keepdim=True)
+        if not deviation.any():
+            raise InputError(
+                f"activations at site {name!r} are constant over space, expected some structure: "
+                "their spectrum is empty"
+            )
+        spectra[name] = energy_spectrum(activation.double()).mean(dim=(0, 1))
+    return spectra
+
+
+def centroid(spectrum: Tensor) -> float:
+    """Return the mean shell sum_k k E(k) / sum_k E(k) over k >= 1, of a spectrum (K,).
+
+    Example:
+        >>> centroid(torch.tensor([9.0, 1.0, 0.0, 1.0]))
+        2.0
+    """
+    k = torch.arange(1, spectrum.shape[-1], dtype=spectrum.dtype)
+    return float((k * spectrum[1:]).sum() / spectrum[1:].sum())
+
+
+def well_spectral_mse(prediction: Field, target: Field) -> Field:
+    """Return The Well's binned spectral MSE: the mean squared error by three bins of wavenumber.
+
+    The edges are 0 and three more of four log-spaced ones from 2 pi / N to sqrt(2) pi + 1e-6, in
+    radians per cell (Ohana et al. 2024, `binned_spectral_mse`); the three add up to the MSE.
+
+    Args:
+        prediction: Array or tensor (..., N, N).
+        target: Of the same shape.
+
+    Returns:
+        (..., 3), the square of the field's unit.
+
+    Raises:
+        InputError: If the shapes differ or a field is not square or not finite.
+
+    Example:
+        >>> truth = np.random.default_rng(0).standard_normal((16, 16))
+        >>> float(well_spectral_mse(truth + 0.5, truth).sum().round(6))
+        0.25
+    """
+    _require_equal_shapes(prediction, target)
+    error_hat = _coefficients(prediction - target, "prediction - target")
+    N = error_hat.shape[-1]
+    # In float32, as there: at N = 32 and 256 modes lie on an edge, and rounding decides.
+    edges = torch.logspace(math.log10(2 * math.pi / N), math.log10(math.pi * 2**0.5 + 1e-6), 4)
+    edges[0] = 0.0
+    m = 2 * math.pi * torch.fft.fftfreq(N, device=error_hat.device)
+    radians = (m[:, None].square() + m[None, :].square()).sqrt()
+    power = error_hat.abs().square()
+    bins = [
+        (power * ((radians >= low) & (radians < high))).sum(dim=(-2, -1))
+        for low, high in pairwise(edges.tolist())
+    ]
+    return _like(torch.stack(bins, dim=-1), prediction)
+
+
+def pdebench_frmse(prediction: Field, target: Field, full_plane: bool = False) -> Field:
+    """Return PDEBench's fRMSE: the error in shells 0-3, 4-11 and 12 and above.
+
+        s(k)^2 = mean_B sum_{floor|m| = k} |e_hat(m)|^2,    fRMSE = mean s(k) over a band's k
+
+    for k < N / 2 (Takamoto et al. 2022, appendix B). PDEBench keeps the quadrant 0 <= m_x, m_y <
+    N / 2 alone: an error along (1, -1) costs nothing. `full_plane` keeps all directions.
+
+    Args:
+        prediction: Array or tensor (N, N) or (B, ..., N, N), N > 24: the mean over B is taken
+            inside the root.
+        target: Of the same shape.
+        full_plane: Whether to count all modes of a shell.
+
+    Returns:
+        (3,) or (..., 3), in the field's unit.
+
+    Raises:
+        InputError: If the shapes differ, or a field is not square, not finite or too small.
+
+    Example:
+        >>> x = 2 * np.pi * np.arange(32) / 32
+        >>> truth, wave = np.zeros((32, 32)), np.cos(x[:, None] - x[None, :])
+        >>> pdebench_frmse(wave, truth).round(6), pdebench_frmse(wave, truth, True).round(6)
+        (array([0., 0., 0.]), array([0.176777, 0.      , 0.      ]))
+    """
+    _require_equal_shapes(prediction, target)
+    error_hat = _coefficients(prediction - target, "prediction - target")
+    N = error_hat.shape[-1]
+    last_edge = PDEBENCH_EDGES[-1]
+    if last_edge >= N // 2:
+        raise InputError(
+            f"fields have {N} x {N} cells, expected more than {2 * last_edge} for shells above 11"
+        )
+    power: Tensor = error_hat.abs().square()
+    shell = _wavenumber(N, error_hat).floor().long()
+    kept = shell < N // 2
+    if not full_plane:
+        kept[N // 2 :] = False
+        kept[:, N // 2 :] = False
+    sums = torch.zeros((*power.shape[:-2], N // 2), dtype=power.dtype, device=power.device)
+    sums.index_add_(-1, shell[kept], power[..., kept])
+    root = (sums.mean(dim=0) if sums.dim() > 1 else sums).sqrt()
+    edges = (*PDEBENCH_EDGES, N // 2)
+    bands = [root[..., low:high].mean(dim=-1) for low, high in pairwise(edges)]
+    return _like(torch.stack(bands, dim=-1), prediction)
+
+
+def _coefficients(field: Field, name: str) -> Tensor:
+    tensor = torch.as_tensor(field)
+    if tensor.dim() < 2 or tensor.shape[-1] != tensor.shape[-2]:
+        raise InputError(f"{name} has shape {tuple(tensor.shape)}, expected a square (..., N, N)")
+    if not torch.isfinite(tensor).all():
+        raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
+    return torch.fft.fft2(tensor, norm="forward")
+
+
+def _wavenumber(num_points: int, field_hat: Tensor) -> Tensor:
+    """Return |m| of every mode, (N, N) in fft2's order."""
+    kind = {"dtype": field_hat.real.dtype, "device": field_hat.device}
+    m = torch.fft.fftfreq(num_points, 1 / num_points, **kind)
+    return (m[:, None].square() + m[None, :].square()).sqrt()
+
+
+def _require_equal_shapes(a: Field, b: Field) -> None:
+    if a.shape != b.shape:
+        raise InputError(f"fields have shapes {tuple(a.shape)} and {tuple(b.shape)}, expected one")
+
+
+def _like(result: Tensor, field: Field) -> Field:
+    return result if isinstance(field, Tensor) else result.numpy()

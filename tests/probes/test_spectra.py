@@ -1,0 +1,262 @@
+"""Spectra against closed forms, Parseval's theorem and the published definitions."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from chimera.errors import InputError
+from chimera.field_metrics import band_rmse
+from chimera.fourier import resample, velocity
+from chimera.models import build_model
+from chimera.probes.activations import capture
+from chimera.probes.spectra import (
+    activation_spectra,
+    band_products,
+    centroid,
+    energy_spectrum,
+    kinetic_energy_spectrum,
+    pdebench_frmse,
+    rollout_spectra,
+    spectral_error,
+    spectral_slope,
+    well_spectral_mse,
+)
+
+
+def grid(n):
+    x = 2 * np.pi * np.arange(n) / n
+    return np.meshgrid(x, x, indexing="ij")
+
+
+def fixture():
+    """The fields whose spectra and errors the published definitions gave as quoted below."""
+    n = 64
+    r = np.random.default_rng(0)
+    y0, e = r.standard_normal((n, n)), r.standard_normal((n, n))
+    X, Y = grid(n)
+    y = np.sin(X) + 0.5 * np.cos(3 * X + 2 * Y) + 0.1 * y0
+    wrong = 0.2 * np.sin(2 * Y) + 0.1 * np.cos(6 * X - 5 * Y) + 0.05 * np.cos(20 * Y)
+    return y + wrong + 0.01 * e, y
+
+
+def test_fixture_spectrum():
+    _, y = fixture()
+    spectrum = energy_spectrum(y)
+    assert spectrum.sum() == pytest.approx(0.316287670, abs=1e-6)
+    assert spectrum[1] == pytest.approx(0.24931124, abs=1e-6)
+    assert spectrum[4] == pytest.approx(0.062040692, abs=1e-6)
+
+
+def test_fixture_published_metrics():
+    p, y = fixture()
+    assert pdebench_frmse(p, y) == pytest.approx([0.0251768, 0.000551546, 0.00214654], abs=1e-6)
+    assert well_spectral_mse(p, y) == pytest.approx(
+        [1.994219e-2, 5.029143e-3, 1.314590e-3], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("n", [7, 16, 33])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_parseval(n, kind):
+    field = np.random.default_rng(n).standard_normal((2, 3, n, n)).astype(kind) + kind(1)
+    spectrum = energy_spectrum(field)
+    assert spectrum.dtype == kind
+    expected = 0.5 * np.square(field, dtype=np.float64).mean(axis=(-2, -1))
+    np.testing.assert_allclose(spectrum.sum(-1), expected, rtol=1e-6)
+    tensor = energy_spectrum(torch.from_numpy(field))
+    assert torch.equal(tensor, torch.from_numpy(spectrum))
+
+
+def test_one_wave_lies_in_one_shell():
+    X, Y = grid(32)
+    spectrum = energy_spectrum(3 * np.cos(3 * X - 4 * Y + 0.7))  # |m| = 5, mean square 9/2
+    expected = np.zeros(24)
+    expected[5] = 9 / 4
+    np.testing.assert_allclose(spectrum, expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("domain_extent", [2 * math.pi, 5.0])
+def test_kinetic_energy_is_that_of_the_velocity(domain_extent):
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(2, 20, 20, generator=generator, dtype=torch.float64)
+    vorticity = resample(coarse - coarse.mean(dim=(-2, -1), keepdim=True), 32)
+    flow = velocity(vorticity, domain_extent)
+    expected = 0.5 * flow.square().sum(-1).mean(dim=(-2, -1))
+    spectrum = kinetic_energy_spectrum(vorticity, domain_extent)
+    torch.testing.assert_close(spectrum.sum(-1), expected, rtol=1e-12, atol=0)
+    components = energy_spectrum(flow.movedim(-1, 0)).sum(0)
+    torch.testing.assert_close(spectrum, components, rtol=1e-10, atol=1e-15)
+
+
+def test_kinetic_energy_ignores_the_mean_and_divides_by_k_squared():
+    X, _ = grid(16)
+    spectrum = kinetic_energy_spectrum(4.0 + np.sin(3 * X))
+    expected = np.zeros(12)
+    expected[3] = 0.25 / 9
+    np.testing.assert_allclose(spectrum, expected, atol=1e-15)
+
+
+def test_slope_of_a_power_law_and_its_interval():
+    k = np.arange(40)
+    noise = np.random.default_rng(0).normal(0, 0.1, 40)
+    spectrum = 7.0 * np.maximum(k, 1) ** -3.5 * np.exp(noise)
+    first, last = 5, 20
+    slope = spectral_slope(spectrum, first, last, confidence=0.9)
+    # The textbook formulas, from sums of squares.
+    x, y = np.log(k[first : last + 1]), np.log(spectrum[first : last + 1])
+    sxx = ((x - x.mean()) ** 2).sum()
+    value = ((x - x.mean()) * (y - y.mean())).sum() / sxx
+    residual = y - y.mean() - value * (x - x.mean())
+    error = math.sqrt((residual**2).sum() / (len(x) - 2) / sxx)
+    half = stats.t.ppf(0.95, len(x) - 2) * error
+    assert slope == pytest.approx((value, value - half, value + half), rel=1e-10)
+    exact = spectral_slope(7.0 * np.maximum(k, 1) ** -3.5, first, last)
+    assert exact == pytest.approx((-3.5, -3.5, -3.5), abs=1e-6)
+
+
+def test_slope_interval_covers():
+    """Nine in ten 90% intervals hold the true slope: 400 draws, sd of the count 6."""
+    r = np.random.default_rng(1)
+    k = np.arange(20)
+    held = 0
+    for _ in range(400):
+        spectrum = np.maximum(k, 1) ** -3.0 * np.exp(r.normal(0, 0.3, 20))
+        slope = spectral_slope(spectrum, 4, 14, confidence=0.9)
+        held += slope.low <= -3.0 <= slope.high
+    assert abs(held - 360) < 4 * 6
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (4, 5), (5, 20), (9, 3)])
+def test_slope_outside_the_spectrum(first, last):
+    with pytest.raises(InputError, match=f"shells are {first} to {last}, expected three or more"):
+        spectral_slope(np.ones(20), first, last)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+def test_slope_of_what_has_no_logarithm(value):
+    spectrum = np.ones(20)
+    spectrum[6] = value
+    with pytest.raises(InputError, match="expected positive finite energies"):
+        spectral_slope(spectrum, 4, 10)
+
+
+def test_rollout_spectra_see_the_phase():
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(2, 3, 16, 16, generator=generator, dtype=torch.float64)
+    target -= target.mean(dim=(-2, -1), keepdim=True)
+    shifted = torch.roll(target, 5, dims=-1)
+    spectra = rollout_spectra(shifted, target)
+    torch.testing.assert_close(spectra.enstrophy_prediction, spectra.enstrophy_target)
+    torch.testing.assert_close(spectra.energy_prediction, spectra.energy_target)
+    expected = 0.5 * (shifted - target).square().mean(dim=(-2, -1))
+    torch.testing.assert_close(spectra.enstrophy_error.sum(-1), expected)
+    assert spectra.energy_error.shape == (2, 3, 12)
+
+
+def test_bands_are_those_of_band_rmse_and_add_up():
+    r = np.random.default_rng(0)
+    p, t = r.standard_normal((2, 4, 24, 24))
+    bands = band_products(p - t, p - t)
+    np.testing.assert_allclose(np.sqrt(bands), np.stack(band_rmse(p, t), -1), rtol=1e-12)
+    np.testing.assert_allclose(band_products(p, t).sum(-1), (p * t).mean((-2, -1)), rtol=1e-10)
+    relative = spectral_error(p, t)
+    expected = np.stack(band_rmse(p, t), -1) / np.stack(band_rmse(t, np.zeros_like(t)), -1)
+    np.testing.assert_allclose(relative, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [16, 32, 64, 256])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_the_well_agrees(n, kind):
+    from the_well.benchmark.metrics.spectral import binned_spectral_mse
+
+    generator = torch.Generator().manual_seed(n)
+    p, t = torch.randn(2, 3, n, n, 2, generator=generator, dtype=kind)  # channels last
+    theirs = binned_spectral_mse.eval(p, t, SimpleNamespace(n_spatial_dims=2))
+    expected = torch.stack([theirs[f"spectral_error_mse_per_bin_{i}"] for i in range(3)], -1)
+    ours = well_spectral_mse(p.movedim(-1, 1), t.movedim(-1, 1))
+    torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
+    mse = (p - t).square().mean(dim=(1, 2))
+    torch.testing.assert_close(ours.sum(-1), mse, rtol=1e-5, atol=0)
+
+
+def frmse_by_its_definition(p, t, full_plane):
+    """Takamoto et al. 2022, appendix B, one mode at a time, for (B, C, n, n)."""
+    n = p.shape[-1]
+    power = np.abs(np.fft.fftn(p - t, axes=(-2, -1))) ** 2
+    shells = np.zeros((*p.shape[:2], n // 2))
+    for i in range(n):
+        for j in range(n):
+            a, b = (i, j) if not full_plane else (min(i, n - i), min(j, n - j))
+            inside = full_plane or (i < n // 2 and j < n // 2)
+            k = math.isqrt(a * a + b * b)
+            if inside and k < n // 2:
+                shells[:, :, k] += power[:, :, i, j]
+    root = np.sqrt(shells.mean(axis=0)) / n**2
+    return np.stack([root[:, b].mean(-1) for b in (slice(4), slice(4, 12), slice(12, None))], -1)
+
+
+@pytest.mark.parametrize("full_plane", [False, True])
+@pytest.mark.parametrize("n", [26, 32])
+def test_pdebench_agrees(n, full_plane):
+    r = np.random.default_rng(0)
+    p, t = r.standard_normal((2, 3, 2, n, n))
+    expected = frmse_by_its_definition(p, t, full_plane)
+    np.testing.assert_allclose(pdebench_frmse(p, t, full_plane), expected, rtol=1e-10)
+
+
+def test_the_full_plane_sees_all_directions():
+    """cos(3x + sign 2y) of amplitude 1 has two modes of 1/2 in shell 3, one in the quadrant."""
+    X, Y = grid(64)
+    zero = np.zeros((64, 64))
+    for sign in (1, -1):
+        wave = np.cos(3 * X + sign * 2 * Y)
+        full = pdebench_frmse(wave, zero, full_plane=True)
+        assert full == pytest.approx([math.sqrt(0.5) / 4, 0, 0], abs=1e-12)
+        quadrant = pdebench_frmse(wave, zero)
+        assert quadrant == pytest.approx([0.5 / 4 if sign > 0 else 0, 0, 0], abs=1e-12)
+
+
+def test_activation_spectra_of_a_network():
+    settings = {
+        "type": "unet",
+        "input_shape": [1, 16, 16],
+        "channels": [4, 6],
+        "kernel_size": 3,
+        "use_skip": True,
+        "norm": "group",
+        "activation": "gelu",
+        "dropout": 0.0,
+    }
+    torch.manual_seed(0)
+    model = build_model(settings)
+    activations = capture(model, model.sites(), torch.randn(3, 1, 16, 16))
+    spectra = activation_spectra(activations)
+    assert list(spectra) == list(activations)
+    for name, spectrum in spectra.items():
+        mean_square = activations[name].double().square().mean()
+        torch.testing.assert_close(spectrum.sum(), 0.5 * mean_square, rtol=1e-6, atol=0)
+    assert len(spectra["bottleneck"]) == 1 + round(8 / math.sqrt(2))
+
+
+def test_centroid_of_waves():
+    X, Y = grid(32)
+    field = 5 + np.sin(3 * X) + np.sin(9 * Y)  # equal energies; the mean does not count
+    assert centroid(energy_spectrum(torch.from_numpy(field))) == pytest.approx(6.0)
+
+
+def test_bad_fields():
+    square, flat = torch.zeros(8, 8), torch.zeros(8, 6)
+    with pytest.raises(InputError, match=r"field has shape \(8, 6\), expected a square"):
+        energy_spectrum(flat)
+    with pytest.raises(InputError, match="field holds NaN or infinite values"):
+        energy_spectrum(square / 0)
+    with pytest.raises(InputError, match=r"shapes \(8, 8\) and \(8, 6\), expected one"):
+        rollout_spectra(square, flat)
+    with pytest.raises(InputError, match="24 x 24 cells, expected more than 24"):
+        pdebench_frmse(torch.zeros(24, 24), torch.zeros(24, 24))
+    with pytest.raises(InputError, match=r"site 'up0' are constant over space"):
+        activation_spectra({"up0": torch.ones(2, 3, 8, 8)})
