@@ -5,6 +5,7 @@ import math
 import pytest
 
 from chimera.collation import METRICS, axis_name, error_rows, rollout_rows, summarise
+from chimera.errors import InputError
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
 
@@ -47,6 +48,34 @@ def test_one_replicate_has_no_spread():
 def test_without_ood_axes_there_is_no_gap():
     summary = summarise({("a", 0): evaluation(1.0)}, DATASETS[:1])
     assert set(summary["a"]) == {"ind"}
+
+
+def test_the_gap_s_spread_is_over_the_replicates_own_gaps():
+    """Replicates with gaps ln 2 and ln 4; the mean errors are 1.5 and 5."""
+    runs = {}
+    for replicate, (ind, ood) in enumerate([(1.0, 2.0), (2.0, 8.0)]):
+        values = {"cfd2d_ind_v1": ind, "cfd2d_ood_decay_v1": ood}
+        table = {d: {name: [v] for name in METRICS} for d, v in values.items()}
+        runs["a", replicate] = {"model": table, "persistence": table, "linear": table}
+    row = summarise(runs, ["cfd2d_ind_v1", "cfd2d_ood_decay_v1"])["a"]
+    assert row["gap"] == pytest.approx(math.log(5.0 / 1.5))
+    assert row["gap_sd"] == pytest.approx((math.log(4) - math.log(2)) / math.sqrt(2))
+
+
+def test_keys_are_those_that_people_compare():
+    summary = summarise(RUNS, DATASETS)
+    assert set(summary["b"]) == {"ind", "ood_viscosity", "ood_decay", "ood", "gap"}
+    assert set(summary["b"]["ood"]) == set(METRICS)
+    assert set(summary["a"]["ood"]) == set(METRICS) | {f"{name}_sd" for name in METRICS}
+    assert set(summary["a"]) == set(summary["b"]) | {"gap_sd"}
+
+
+def test_two_datasets_of_one_axis_are_refused():
+    both = ["cfd2d_ind_v1", "cfd2d_ood_decay_v1", "cfd2d_ood_decay_v2"]
+    table = {dataset: {name: [1.0] for name in METRICS} for dataset in both}
+    runs = {("a", 0): {"model": table, "persistence": table, "linear": table}}
+    with pytest.raises(InputError, match=r"cfd2d_ood_decay_v2, expected one for each axis"):
+        summarise(runs, both)
 
 
 def test_rows_hold_every_run_axis_and_frame():

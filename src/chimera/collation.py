@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from chimera.errors import InputError
+
 ByDataset = Mapping[str, Mapping[str, Sequence[float]]]
 Evaluation = Mapping[str, ByDataset]
 Runs = Mapping[tuple[str, int], Evaluation]
@@ -44,11 +46,16 @@ def forecaster_metrics(by_dataset: ByDataset, datasets: Sequence[str]) -> dict[s
     Args:
         by_dataset: Values per trajectory.
         datasets: IND first, then the OOD axes; without any, `ood.<metric>` and `gap` are absent.
+
+    Raises:
+        InputError: If two datasets are of one axis, such as two versions.
     """
     table = {
         axis_name(dataset, datasets): {m: fmean(by_dataset[dataset][m]) for m in METRICS}
         for dataset in datasets
     }
+    if len(table) < len(datasets):
+        raise InputError(f"datasets are {', '.join(datasets)}, expected one for each axis")
     axes = [axis for axis in table if axis != "ind"]
     if axes:
         table["ood"] = {m: fmean(table[axis][m] for axis in axes) for m in METRICS}
