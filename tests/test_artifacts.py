@@ -67,6 +67,13 @@ def test_a_real_limit_on_the_size_of_files_is_one_sentence(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(InputError, match=r"cannot write .*file/inner: "):
+        artifacts.write_text(tmp_path / "file/inner", "new")
+    assert (tmp_path / "file").read_text() == "old"
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_json_holds_finite_numbers_alone(tmp_path, value):
     path = tmp_path / "metrics.json"
@@ -85,6 +92,9 @@ def test_round_trips(tmp_path):
     assert artifacts.read_csv(tmp_path / "f.csv") == [
         {"model": "unet", "nrmse": "0.333333333", "step": "4"}
     ]
+    awkward = [{"note": 'a "quoted", comma'}, {"note": "two\r\nlines"}, {"note": ""}]
+    artifacts.write_csv(tmp_path / "f.csv", awkward)
+    assert artifacts.read_csv(tmp_path / "f.csv") == awkward
 
 
 def test_sha256_is_hashlib_s_and_counts_every_byte(tmp_path):
@@ -115,6 +125,9 @@ def test_broken_files_are_one_sentence(tmp_path):
         artifacts.read_yaml(path)
     with pytest.raises(InputError, match="broken is not JSON"):
         artifacts.read_json(path)
+    path.write_bytes(b"model,nrmse\n\xff\xfe,1\n")
+    with pytest.raises(InputError, match=r"broken is not CSV: .*0xff"):
+        artifacts.read_csv(path)
     path.write_text("- a list")
     with pytest.raises(InputError, match=r"broken holds \['a list'\], expected a mapping"):
         artifacts.read_params(path)

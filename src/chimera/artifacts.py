@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise InputError(f"cannot write {path}: {reason}; it was left as it was") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # already moved, or the folder is none
+            temporary.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -150,9 +151,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file by the names in its header, as text.
 
     Raises:
-        InputError: If it is missing.
+        InputError: If it is missing or not text.
     """
-    return list(csv.DictReader(io.StringIO(read_bytes(path).decode())))
+    try:
+        return list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not CSV: {error}") from None
 
 
 def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:

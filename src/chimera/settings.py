@@ -68,7 +68,7 @@ def _read(value: Any, key: str, hint: Any) -> Any:
         if isinstance(value, Mapping):
             return {name: _read(v, _join(key, name), arguments[1]) for name, v in value.items()}
     elif hint is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
             return float(value)
     elif isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool):
         return value
