@@ -83,6 +83,24 @@ def test_resuming_at_any_step_changes_nothing(tmp_path, fields, step):
     same(finish(resumed), whole)
 
 
+@pytest.mark.parametrize("step", [0, 1, 2])
+@pytest.mark.parametrize("seed", range(4))
+def test_resuming_before_drop_path_has_tried_every_column_changes_nothing(tmp_path, seed, step):
+    settings = replace(SETTINGS, steps=6)
+    fields = FRACTAL | {"columns": 3, "drop_path": 0.6}
+    whole = finish(training(settings, fields, seed))
+    killed = training(settings, fields, seed)
+    while killed.completed < step:
+        killed.advance()
+    untouched = [name for name, p in killed.parameters.items() if p.grad is None]
+    assert untouched  # otherwise this is the test above
+    write_tensors(tmp_path / "state", *killed.state())
+    resumed = training(settings, fields, seed)
+    resumed.advance()  # whatever was there before is forgotten
+    resumed.restore(*read_tensors(tmp_path / "state"))
+    same(finish(resumed), whole)
+
+
 def test_seed_decides_everything():
     same(finish(training()), finish(training()))
     other = finish(training(seed=1)).weights()
@@ -134,6 +152,14 @@ def test_valid_error_counts_every_frame_once():
     assert one.valid_nrmse() == pytest.approx(0.6, rel=1e-5)
 
 
+def test_first_step_is_adamw_s():
+    """Its two moments cancel in the first step: a <- a - lr (wd a + sign(gradient))."""
+    settings = replace(SETTINGS, schedule="constant", weight_decay=0.1, lr=0.01)
+    one, _ = scaling(-0.2, settings)
+    one.advance()
+    assert one.network.a.item() == pytest.approx(-0.2 - 0.01 * (0.1 * -0.2 + 1), rel=1e-5)
+
+
 def test_learns_a_linear_law():
     settings = replace(SETTINGS, steps=300, lr=0.05, weight_decay=0.0, validate_every=300)
     one, _ = scaling(0.0, settings)
@@ -174,6 +200,9 @@ def test_schedules_are_as_documented():
     assert learning_rate(60, cosine) == pytest.approx(expected)
     assert learning_rate(round(middle), cosine) == pytest.approx(settings.lr / 2, rel=0.02)
     assert learning_rate(100, cosine) == pytest.approx(0.0, abs=1e-12)
+    for steps, warmup in ((2, 0.25), (7, 0.3), (101, 0.2)):
+        short = replace(cosine, steps=steps, warmup=warmup)
+        assert max(learning_rate(step, short) for step in range(steps)) <= settings.lr
     constant = replace(settings, schedule="constant")
     assert {learning_rate(step, constant) for step in range(101)} == {settings.lr}
 
@@ -185,6 +214,20 @@ def test_divergence_is_one_sentence_with_the_step():
     one, _ = scaling(math.nan, SETTINGS)
     with pytest.raises(InputError, match="the loss is nan at step 2"):
         finish(one)
+
+
+def test_a_learning_rate_far_too_high_diverges():
+    settings = replace(SETTINGS, steps=50, lr=1e3, gradient_clip=1e9, schedule="constant")
+    with pytest.raises(InputError, match=r"diverged: .* at step \d+, .*train\.lr \(now 1000\)"):
+        finish(training(settings))
+
+
+def test_a_last_step_into_nowhere_leaves_no_weights():
+    """The loss of the last step is read before its update: only the valid error can tell."""
+    one, _ = scaling(0.0, replace(SETTINGS, steps=1, lr=1e38, schedule="constant"))
+    with pytest.raises(InputError, match="the valid nRMSE is inf at step 1, expected"):
+        finish(one)
+    assert one.history == []
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,9 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
     rise = settings.warmup * settings.steps
     fall = (step - rise) / max(settings.steps - 1 - rise, 1)
     if settings.schedule == "cosine":
-        return settings.lr * (step + 1) / rise if step < rise else half_cosine(settings.lr, 0, fall)
+        if step < rise:
+            return settings.lr * min((step + 1) / rise, 1.0)
+        return half_cosine(settings.lr, 0, fall)
     lowest = settings.lr / 25
     if step < rise:
         return half_cosine(lowest, settings.lr, step / rise)
@@ -135,7 +137,8 @@ class Training:
         """Do one step; read the loss and the valid split where the settings say so.
 
         Raises:
-            InputError: If the loss is not finite or far above persistence's.
+            InputError: If the loss is not finite or far above persistence's, or the valid error
+                not finite.
         """
         settings = self.settings
         rate = learning_rate(self.completed, settings)
@@ -168,13 +171,16 @@ class Training:
         """
         loss = float(self._loss_sum) / max(self._loss_count, 1)
         if not loss <= DIVERGED * self._persistence:
-            raise InputError(
-                f"training diverged: the loss is {loss:.3g} at step {self.completed}, "
-                f"expected less than {DIVERGED:g} times persistence's {self._persistence:.3g}; "
-                f"lower train.lr (now {self.settings.lr:g}) or train.gradient_clip "
-                f"(now {self.settings.gradient_clip:g})"
-            )
+            expected = f"less than {DIVERGED:g} times persistence's {self._persistence:.3g}"
+            raise self._diverged(f"the loss is {loss:.3g}", expected)
         return loss
+
+    def _diverged(self, seen: str, expected: str) -> InputError:
+        return InputError(
+            f"training diverged: {seen} at step {self.completed}, expected {expected}; lower "
+            f"train.lr (now {self.settings.lr:g}) or train.gradient_clip "
+            f"(now {self.settings.gradient_clip:g})"
+        )
 
     def note(self) -> str:
         """Return the last line of the history in short."""
@@ -184,8 +190,11 @@ class Training:
         return f"loss {row.train_loss:.3g}, valid nRMSE {row.valid_nrmse:.3g}"
 
     def _record(self, rate: float) -> None:
-        loss = self.read_loss()
-        self.history.append(Row(self.completed, rate, loss, self.valid_nrmse()))
+        loss, error = self.read_loss(), self.valid_nrmse()
+        # The loss was that of the weights before the last step; this is that of the weights now.
+        if not math.isfinite(error):
+            raise self._diverged(f"the valid nRMSE is {error}", "a finite number")
+        self.history.append(Row(self.completed, rate, loss, error))
         self._loss_sum.zero_()
         self._loss_count = 0
 
@@ -249,7 +258,10 @@ class Training:
         self.network.load_state_dict(part("network."))
         for name, value in part("average.").items():
             self.average[name].copy_(value)
+        self.optimizer.state.clear()
         for name, parameter in self.parameters.items():
+            if f"optimizer.step.{name}" not in tensors:
+                continue  # no gradient yet: drop-path has left it out of every step so far
             # Moments lie in memory as their parameter does; a file keeps values, not strides.
             self.optimizer.state[parameter] = {
                 "step": tensors[f"optimizer.step.{name}"].to(parameter.device),
