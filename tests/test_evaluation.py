@@ -101,6 +101,14 @@ def test_laminar_flow_is_the_linear_baseline_s_fixed_point_and_limit():
     torch.testing.assert_close(settled, laminar)
 
 
+def test_linear_baseline_follows_its_frames_to_their_device():
+    settings = {"viscosity": 0.05, "drag": 0.1, "domain_extent": 2 * math.pi, "interval": 0.3}
+    baseline = linear_diffusion(16, forcing=KolmogorovForcing(1.0, 4), **settings)
+    forecast = baseline(torch.empty((3, 1, 16, 16), device="meta"))
+    assert forecast.device.type == "meta"
+    assert (forecast.shape, forecast.dtype) == ((3, 1, 16, 16), torch.float32)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

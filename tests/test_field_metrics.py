@@ -12,6 +12,20 @@ from chimera.errors import InputError
 from chimera.field_metrics import band_rmse, correlation, nrmse, rmse, valid_time, vrmse
 
 
+def shells(error, quadrant):
+    """Return the sums of |error_hat|^2 over the shells of floor(|m|), the error's mean square.
+
+    PDEBench (Takamoto et al. 2022, appendix) keeps the quadrant of modes m_x, m_y >= 0 alone.
+    """
+    n = error.shape[-1]
+    power = np.abs(np.fft.fft2(error) / n**2) ** 2
+    m = np.fft.fftfreq(n, 1 / n)
+    shell = np.floor(np.hypot(m[:, None], m[None, :])).astype(int)
+    if quadrant:
+        power, shell = power[: n // 2, : n // 2], shell[: n // 2, : n // 2]
+    return np.bincount(shell.ravel(), power.ravel())
+
+
 @pytest.fixture
 def pair():
     """Return prediction and target (3, 2, 32, 32), float64."""
@@ -37,6 +51,25 @@ def test_reference_values():
     regularised = nrmse(prediction, target) / np.sqrt(1 + 1e-7 / np.mean(target**2))
     assert regularised == pytest.approx(0.203847534, abs=1e-9)
     assert vrmse(prediction, target) == pytest.approx(0.203823067, abs=1e-9)
+
+
+def test_bands_are_pdebench_s_shells_of_every_direction():
+    prediction, target = reference_fields()
+    seen = np.sqrt(shells(prediction - target, quadrant=True)[:32])
+    expected = (0.0251768, 0.000551546, 0.00214654)
+    assert (seen[:4].mean(), seen[4:12].mean(), seen[12:].mean()) == pytest.approx(expected, 1e-5)
+    # Its own numbers are those of reference; ours add the other quadrants, over our edges.
+    whole = shells(prediction - target, quadrant=False)
+    ours = np.sqrt([whole[:8].sum(), whole[8:24].sum(), whole[24:].sum()])
+    np.testing.assert_allclose(band_rmse(prediction, target), ours, rtol=1e-12)
+
+
+def test_nrmse_is_pdebench_s(pair):
+    """Its norms are root mean squares over space, sample by sample."""
+    prediction, target = pair
+    error = np.sqrt(np.mean((prediction - target).reshape(3, 2, -1) ** 2, axis=2))
+    norm = np.sqrt(np.mean(target.reshape(3, 2, -1) ** 2, axis=2))
+    np.testing.assert_allclose(nrmse(prediction, target), error / norm)
 
 
 def test_definitions(pair):
@@ -76,6 +109,16 @@ def test_arrays_and_tensors_give_the_same(pair):
         assert isinstance(array, np.ndarray)
         assert isinstance(tensor, torch.Tensor)
         np.testing.assert_array_equal(array, tensor.numpy())
+
+
+def test_views_of_arrays_are_taken():
+    target = np.random.default_rng(2).standard_normal((16, 16))
+    assert nrmse(target[::-1, ::-1], target[::-1, ::-1]) == 0.0
+    repeated = np.broadcast_to(target, (3, 16, 16))  # not writable
+    np.testing.assert_array_equal(rmse(repeated + 1.0, repeated), rmse(target + 1.0, target))
+    repeated = target.copy()
+    nrmse(target, repeated)
+    np.testing.assert_array_equal(repeated, target)
 
 
 @pytest.mark.parametrize(("H", "W"), [(16, 16), (15, 16), (16, 15), (15, 15), (12, 20)])
@@ -132,6 +175,9 @@ def test_degenerate_targets_are_as_documented():
     assert nrmse(one, zero) == math.inf
     assert torch.isnan(nrmse(zero, zero))
     assert torch.isnan(correlation(one, one))
+    for value, dtype in ((0.1, torch.float32), (0.7, torch.float64), (1.1, torch.float32)):
+        constant = torch.full((64, 64), value, dtype=dtype)
+        assert torch.isnan(correlation(constant, 3 * constant))  # although its mean is rounded
     # The variance is zero: only The Well's epsilon is left.
     assert vrmse(one, zero) == pytest.approx(1 / math.sqrt(1e-7))
 

@@ -97,8 +97,11 @@ def linear_diffusion(
     nonzero = torch.where(growth == 0, 1.0, growth)
     response = torch.where(growth == 0, interval, torch.expm1(growth * interval) / nonzero)
 
+    forced_hat = response * source_hat
+
     def forecaster(frames: Tensor) -> Tensor:
-        frames_hat = decay * torch.fft.rfft2(frames.double()) + response * source_hat
+        there = frames.device
+        frames_hat = decay.to(there) * torch.fft.rfft2(frames.double()) + forced_hat.to(there)
         return torch.fft.irfft2(frames_hat, s=frames.shape[-2:]).to(frames.dtype)
 
     return forecaster

@@ -23,8 +23,9 @@ Field = TypeVar("Field", Tensor, NDArray[np.floating])
 VRMSE_EPSILON = 1e-7
 
 
-def _tensors(prediction: Field, target: Field) -> tuple[Tensor, Tensor]:
-    pair = torch.as_tensor(prediction), torch.as_tensor(target)
+def _tensors(*fields: Field) -> list[Tensor]:
+    # An array is copied: torch takes neither read-only ones nor negative strides.
+    pair = [f if isinstance(f, Tensor) else torch.from_numpy(np.array(f)) for f in fields]
     if pair[0].shape != pair[1].shape or pair[0].dim() < 2:
         raise InputError(
             f"prediction has shape {tuple(pair[0].shape)} and target {tuple(pair[1].shape)}, "
@@ -98,7 +99,8 @@ def correlation(prediction: Field, target: Field) -> Field:
 
     A constant field has no correlation: NaN.
     """
-    p, t = _tensors(prediction, target)
+    # Measured from a corner first, a constant field is exactly zero, its rounded mean or not.
+    p, t = (f - f[..., :1, :1] for f in _tensors(prediction, target))
     p = p - p.mean(dim=(-2, -1), keepdim=True)
     t = t - t.mean(dim=(-2, -1), keepdim=True)
     norms = p.square().sum(dim=(-2, -1)) * t.square().sum(dim=(-2, -1))
