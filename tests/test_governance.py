@@ -1,6 +1,7 @@
 """Verdicts on files, and the freezing of what has no hash yet."""
 
 import hashlib
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -37,6 +38,16 @@ def write(dataset, content, origin="generated", seen=None):
     entry = governance.checksum_entry(path, origin, seen or fingerprint())
     listing = "files:\n" + governance.format_entries([entry])
     (governance.Path("data") / dataset / "checksums.yaml").write_text(listing)
+
+
+def record(paths):
+    """Write IND's checksums.yaml anew, of these files; another file that lies there goes."""
+    for path in governance.Path("data/ind").rglob("*.hdf5"):
+        if path not in paths:
+            path.unlink()
+    entries = [governance.checksum_entry(path, "imported", None) for path in paths]
+    listing = "files:\n" + governance.format_entries(entries)
+    governance.Path("data/ind/checksums.yaml").write_text(listing)
 
 
 def verdicts(study):
@@ -89,6 +100,8 @@ def test_one_flipped_bit_is_mismatched_and_named(study):
         (fingerprint(1 + 2e-5), "generated", "mismatched"),
         (fingerprint(recipe="another"), "generated", "mismatched"),
         (fingerprint() | {"energy": [0.7]}, "generated", "mismatched"),
+        (fingerprint() | {"energy": [0.7, float("nan")]}, "generated", "mismatched"),
+        ({"energy": [0.7, 0.6]}, "generated", "mismatched"),
         (fingerprint(), "imported", "mismatched"),
     ],
 )
@@ -133,6 +146,81 @@ def test_null_is_filled_in_and_every_other_byte_kept(study):
         assert manifest.read_text() == frozen
         assert f"+  sha256: {digest}" in diff
         assert "IND_MANIFEST" not in diff
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "- path: {path}\n  sha256: {digest}  # to be filled in\n  origin: imported\n",
+        "- {{path: {path}, sha256: {digest}, origin: imported, fingerprint: null}}\n",
+        "  - sha256: {digest}\r\n    path: '{path}'\r\n",
+        "- origin: imported\n  sha256: {digest}\n  path: {path}\n",
+    ],
+)
+@pytest.mark.parametrize("null", ["null", "~", "Null", "NULL", ""])
+def test_every_null_gets_its_own_file_s_hash_however_it_is_written(study, entry, null):
+    paths = [path_of("ind").with_name(f"{name}.hdf5") for name in "cab"]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    digests = [hashlib.sha256(path.name.encode()).hexdigest() for path in paths]
+    record(paths)
+
+    def listing(values):
+        entries = [entry.format(path=p, digest=d) for p, d in zip(paths, values, strict=True)]
+        return ("# null\nfiles:\n" + "".join(entries) + "# sha256: null\n").encode()
+
+    manifest = study / "IND_MANIFEST.yaml"
+    study.mkdir()
+    manifest.write_bytes(listing([null, digests[1], null]))
+    governance.hash_missing(DATASETS, study)
+    after = "" if null else " "  # nothing stands right behind the colon, and the blank stays
+    filled = [digests[0] + after, digests[1], digests[2] + after]
+    assert manifest.read_bytes() == listing(filled)
+    assert tally(study) == {"files": 4, "exact": 4}
+
+
+def test_new_files_join_a_manifest_in_its_own_form(study):
+    governance.hash_missing(DATASETS, study)
+    manifest = study / "IND_MANIFEST.yaml"
+    header, entries = manifest.read_text().split("files:\n")
+    before = f"{header}files:\n{indent(entries, '    ')}".rstrip()
+    other = path_of("ind").with_name("other.hdf5")
+    other.write_bytes(b"other")
+    record([path_of("ind"), other])
+    for text in (before, before + "\nnote: the last word\n"):
+        manifest.write_text(text)
+        assert tally(study)["unfrozen"] == 1
+        governance.hash_missing(DATASETS, study)
+        assert tally(study) == {"files": 3, "exact": 3}
+        assert manifest.read_text().startswith(before)
+        assert yaml.safe_load(manifest.read_text()).get("note") == yaml.safe_load(text).get("note")
+    manifest.write_text("files: []\n")
+    with pytest.raises(InputError, match=r"IND_MANIFEST\.yaml lists files in brackets"):
+        governance.hash_missing(DATASETS, study)
+    assert manifest.read_text() == "files: []\n"
+
+
+def test_nothing_to_freeze_leaves_no_manifest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert governance.hash_missing(DATASETS, tmp_path / "manifests") == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frozen_files_without_a_record_must_be_exact(study):
+    governance.hash_missing(DATASETS, study)
+    (governance.Path("data/ind/checksums.yaml")).unlink()
+    assert tally(study) == {"files": 2, "exact": 2}
+    path_of("ind").write_bytes(b"the same flow, rounded by another processor")
+    assert tally(study) == {"files": 2, "exact": 1, "mismatched": 1}
+    assert "is not the frozen data" in fault(study)
+
+
+def test_a_stray_file_is_mismatched(study):
+    governance.hash_missing(DATASETS, study)
+    stray = path_of("ind").with_name("stray.hdf5")
+    stray.write_bytes(b"read with its split")
+    assert tally(study) == {"files": 3, "exact": 2, "mismatched": 1}
+    assert str(stray) in fault(study)
 
 
 def test_changed_files_are_never_frozen(study):

@@ -7,18 +7,18 @@ so: equal sha256 is `exact`; for generated files, the same recipe with fingerpri
 manifest lists is `unfrozen`: it runs, and the study is exploratory.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import numpy as np
 import yaml
 
-from chimera.artifacts import read_yaml, sha256, write_text
+from chimera.artifacts import read_bytes, read_yaml, sha256, write_text
 from chimera.errors import InputError
 
 VERDICTS = ("exact", "equivalent", "mismatched", "missing", "unfrozen")
@@ -27,7 +27,6 @@ Entry = Mapping[str, Any]
 # Relative difference that rounding may cause in a fingerprint (chimera.data.fingerprint).
 FINGERPRINT_TOLERANCE = 1e-5
 
-_NULL = re.compile(r"^([ -]*sha256:) *(?:null|~)? *$", flags=re.MULTILINE)
 _HEADER = """\
 # The frozen data of the study. An entry whose sha256 is null is filled in by `make hash_missing`.
 files:
@@ -85,7 +84,9 @@ def read_entries(path: Path) -> dict[str, Entry]:
 
 def agree(one: Entry | None, other: Entry | None) -> bool:
     """Return whether two fingerprints are of one flow: equal recipes, numbers within 1e-5."""
-    if not one or not other or one.keys() != other.keys() or one["recipe"] != other["recipe"]:
+    if not one or not other or one.keys() != other.keys():
+        return False
+    if "recipe" not in one or one["recipe"] != other["recipe"]:
         return False
     for name in one.keys() - {"recipe"}:
         a, b = np.array(one[name], dtype=float), np.array(other[name], dtype=float)
@@ -144,9 +145,18 @@ def verify(
             else:
                 entry, here = frozen[verdict.path], written[verdict.path]
                 verdicts.append(_compare(verdict, entry, here, manifest))
-        for path in frozen.keys() - written.keys():
-            fault = f"{path} is missing, expected a file of sha256 {frozen[path]['sha256']}"
-            verdicts.append(Verdict(path, "missing", "", fault))
+        for path in [path for path in frozen if path not in written]:
+            if not Path(path).exists():
+                fault = f"{path} is missing, expected a file of sha256 {frozen[path]['sha256']}"
+                verdicts.append(Verdict(path, "missing", "", fault))
+            else:  # nothing says how it was written: only its bytes can agree
+                found = Verdict(path, "unfrozen", sha256(Path(path), advance))
+                verdicts.append(_compare(found, frozen[path], {}, manifest))
+        known = written.keys() | frozen.keys()
+        for path in sorted(file.as_posix() for file in Path(prefix).rglob("*.hdf5")):
+            if known and path not in known:  # it would be read with its split
+                fault = f"{path} is not known, expected files of {prefix}checksums.yaml alone"
+                verdicts.append(Verdict(path, "mismatched", sha256(Path(path), advance), fault))
     return verdicts
 
 
@@ -191,23 +201,44 @@ def hash_missing(datasets: Sequence[str], manifests: Path) -> str:
         The unified diff, empty if nothing was missing.
 
     Raises:
-        InputError: If a file to hash is missing or was changed since it was written.
+        InputError: If a file to hash is missing or was changed since it was written, or a manifest
+            takes no new entry.
     """
     require_verified(verdict for dataset in datasets for verdict in intact(dataset, lambda _: None))
     diff = ""
     for manifest in dict.fromkeys(manifest_path(manifests, d, datasets) for d in datasets):
         mine = [d for d in datasets if manifest_path(manifests, d, datasets) == manifest]
         written = {path: entry for dataset in mine for path, entry in _written(dataset).items()}
-        before = manifest.read_text() if manifest.exists() else ""
+        before = read_bytes(manifest).decode() if manifest.exists() else ""
         listed = read_entries(manifest)
-        after = before or _HEADER
-        for path, entry in listed.items():
-            if entry["sha256"] is None:  # the first that is left in the text
-                after = _NULL.sub(rf"\g<1> {sha256(Path(path))}", after, count=1)
         new = [entry for path, entry in written.items() if path not in listed]
-        after += format_entries(new) if new else ""
+        after = before
+        if before:
+            after = _completed(manifest, before, new)
+        elif new:
+            after = _HEADER + format_entries(new)
         if after != before:
             write_text(manifest, after)
             lines = unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm="")
             diff += "\n".join([f"{manifest}:", *list(lines)[2:], ""])
     return diff
+
+
+def _completed(manifest: Path, text: str, new: Sequence[Entry]) -> str:
+    """Return a manifest's text with new entries at its end and each null replaced in its place."""
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    files = next(value for key, value in root.value if key.value == "files")
+    if new:
+        if files.flow_style:
+            raise InputError(f"{manifest} lists files in brackets, expected a dash before each one")
+        head, tail = text[: files.end_mark.index], text[files.end_mark.index :]
+        line = "" if head.endswith("\n") else "\n"
+        text = head + line + indent(format_entries(new), " " * files.start_mark.column) + tail
+    for entry in reversed(files.value):  # from the end, so that positions ahead stay true
+        nodes = {key.value: value for key, value in entry.value}
+        digest = nodes["sha256"]
+        if digest.tag == "tag:yaml.org,2002:null":
+            start, end = digest.start_mark.index, digest.end_mark.index
+            space = " " if text[start - 1] == ":" else ""
+            text = text[:start] + space + sha256(Path(nodes["path"].value)) + text[end:]
+    return text
