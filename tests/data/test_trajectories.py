@@ -40,6 +40,13 @@ def test_batches_depend_on_entropy_and_number_alone():
     assert not torch.equal(*epochs)
 
 
+def test_a_batch_larger_than_an_epoch_goes_on_into_the_next():
+    windows = Windows(numbered(n=1, T=4), 2, 8, (0,))  # three windows an epoch
+    starts = torch.cat([windows.batch(k)[:, 0, 0, 0, 0] for k in range(3)])
+    for epoch in starts.split(3):
+        assert sorted(epoch.tolist()) == [0.0, 1.0, 2.0]
+
+
 def test_trajectories_shorter_than_a_window_are_refused():
     with pytest.raises(InputError, match="have 7 frames, expected at least 8"):
         Windows(numbered(), 8, 1, (0,))

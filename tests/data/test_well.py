@@ -83,6 +83,17 @@ def test_its_loader_normalises_with_our_statistics(dataset):
     torch.testing.assert_close(flat.std(0), torch.ones(3).double(), atol=1e-5, rtol=0)
 
 
+def test_reads_a_file_of_the_well_s_own_kind(tmp_path):
+    """Other fields, chunks and precision than ours; the rest of the layout is the same."""
+    pressure = np.random.default_rng(3).standard_normal((2, 4, 8, 12))
+    with h5py.File(tmp_path / "theirs.hdf5", "w") as file:
+        file.create_dataset("t0_fields/pressure", data=pressure, chunks=True, compression="gzip")
+        file["scalars/Reynolds"] = 400
+    field, scalars = read_trajectories(tmp_path, "pressure")
+    np.testing.assert_array_equal(field, pressure.astype(np.float32))
+    assert scalars == {"Reynolds": 400.0}
+
+
 def test_reads_what_was_written(dataset):
     vorticity, scalars = read_trajectories(dataset / "data/train")
     np.testing.assert_array_equal(vorticity, fields())
@@ -112,6 +123,27 @@ def test_a_truncated_file_is_one_sentence(dataset, seed):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(np.random.default_rng(seed).integers(len(whole)))])
     with pytest.raises(InputError, match=r"a\.hdf5"):
+        read_trajectories(dataset / "data/train")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t0_fields/vorticity", np.ones((3, 16, 16)), r"shape \(3, 16, 16\), expected four axes"),
+        ("t0_fields/vorticity", "text", r"has no t0_fields/vorticity or scalars"),
+        ("t0_fields/vorticity", None, r"has no t0_fields/vorticity or scalars"),
+        ("t0_fields", None, r"has no t0_fields/vorticity or scalars"),
+        ("scalars/drag", np.ones(3), r"has no t0_fields/vorticity or scalars"),
+    ],
+)
+def test_another_layout_is_one_sentence(dataset, name, content, words):
+    with h5py.File(dataset / "data/train/a.hdf5", "r+") as file:
+        del file[name]
+        if content is None:
+            file.create_group(name)
+        else:
+            file[name] = content
+    with pytest.raises(InputError, match=r"a\.hdf5 .*" + words):
         read_trajectories(dataset / "data/train")
 
 

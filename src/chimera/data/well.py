@@ -116,7 +116,7 @@ def read_trajectories(folder: Path, field: str = "vorticity") -> tuple[Array, di
             with h5py.File(path) as file:
                 parts.append(file["t0_fields"][field][...].astype(np.float32))
                 values = {name: float(item[()]) for name, item in file["scalars"].items()}
-        except KeyError as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path} has no t0_fields/{field} or scalars ({error.args[0]}), "
                 "expected The Well's layout"
@@ -125,7 +125,12 @@ def read_trajectories(folder: Path, field: str = "vorticity") -> tuple[Array, di
             raise InputError(f"cannot read {path}: {error}") from None
         if scalars not in (None, values):
             raise InputError(f"{path} has scalars {values}, expected {scalars} as in {paths[0]}")
-        if parts[-1].ndim != 4 or parts[-1].shape[1:] != parts[0].shape[1:]:
+        if parts[-1].ndim != 4:
+            raise InputError(
+                f"{path} has {field} of shape {parts[-1].shape}, expected four axes (trajectories, "
+                "frames, x, y)"
+            )
+        if parts[-1].shape[1:] != parts[0].shape[1:]:
             raise InputError(
                 f"{path} has {field} of shape {parts[-1].shape}, expected (trajectories, "
                 f"{', '.join(map(str, parts[0].shape[1:]))}) as in {paths[0]}"
