@@ -11,6 +11,7 @@ from chimera.artifacts import read_csv
 from chimera.contrasts import (
     contrast,
     contrasts,
+    correlations,
     endpoint,
     endpoint_names,
     interval_coverage,
@@ -129,3 +130,17 @@ def test_the_committed_table_keeps_its_promises():
     for row in fixed:
         assert float(row["false_positive_rate"]) <= 0.05 + 3 * float(row["monte_carlo_se"])
         assert float(row["coverage"]) >= 0.92
+
+
+def test_correlations_are_spearman_s_with_a_family_of_their_own():
+    rng = np.random.default_rng(2)
+    gaps = rng.standard_normal(7)
+    probes = {"twonn.id": rng.standard_normal(7), "ib.mi": np.exp(gaps)}
+    result = correlations(probes, gaps, 0.05)
+    assert result["ib.mi"]["rho"] == pytest.approx(1.0)
+    assert result["ib.mi"]["p"] == pytest.approx(2 / math.factorial(7))
+    expected = stats.spearmanr(probes["twonn.id"], gaps).statistic
+    assert result["twonn.id"]["rho"] == pytest.approx(expected)
+    q = stats.false_discovery_control([row["p"] for row in result.values()])
+    assert [row["q"] for row in result.values()] == pytest.approx(q.tolist())
+    assert correlations({}, gaps, 0.05) == {}

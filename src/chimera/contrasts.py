@@ -124,6 +124,34 @@ def contrasts(
     return result
 
 
+def correlations(
+    probes: Mapping[str, Sequence[float]], gaps: Sequence[float], alpha: float
+) -> dict[str, dict[str, float]]:
+    """Return Spearman's correlation of every declared probe statistic with the gap, over runs.
+
+    Args:
+        probes: One value per run, by the statistic's name.
+        gaps: The endpoint `gap` of the same runs, in the same order.
+        alpha: Level; intervals cover 1 - alpha.
+
+    Returns:
+        `rho`, `ci_low`, `ci_high`, `p` and, over this family, `q`.
+
+    Raises:
+        InputError: If there are fewer than 2 runs, or a statistic is the same in all.
+    """
+    result: dict[str, dict[str, float]] = {}
+    for name, values in probes.items():
+        rho, p = statistics.spearman(values, gaps)
+        low, high = statistics.spearman_interval(values, gaps, 1 - alpha)
+        result[name] = {"rho": rho, "ci_low": low, "ci_high": high, "p": p}
+    if result:
+        q = statistics.benjamini_hochberg([row["p"] for row in result.values()])
+        for row, value in zip(result.values(), q, strict=True):
+            row["q"] = float(value)
+    return result
+
+
 def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dict[str, float]:
     """Return each interval's worst simulated coverage of a claim about fixed trajectories.
 

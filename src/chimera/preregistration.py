@@ -5,7 +5,7 @@ is confirmatory while every frozen parameter has its frozen value.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class Preregistration:
         effect: The effect that the study is planned for, as Cohen's d_z.
         primary: The one primary endpoint, see chimera.contrasts.
         secondary: The endpoints of the secondary family.
+        correlations: Probe statistics expected to go with the gap, as `<probe>.<statistic>`; a
+            family of its own.
         parameters: Frozen values, nested as in params.yaml.
     """
 
@@ -37,6 +39,7 @@ class Preregistration:
     effect: float
     primary: str
     secondary: tuple[str, ...]
+    correlations: tuple[str, ...]
     parameters: dict[str, Any]
 
 
@@ -81,3 +84,18 @@ def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[De
         elif value != present:
             found.append(Deviation(name, value, present))
     return found
+
+
+def require_logged(found: Iterable[Deviation], logged: Container[str]) -> None:
+    """Refuse deviations whose keys no entry of the deviation log names.
+
+    Raises:
+        InputError: With every such key and both its values.
+    """
+    unlogged = [deviation for deviation in found if deviation.key not in logged]
+    if unlogged:
+        listed = "; ".join(f"{d.key} is {d.running}, frozen as {d.frozen}" for d in unlogged)
+        raise InputError(
+            f"params.yaml deviates from PREREGISTRATION.md without an entry: {listed}; "
+            'expected one each from `python -m chimera.stages.log deviation --key KEY "REASON"`'
+        )

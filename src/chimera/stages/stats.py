@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 
 from chimera import statistics
 from chimera.artifacts import read_csv, read_json, read_params, write_json
-from chimera.contrasts import contrasts, endpoint, endpoint_names, interval_coverage
+from chimera.contrasts import (
+    contrasts,
+    correlations,
+    endpoint,
+    endpoint_names,
+    interval_coverage,
+)
 from chimera.errors import InputError
 from chimera.logbook import logged_keys
-from chimera.preregistration import Preregistration, deviations, read_preregistration
+from chimera.preregistration import deviations, read_preregistration, require_logged
 from chimera.stages import guarded
 
 
@@ -30,16 +36,14 @@ class Options:
     check_deviations: bool = field(default=False)
 
 
-def check_deviations(plan: Preregistration, params: dict[str, Any]) -> None:
-    """Refuse a deviation that is not logged."""
-    logged = logged_keys(Path("Deviation_Log.md"))
-    unlogged = [d for d in deviations(plan.parameters, params) if d.key not in logged]
-    if unlogged:
-        listed = "; ".join(f"{d.key} is {d.running}, frozen as {d.frozen}" for d in unlogged)
-        raise InputError(
-            f"params.yaml deviates from PREREGISTRATION.md without an entry: {listed}; "
-            'expected one each from `python -m chimera.stages.log deviation --key KEY "REASON"`'
-        )
+def probe_statistic(name: str, model: str, replicate: int) -> float:
+    """Return `<probe>.<statistic>` of one run."""
+    probe, _, statistic = name.partition(".")
+    path = Path(f"metrics/runs/{model}/{replicate}/{probe}.json")
+    values = read_json(path)
+    if statistic not in values:
+        raise InputError(f"{path} has no {statistic!r}, expected one of {', '.join(values)}")
+    return float(values[statistic])
 
 
 def main() -> None:
@@ -47,7 +51,8 @@ def main() -> None:
     options = ArgumentParser(Options).parse_args()
     params, plan = read_params(), read_preregistration()
     if options.check_deviations:
-        check_deviations(plan, params)
+        found = deviations(plan.parameters, params)
+        require_logged(found, logged_keys(Path("Deviation_Log.md")))
         return
     datasets, baseline = params["datasets"], params["baseline"]
     replicates, others = params["replicates"], [m for m in params["model_names"] if m != baseline]
@@ -69,6 +74,13 @@ def main() -> None:
         tested = contrasts(pairs, plan.primary, plan.alpha)
         labels = interval_coverage(read_csv(Path("plots/calibration.csv")), len(replicates))
         report |= {prefix + name: row | labels for name, row in tested.items()}
+    probes = {
+        name: [probe_statistic(name, model, replicate) for model, replicate in runs]
+        for name in plan.correlations
+    }
+    if probes:
+        gaps = [endpoint("gap", run, datasets) for run in runs.values()]
+        report["spearman"] = correlations(probes, gaps, plan.alpha)
     frozen = read_json(Path("metrics/verify.json"))["unfrozen"] == 0
     deviating = deviations(plan.parameters, params)
     report["required_replicates"] = statistics.required_replicates(
