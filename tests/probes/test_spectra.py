@@ -1,7 +1,6 @@
 """Spectra against closed forms, Parseval's theorem and the published definitions."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,11 +18,9 @@ from chimera.probes.spectra import (
     centroid,
     energy_spectrum,
     kinetic_energy_spectrum,
-    pdebench_frmse,
     rollout_spectra,
     spectral_error,
     spectral_slope,
-    well_spectral_mse,
 )
 
 
@@ -49,14 +46,6 @@ def test_fixture_spectrum():
     assert spectrum.sum() == pytest.approx(0.316287670, abs=1e-6)
     assert spectrum[1] == pytest.approx(0.24931124, abs=1e-6)
     assert spectrum[4] == pytest.approx(0.062040692, abs=1e-6)
-
-
-def test_fixture_published_metrics():
-    p, y = fixture()
-    assert pdebench_frmse(p, y) == pytest.approx([0.0251768, 0.000551546, 0.00214654], abs=1e-6)
-    assert well_spectral_mse(p, y) == pytest.approx(
-        [1.994219e-2, 5.029143e-3, 1.314590e-3], abs=1e-6
-    )
 
 
 @pytest.mark.parametrize("n", [7, 16, 33])
@@ -168,58 +157,6 @@ def test_bands_are_those_of_band_rmse_and_add_up():
     np.testing.assert_allclose(relative, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("n", [16, 32, 64, 256])
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-def test_the_well_agrees(n, kind):
-    from the_well.benchmark.metrics.spectral import binned_spectral_mse
-
-    generator = torch.Generator().manual_seed(n)
-    p, t = torch.randn(2, 3, n, n, 2, generator=generator, dtype=kind)  # channels last
-    theirs = binned_spectral_mse.eval(p, t, SimpleNamespace(n_spatial_dims=2))
-    expected = torch.stack([theirs[f"spectral_error_mse_per_bin_{i}"] for i in range(3)], -1)
-    ours = well_spectral_mse(p.movedim(-1, 1), t.movedim(-1, 1))
-    torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
-    mse = (p - t).square().mean(dim=(1, 2))
-    torch.testing.assert_close(ours.sum(-1), mse, rtol=1e-5, atol=0)
-
-
-def frmse_by_its_definition(p, t, full_plane):
-    """Takamoto et al. 2022, appendix B, one mode at a time, for (B, C, n, n)."""
-    n = p.shape[-1]
-    power = np.abs(np.fft.fftn(p - t, axes=(-2, -1))) ** 2
-    shells = np.zeros((*p.shape[:2], n // 2))
-    for i in range(n):
-        for j in range(n):
-            a, b = (i, j) if not full_plane else (min(i, n - i), min(j, n - j))
-            inside = full_plane or (i < n // 2 and j < n // 2)
-            k = math.isqrt(a * a + b * b)
-            if inside and k < n // 2:
-                shells[:, :, k] += power[:, :, i, j]
-    root = np.sqrt(shells.mean(axis=0)) / n**2
-    return np.stack([root[:, b].mean(-1) for b in (slice(4), slice(4, 12), slice(12, None))], -1)
-
-
-@pytest.mark.parametrize("full_plane", [False, True])
-@pytest.mark.parametrize("n", [26, 32])
-def test_pdebench_agrees(n, full_plane):
-    r = np.random.default_rng(0)
-    p, t = r.standard_normal((2, 3, 2, n, n))
-    expected = frmse_by_its_definition(p, t, full_plane)
-    np.testing.assert_allclose(pdebench_frmse(p, t, full_plane), expected, rtol=1e-10)
-
-
-def test_the_full_plane_sees_all_directions():
-    """cos(3x + sign 2y) of amplitude 1 has two modes of 1/2 in shell 3, one in the quadrant."""
-    X, Y = grid(64)
-    zero = np.zeros((64, 64))
-    for sign in (1, -1):
-        wave = np.cos(3 * X + sign * 2 * Y)
-        full = pdebench_frmse(wave, zero, full_plane=True)
-        assert full == pytest.approx([math.sqrt(0.5) / 4, 0, 0], abs=1e-12)
-        quadrant = pdebench_frmse(wave, zero)
-        assert quadrant == pytest.approx([0.5 / 4 if sign > 0 else 0, 0, 0], abs=1e-12)
-
-
 def test_activation_spectra_of_a_network():
     settings = {
         "type": "unet",
@@ -256,7 +193,5 @@ def test_bad_fields():
         energy_spectrum(square / 0)
     with pytest.raises(InputError, match=r"shapes \(8, 8\) and \(8, 6\), expected one"):
         rollout_spectra(square, flat)
-    with pytest.raises(InputError, match="24 x 24 cells, expected more than 24"):
-        pdebench_frmse(torch.zeros(24, 24), torch.zeros(24, 24))
     with pytest.raises(InputError, match=r"site 'up0' are constant over space"):
         activation_spectra({"up0": torch.ones(2, 3, 8, 8)})

@@ -4,7 +4,7 @@
 
 so that sum_k E(k) = 1/2 mean(f^2) (Parseval). Of a vorticity this is the enstrophy spectrum; its
 kinetic energy spectrum divides every mode by |k|^2 = |2 pi m / L|^2 (Boffetta & Ecke 2012,
-"Two-dimensional turbulence", section 2). Below the forcing scale a 2D flow follows a power law
+"Two-dimensional turbulence"). Below the forcing scale a 2D flow follows a power law
 E ~ k^s, s = -3 or steeper.
 
 n trajectories, T time, B batch, C channel, N x N space, K shells.
@@ -28,8 +28,6 @@ from chimera.fourier import shell_sums
 
 # The edges of chimera.field_metrics.band_rmse: low, mid, high as parts of N / 2.
 BAND_EDGES = (0.0, 0.25, 0.75, math.inf)
-# PDEBench's bands of integer shells: 0-3, 4-11, 12 and above.
-PDEBENCH_EDGES = (0, 4, 12)
 
 
 def energy_spectrum(field: Field) -> Field:
@@ -50,7 +48,7 @@ def energy_spectrum(field: Field) -> Field:
         >>> energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)  # 1/2 mean(sin^2) at k=2
         array([0.  , 0.  , 0.25, 0.  , 0.  , 0.  , 0.  ])
     """
-    return _like(shell_sums(0.5 * _coefficients(field, "field").abs().square()), field)
+    return like(shell_sums(0.5 * coefficients(field, "field").abs().square()), field)
 
 
 def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi) -> Field:
@@ -71,11 +69,11 @@ def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi
         >>> kinetic_energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)
         array([0.    , 0.    , 0.0625, 0.    , 0.    , 0.    , 0.    ])
     """
-    vorticity_hat = _coefficients(vorticity, "vorticity")
-    square = _wavenumber(vorticity_hat.shape[-1], vorticity_hat).square()
+    vorticity_hat = coefficients(vorticity, "vorticity")
+    square = wavenumber(vorticity_hat.shape[-1], vorticity_hat).square()
     square[0, 0] = math.inf  # a mean vorticity has no periodic flow
     square *= (2 * math.pi / domain_extent) ** 2
-    return _like(shell_sums(0.5 * vorticity_hat.abs().square() / square), vorticity)
+    return like(shell_sums(0.5 * vorticity_hat.abs().square() / square), vorticity)
 
 
 class Slope(NamedTuple):
@@ -163,7 +161,7 @@ def rollout_spectra(
         >>> bool(torch.allclose(spectra.energy_error, 0.25 * spectra.energy_target))
         True
     """
-    _require_equal_shapes(prediction, target)
+    require_equal_shapes(prediction, target)
     fields = {"prediction": prediction, "target": target, "error": prediction - target}
     spectra = {}
     for name, field in fields.items():
@@ -194,16 +192,16 @@ def band_products(a: Field, b: Field) -> Field:
         >>> band_products(wave, wave).round(6) + 0.0
         array([0.5, 0.5, 0. ])
     """
-    _require_equal_shapes(a, b)
-    a_hat = _coefficients(a, "a")
-    density = (a_hat.conj() * _coefficients(b, "b")).real
+    require_equal_shapes(a, b)
+    a_hat = coefficients(a, "a")
+    density = (a_hat.conj() * coefficients(b, "b")).real
     N = density.shape[-1]
-    fraction = _wavenumber(N, a_hat) / (N / 2)
+    fraction = wavenumber(N, a_hat) / (N / 2)
     bands = [
         (density * ((fraction >= low) & (fraction < high))).sum(dim=(-2, -1))
         for low, high in pairwise(BAND_EDGES)
     ]
-    return _like(torch.stack(bands, dim=-1), a)
+    return like(torch.stack(bands, dim=-1), a)
 
 
 def spectral_error(prediction: Field, target: Field) -> Field:
@@ -256,96 +254,24 @@ def centroid(spectrum: Tensor) -> float:
         >>> centroid(torch.tensor([9.0, 1.0, 0.0, 1.0]))
         2.0
     """
-    k = torch.arange(1, spectrum.shape[-1], dtype=spectrum.dtype)
+    k = torch.arange(1, spectrum.shape[-1], dtype=spectrum.dtype, device=spectrum.device)
     return float((k * spectrum[1:]).sum() / spectrum[1:].sum())
 
 
-def well_spectral_mse(prediction: Field, target: Field) -> Field:
-    """Return The Well's binned spectral MSE: the mean squared error by three bins of wavenumber.
-
-    The edges are 0 and three more of four log-spaced ones from 2 pi / N to sqrt(2) pi + 1e-6, in
-    radians per cell (Ohana et al. 2024, `binned_spectral_mse`); the three add up to the MSE.
+def coefficients(field: Field, name: str) -> Tensor:
+    """Return the Fourier coefficients of a square, finite field, in fft2's order, forward norm.
 
     Args:
-        prediction: Array or tensor (..., N, N).
-        target: Of the same shape.
-
-    Returns:
-        (..., 3), the square of the field's unit.
+        field: Array or tensor (..., N, N).
+        name: What an error message calls it.
 
     Raises:
-        InputError: If the shapes differ or a field is not square or not finite.
+        InputError: If the field is not square or not finite.
 
     Example:
-        >>> truth = np.random.default_rng(0).standard_normal((16, 16))
-        >>> float(well_spectral_mse(truth + 0.5, truth).sum().round(6))
-        0.25
+        >>> coefficients(3 * np.ones((2, 2)), "field").real.tolist()
+        [[3.0, 0.0], [0.0, 0.0]]
     """
-    _require_equal_shapes(prediction, target)
-    error_hat = _coefficients(prediction - target, "prediction - target")
-    N = error_hat.shape[-1]
-    # In float32, as there: at N = 32 and 256 modes lie on an edge, and rounding decides.
-    edges = torch.logspace(math.log10(2 * math.pi / N), math.log10(math.pi * 2**0.5 + 1e-6), 4)
-    edges[0] = 0.0
-    m = 2 * math.pi * torch.fft.fftfreq(N, device=error_hat.device)
-    radians = (m[:, None].square() + m[None, :].square()).sqrt()
-    power = error_hat.abs().square()
-    bins = [
-        (power * ((radians >= low) & (radians < high))).sum(dim=(-2, -1))
-        for low, high in pairwise(edges.tolist())
-    ]
-    return _like(torch.stack(bins, dim=-1), prediction)
-
-
-def pdebench_frmse(prediction: Field, target: Field, full_plane: bool = False) -> Field:
-    """Return PDEBench's fRMSE: the error in shells 0-3, 4-11 and 12 and above.
-
-        s(k)^2 = mean_B sum_{floor|m| = k} |e_hat(m)|^2,    fRMSE = mean s(k) over a band's k
-
-    for k < N / 2 (Takamoto et al. 2022, appendix B). PDEBench keeps the quadrant 0 <= m_x, m_y <
-    N / 2 alone: an error along (1, -1) costs nothing. `full_plane` keeps all directions.
-
-    Args:
-        prediction: Array or tensor (N, N) or (B, ..., N, N), N > 24: the mean over B is taken
-            inside the root.
-        target: Of the same shape.
-        full_plane: Whether to count all modes of a shell.
-
-    Returns:
-        (3,) or (..., 3), in the field's unit.
-
-    Raises:
-        InputError: If the shapes differ, or a field is not square, not finite or too small.
-
-    Example:
-        >>> x = 2 * np.pi * np.arange(32) / 32
-        >>> truth, wave = np.zeros((32, 32)), np.cos(x[:, None] - x[None, :])
-        >>> pdebench_frmse(wave, truth).round(6), pdebench_frmse(wave, truth, True).round(6)
-        (array([0., 0., 0.]), array([0.176777, 0.      , 0.      ]))
-    """
-    _require_equal_shapes(prediction, target)
-    error_hat = _coefficients(prediction - target, "prediction - target")
-    N = error_hat.shape[-1]
-    last_edge = PDEBENCH_EDGES[-1]
-    if last_edge >= N // 2:
-        raise InputError(
-            f"fields have {N} x {N} cells, expected more than {2 * last_edge} for shells above 11"
-        )
-    power: Tensor = error_hat.abs().square()
-    shell = _wavenumber(N, error_hat).floor().long()
-    kept = shell < N // 2
-    if not full_plane:
-        kept[N // 2 :] = False
-        kept[:, N // 2 :] = False
-    sums = torch.zeros((*power.shape[:-2], N // 2), dtype=power.dtype, device=power.device)
-    sums.index_add_(-1, shell[kept], power[..., kept])
-    root = (sums.mean(dim=0) if sums.dim() > 1 else sums).sqrt()
-    edges = (*PDEBENCH_EDGES, N // 2)
-    bands = [root[..., low:high].mean(dim=-1) for low, high in pairwise(edges)]
-    return _like(torch.stack(bands, dim=-1), prediction)
-
-
-def _coefficients(field: Field, name: str) -> Tensor:
     tensor = torch.as_tensor(field)
     if tensor.dim() < 2 or tensor.shape[-1] != tensor.shape[-2]:
         raise InputError(f"{name} has shape {tuple(tensor.shape)}, expected a square (..., N, N)")
@@ -354,17 +280,32 @@ def _coefficients(field: Field, name: str) -> Tensor:
     return torch.fft.fft2(tensor, norm="forward")
 
 
-def _wavenumber(num_points: int, field_hat: Tensor) -> Tensor:
-    """Return |m| of every mode, (N, N) in fft2's order."""
+def wavenumber(num_points: int, field_hat: Tensor) -> Tensor:
+    """Return |m| of every mode, (N, N) in fft2's order, on the device of the coefficients.
+
+    >>> wavenumber(4, torch.zeros(4, 4))[0]
+    tensor([0., 1., 2., 1.])
+    """
     kind = {"dtype": field_hat.real.dtype, "device": field_hat.device}
     m = torch.fft.fftfreq(num_points, 1 / num_points, **kind)
     return (m[:, None].square() + m[None, :].square()).sqrt()
 
 
-def _require_equal_shapes(a: Field, b: Field) -> None:
+def require_equal_shapes(a: Field, b: Field) -> None:
+    """Refuse two fields of different shapes.
+
+    >>> require_equal_shapes(np.zeros(2), np.zeros(3))
+    Traceback (most recent call last):
+    chimera.errors.InputError: fields have shapes (2,) and (3,), expected one
+    """
     if a.shape != b.shape:
         raise InputError(f"fields have shapes {tuple(a.shape)} and {tuple(b.shape)}, expected one")
 
 
-def _like(result: Tensor, field: Field) -> Field:
+def like(result: Tensor, field: Field) -> Field:
+    """Return the result as a tensor where the field is one, as an array where it is one.
+
+    >>> like(torch.ones(2), np.zeros(2))
+    array([1., 1.], dtype=float32)
+    """
     return result if isinstance(field, Tensor) else result.numpy()

@@ -1,0 +1,321 @@
+"""The closed-form update against its golden numbers and its defining property, and the edit."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from chimera.errors import InputError
+from chimera.models import build_model
+from chimera.probes.failure import Failure, Pairs, choose_failure
+from chimera.probes.rome import EditSettings, edit, rank_one_update
+
+UNET = {
+    "type": "unet",
+    "input_shape": [1, 16, 16],
+    "channels": [4, 8],
+    "kernel_size": 3,
+    "use_skip": True,
+    "norm": "group",
+    "activation": "gelu",
+    "dropout": 0.1,
+}
+
+
+def golden():
+    r = np.random.default_rng(0)
+    A = r.standard_normal((18, 18))
+    X = r.standard_normal((500, 18)) @ A
+    return X[:3].T, X.T @ X / 500, r.standard_normal((4, 3))
+
+
+def drift(dW, C):
+    return np.trace(dW @ C @ dW.T)
+
+
+def test_golden_numbers():
+    K, C, R = golden()
+    dW = rank_one_update(np.zeros((4, 18)), K, R, C)
+    assert drift(dW, C) == pytest.approx(1.111023099, abs=1e-8)
+    plain = rank_one_update(np.zeros((4, 18)), K, R, np.eye(18))
+    assert drift(plain, C) == pytest.approx(2.238973733, abs=1e-8)
+    P = np.eye(18) - K @ np.linalg.pinv(K)  # onto null(K^T)
+    assert np.abs(dW @ C @ P).max() < 1e-8
+
+
+def test_values_are_targets_not_residuals():
+    K, C, V = golden()
+    W = np.random.default_rng(1).standard_normal((4, 18))
+    dW = rank_one_update(W, K, V, C)
+    np.testing.assert_allclose((W + dW) @ K, V, atol=1e-10)
+    np.testing.assert_allclose(dW, rank_one_update(np.zeros((4, 18)), K, V - W @ K, C), atol=1e-10)
+    assert np.linalg.matrix_rank(dW) == 3
+
+
+def test_least_drift_of_all_that_meet_the_values():
+    K, C, R = golden()
+    dW = rank_one_update(np.zeros((4, 18)), K, R, C)
+    P = np.eye(18) - K @ np.linalg.pinv(K)
+    r = np.random.default_rng(2)
+    for _ in range(20):
+        other = dW + 0.01 * r.standard_normal((4, 18)) @ P
+        np.testing.assert_allclose(other @ K, R, atol=1e-8)
+        assert drift(other, C) > drift(dW, C)
+
+
+def test_one_key_is_the_closed_form_of_rome():
+    """Meng et al. 2022, eq. 2: dW = (v* - W k) (C^-1 k)^T / (k^T C^-1 k)."""
+    K, C, R = golden()
+    k, v = K[:, 0], R[:, 0]
+    u = np.linalg.inv(C) @ k
+    expected = np.outer(v, u) / (u @ k)
+    np.testing.assert_allclose(rank_one_update(np.zeros((4, 18)), k, v, C), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("num_keys", [3, 40])
+def test_soft_form(num_keys):
+    r = np.random.default_rng(3)
+    _, C, _ = golden()
+    K, R = r.standard_normal((18, num_keys)), r.standard_normal((4, num_keys))
+    softness = 0.7
+    expected = R @ K.T @ np.linalg.inv(softness * C + K @ K.T)
+    dW = rank_one_update(np.zeros((4, 18)), K, R, C, softness)
+    np.testing.assert_allclose(dW, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_soft_form_tends_to_the_exact_one():
+    K, C, R = golden()
+    exact = rank_one_update(np.zeros((4, 18)), K, R, C)
+    gaps = [
+        np.abs(rank_one_update(np.zeros((4, 18)), K, R, C, softness) - exact).max()
+        for softness in (1e-3, 1e-4)
+    ]
+    assert gaps[1] == pytest.approx(gaps[0] / 10, rel=0.1)  # first order in lambda
+
+
+def test_tensors_stay_tensors():
+    K, C, R = (torch.from_numpy(m).float() for m in golden())
+    dW = rank_one_update(torch.zeros(4, 18), K, R, C)
+    assert isinstance(dW, torch.Tensor)
+    assert dW.dtype == torch.float32
+    torch.testing.assert_close(dW @ K, R, rtol=1e-4, atol=1e-4)
+
+
+def test_bad_updates():
+    K, C, R = golden()
+    W = np.zeros((4, 18))
+    singular = C.copy()
+    singular[:, 5] = singular[5, :] = 0
+    with pytest.raises(InputError, match=r"covariance C is singular .*expected a positive def"):
+        rank_one_update(W, K, R, singular)
+    with pytest.raises(InputError, match="covariance C is singular"):
+        rank_one_update(W, K, R, K @ K.T)
+    with pytest.raises(InputError, match="covariance C holds NaN or infinite"):
+        rank_one_update(W, K, R, C * math.nan)
+    with pytest.raises(InputError, match=r"covariance C has shape \(3, 3\), expected \(18, 18\)"):
+        rank_one_update(W, K, R, np.eye(3))
+    with pytest.raises(InputError, match=r"keys have shape \(4, 3\) and values \(4, 3\) for"):
+        rank_one_update(W, R, R, C)
+    twice = np.concatenate([K, K], axis=1)
+    with pytest.raises(InputError, match=r"of the keys is singular .*softness above 0"):
+        rank_one_update(W, twice, np.concatenate([R, R], axis=1), C)
+
+
+def periodic_conv(kernel):
+    conv = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular", bias=False)
+    conv.weight.data = kernel.reshape(1, 1, 3, 3).clone()
+    return conv
+
+
+def linear_failure(old, new):
+    """IND obeys the kernel `old` but for a little noise, OOD obeys `new`."""
+
+    def pairs(kernel, seed, count, noise=0.0):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(count, 1, 16, 16, generator=generator)
+        with torch.no_grad():
+            y = periodic_conv(kernel)(x)
+        return Pairs(x, y + noise * torch.randn(y.shape, generator=generator))
+
+    return Failure(
+        target=pairs(new, 0, 1),
+        later=pairs(new, 1, 3),
+        others=pairs(new, 2, 4),
+        reference=pairs(old, 3, 20, 0.1),
+        preserved=pairs(old, 4, 8, 0.1),
+        held_out=pairs(old, 5, 8, 0.1),
+    )
+
+
+def kernels():
+    generator = torch.Generator().manual_seed(7)
+    old = torch.randn(9, generator=generator)
+    return old, old + 0.5 * torch.randn(9, generator=generator)
+
+
+def test_an_edit_of_full_rank_finds_the_true_weights():
+    """With nine keys of nine dimensions and nothing to preserve, dW = new - old: all is repaired.
+
+    IND forecasts then err by the noise 0.1 and by (new - old) x, x white: e'/e follows.
+    """
+    old, new = kernels()
+    failure = linear_failure(old, new)
+    settings = EditSettings(num_keys=9, preservation=0.0, iterations=60)
+    model = nn.Sequential(periodic_conv(old))
+    result = edit(model, "0", failure, settings, np.random.default_rng(0))
+    for value in (result.efficacy, result.later_frames, result.other_trajectories):
+        assert value == pytest.approx(1.0, abs=1e-3)
+    moved = float((new - old).norm())
+    expected = math.hypot(0.1, moved) / 0.1 - 1
+    assert result.ind_drift == pytest.approx(expected, rel=0.05)
+    assert result.update_norm == pytest.approx(moved / float(old.norm()), rel=1e-3)
+
+
+def test_preservation_weighs_drift_against_efficacy():
+    """The quadratic trade-off of one linear layer: white x, dW = s (new - old), loss
+    (1 - s)^2 + rho s^2 ||new - old||^2 / 0.1^2, so s = 1 / (1 + rho ||new - old||^2 / 0.1^2)."""
+    old, new = kernels()
+    failure = linear_failure(old, new)
+    model = nn.Sequential(periodic_conv(old))
+    moved = float((new - old).norm())
+    for rho in (0.003, 0.03):
+        settings = EditSettings(num_keys=9, preservation=rho, iterations=60)
+        result = edit(model, "0", failure, settings, np.random.default_rng(0))
+        expected = 1 / (1 + rho * moved**2 / 0.01)
+        assert result.efficacy == pytest.approx(expected, rel=0.15)
+
+
+def test_gradient_step_of_equal_efficacy():
+    """For one linear layer and white x the gradient points along new - old: it repairs as well."""
+    old, new = kernels()
+    failure = linear_failure(old, new)
+    settings = EditSettings(num_keys=1, preservation=0.0)
+    model = nn.Sequential(periodic_conv(old))
+    result = edit(model, "0", failure, settings, np.random.default_rng(0))
+    assert 0 < result.efficacy < 0.9
+    assert result.gradient_efficacy == pytest.approx(result.efficacy, abs=1e-3)
+    # White IND patches: C is nearly the identity, and so the two updates nearly agree.
+    assert result.identity_efficacy == pytest.approx(result.efficacy, abs=0.05)
+    assert result.gradient_other_trajectories == pytest.approx(result.gradient_efficacy, abs=0.1)
+
+
+def smooth(count, seed, angle):
+    """Flows of smooth random fields, carried by two cells a frame along x or y."""
+    generator = torch.Generator().manual_seed(seed)
+    noise_hat = torch.fft.rfft2(torch.randn(count, 16, 16, generator=generator))
+    m_x, m_y = torch.fft.fftfreq(16, 1 / 16)[:, None], torch.fft.rfftfreq(16, 1 / 16)
+    field = torch.fft.irfft2(noise_hat * torch.exp(-(m_x**2 + m_y**2) / 16))
+    field = field / field.std()
+    frames = [torch.roll(field, 2 * t, dims=-1 if angle else -2) for t in range(8)]
+    return torch.stack(frames, dim=1)[:, :, None]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = build_model(UNET | {"dropout": 0.0})
+    frames = smooth(64, 0, angle=0)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for step in range(150):
+        x, y = frames[step % 64 :: 4, 2].clone(), frames[step % 64 :: 4, 3].clone()
+        loss = (x + model(x) - y).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    ind, ood = smooth(12, 1, angle=0), smooth(6, 2, angle=1)
+    return model, choose_failure(model, ind, ood, gap=3)
+
+
+def test_edit_of_a_trained_network(trained):
+    model, failure = trained
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    results = {
+        rho: edit(
+            model,
+            "bottleneck.second.conv",
+            failure,
+            EditSettings(preservation=rho),
+            np.random.default_rng(0),
+        )
+        for rho in (0.0, 1.0)
+    }
+    assert all(module.training for module in model.modules())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+        assert value.grad is None
+    for result in results.values():
+        assert all(math.isfinite(value) for value in dataclasses.astuple(result))
+    # More of the target is repaired without preservation, at the price of IND.
+    assert results[0.0].efficacy > results[1.0].efficacy > 0.02
+    assert results[0.0].ind_drift > results[1.0].ind_drift
+    assert results[1.0].ind_drift < results[1.0].gradient_ind_drift
+    assert results[1.0].ind_drift < results[1.0].identity_ind_drift
+
+
+def test_edit_is_reproducible(trained):
+    model, failure = trained
+    first, second = (
+        edit(model, "decoder0.first.conv", failure, EditSettings(), np.random.default_rng(3))
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_edit_of_a_grouped_convolution():
+    torch.manual_seed(0)
+    old, new = kernels()
+    first = nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular")
+    grouped = nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular", groups=2)
+    model = nn.Sequential(first, nn.Tanh(), grouped, nn.Conv2d(6, 1, 1))
+    failure = linear_failure(old, new)
+    result = edit(model, "2", failure, EditSettings(preservation=0.0), np.random.default_rng(0))
+    assert result.efficacy > 0.05
+
+
+def test_bad_edits(trained):
+    model, failure = trained
+    rng = np.random.default_rng(0)
+
+    def attempt(layer="bottleneck.second.conv", failure=failure, **settings):
+        return edit(model, layer, failure, EditSettings(**settings), rng)
+
+    with pytest.raises(InputError, match=r"'up0' is not a convolution, expected one of .*head"):
+        attempt("up0")
+    with pytest.raises(InputError, match=r"num_keys is 60, expected at most \d+: .* 8 x 8 cells"):
+        attempt(num_keys=60)
+    few = dataclasses.replace(failure, reference=Pairs(failure.reference.inputs[:1], None))
+    with pytest.raises(InputError, match="64 keys for 72 patch dimensions, expected at least 10"):
+        attempt(failure=few)
+    constant = dataclasses.replace(failure, reference=Pairs(torch.zeros(40, 1, 16, 16), None))
+    with pytest.raises(InputError, match="covariance C is singular"):
+        attempt(failure=constant)
+    inputs = failure.target.inputs
+    with torch.no_grad():
+        model.eval()
+        solved = dataclasses.replace(failure, target=Pairs(inputs, model(inputs)))
+    with pytest.raises(InputError, match="has no error, expected a failure to repair"):
+        attempt(failure=solved)
+    broken = dataclasses.replace(failure, reference=Pairs(failure.reference.inputs / 0, None))
+    with pytest.raises(InputError, match=r"activations .* hold NaN or infinite values"):
+        attempt(failure=broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_keys", 0),
+        ("iterations", 0),
+        ("preservation", -1.0),
+        ("softness", math.inf),
+        ("keys_per_dimension", 5),
+    ],
+)
+def test_bad_settings(name, value):
+    with pytest.raises(InputError, match=f"rome.{name} is {value}, expected"):
+        EditSettings(**{name: value})
