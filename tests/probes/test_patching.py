@@ -204,12 +204,12 @@ def trajectories(first, count, frames=5):
 
 def test_pairs_of_one_set_are_of_different_trajectories():
     frames = trajectories(0, 4)
-    donor, recipient = draw_pairs(frames, None, 10, np.random.default_rng(0))
+    donor, recipient = draw_pairs(frames, None, 101, np.random.default_rng(0))
     assert (donor[:, 0] != recipient[:, 0]).all()
     counts = torch.bincount(donor[:, 0], minlength=4)
     assert counts.max() - counts.min() <= 1
     assert len(donor[:, 1].unique()) > 2  # frames vary
-    again, _ = draw_pairs(frames, None, 10, np.random.default_rng(0))
+    again, _ = draw_pairs(frames, None, 101, np.random.default_rng(0))
     assert torch.equal(donor, again)
 
 

@@ -48,7 +48,7 @@ def energy_spectrum(field: Field) -> Field:
         >>> energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)  # 1/2 mean(sin^2) at k=2
         array([0.  , 0.  , 0.25, 0.  , 0.  , 0.  , 0.  ])
     """
-    return like(shell_sums(0.5 * coefficients(field, "field").abs().square()), field)
+    return like(shell_sums(_density(field, "field")), field)
 
 
 def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi) -> Field:
@@ -69,11 +69,21 @@ def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi
         >>> kinetic_energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)
         array([0.    , 0.    , 0.0625, 0.    , 0.    , 0.    , 0.    ])
     """
-    vorticity_hat = coefficients(vorticity, "vorticity")
-    square = wavenumber(vorticity_hat.shape[-1], vorticity_hat).square()
-    square[0, 0] = math.inf  # a mean vorticity has no periodic flow
-    square *= (2 * math.pi / domain_extent) ** 2
-    return like(shell_sums(0.5 * vorticity_hat.abs().square() / square), vorticity)
+    density = _density(vorticity, "vorticity")
+    return like(shell_sums(density / _square_wavenumber(density, domain_extent)), vorticity)
+
+
+def _density(field: Field, name: str) -> Tensor:
+    """Return 1/2 |f_hat|^2 of every mode."""
+    field_hat = coefficients(field, name)
+    return 0.5 * (field_hat.real.square() + field_hat.imag.square())
+
+
+def _square_wavenumber(density: Tensor, domain_extent: float) -> Tensor:
+    """Return |k|^2 of every mode; infinity for the mean, for which there is no periodic flow."""
+    square = (2 * math.pi / domain_extent * wavenumber(density.shape[-1], density)).square()
+    square[0, 0] = math.inf
+    return square
 
 
 class Slope(NamedTuple):
@@ -165,8 +175,10 @@ def rollout_spectra(
     fields = {"prediction": prediction, "target": target, "error": prediction - target}
     spectra = {}
     for name, field in fields.items():
-        spectra[f"enstrophy_{name}"] = energy_spectrum(field)
-        spectra[f"energy_{name}"] = kinetic_energy_spectrum(field, domain_extent)
+        density = _density(field, name)
+        square = _square_wavenumber(density, domain_extent)
+        spectra[f"enstrophy_{name}"] = shell_sums(density)
+        spectra[f"energy_{name}"] = shell_sums(density / square)
     return RolloutSpectra(**spectra)
 
 
