@@ -1,15 +1,24 @@
 """What every probe is given, and what every probe gives back.
 
-A probe is a function `measure(subject, settings, rng, report) -> Measurement`. It is told everything
+A probe is a function `measure(subject, settings, rng, track) -> Measurement`. It is told everything
 it may use: no probe reads a file or a parameter by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from torch import Tensor, nn
 
+Item = TypeVar("Item")
 Row = dict[str, str | int | float]
+
+
+class Track(Protocol):
+    """Iterates over the units of a probe's work and shows how many are done."""
+
+    def __call__(self, items: Sequence[Item], /) -> Iterator[Item]:
+        """Yield the items."""
 
 
 @dataclass(frozen=True)
