@@ -9,7 +9,7 @@ from chimera.errors import InputError
 from chimera.models import build_model
 from chimera.probes.activations import capture, patched
 from chimera.probes.patching import draw_pairs, recovered_effect, recovered_effects, summarise
-from chimera.probes.spectra import band_products
+from chimera.probes.band_metrics import band_products
 
 UNET = {
     "type": "unet",

@@ -1,4 +1,4 @@
-"""The errors by wavenumber of two published benchmarks, by their own definitions.
+"""Products and errors of fields by band of wavenumbers: ours, and two published benchmarks'.
 
 With e_hat the Fourier coefficients of prediction - target, forward norm: The Well's sums |e_hat|^2
 over three log-spaced bins (Ohana et al. 2024, `binned_spectral_mse`), PDEBench's averages its root
@@ -15,10 +15,62 @@ from torch import Tensor
 
 from chimera.errors import InputError
 from chimera.field_metrics import Field
-from chimera.probes.spectra import coefficients, like, require_equal_shapes, wavenumber
+from chimera.probes.coefficients import coefficients, like, require_equal_shapes, wavenumber
+
+BANDS = ("low", "mid", "high")
+# Their edges, those of chimera.field_metrics.band_rmse, as parts of N / 2.
+BAND_EDGES = (0.0, 0.25, 0.75, math.inf)
 
 # PDEBench's bands of integer shells: 0-3, 4-11, 12 and above.
 PDEBENCH_EDGES = (0, 4, 12)
+
+
+def band_products(a: Field, b: Field) -> Field:
+    """Return mean(a_band b_band) of the parts of two fields in the low, mid and high band.
+
+    By Parseval's theorem it is sum Re(conj(a_hat) b_hat) over the band, and the three add up to
+    mean(a b). The bands are those of `chimera.field_metrics.band_rmse`.
+
+    Args:
+        a: Array or tensor (..., N, N).
+        b: Of the same shape.
+
+    Returns:
+        (..., 3).
+
+    Raises:
+        InputError: If the shapes differ or a field is not square or not finite.
+
+    Example:
+        >>> x = 2 * np.pi * np.arange(16) / 16
+        >>> wave = np.sin(x)[:, None] + np.sin(4 * x)[None, :]  # |m| = 1 and 4 of 8
+        >>> band_products(wave, wave).round(6) + 0.0
+        array([0.5, 0.5, 0. ])
+    """
+    require_equal_shapes(a, b)
+    a_hat = coefficients(a, "a")
+    density = (a_hat.conj() * coefficients(b, "b")).real
+    N = density.shape[-1]
+    fraction = wavenumber(N, a_hat) / (N / 2)
+    bands = [
+        (density * ((fraction >= low) & (fraction < high))).sum(dim=(-2, -1))
+        for low, high in pairwise(BAND_EDGES)
+    ]
+    return like(torch.stack(bands, dim=-1), a)
+
+
+def spectral_error(prediction: Field, target: Field) -> Field:
+    """Return ||prediction - target|| / ||target|| within the low, mid and high band, (..., 3).
+
+    A band in which the target is zero gives infinity, or NaN where the error is zero too.
+
+    Example:
+        >>> truth = np.random.default_rng(0).standard_normal((16, 16))
+        >>> spectral_error(0.9 * truth, truth).round(6)
+        array([0.1, 0.1, 0.1])
+    """
+    error = prediction - target
+    return (band_products(error, error) / band_products(target, target)) ** 0.5
 
 
 def well_spectral_mse(prediction: Field, target: Field) -> Field:

@@ -110,9 +110,11 @@ def _require_regular(matrix: Tensor, name: str, remedy: str) -> None:
 
 @dataclass(frozen=True)
 class EditSettings:
-    """How an edit is made.
+    """Section `probes.rome`: how the layer is chosen and an edit is made.
 
     Attributes:
+        pairs: Pairs of an IND and an OOD sample whose patching effects choose the layer.
+        threshold: Of the autocorrelation, from which the frames between samples follow.
         num_keys: Keys n, and the rank of the edit.
         preservation: rho, the weight of the preservation term.
         softness: lambda.
@@ -125,6 +127,8 @@ class EditSettings:
     softness: float = 0.0
     iterations: int = 20
     keys_per_dimension: int = 100
+    pairs: int = 8
+    threshold: float = 0.2
 
     def __post_init__(self) -> None:
         """Refuse values that no edit could use."""

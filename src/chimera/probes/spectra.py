@@ -11,9 +11,9 @@ n trajectories, T time, B batch, C channel, N x N space, K shells.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +24,45 @@ from torch import Tensor
 
 from chimera.errors import InputError
 from chimera.field_metrics import Field
+from chimera.forecast import rollout
 from chimera.fourier import shell_sums
+from chimera.probes.activations import capture, evaluation_mode, site_names
+from chimera.probes.band_metrics import (
+    BANDS,
+    PDEBENCH_EDGES,
+    pdebench_frmse,
+    spectral_error,
+    well_spectral_mse,
+)
+from chimera.probes.coefficients import coefficients, like, require_equal_shapes, wavenumber
+from chimera.probes.subject import Measurement, Row, Subject, Track
+from chimera.statistics import t_interval
 
-# The edges of chimera.field_metrics.band_rmse: low, mid, high as parts of N / 2.
-BAND_EDGES = (0.0, 0.25, 0.75, math.inf)
+
+@dataclass(frozen=True)
+class SpectraSettings:
+    """Section `probes.spectra`.
+
+    Attributes:
+        frames: Frames of the rollout, from 1 on, whose spectra are tabulated; the last one is that
+            of the statistics.
+        slope_shells: First and last shell of the slope's fit.
+    """
+
+    frames: tuple[int, ...]
+    slope_shells: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse values that no probe could use."""
+        if not self.frames or list(self.frames) != sorted(set(self.frames)) or self.frames[0] < 1:
+            raise InputError(
+                f"probes.spectra.frames is {list(self.frames)}, expected rising frames from 1 on"
+            )
+        if len(self.slope_shells) != 2:
+            raise InputError(
+                f"probes.spectra.slope_shells is {list(self.slope_shells)}, expected two shells, "
+                "the first and the last"
+            )
 
 
 def energy_spectrum(field: Field) -> Field:
@@ -182,54 +217,6 @@ def rollout_spectra(
     return RolloutSpectra(**spectra)
 
 
-def band_products(a: Field, b: Field) -> Field:
-    """Return mean(a_band b_band) of the parts of two fields in the low, mid and high band.
-
-    By Parseval's theorem it is sum Re(conj(a_hat) b_hat) over the band, and the three add up to
-    mean(a b). The bands are those of `chimera.field_metrics.band_rmse`.
-
-    Args:
-        a: Array or tensor (..., N, N).
-        b: Of the same shape.
-
-    Returns:
-        (..., 3).
-
-    Raises:
-        InputError: If the shapes differ or a field is not square or not finite.
-
-    Example:
-        >>> x = 2 * np.pi * np.arange(16) / 16
-        >>> wave = np.sin(x)[:, None] + np.sin(4 * x)[None, :]  # |m| = 1 and 4 of 8
-        >>> band_products(wave, wave).round(6) + 0.0
-        array([0.5, 0.5, 0. ])
-    """
-    require_equal_shapes(a, b)
-    a_hat = coefficients(a, "a")
-    density = (a_hat.conj() * coefficients(b, "b")).real
-    N = density.shape[-1]
-    fraction = wavenumber(N, a_hat) / (N / 2)
-    bands = [
-        (density * ((fraction >= low) & (fraction < high))).sum(dim=(-2, -1))
-        for low, high in pairwise(BAND_EDGES)
-    ]
-    return like(torch.stack(bands, dim=-1), a)
-
-
-def spectral_error(prediction: Field, target: Field) -> Field:
-    """Return ||prediction - target|| / ||target|| within the low, mid and high band, (..., 3).
-
-    A band in which the target is zero gives infinity, or NaN where the error is zero too.
-
-    Example:
-        >>> truth = np.random.default_rng(0).standard_normal((16, 16))
-        >>> spectral_error(0.9 * truth, truth).round(6)
-        array([0.1, 0.1, 0.1])
-    """
-    error = prediction - target
-    return (band_products(error, error) / band_products(target, target)) ** 0.5
-
-
 def activation_spectra(activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return each site's spectrum, the mean over samples and channels.
 
@@ -270,54 +257,126 @@ def centroid(spectrum: Tensor) -> float:
     return float((k * spectrum[1:]).sum() / spectrum[1:].sum())
 
 
-def coefficients(field: Field, name: str) -> Tensor:
-    """Return the Fourier coefficients of a square, finite field, in fft2's order, forward norm.
+def measure(
+    subject: Subject, settings: SpectraSettings, rng: np.random.Generator, track: Track
+) -> Measurement:
+    """Compare the spectra of rollouts with the truth's, and take those of every site.
 
-    Args:
-        field: Array or tensor (..., N, N).
-        name: What an error message calls it.
+    Nothing is drawn: every trajectory's rollout from its first frame counts, unless it ceases to
+    be finite. Rows: `axis`, `frame` of the rollout (1 for a site), `quantity` (`prediction`,
+    `target`, `error` or a site), `wavenumber` up to N / 2, and the means over trajectories of
+    `energy` and `enstrophy`; of a site, whose activations have no flow, both are E(k).
+
+    Returns:
+        Statistics of IND (`ind_`) and of the OOD axes together (`ood_`): `slope_target` and
+        `slope_prediction`, the exponent of the energy spectrum in the last frame, and the ends
+        `_low` and `_high` of its 95% t interval over trajectories; `error_<band>`, the relative
+        error of that frame by band; one frame ahead, in physical units, `well_<bin>` and, on grids
+        that have them, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the
+        mean shell of its activations. `diverged` counts the rollouts that ceased to be finite.
 
     Raises:
-        InputError: If the field is not square or not finite.
-
-    Example:
-        >>> coefficients(3 * np.ones((2, 2)), "field").real.tolist()
-        [[3.0, 0.0], [0.0, 0.0]]
+        InputError: If a trajectory is shorter than the frames asked for, or the slope's shells
+            leave the spectrum.
     """
-    tensor = torch.as_tensor(field)
-    if tensor.dim() < 2 or tensor.shape[-1] != tensor.shape[-2]:
-        raise InputError(f"{name} has shape {tuple(tensor.shape)}, expected a square (..., N, N)")
-    if not torch.isfinite(tensor).all():
-        raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
-    return torch.fft.fft2(tensor, norm="forward")
+    del rng
+    rows: list[Row] = []
+    found: dict[str, list[_Axis]] = {"ind": [], "ood": []}
+    for axis, trajectories in track(list(subject.trajectories.items())):
+        result = _measure_axis(subject, trajectories, settings)
+        rows += [{"axis": axis} | row for row in result.rows]
+        found["ind" if axis == "ind" else "ood"].append(result)
+    statistics = {"diverged": float(sum(r.diverged for results in found.values() for r in results))}
+    for name, results in found.items():
+        kept = [result for result in results if result.means]
+        for key in kept[0].means if kept else ():
+            statistics[f"{name}_{key}"] = fmean(result.means[key] for result in kept)
+        for quantity in ("target", "prediction") if kept else ():
+            slopes = [slope for result in kept for slope in result.slopes[quantity]]
+            statistics[f"{name}_slope_{quantity}"] = fmean(slopes)
+            if len(slopes) > 1:
+                ends = t_interval(slopes)
+                statistics[f"{name}_slope_{quantity}_low"] = ends.low
+                statistics[f"{name}_slope_{quantity}_high"] = ends.high
+    return Measurement(statistics, rows)
 
 
-def wavenumber(num_points: int, field_hat: Tensor) -> Tensor:
-    """Return |m| of every mode, (N, N) in fft2's order, on the device of the coefficients.
+@dataclass(frozen=True)
+class _Axis:
+    """What one dataset gives; no means where no rollout stayed finite."""
 
-    >>> wavenumber(4, torch.zeros(4, 4))[0]
-    tensor([0., 1., 2., 1.])
-    """
-    kind = {"dtype": field_hat.real.dtype, "device": field_hat.device}
-    m = torch.fft.fftfreq(num_points, 1 / num_points, **kind)
-    return (m[:, None].square() + m[None, :].square()).sqrt()
-
-
-def require_equal_shapes(a: Field, b: Field) -> None:
-    """Refuse two fields of different shapes.
-
-    >>> require_equal_shapes(np.zeros(2), np.zeros(3))
-    Traceback (most recent call last):
-    chimera.errors.InputError: fields have shapes (2,) and (3,), expected one
-    """
-    if a.shape != b.shape:
-        raise InputError(f"fields have shapes {tuple(a.shape)} and {tuple(b.shape)}, expected one")
+    rows: list[Row]
+    means: dict[str, float]
+    slopes: dict[str, list[float]]
+    diverged: int
 
 
-def like(result: Tensor, field: Field) -> Field:
-    """Return the result as a tensor where the field is one, as an array where it is one.
+def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSettings) -> _Axis:
+    horizon = settings.frames[-1]
+    if trajectories.shape[1] <= horizon:
+        raise InputError(
+            f"probes.spectra.frames ends with {horizon}, expected less than the "
+            f"{trajectories.shape[1]} frames of a trajectory"
+        )
+    with evaluation_mode(subject.network):
+        predicted = torch.cat(
+            [rollout(subject.network, frames, horizon) for frames in trajectories[:, 0].split(32)]
+        )
+    finite = predicted.flatten(1).isfinite().all(dim=1)
+    rows: list[Row] = []
+    activations = capture(subject.network, site_names(subject.network), trajectories[:, 0])
+    by_site = activation_spectra(activations)
+    for site, spectrum in by_site.items():
+        rows += _rows(1, site, spectrum, spectrum)
+    diverged = int((~finite).sum())
+    if diverged == len(finite):
+        return _Axis(rows, {}, {}, diverged)
 
-    >>> like(torch.ones(2), np.zeros(2))
-    array([1., 1.], dtype=float32)
-    """
-    return result if isinstance(field, Tensor) else result.numpy()
+    prediction, target = (
+        (frames[finite] * subject.std + subject.mean).double()
+        for frames in (predicted, trajectories[:, 1 : 1 + horizon])
+    )  # (n, horizon, C, N, N)
+    chosen = [frame - 1 for frame in settings.frames]
+    spectra = rollout_spectra(prediction[:, chosen], target[:, chosen], subject.domain_extent)
+    for place, frame in enumerate(settings.frames):
+        for quantity in ("prediction", "target", "error"):
+            energy, enstrophy = (
+                getattr(spectra, f"{kind}_{quantity}")[:, place].mean(dim=0).sum(dim=0)
+                for kind in ("energy", "enstrophy")
+            )
+            rows += _rows(frame, quantity, energy, enstrophy)
+    slopes = {
+        quantity: [
+            spectral_slope(energy, *settings.slope_shells).value
+            for energy in getattr(spectra, f"energy_{quantity}")[:, -1].sum(dim=1)
+        ]
+        for quantity in ("target", "prediction")
+    }
+    means = {f"centroid_{s}": centroid(by_site[s]) for s in ("bottleneck",) if s in by_site}
+    last = spectral_error(prediction[:, -1], target[:, -1])  # (n, C, 3)
+    means |= _by_name("error", BANDS, last.mean(dim=(0, 1)))
+    first = prediction[:, 0], target[:, 0]
+    means |= _by_name("well", BANDS, well_spectral_mse(*first).mean(dim=(0, 1)))
+    if prediction.shape[-1] // 2 > PDEBENCH_EDGES[-1]:
+        for name, full in (("pdebench", False), ("pdebench_full", True)):
+            means |= _by_name(name, BANDS, pdebench_frmse(*first, full_plane=full).mean(dim=0))
+    return _Axis(rows, means, slopes, diverged)
+
+
+def _by_name(prefix: str, names: Sequence[str], values: Tensor) -> dict[str, float]:
+    return {f"{prefix}_{name}": float(v) for name, v in zip(names, values, strict=True)}
+
+
+def _rows(frame: int, quantity: str, energy: Tensor, enstrophy: Tensor) -> list[Row]:
+    """Return a row for each shell up to N / 2; a spectrum has 1 + round(N / sqrt 2)."""
+    shells = range(1 + int((len(energy) - 1) / math.sqrt(2) + 0.5))
+    return [
+        {
+            "frame": frame,
+            "quantity": quantity,
+            "wavenumber": k,
+            "energy": float(energy[k]),
+            "enstrophy": float(enstrophy[k]),
+        }
+        for k in shells
+    ]
