@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from chimera.artifacts import write_bytes
 from chimera.errors import InputError
+from chimera.models import build_model
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> None:
@@ -43,3 +45,20 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
             f"{path} is not a whole safetensors file of {path.stat().st_size} bytes ({error}); "
             "remove it and run `dvc repro`"
         ) from None
+
+
+def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, Tensor]:
+    """Return a trained network in evaluation mode, and the mean and std it normalises by.
+
+    Args:
+        path: A model.safetensors of stage `train`.
+        device: Where all three go; mean and std are (C, 1, 1), or of no dimension for one field.
+
+    Raises:
+        InputError: As `read_tensors`.
+    """
+    weights, about = read_tensors(path)
+    network = build_model(about["model"]).to(device).eval()
+    network.load_state_dict(weights)
+    mean, std = (torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std"))
+    return network, mean, std

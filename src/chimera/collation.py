@@ -19,6 +19,7 @@ from chimera.errors import InputError
 ByDataset = Mapping[str, Mapping[str, Sequence[float]]]
 Evaluation = Mapping[str, ByDataset]
 Runs = Mapping[tuple[str, int], Evaluation]
+Statistics = Mapping[str, float]
 Row = dict[str, str | int | float]
 
 METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
@@ -131,3 +132,29 @@ def rollout_rows(runs: Runs, datasets: Sequence[str]) -> list[Row]:
                     }
                 )
     return rows
+
+
+def summarise_probes(
+    runs: Mapping[tuple[str, int], Mapping[str, Statistics]],
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return `{model: {probe: {statistic: mean over replicates}}}`.
+
+    Args:
+        runs: For each run, named by (model, replicate), the statistics of each probe. A statistic
+            that a run had to withhold is absent there; the mean is over those that have it.
+
+    Returns:
+        The means and, where two replicates have it, `<statistic>_sd`.
+    """
+    values: dict[tuple[str, str, str], list[float]] = {}
+    for (model, _), probes in runs.items():
+        for probe, statistics in probes.items():
+            for name, value in statistics.items():
+                values.setdefault((model, probe, name), []).append(value)
+    summary: dict[str, dict[str, dict[str, float]]] = {}
+    for (model, probe, name), found in values.items():
+        row = summary.setdefault(model, {}).setdefault(probe, {})
+        row[name] = fmean(found)
+        if len(found) > 1:
+            row[f"{name}_sd"] = stdev(found)
+    return summary

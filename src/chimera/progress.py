@@ -2,9 +2,13 @@
 
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from tqdm import tqdm
+
+Item = TypeVar("Item")
 
 _SECONDS_BETWEEN_LINES = 60.0
 
@@ -57,3 +61,12 @@ class Progress:
         done = f"{completed}/{self._total} steps, {rate * self._samples:.0f} samples/s"
         line = f"{self._label}: {done}, {seconds:.0f} s, {left:.0f} s left {note}".rstrip()
         print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def track(label: str, items: Sequence[Item]) -> Iterator[Item]:
+    """Yield the items, reporting how many are done."""
+    with Progress(label, len(items), 0, 1) as progress:
+        for done, item in enumerate(items):
+            progress.show(done, "")
+            yield item
+        progress.show(len(items), "")

@@ -12,14 +12,13 @@ from chimera.field_metrics import band_rmse
 from chimera.fourier import resample, velocity
 from chimera.models import build_model
 from chimera.probes.activations import capture
+from chimera.probes.band_metrics import band_products, spectral_error
 from chimera.probes.spectra import (
     activation_spectra,
-    band_products,
     centroid,
     energy_spectrum,
     kinetic_energy_spectrum,
     rollout_spectra,
-    spectral_error,
     spectral_slope,
 )
 

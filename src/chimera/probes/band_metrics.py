@@ -42,6 +42,7 @@ def band_products(a: Field, b: Field) -> Field:
         InputError: If the shapes differ or a field is not square or not finite.
 
     Example:
+        >>> import numpy as np
         >>> x = 2 * np.pi * np.arange(16) / 16
         >>> wave = np.sin(x)[:, None] + np.sin(4 * x)[None, :]  # |m| = 1 and 4 of 8
         >>> band_products(wave, wave).round(6) + 0.0
@@ -65,6 +66,7 @@ def spectral_error(prediction: Field, target: Field) -> Field:
     A band in which the target is zero gives infinity, or NaN where the error is zero too.
 
     Example:
+        >>> import numpy as np
         >>> truth = np.random.default_rng(0).standard_normal((16, 16))
         >>> spectral_error(0.9 * truth, truth).round(6)
         array([0.1, 0.1, 0.1])

@@ -5,7 +5,6 @@
 N x N space.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +23,7 @@ def coefficients(field: Field, name: str) -> Tensor:
         InputError: If the field is not square or not finite.
 
     Example:
-        >>> coefficients(3 * np.ones((2, 2)), "field").real.tolist()
+        >>> coefficients(3 * torch.ones(2, 2), "field").real.tolist()
         [[3.0, 0.0], [0.0, 0.0]]
     """
     tensor = torch.as_tensor(field)
@@ -49,7 +48,7 @@ def wavenumber(num_points: int, field_hat: Tensor) -> Tensor:
 def require_equal_shapes(a: Field, b: Field) -> None:
     """Refuse two fields of different shapes.
 
-    >>> require_equal_shapes(np.zeros(2), np.zeros(3))
+    >>> require_equal_shapes(torch.zeros(2), torch.zeros(3))
     Traceback (most recent call last):
     chimera.errors.InputError: fields have shapes (2,) and (3,), expected one
     """
@@ -60,7 +59,7 @@ def require_equal_shapes(a: Field, b: Field) -> None:
 def like(result: Tensor, field: Field) -> Field:
     """Return the result as a tensor where the field is one, as an array where it is one.
 
-    >>> like(torch.ones(2), np.zeros(2))
+    >>> like(torch.ones(2), torch.zeros(2).numpy())
     array([1., 1.], dtype=float32)
     """
     return result if isinstance(field, Tensor) else result.numpy()

@@ -205,8 +205,8 @@ def failing_keys(model: nn.Module, conv: nn.Conv2d, target: Pairs, count: int) -
         position = int(error.argmax())
         if not error.flatten()[position] >= 0:
             raise InputError(
-                f"rome.num_keys is {count}, expected at most {len(positions)}: no more patches "
-                f"lie apart in a layer of {H} x {W} cells"
+                f"probes.rome.num_keys is {count}, expected at most {len(positions)}: no more "
+                f"patches lie apart in a layer of {H} x {W} cells"
             )
         positions.append(position)
         row, column = divmod(position, W)

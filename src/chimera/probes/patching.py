@@ -29,7 +29,6 @@ from chimera.probes.activations import capture, patched, site_names
 from chimera.probes.band_metrics import BANDS, band_products
 from chimera.probes.subject import Measurement, Row, Subject, Track
 
-
 # The two ends of the U: what passes through its coarsest grid, and what goes around all of it.
 HEADLINE_SITES = ("bottleneck", "skip0")
 

@@ -19,7 +19,8 @@ B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import TypeVar
 
 import numpy as np
@@ -29,16 +30,20 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from chimera.errors import InputError
-from chimera.probes.activations import evaluation_mode
+from chimera.probes.activations import capture, evaluation_mode, site_names
 from chimera.probes.convolutions import (
     FEWEST_KEYS_PER_DIMENSION,
+    choose_layer,
     edited,
     failing_keys,
     find_convolution,
     reference_keys,
     second_moment,
 )
-from chimera.probes.failure import Failure, Pairs, error_norms
+from chimera.probes.failure import Failure, Pairs, choose_failure, error_norms
+from chimera.probes.patching import draw_pairs, recovered_effects, summarise
+from chimera.probes.sampling import decorrelation
+from chimera.probes.subject import Measurement, Row, Subject, Track
 
 Matrix = TypeVar("Matrix", Tensor, NDArray[np.floating])
 
@@ -110,11 +115,9 @@ def _require_regular(matrix: Tensor, name: str, remedy: str) -> None:
 
 @dataclass(frozen=True)
 class EditSettings:
-    """Section `probes.rome`: how the layer is chosen and an edit is made.
+    """How an edit is made; part of section `probes.rome`.
 
     Attributes:
-        pairs: Pairs of an IND and an OOD sample whose patching effects choose the layer.
-        threshold: Of the autocorrelation, from which the frames between samples follow.
         num_keys: Keys n, and the rank of the edit.
         preservation: rho, the weight of the preservation term.
         softness: lambda.
@@ -127,21 +130,44 @@ class EditSettings:
     softness: float = 0.0
     iterations: int = 20
     keys_per_dimension: int = 100
-    pairs: int = 8
-    threshold: float = 0.2
 
     def __post_init__(self) -> None:
         """Refuse values that no edit could use."""
         for name in ("num_keys", "iterations"):
             if getattr(self, name) < 1:
-                raise InputError(f"rome.{name} is {getattr(self, name)}, expected at least 1")
+                raise InputError(
+                    f"probes.rome.{name} is {getattr(self, name)}, expected at least 1"
+                )
         for name in ("preservation", "softness"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"rome.{name} is {getattr(self, name)}, expected 0 or more")
+                raise InputError(f"probes.rome.{name} is {getattr(self, name)}, expected 0 or more")
         if self.keys_per_dimension < FEWEST_KEYS_PER_DIMENSION:
             raise InputError(
-                f"rome.keys_per_dimension is {self.keys_per_dimension}, expected at least "
+                f"probes.rome.keys_per_dimension is {self.keys_per_dimension}, expected at least "
                 f"{FEWEST_KEYS_PER_DIMENSION}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RomeSettings(EditSettings):
+    """Section `probes.rome`.
+
+    Attributes:
+        pairs: Pairs of an IND and an OOD sample whose patching effects choose the layer.
+        threshold: Of the autocorrelation, below which frames count as independent.
+    """
+
+    pairs: int
+    threshold: float
+
+    def __post_init__(self) -> None:
+        """Refuse values that no probe could use."""
+        super().__post_init__()
+        if self.pairs < 1:
+            raise InputError(f"probes.rome.pairs is {self.pairs}, expected at least 1")
+        if not 0 < self.threshold < 1:
+            raise InputError(
+                f"probes.rome.threshold is {self.threshold}, expected more than 0 and less than 1"
             )
 
 
@@ -352,3 +378,71 @@ def _report(
     report[f"{prefix}ind_drift"] *= -1
     report[f"{prefix}update_norm"] = float(update.norm() / conv.weight.detach().norm())
     return report
+
+
+METHODS = {"rome": "", "gradient": "gradient_", "identity": "identity_"}
+
+
+def measure(
+    subject: Subject, settings: RomeSettings, rng: np.random.Generator, track: Track
+) -> Measurement:
+    """Repair the worst forecast of each OOD axis, and judge each repair.
+
+    The layer is that of the block whose IND activations change the axis's forecasts most when they
+    are patched in, among those for which C can be known from the IND samples. Rows: `axis`,
+    `layer`, `gap` (frames between samples), `method` (`rome`, `gradient`, `identity`) and
+    EditResult's `efficacy`, `later_frames`, `other_trajectories`, `ind_drift`, `update_norm`.
+
+    Returns:
+        Statistics: the mean of each of EditResult's numbers over the axes, and `edits`, how many
+        there were: none without an OOD axis or a second trajectory to judge by.
+
+    Raises:
+        InputError: As `edit`, or if no layer has enough keys.
+    """
+    axes = [axis for axis in subject.trajectories if axis != "ind"]
+    if min(map(len, subject.trajectories.values())) < 2:
+        axes = []
+    results: list[EditResult] = []
+    rows: list[Row] = []
+    for axis in track(axes):
+        ind, ood = subject.trajectories["ind"], subject.trajectories[axis]
+        frames = min(ind.shape[1], ood.shape[1])
+        apart = max(decorrelation(flow, settings.threshold).time for flow in (ind, ood))
+        gap = min(apart, frames - 2)
+        failure = choose_failure(subject.network, ind, ood, gap)
+        pairs = draw_pairs(ind, ood, settings.pairs, rng)
+        sites = _sites_with_enough_keys(subject.network, failure.reference.inputs)
+        effects = recovered_effects(subject.network, *pairs, sites)
+        means = {site: summarise(effect.sufficiency).mean for site, effect in effects.items()}
+        layer = choose_layer(subject.network, means)
+        result = edit(subject.network, layer, failure, settings, rng)
+        results.append(result)
+        numbers = asdict(result)
+        for method, prefix in METHODS.items():
+            judged = {name: numbers[prefix + name] for name in _JUDGEMENTS}
+            row: Row = {"axis": axis, "layer": layer, "gap": gap, "method": method}
+            rows.append(row | judged)
+    statistics = {"edits": float(len(results))}
+    for name in asdict(results[0]) if results else ():
+        statistics[name] = fmean(getattr(result, name) for result in results)
+    return Measurement(statistics, rows)
+
+
+_JUDGEMENTS = ("efficacy", "later_frames", "other_trajectories", "ind_drift", "update_norm")
+
+
+def _sites_with_enough_keys(model: nn.Module, inputs: Tensor) -> list[str]:
+    """Return the blocks whose last convolution gets enough keys from the inputs."""
+    blocks = {}
+    for site in site_names(model):
+        parts = model.get_submodule(site).modules()
+        convolutions = [part for part in parts if isinstance(part, nn.Conv2d)]
+        if convolutions:
+            blocks[site] = convolutions[-1].weight[0].numel()
+    activations = capture(model, blocks, inputs[:1])
+    return [
+        site
+        for site, dimensions in blocks.items()
+        if activations[site][0, 0].numel() * len(inputs) >= FEWEST_KEYS_PER_DIMENSION * dimensions
+    ]

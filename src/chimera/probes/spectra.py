@@ -284,7 +284,7 @@ def measure(
     found: dict[str, list[_Axis]] = {"ind": [], "ood": []}
     for axis, trajectories in track(list(subject.trajectories.items())):
         result = _measure_axis(subject, trajectories, settings)
-        rows += [{"axis": axis} | row for row in result.rows]
+        rows += [{"axis": axis, **row} for row in result.rows]
         found["ind" if axis == "ind" else "ood"].append(result)
     statistics = {"diverged": float(sum(r.diverged for results in found.values() for r in results))}
     for name, results in found.items():

@@ -1,4 +1,6 @@
-"""Collate the evaluations of every model and replicate into metrics/summary.json and plots/*.csv.
+"""Collate the evaluations and probes of every model and replicate.
+
+Writes metrics/summary.json, metrics/probes.json and plots/*.csv.
 
 Loops over the lists in params.yaml, never over what lies on disk: results of a model or replicate
 that is no longer in the study stay out.
@@ -7,7 +9,7 @@ that is no longer in the study stay out.
 from pathlib import Path
 
 from chimera.artifacts import read_csv, read_json, read_params, write_csv, write_json
-from chimera.collation import error_rows, rollout_rows, summarise
+from chimera.collation import error_rows, rollout_rows, summarise, summarise_probes
 from chimera.stages import guarded
 
 
@@ -17,21 +19,27 @@ def aggregate() -> None:
     models, replicates = params["model_names"], params["replicates"]
     datasets = params["datasets"]
     cells = [(model, replicate) for model in models for replicate in replicates]
-    runs = {
-        (model, replicate): read_json(Path(f"metrics/runs/{model}/{replicate}/evaluate.json"))
-        for model, replicate in cells
+    folders = {
+        (model, replicate): Path(f"metrics/runs/{model}/{replicate}") for model, replicate in cells
     }
+    runs = {cell: read_json(folder / "evaluate.json") for cell, folder in folders.items()}
     write_json(Path("metrics/summary.json"), summarise(runs, datasets))
     write_csv(Path("plots/errors.csv"), error_rows(runs, datasets))
     write_csv(Path("plots/rollout.csv"), rollout_rows(runs, datasets))
-    write_csv(
-        Path("plots/training.csv"),
-        [
+    tables = {"training": {c: Path("checkpoints", *map(str, c), "history.csv") for c in cells}}
+    statistics: dict[tuple[str, int], dict[str, dict[str, float]]] = {cell: {} for cell in cells}
+    for probe in params["probe_names"]:
+        tables[probe] = {cell: folder / f"{probe}.csv" for cell, folder in folders.items()}
+        for cell, folder in folders.items():
+            statistics[cell][probe] = read_json(folder / f"{probe}.json")
+    write_json(Path("metrics/probes.json"), summarise_probes(statistics))
+    for name, paths in tables.items():
+        rows = [
             {"model": model, "replicate": replicate} | row
-            for model, replicate in cells
-            for row in read_csv(Path(f"checkpoints/{model}/{replicate}/history.csv"))
-        ],
-    )
+            for (model, replicate), path in paths.items()
+            for row in read_csv(path)
+        ]
+        write_csv(Path(f"plots/{name}.csv"), rows)
 
 
 if __name__ == "__main__":

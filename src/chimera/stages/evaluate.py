@@ -12,7 +12,7 @@ import torch
 from argparse_dataclass import ArgumentParser
 
 from chimera.artifacts import read_params, write_json
-from chimera.checkpoints import read_tensors, write_tensors
+from chimera.checkpoints import read_network, write_tensors
 from chimera.data.well import read_trajectories
 from chimera.devices import prepare_device
 from chimera.evaluation import (
@@ -22,7 +22,6 @@ from chimera.evaluation import (
     network_forecaster,
     persistence,
 )
-from chimera.models import build_model
 from chimera.settings import read_settings
 from chimera.solver import KolmogorovForcing
 from chimera.stages import guarded
@@ -43,10 +42,7 @@ def main() -> None:
     settings = read_settings(params["evaluate"], "evaluate", EvaluateSettings)
     device = prepare_device(settings.device, settings.threads)
     cell = f"{options.model}/{options.replicate}"
-    weights, about = read_tensors(Path("checkpoints") / cell / "model.safetensors")
-    network = build_model(about["model"]).to(device).eval()
-    network.load_state_dict(weights)
-    mean, std = (torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std"))
+    network, mean, std = read_network(Path("checkpoints") / cell / "model.safetensors", device)
 
     report: dict[str, dict[str, Any]] = {"model": {}, "persistence": {}, "linear": {}}
     fields: dict[str, torch.Tensor] = {}

@@ -14,6 +14,7 @@ from chimera.data.settings import GeneratedData
 from chimera.errors import InputError
 from chimera.evaluation import EvaluateSettings
 from chimera.models import ModelSettings
+from chimera.probes.registry import PROBES
 from chimera.settings import read_settings
 from chimera.stages import guarded
 from chimera.training import TrainSettings
@@ -34,12 +35,14 @@ class Study:
     replicates: tuple[int, ...]
     model_names: tuple[str, ...]
     datasets: tuple[str, ...]
+    probe_names: tuple[str, ...]
     baseline: str
     parity: ParitySettings
     train: TrainSettings
     evaluate: EvaluateSettings
     data: GeneratedData
     models: dict[str, Any]
+    probes: dict[str, Any]
     scale: dict[str, Any]
 
 
@@ -51,14 +54,20 @@ def validate() -> None:
             ModelSettings.of(fields)
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
+    for name, fields in study.probes.items():
+        if name not in PROBES:
+            raise InputError(f"probes has {name!r}, expected one of {', '.join(PROBES)}")
+        read_settings(fields, f"probes.{name}", PROBES[name].settings)
     lists = {"replicates": study.replicates, "model_names": study.model_names}
-    for key, values in (lists | {"datasets": study.datasets}).items():
+    lists |= {"datasets": study.datasets, "probe_names": study.probe_names}
+    for key, values in lists.items():
         if not values or len(set(values)) < len(values):
             raise InputError(f"{key} is {list(values)}, expected at least one entry, none twice")
     for key, values, known in (
         ("model_names", study.model_names, study.models),
         ("datasets", study.datasets, study.data.datasets),
         ("baseline", (study.baseline,), study.models),
+        ("probe_names", study.probe_names, study.probes),
     ):
         for value in values:
             if value not in known:

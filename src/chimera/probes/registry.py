@@ -1,0 +1,25 @@
+"""The probes by name: what stage `probe` runs and section `probes` of params.yaml configures."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chimera.probes import patching, rome, spectra
+from chimera.probes.subject import Measurement, Subject, Track
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The dataclass of a probe's settings, and what measures with them."""
+
+    settings: type
+    measure: Callable[[Subject, Any, np.random.Generator, Track], Measurement]
+
+
+PROBES: Mapping[str, Probe] = {
+    "spectra": Probe(spectra.SpectraSettings, spectra.measure),
+    "patching": Probe(patching.PatchingSettings, patching.measure),
+    "rome": Probe(rome.RomeSettings, rome.measure),
+}

@@ -1,0 +1,70 @@
+"""Measure one trained network with one probe, on IND test and every OOD axis.
+
+Writes metrics/runs/<model>/<replicate>/<probe>.json, its statistics, and <probe>.csv, the table
+behind its figure.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import torch
+from argparse_dataclass import ArgumentParser
+
+from chimera.artifacts import read_params, write_csv, write_json
+from chimera.checkpoints import read_network
+from chimera.collation import axis_name
+from chimera.data.well import read_trajectories
+from chimera.devices import prepare_device
+from chimera.probes.registry import PROBES
+from chimera.probes.subject import Subject
+from chimera.progress import track
+from chimera.settings import read_settings
+from chimera.stages import guarded
+
+
+@dataclass
+class Options:
+    """Matrix coordinates."""
+
+    probe: str
+    model: str
+    replicate: int
+
+
+def main() -> None:
+    """Run the stage."""
+    options = ArgumentParser(Options).parse_args()
+    params, probe = read_params(), PROBES[options.probe]
+    fields, section = params["probes"][options.probe], f"probes.{options.probe}"
+    settings: object = read_settings(fields, section, probe.settings)
+    device = prepare_device(params["evaluate"]["device"], params["evaluate"]["threads"])
+    cell = f"{options.model}/{options.replicate}"
+    network, mean, std = read_network(Path("checkpoints") / cell / "model.safetensors", device)
+
+    def trajectories(dataset: str) -> torch.Tensor:
+        vorticity, _ = read_trajectories(Path("data") / dataset / "data" / "test")
+        return (torch.from_numpy(vorticity)[:, :, None].to(device) - mean) / std  # (n, T, C, H, W)
+
+    datasets = params["datasets"]
+    subject = Subject(
+        network=network,
+        trajectories={axis_name(name, datasets): trajectories(name) for name in datasets},
+        mean=mean,
+        std=std,
+        domain_extent=params["data"]["domain_extent"],
+    )
+    # Both models of a replicate see the same draws; two probes see different ones.
+    entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))
+    label = f"probe-{options.probe}-{options.model}-{options.replicate}"
+    rng = np.random.default_rng(entropy)
+    found = probe.measure(subject, settings, rng, partial(track, label))
+    folder = Path("metrics/runs") / cell
+    write_json(folder / f"{options.probe}.json", found.statistics)
+    write_csv(folder / f"{options.probe}.csv", found.rows)
+
+
+if __name__ == "__main__":
+    guarded(main)
