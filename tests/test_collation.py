@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from chimera.collation import METRICS, axis_name, error_rows, rollout_rows, summarise
+from chimera.collation import (
+    METRICS,
+    axis_name,
+    error_rows,
+    rollout_rows,
+    summarise,
+    summarise_probes,
+)
 from chimera.errors import InputError
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
@@ -100,3 +107,19 @@ def test_rows_hold_every_run_axis_and_frame():
 )
 def test_axis_names(name, axis):
     assert axis_name(name, ["cfd2d_ind_v1"]) == axis
+
+
+def test_probe_statistics_by_hand():
+    """A statistic that a run withheld is averaged over the runs that have it."""
+    runs = {
+        ("a", 0): {"twonn": {"samples": 10.0, "ind": 2.0}, "rome": {"edits": 1.0}},
+        ("a", 1): {"twonn": {"samples": 14.0}, "rome": {"edits": 1.0}},
+        ("b", 0): {"twonn": {"samples": 3.0, "ind": 5.0}, "rome": {}},
+    }
+    assert summarise_probes(runs) == {
+        "a": {
+            "twonn": {"samples": 12.0, "samples_sd": math.sqrt(8), "ind": 2.0},
+            "rome": {"edits": 1.0, "edits_sd": 0.0},
+        },
+        "b": {"twonn": {"samples": 3.0, "ind": 5.0}},
+    }

@@ -1,0 +1,258 @@
+"""What the probes of whole studies return, on subjects whose answers are known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from chimera.errors import InputError
+from chimera.models import build_model
+from chimera.probes import patching, rome, spectra
+from chimera.probes.sampling import decorrelation
+from chimera.probes.subject import Subject
+
+UNET = {
+    "type": "unet",
+    "input_shape": [1, 32, 32],
+    "channels": [4, 6, 8],
+    "kernel_size": 3,
+    "use_skip": True,
+    "norm": "group",
+    "activation": "gelu",
+    "dropout": 0.0,
+}
+ROME = rome.RomeSettings(num_keys=2, iterations=3, pairs=2, threshold=0.2)
+
+
+def plain(items):
+    return iter(items)
+
+
+def network():
+    torch.manual_seed(0)
+    return build_model(UNET)
+
+
+def subject(model, std=1.0, **trajectories):
+    return Subject(model, trajectories, torch.tensor(0.0), torch.tensor(std), 2 * math.pi)
+
+
+def waves(generator, count, frames=8, num_points=32):
+    """Return trajectories of a few waves whose phases wander: smooth, never constant."""
+    x = 2 * torch.pi * torch.arange(num_points) / num_points
+    phase = torch.randn(count, 3, frames, generator=generator).cumsum(dim=2)
+    fields = sum(
+        torch.cos(k * (x[:, None] + k % 2 * x[None, :]) + phase[:, i, :, None, None])
+        for i, k in enumerate((1, 2, 3))
+    )
+    return fields[:, :, None]
+
+
+@pytest.fixture(scope="module")
+def study():
+    generator = torch.Generator().manual_seed(0)
+    flows = {axis: waves(generator, 4) for axis in ("ind", "ood_a", "ood_b")}
+    return subject(network(), **flows)
+
+
+def power_law(exponent, phases, num_points=64):
+    """Return vorticity along x whose kinetic energy is exactly k^exponent in shells 1 to 20."""
+    x = 2 * torch.pi * torch.arange(num_points, dtype=torch.float64) / num_points
+    field = torch.zeros(num_points, num_points, dtype=torch.float64)
+    for k, phase in zip(range(1, 21), phases, strict=True):
+        # A cos(k x) has 1/2 mean(u^2) = A^2 / (4 k^2).
+        field += 2 * k * k ** (exponent / 2) * torch.cos(k * x + phase)[:, None]
+    return field
+
+
+class Still(nn.Module):
+    """Predicts that nothing changes; its only site sees the frame."""
+
+    def __init__(self):
+        super().__init__()
+        self.bottleneck = nn.Identity()
+
+    def forward(self, frames):
+        return 0 * self.bottleneck(frames)
+
+
+def test_slopes_are_those_of_the_flow():
+    generator = torch.Generator().manual_seed(0)
+    exponents = (-3.0, -3.5, -4.3)
+    fields = [power_law(e, torch.rand(20, generator=generator) * 6) for e in exponents]
+    frames = torch.stack(fields)[:, None, None].expand(-1, 4, -1, -1, -1)
+    settings = spectra.SpectraSettings(frames=(1, 3), slope_shells=(4, 16))
+    found = spectra.measure(
+        subject(Still(), ind=frames / 7, ood_x=frames[:2] / 7, std=7.0),
+        settings,
+        np.random.default_rng(0),
+        plain,
+    )
+    half = stats.t.isf(0.025, 2) * np.std(exponents, ddof=1) / math.sqrt(3)
+    for quantity in ("target", "prediction"):
+        name = f"ind_slope_{quantity}"
+        assert found.statistics[name] == pytest.approx(np.mean(exponents), abs=1e-6)
+        assert found.statistics[f"{name}_low"] == pytest.approx(np.mean(exponents) - half, abs=1e-6)
+        assert found.statistics[f"{name}_high"] == pytest.approx(
+            np.mean(exponents) + half, abs=1e-6
+        )
+        assert found.statistics[f"ood_slope_{quantity}"] == pytest.approx(-3.25, abs=1e-6)
+    # The flow stands still, and so does its forecast: no error in any band of any definition.
+    for name, value in found.statistics.items():
+        if "_error_" in name or "_well_" in name or "_pdebench_" in name:
+            assert value == pytest.approx(0.0, abs=1e-12), name
+    energies = {
+        row["wavenumber"]: row["energy"]
+        for row in found.rows
+        if (row["axis"], row["frame"], row["quantity"]) == ("ind", 3, "target")
+    }
+    for k in (1, 5, 20):
+        assert energies[k] == pytest.approx(np.mean([float(k) ** e for e in exponents]), rel=1e-6)
+    assert max(energies) == 32
+
+
+def test_error_of_a_still_forecast_is_the_change_of_the_flow():
+    x = 2 * torch.pi * torch.arange(32, dtype=torch.float64) / 32
+    wave = torch.cos(2 * x)[:, None].expand(32, 32)
+    frames = torch.stack([wave, 3 * wave])[None, :, None].repeat(2, 1, 1, 1, 1)
+    settings = spectra.SpectraSettings(frames=(1,), slope_shells=(1, 3))
+    noisy = frames + 1e-3 * torch.randn(
+        frames.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    found = spectra.measure(subject(Still(), ind=noisy), settings, np.random.default_rng(0), plain)
+    # All of it is at |m| = 2 of 16: the low band of ours and of PDEBench's, The Well's first or
+    # second bin; its mean square is (3 - 1)^2 / 2.
+    assert found.statistics["ind_error_low"] == pytest.approx(2 / 3, rel=1e-2)
+    bins = [found.statistics[f"ind_well_{band}"] for band in ("low", "mid", "high")]
+    assert sum(bins) == pytest.approx(2.0, rel=1e-2)
+    # Two modes, (2, 0) and (-2, 0), of 1 each after (3 - 1) / 2: the root of their sum, over the
+    # four shells of the band. PDEBench's own quadrant has one of the two.
+    assert found.statistics["ind_pdebench_full_low"] == pytest.approx(math.sqrt(2) / 4, rel=1e-2)
+    assert found.statistics["ind_pdebench_low"] == pytest.approx(1 / 4, rel=1e-2)
+
+
+def test_a_rollout_that_blows_up_is_counted_and_leaves_no_number():
+    class Explosion(Still):
+        def forward(self, frames):
+            return 1e30 * self.bottleneck(frames)
+
+    generator = torch.Generator().manual_seed(0)
+    flows = {"ind": waves(generator, 3), "ood_x": waves(generator, 2)}
+    settings = spectra.SpectraSettings(frames=(1, 4), slope_shells=(1, 4))
+    found = spectra.measure(
+        subject(Explosion(), **flows), settings, np.random.default_rng(0), plain
+    )
+    assert found.statistics == {"diverged": 5.0}
+    assert {row["quantity"] for row in found.rows} == {"bottleneck"}
+
+
+def test_patching_covers_every_site_direction_and_band(study):
+    found = patching.measure(
+        study, patching.PatchingSettings(pairs=4), np.random.default_rng(0), plain
+    )
+    kinds = {(row["donor"], row["recipient"]) for row in found.rows}
+    assert kinds == {("ind", "ind"), ("ind", "ood"), ("ood", "ind")}
+    sites = study.network.sites()
+    assert len(found.rows) == len(kinds) * len(sites) * 2 * 4
+    whole = {
+        (row["donor"], row["recipient"], row["site"], row["direction"]): row["effect"]
+        for row in found.rows
+        if row["band"] == "all"
+    }
+    for kind in kinds:
+        for direction in ("sufficiency", "necessity"):
+            # All passes through the first encoder and the last decoder, and what passes the
+            # bottleneck passes the edges into it and out of it.
+            assert whole[(*kind, "encoder0", direction)] == 1.0
+            assert whole[(*kind, "decoder0", direction)] == pytest.approx(1.0, abs=1e-6)
+            through = whole[(*kind, "bottleneck", direction)]
+            for edge in ("down1", "up1"):
+                assert whole[(*kind, edge, direction)] == pytest.approx(through, abs=1e-6)
+            name = f"{kind[0]}_into_{kind[1]}_bottleneck_{direction}"
+            assert found.statistics[name] == through
+    assert all(math.isfinite(value) for value in found.statistics.values())
+
+
+def test_patching_columns_of_a_fractal_alone_and_jointly():
+    torch.manual_seed(0)
+    model = build_model(UNET | {"type": "fractal_unet", "columns": 2, "drop_path": 0.0})
+    generator = torch.Generator().manual_seed(1)
+    fractal = subject(model, ind=waves(generator, 3), ood_x=waves(generator, 2))
+    found = patching.measure(
+        fractal, patching.PatchingSettings(pairs=2), np.random.default_rng(0), plain
+    )
+    effects = {
+        row["site"]: row["effect"]
+        for row in found.rows
+        if (row["donor"], row["direction"], row["band"]) == ("ood", "sufficiency", "all")
+    }
+    # The last block's output is the mean of its columns and the head is linear: their effects add
+    # up to that of the block, which is both of them jointly.
+    total = effects["decoder0.column1"] + effects["decoder0.column2"]
+    assert total == pytest.approx(effects["decoder0"], abs=1e-5)
+
+
+def test_rome_edits_every_axis_and_restores_the_network(study):
+    weights = {name: value.clone() for name, value in study.network.state_dict().items()}
+    found = rome.measure(study, ROME, np.random.default_rng(0), plain)
+    for name, value in study.network.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+    assert found.statistics["edits"] == 2
+    for axis in ("ood_a", "ood_b"):
+        rows = [row for row in found.rows if row["axis"] == axis]
+        assert [row["method"] for row in rows] == ["rome", "gradient", "identity"]
+        times = [decorrelation(study.trajectories[name]).time for name in ("ind", axis)]
+        assert {row["gap"] for row in rows} == {min(max(times), 6)}
+    mean = np.mean([row["efficacy"] for row in found.rows if row["method"] == "rome"])
+    assert found.statistics["efficacy"] == pytest.approx(mean)
+    assert found.statistics["efficacy"] > 0
+
+
+def test_without_ood_or_a_second_trajectory_nothing_is_edited(study):
+    ind, ood = study.trajectories["ind"], study.trajectories["ood_a"]
+    for flows in ({"ind": ind}, {"ind": ind, "ood_a": ood[:1]}, {"ind": ind[:1], "ood_a": ood}):
+        found = rome.measure(subject(study.network, **flows), ROME, np.random.default_rng(0), plain)
+        assert found.statistics == {"edits": 0.0}
+        assert found.rows == []
+
+
+def test_the_same_seed_measures_the_same(study):
+    for probe, settings in (
+        (patching, patching.PatchingSettings(pairs=2)),
+        (rome, ROME),
+        (spectra, spectra.SpectraSettings(frames=(1, 4), slope_shells=(2, 6))),
+    ):
+        first, second = (
+            probe.measure(study, settings, np.random.default_rng(5), plain) for _ in range(2)
+        )
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (lambda: patching.PatchingSettings(pairs=1), "probes.patching.pairs is 1, expected"),
+        (
+            lambda: spectra.SpectraSettings(frames=(4, 2), slope_shells=(1, 4)),
+            r"probes.spectra.frames is \[4, 2\], expected rising",
+        ),
+        (
+            lambda: spectra.SpectraSettings(frames=(1,), slope_shells=(1,)),
+            r"probes.spectra.slope_shells is \[1\], expected two",
+        ),
+        (lambda: rome.RomeSettings(pairs=0, threshold=0.2), "probes.rome.pairs is 0, expected"),
+        (lambda: rome.RomeSettings(pairs=1, threshold=1.0), "probes.rome.threshold is 1.0, exp"),
+    ],
+)
+def test_settings_that_no_probe_could_use(settings, sentence):
+    with pytest.raises(InputError, match=sentence):
+        settings()
+
+
+def test_trajectories_shorter_than_the_frames_asked_for(study):
+    settings = spectra.SpectraSettings(frames=(1, 8), slope_shells=(2, 6))
+    with pytest.raises(InputError, match="ends with 8, expected less than the 8 frames"):
+        spectra.measure(study, settings, np.random.default_rng(0), plain)
