@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
+from chimera.checkpoints import read_tensors, write_tensors
+
 # The tests share one finished workspace, so that one process runs them all.
 pytestmark = pytest.mark.xdist_group("experiment")
 
@@ -218,6 +220,8 @@ def test_one_flipped_byte_fails_the_gate(workspace):
         ("train.lr", "fast", "validate", ["train.lr", "'fast'", "a number"]),
         ("models.unet.norm", "gruop", "validate", ["models.unet", "norm", "gruop", "group"]),
         ("baseline", "unett", "validate", ["baseline", "unett", "unet"]),
+        ("probes.rome.num_key", 1, "validate", ["probes.rome.num_key", "did you mean num_keys"]),
+        ("probes.patching.pairs", 1, "validate", ["probes.patching.pairs is 1", "at least 2"]),
         ("models.fractal_unet.channels", [8, 16, 32], "parity", ["fractal_unet", "solve_widths"]),
         (
             "data.datasets.cfd2d_ood_amplitude_v1.max_speed",
@@ -256,6 +260,47 @@ def test_truncated_checkpoint_is_one_sentence(workspace):
     assert "checkpoints/unet/0/model.safetensors" in error
     call(workspace, "dvc", "repro")
     assert path.read_bytes() == whole
+
+
+def test_every_run_has_every_probe(finished):
+    params = yaml.safe_load((finished / "params.yaml").read_text())
+    summary = json.loads((finished / "metrics/probes.json").read_text())
+    for model in params["model_names"]:
+        for probe in params["probe_names"]:
+            runs = [
+                json.loads((finished / f"metrics/runs/{model}/{r}/{probe}.json").read_text())
+                for r in params["replicates"]
+            ]
+            for name in set.union(*map(set, runs)):
+                values = [run[name] for run in runs if name in run]
+                assert summary[model][probe][name] == pytest.approx(np.mean(values))
+                assert np.isfinite(values).all()
+
+
+def test_a_setting_of_one_probe_reruns_that_probe_and_what_follows(workspace):
+    overrides = ["-S", "scale=smoke", "-S", "probes.patching.pairs=3"]
+    printed = call(workspace, "dvc", "exp", "run", *overrides)
+    ran = set(re.findall(r"Running stage '([^']+)'", printed))
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    cells = {f"{m}-{r}" for m in params["model_names"] for r in params["replicates"]}
+    expected = {f"probe@patching-{cell}" for cell in cells}
+    after = {"validate", "aggregate", "stats", "figures", "report"}
+    assert expected <= ran <= expected | after
+    assert "aggregate" in ran
+
+
+def test_a_checkpoint_that_is_not_finite_is_one_sentence(workspace):
+    path = workspace / "checkpoints/unet/0/model.safetensors"
+    weights, about = read_tensors(path)
+    weights["bottleneck.first.conv.weight"][0] = float("nan")
+    write_tensors(path, weights, about)
+    for probe in yaml.safe_load((workspace / "params.yaml").read_text())["probe_names"]:
+        results = [workspace / f"metrics/runs/unet/0/{probe}.{kind}" for kind in ("json", "csv")]
+        before = [result.read_bytes() for result in results]
+        arguments = ["--probe", probe, "--model", "unet", "--replicate", "0"]
+        error = sentence(stage(workspace, "probe", *arguments, expect=2))
+        assert "NaN or infinite" in error
+        assert [result.read_bytes() for result in results] == before
 
 
 def test_missing_data_is_one_sentence(workspace):
