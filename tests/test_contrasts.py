@@ -136,11 +136,15 @@ def test_correlations_are_spearman_s_with_a_family_of_their_own():
     rng = np.random.default_rng(2)
     gaps = rng.standard_normal(7)
     probes = {"twonn.id": rng.standard_normal(7), "ib.mi": np.exp(gaps)}
-    result = correlations(probes, gaps, 0.05)
+    withheld = {"twonn.none": [None] * 6 + [1.0]}
+    result = correlations(probes | withheld, gaps, 0.05)
+    assert result.pop("withheld") == 1
+    assert list(result) == ["twonn.id", "ib.mi"]
     assert result["ib.mi"]["rho"] == pytest.approx(1.0)
     assert result["ib.mi"]["p"] == pytest.approx(2 / math.factorial(7))
     expected = stats.spearmanr(probes["twonn.id"], gaps).statistic
     assert result["twonn.id"]["rho"] == pytest.approx(expected)
     q = stats.false_discovery_control([row["p"] for row in result.values()])
     assert [row["q"] for row in result.values()] == pytest.approx(q.tolist())
-    assert correlations({}, gaps, 0.05) == {}
+    assert correlations({}, gaps, 0.05) == {"withheld": 0}
+    assert correlations({"ib.mi": [1.0, 2.0]}, gaps[:2], 0.05) == {"withheld": 1}

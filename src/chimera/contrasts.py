@@ -125,23 +125,28 @@ def contrasts(
 
 
 def correlations(
-    probes: Mapping[str, Sequence[float]], gaps: Sequence[float], alpha: float
-) -> dict[str, dict[str, float]]:
+    probes: Mapping[str, Sequence[float | None]], gaps: Sequence[float], alpha: float
+) -> dict[str, Any]:
     """Return Spearman's correlation of every declared probe statistic with the gap, over runs.
 
     Args:
-        probes: One value per run, by the statistic's name.
+        probes: One value per run, by the statistic's name; None where the run withheld it.
         gaps: The endpoint `gap` of the same runs, in the same order.
         alpha: Level; intervals cover 1 - alpha.
 
     Returns:
-        `rho`, `ci_low`, `ci_high`, `p` and, over this family, `q`.
+        `rho`, `ci_low`, `ci_high`, `p` and, over this family, `q` of each statistic that every run
+        has; `withheld`, how many others were declared. With fewer than 3 runs, which two ranks
+        would always correlate, all are withheld.
 
     Raises:
-        InputError: If there are fewer than 2 runs, or a statistic is the same in all.
+        InputError: If a statistic is the same in all runs.
     """
-    result: dict[str, dict[str, float]] = {}
-    for name, values in probes.items():
+    result: dict[str, Any] = {}
+    for name, given in probes.items():
+        values = [value for value in given if value is not None]
+        if len(values) < len(gaps) or len(gaps) < 3:
+            continue
         rho, p = statistics.spearman(values, gaps)
         low, high = statistics.spearman_interval(values, gaps, 1 - alpha)
         result[name] = {"rho": rho, "ci_low": low, "ci_high": high, "p": p}
@@ -149,7 +154,7 @@ def correlations(
         q = statistics.benjamini_hochberg([row["p"] for row in result.values()])
         for row, value in zip(result.values(), q, strict=True):
             row["q"] = float(value)
-    return result
+    return result | {"withheld": len(probes) - len(result)}
 
 
 def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dict[str, float]:

@@ -23,7 +23,6 @@ from chimera.contrasts import (
     endpoint_names,
     interval_coverage,
 )
-from chimera.errors import InputError
 from chimera.logbook import logged_keys
 from chimera.preregistration import deviations, read_preregistration, require_logged
 from chimera.stages import guarded
@@ -36,14 +35,10 @@ class Options:
     check_deviations: bool = field(default=False)
 
 
-def probe_statistic(name: str, model: str, replicate: int) -> float:
-    """Return `<probe>.<statistic>` of one run."""
+def probe_statistic(name: str, model: str, replicate: int) -> float | None:
+    """Return `<probe>.<statistic>` of one run; None where the run had to withhold it."""
     probe, _, statistic = name.partition(".")
-    path = Path(f"metrics/runs/{model}/{replicate}/{probe}.json")
-    values = read_json(path)
-    if statistic not in values:
-        raise InputError(f"{path} has no {statistic!r}, expected one of {', '.join(values)}")
-    return float(values[statistic])
+    return read_json(Path(f"metrics/runs/{model}/{replicate}/{probe}.json")).get(statistic)
 
 
 def main() -> None:
@@ -78,7 +73,7 @@ def main() -> None:
         name: [probe_statistic(name, model, replicate) for model, replicate in runs]
         for name in plan.correlations
     }
-    if probes:
+    if "gap" in endpoint_names(datasets):
         gaps = [endpoint("gap", run, datasets) for run in runs.values()]
         report["spearman"] = correlations(probes, gaps, plan.alpha)
     frozen = read_json(Path("metrics/verify.json"))["unfrozen"] == 0
