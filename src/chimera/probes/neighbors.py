@@ -1,0 +1,110 @@
+"""Exact distances to the nearest neighbours, as fast as one product of matrices.
+
+    |x_i - x_j|^2 = |x_i|^2 + |x_j|^2 - 2 x_i . x_j
+
+is one GEMM, but cancels where points lie far from the origin and close together. So the product
+only proposes candidates, whose distances are then taken from the differences themselves. For
+centred and rounded points, D terms a product and unit roundoff u, the right hand side errs by no
+more than eps (|x_i|^2 + |x_j|^2), eps = (D + 16) u / (1 - (D + 16) u): Higham 2002, "Accuracy and
+stability of numerical algorithms", eq. 3.5, for the products in any order of summation, and 16
+for centring, norms and sums. Ranked by the lower bounds
+
+    (1 - eps) (|x_i|^2 + |x_j|^2) - 2 x_i . x_j  <=  |x_i - x_j|^2,
+
+a row is certain if its k-th exact distance lies below the bound of the last candidate. Rows that
+are not, because of an outlying channel or of distant clusters, are redone with a float64 product,
+and from all their differences if that is not enough either.
+
+n points, D dimensions, k neighbours.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from chimera.errors import InputError
+
+# Candidates beyond those sought: more make more rows certain, and cost one difference each.
+SPARE_CANDIDATES = 6
+# Entries of a block of products, 32 MB in float32, and of a block of differences, for the cache.
+PRODUCT_ENTRIES = 2**23
+DIFFERENCE_ENTRIES = 2**18
+
+
+def neighbor_distances(points: Tensor, num_neighbors: int) -> Tensor:
+    """Return the Euclidean distances to the k nearest other points, ascending.
+
+    Args:
+        points: (n, D), finite, float32 or float64.
+        num_neighbors: k, below n.
+
+    Returns:
+        (n, k) in float64; a point that coincides with another has a distance of 0.
+
+    Raises:
+        InputError: If k is not below n.
+
+    Example:
+        >>> neighbor_distances(torch.tensor([[0.0], [1.0], [3.0]]), 2).tolist()
+        [[1.0, 3.0], [1.0, 2.0], [2.0, 3.0]]
+    """
+    n = len(points)
+    if not 1 <= num_neighbors < n:
+        raise InputError(
+            f"{num_neighbors} neighbours of {n} points are sought, expected 1 to n - 1"
+        )
+    distances = torch.empty(n, num_neighbors, dtype=torch.float64, device=points.device)
+    open_rows = torch.arange(n, device=points.device)
+    # A product at reduced precision (TF32, bfloat16) would not keep to the bound.
+    single = torch.get_float32_matmul_precision() == "highest"
+    for dtype in (torch.float32, torch.float64) if single else (torch.float64,):
+        if len(open_rows):
+            distances[open_rows], certain = _by_product(points, open_rows, num_neighbors, dtype)
+            open_rows = open_rows[~certain]
+    for row in open_rows:
+        all_distances = _distances(points, row[None], torch.arange(n, device=points.device)[None])
+        all_distances[0, row] = math.inf
+        distances[row] = all_distances[0].topk(num_neighbors, largest=False).values
+    return distances
+
+
+def _by_product(
+    points: Tensor, rows: Tensor, num_neighbors: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Return distances (m, k) of some rows, and which of these are certain (m,)."""
+    n, D = points.shape
+    unit = (D + 16) * torch.finfo(dtype).eps / 2
+    epsilon = unit / (1 - unit)
+    shifted = points - points.mean(dim=0, dtype=torch.float64)
+    # A power of 2 is exact, and squares cannot overflow.
+    scale = math.ldexp(1.0, -math.frexp(float(shifted.abs().max()))[1])
+    centred = (shifted * scale).to(dtype)
+    squares = torch.linalg.vector_norm(centred, dim=1, dtype=torch.float64).square()
+    squares = ((1 - epsilon) * squares).to(dtype)
+    k = min(num_neighbors + 1 + SPARE_CANDIDATES, n)  # a point is its own candidate
+    size = max(1, PRODUCT_ENTRIES // n)
+    product = torch.empty(size, n, dtype=dtype, device=points.device)
+    distances, certain = [], []
+    for block in rows.split(size):
+        bound = torch.addmm(
+            squares[None], centred[block], centred.T, alpha=-2, out=product[: len(block)]
+        )
+        bounds, candidates = bound.topk(k, largest=False, sorted=False)
+        exact = _distances(points, block, candidates)
+        exact[candidates == block[:, None]] = math.inf
+        nearest = exact.topk(num_neighbors, largest=False).values
+        last = bounds.max(dim=1).values.double() + squares[block].double()
+        distances.append(nearest)
+        certain.append((nearest[:, -1] * scale).square() <= last if k < n else last == last)
+    return torch.cat(distances), torch.cat(certain)
+
+
+def _distances(points: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+    """Return |x_i - x_j|, float64, of rows (m,) and others (m, k), from the differences."""
+    size = max(1, DIFFERENCE_ENTRIES // (others.shape[1] * points.shape[1]))
+    distances = []
+    for block, their_others in zip(rows.split(size), others.split(size), strict=True):
+        differences = points[their_others].sub_(points[block, None])
+        distances.append(torch.linalg.vector_norm(differences, dim=-1, dtype=torch.float64))
+    return torch.cat(distances)
