@@ -141,7 +141,7 @@ def dimension(ratios: Floats, discard_fraction: float = 0.1, method: Method = "l
     Example:
         >>> quantiles = (np.arange(1, 1000) - 0.5) / 999
         >>> f"{dimension((1 - quantiles) ** (-1 / 3)):.2f}"  # F(mu) = 1 - mu^-3
-        '2.98'
+        '3.00'
     """
     if not 0 <= discard_fraction < 1:
         raise InputError(f"the discarded fraction is {discard_fraction}, expected 0 <= ... < 1")
