@@ -78,7 +78,7 @@ class Neighbors(NamedTuple):
     """Distances of the distinct points among some.
 
     Attributes:
-        distances: To the k nearest other points, ascending, (N, k).
+        distances: To the k nearest other points, or all of them, ascending, (N, k).
         kept: Which points are distinct: the first of each set of duplicates, (N,).
         duplicates: How many were left out.
     """
@@ -97,11 +97,11 @@ def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighb
 
     Args:
         points: (n, D).
-        num_neighbors: k, below the number of distinct points.
+        num_neighbors: k; where no more than k points are distinct, all others are found.
 
     Raises:
         InputError: If the shape is another, a value is not finite, fewer than 10 distinct points
-            are left or not more than k, or some are too close to be told apart.
+            are left, or some are too close to be told apart.
 
     Example:
         >>> found = distinct_neighbors(np.repeat(np.arange(10.0), 2)[:, None], 2)
@@ -117,7 +117,7 @@ def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighb
         )
     if len(kept) < count:
         tensor = tensor[torch.from_numpy(kept).to(tensor.device)]
-    distances = neighbor_distances(tensor, num_neighbors).cpu().numpy()
+    distances = neighbor_distances(tensor, min(num_neighbors, len(kept) - 1)).cpu().numpy()
     if not (np.isfinite(distances).all() and distances[:, 0].all()):
         raise InputError(
             f"distances of neighbours lie between {distances.min()} and {distances.max()}, "
