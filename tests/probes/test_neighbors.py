@@ -137,9 +137,19 @@ def test_reduced_precision_products_are_not_trusted():
 
 def test_blocks_do_not_matter(monkeypatch):
     whole = neighbor_distances(gaussian(), 5)
-    monkeypatch.setattr(neighbors, "PRODUCT_ENTRIES", 300 * 7)
+    mixed = [neighbor_distances(clusters(1e4), 5)]
+    monkeypatch.setattr(neighbors, "BLOCK_POINTS", 7)
     monkeypatch.setattr(neighbors, "DIFFERENCE_ENTRIES", 40 * 12 * 3)
     torch.testing.assert_close(neighbor_distances(gaussian(), 5), whole, rtol=1e-12, atol=0.0)
+    mixed.append(neighbor_distances(clusters(1e4), 5))  # float64 too
+    torch.testing.assert_close(mixed[1], mixed[0], rtol=1e-12, atol=0.0)
+
+
+def test_some_rows_alone():
+    points, rows = gaussian(), torch.tensor([3, 17, 250])
+    found, certain = neighbors._by_product(points, rows, 4, torch.float64)
+    assert certain.all()
+    torch.testing.assert_close(found, brute_force(points, 4)[rows], rtol=1e-7, atol=0.0)
 
 
 def test_all_others_are_found():

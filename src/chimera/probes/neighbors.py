@@ -1,4 +1,4 @@
-"""Exact distances to the nearest neighbours, as fast as one product of matrices.
+"""Exact distances to the nearest neighbours, for the cost of one product of matrices.
 
     |x_i - x_j|^2 = |x_i|^2 + |x_j|^2 - 2 x_i . x_j
 
@@ -27,8 +27,8 @@ from chimera.errors import InputError
 
 # Candidates beyond those sought: more make more rows certain, and cost one difference each.
 SPARE_CANDIDATES = 6
-# Entries of a block of products, 32 MB in float32, and of a block of differences, for the cache.
-PRODUCT_ENTRIES = 2**23
+# Points on each side of a block of the product, and entries of a block of differences: for caches.
+BLOCK_POINTS = 1024
 DIFFERENCE_ENTRIES = 2**18
 
 
@@ -73,7 +73,7 @@ def _by_product(
     points: Tensor, rows: Tensor, num_neighbors: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """Return distances (m, k) of some rows, and which of these are certain (m,)."""
-    n, D = points.shape
+    D = points.shape[1]
     unit = (D + 16) * torch.finfo(dtype).eps / 2
     epsilon = unit / (1 - unit)
     shifted = points - points.mean(dim=0, dtype=torch.float64)
@@ -82,22 +82,45 @@ def _by_product(
     centred = (shifted * scale).to(dtype)
     squares = torch.linalg.vector_norm(centred, dim=1, dtype=torch.float64).square()
     squares = ((1 - epsilon) * squares).to(dtype)
-    k = min(num_neighbors + 1 + SPARE_CANDIDATES, n)  # a point is its own candidate
-    size = max(1, PRODUCT_ENTRIES // n)
-    product = torch.empty(size, n, dtype=dtype, device=points.device)
-    distances, certain = [], []
-    for block in rows.split(size):
-        bound = torch.addmm(
-            squares[None], centred[block], centred.T, alpha=-2, out=product[: len(block)]
-        )
-        bounds, candidates = bound.topk(k, largest=False, sorted=False)
-        exact = _distances(points, block, candidates)
-        exact[candidates == block[:, None]] = math.inf
-        nearest = exact.topk(num_neighbors, largest=False).values
-        last = bounds.max(dim=1).values.double() + squares[block].double()
-        distances.append(nearest)
-        certain.append((nearest[:, -1] * scale).square() <= last if k < n else last == last)
-    return torch.cat(distances), torch.cat(certain)
+    bounds, candidates = _least_bounds(centred, squares, rows, num_neighbors + 1 + SPARE_CANDIDATES)
+    exact = _distances(points, rows, candidates)
+    # A point is its own candidate; without a bound are those beyond n - 1, all others being known.
+    exact[(candidates == rows[:, None]) | bounds.isinf()] = math.inf
+    nearest = exact.topk(num_neighbors, largest=False).values
+    return nearest, (nearest[:, -1] * scale).square() <= bounds.max(dim=1).values.double()
+
+
+def _least_bounds(
+    centred: Tensor, squares: Tensor, rows: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """Return the least lower bounds of ascending rows, (m, count), and whose they are.
+
+    The bound of i and j is that of j and i: where all rows are sought, half of the blocks suffice.
+    """
+    symmetric = len(rows) == len(centred)
+    everyone = torch.arange(len(centred), device=rows.device)
+    right_blocks = everyone.split(BLOCK_POINTS)
+    shape = (len(rows), len(right_blocks), count)
+    bounds = torch.full(shape, math.inf, dtype=centred.dtype, device=rows.device)
+    candidates = torch.zeros(shape, dtype=torch.long, device=rows.device)
+
+    def keep(first: int, slot: int, block: Tensor) -> None:
+        least = block.topk(min(count, block.shape[1]), largest=False, sorted=False)
+        place = (slice(first, first + len(block)), slot, slice(least.values.shape[1]))
+        bounds[place] = least.values
+        candidates[place] = least.indices + slot * BLOCK_POINTS
+
+    for i, left in enumerate(rows.split(BLOCK_POINTS)):
+        for j, right in enumerate(right_blocks):
+            if symmetric and j < i:
+                continue
+            block = torch.addmm(squares[right], centred[left], centred[right].T, alpha=-2)
+            block += squares[left, None]
+            keep(i * BLOCK_POINTS, j, block)
+            if symmetric and j > i:
+                keep(j * BLOCK_POINTS, i, block.T.contiguous())
+    least, order = bounds.flatten(1).topk(count, largest=False, sorted=False)
+    return least, candidates.flatten(1).gather(1, order)
 
 
 def _distances(points: Tensor, rows: Tensor, others: Tensor) -> Tensor:
