@@ -84,7 +84,7 @@ def _by_product(
     squares = ((1 - epsilon) * squares).to(dtype)
     bounds, candidates = _least_bounds(centred, squares, rows, num_neighbors + 1 + SPARE_CANDIDATES)
     exact = _distances(points, rows, candidates)
-    # A point is its own candidate; without a bound are those beyond n - 1, all others being known.
+    # A point is its own candidate; infinite bounds fill up where there are fewer than `count`.
     exact[(candidates == rows[:, None]) | bounds.isinf()] = math.inf
     nearest = exact.topk(num_neighbors, largest=False).values
     return nearest, (nearest[:, -1] * scale).square() <= bounds.max(dim=1).values.double()
