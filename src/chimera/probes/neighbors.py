@@ -28,8 +28,8 @@ from chimera.errors import InputError
 # Candidates beyond those sought: more make more rows certain, and cost one difference each.
 SPARE_CANDIDATES = 6
 # Points on each side of a block of the product, and entries of a block of differences: for caches.
-BLOCK_POINTS = 1024
-DIFFERENCE_ENTRIES = 2**18
+BLOCK_POINTS = 2048
+DIFFERENCE_ENTRIES = 2**20
 
 
 def neighbor_distances(points: Tensor, num_neighbors: int) -> Tensor:
