@@ -196,7 +196,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays by name as an npz archive; equal content gives equal bytes."""
     stream = io.BytesIO()
-    np.savez(stream, **arrays)
+    np.savez(stream, allow_pickle=False, **dict(arrays))
     write_bytes(path, stream.getvalue())
 
 

@@ -52,7 +52,7 @@ def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, T
 
     Args:
         path: A model.safetensors of stage `train`.
-        device: Where all three go; mean and std are (C, 1, 1), or of no dimension for one field.
+        device: Where all three go; mean and std are (C, 1, 1).
 
     Raises:
         InputError: As `read_tensors`.
@@ -60,5 +60,8 @@ def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, T
     weights, about = read_tensors(path)
     network = build_model(about["model"]).to(device).eval()
     network.load_state_dict(weights)
-    mean, std = (torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std"))
+    mean, std = (
+        torch.tensor(about["normalisation"][m], device=device).reshape(-1, 1, 1)
+        for m in ("mean", "std")
+    )
     return network, mean, std

@@ -56,6 +56,8 @@ def errors_by_axis(rows: Rows, models: Sequence[str]) -> Figure:
             panel.plot([x] * len(values), values, "o", color=colour, markersize=4)
     for baseline, marker in BASELINE_MARKERS.items():
         values = [float(row["nrmse"]) for row in rows if row["model"] == baseline]
+        if not values:
+            continue  # such as `linear` where nobody knows the physics
         panel.plot(
             range(len(values)),
             values,

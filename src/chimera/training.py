@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from chimera import forecast
-from chimera.data.trajectories import Windows
+from chimera.data.trajectories import Batches
 from chimera.errors import InputError
 from chimera.field_metrics import nrmse
 
@@ -46,6 +46,7 @@ class TrainSettings:
     save_every: int
     device: Literal["auto", "cpu", "cuda"]
     threads: int
+    memory: float = 0.75
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""
@@ -53,7 +54,7 @@ class TrainSettings:
         for name in positive:
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 1")
-        for name in ("steps", "weight_decay"):
+        for name in ("steps", "weight_decay", "memory"):
             if getattr(self, name) < 0:
                 raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 0")
         for name in ("lr", "gradient_clip"):
@@ -111,7 +112,7 @@ class Training:
     """
 
     def __init__(
-        self, network: nn.Module, train: Windows, valid: Tensor, settings: TrainSettings
+        self, network: nn.Module, train: Batches, valid: Tensor, settings: TrainSettings
     ) -> None:
         self.network, self.train, self.valid, self.settings = network, train, valid, settings
         self.parameters = dict(network.named_parameters())

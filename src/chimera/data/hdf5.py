@@ -4,7 +4,7 @@ A field lies at a `Place`: a dataset (n, T, x, y), or one component of a dataset
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,13 @@ def read_blocks(
                 block = np.empty((frames.stop - start, len(places), H, W), dtype=np.float32)
                 read = {n: read_hdf5(s, path, (trajectory, frames)) for n, s in sets.items()}
                 for channel, (name, component) in enumerate(places):
-                    block[:, channel] = read[name][(..., *component)]
+                    block[:, channel] = component_of(read[name], component)
                 yield trajectory, start, block
+
+
+def component_of(values: NDArray[Any], component: tuple[int, ...]) -> NDArray[Any]:
+    """Return one component of (..., d, ...), or the values themselves if they have none."""
+    return values[(..., *component)] if component else values  # type: ignore[arg-type]
 
 
 def _chunks(path: Path, names: Sequence[str]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ T time, C channel, H, W space.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -137,7 +137,7 @@ def _links(
 
 def _read_once(
     recordings: Sequence[Recording],
-    splits: dict[str, list[Member]] | Any,
+    splits: Mapping[str, list[Member]],
     fields: Sequence[str],
     outputs: dict[str, h5py.File],
     label: str,
@@ -200,15 +200,13 @@ class _Faults:
     first: str = ""
 
     def look(self, fields: Sequence[str], trajectory: int, start: int, block: Array) -> None:
-        finite = np.isfinite(block).all(axis=(2, 3))  # (t, C)
-        bad = ~finite.all(axis=1)
-        if bad.any() and not self.count:
-            frame = int(np.argmax(bad))
-            name = fields[int(np.argmin(finite[frame]))]
+        wrong = np.argwhere(~np.isfinite(block))  # (values, 4): frame, channel, x, y
+        if len(wrong) and not self.count:
+            frame, name = int(wrong[0, 0]), fields[wrong[0, 1]]
             known = name in self.recording.fields
             where = self.recording.where(name) if known else f"{name}, from the velocity,"
             self.first = f"{where} in trajectory {trajectory}, frame {start + frame}"
-        self.count += int(bad.sum())
+        self.count += len(np.unique(wrong[:, 0]))
 
     def refuse(self) -> None:
         if self.count:
@@ -265,7 +263,7 @@ class _Moments:
         for name, value in result["std"].items():
             if not value > 0:
                 raise InputError(
-                    f"the field {name!r} is {result['mean'][name]:g} everywhere in the train split, "
-                    "expected one that varies"
+                    f"the field {name!r} is {result['mean'][name]:g} everywhere in the train "
+                    "split, expected one that varies"
                 )
         return result

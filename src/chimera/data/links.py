@@ -29,7 +29,9 @@ class Link:
 def format_links(links: list[Link]) -> str:
     """Return the content of a links.yaml."""
     listed = [asdict(link) | {"trajectories": list(link.trajectories)} for link in links]
-    return yaml.safe_dump({"files": listed}, sort_keys=False, default_flow_style=None, width=1 << 20)
+    return yaml.safe_dump(
+        {"files": listed}, sort_keys=False, default_flow_style=None, width=1 << 20
+    )
 
 
 def read_links(path: Path) -> list[Link]:

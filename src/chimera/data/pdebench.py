@@ -122,7 +122,9 @@ def _incompressible(path: Path, file: h5py.File) -> PDEBenchRecording:
     config = file.attrs.get("config", "")
     settings = dict(_SETTING.findall(config if isinstance(config, str) else ""))
     settings = {name.lower(): value for name, value in settings.items()}
-    kind = "periodic" if settings.get("velocity_extrapolation", "").lower() == "periodic" else "open"
+    kind = (
+        "periodic" if settings.get("velocity_extrapolation", "").lower() == "periodic" else "open"
+    )
     spacings = [
         float(settings[key]) / N if _is_number(settings.get(key)) else None
         for key, N in (("extent_x", H), ("extent_y", W))
@@ -146,7 +148,9 @@ def _is_number(text: str | None) -> bool:
 
 
 def _coordinates(file: h5py.File, path: Path, name: str) -> float | None:
-    return uniform_spacing(hdf5_dataset(file, path, name)[...].reshape(-1)) if name in file else None
+    return (
+        uniform_spacing(hdf5_dataset(file, path, name)[...].reshape(-1)) if name in file else None
+    )
 
 
 def _extent(spacings: Sequence[float | None], grid: Sequence[int]) -> tuple[float, ...] | None:

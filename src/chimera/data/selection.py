@@ -143,7 +143,7 @@ def members_of(
                 "one"
             )
         found[name] = members
-    ind = {split: [] for split in SPLITS} | _split(recordings, found[names[0]], data, names[0])
+    ind = _split(recordings, found[names[0]], data, names[0])
     return {names[0]: ind} | {name: {"test": found[name]} for name in names[1:]}
 
 

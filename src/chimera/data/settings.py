@@ -58,6 +58,7 @@ class GeneratedData:
     manifests: str
     fields: tuple[str, ...]
     shape: tuple[int | None, ...]
+    names: tuple[str, ...]
     domain_extent: float
     num_points: int
     simulated_points: int
@@ -118,6 +119,7 @@ class ImportedData:
     extent: tuple[float, ...] | None
     frame_interval: float | None
     fractions: dict[str, float]
+    names: tuple[str, ...]
     datasets: dict[str, Selection]
 
     def __post_init__(self) -> None:
@@ -175,6 +177,6 @@ def request(section: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     """
     if section["source"] != "generated":
         return {"dataset": dataset} | dict(section)
-    others = ("manifests", "shape", "datasets")
+    others = ("manifests", "fields", "shape", "names", "datasets")
     shared = {name: value for name, value in section.items() if name not in others}
     return {"dataset": dataset} | shared | section["datasets"][dataset]

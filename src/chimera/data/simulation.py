@@ -66,9 +66,7 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
             frame_interval=data.frame_interval,
             scalars=scalars,
         )
-        digest = recipe(
-            GENERATOR, {"regime": asdict(regime), "seed": seeds[split], "count": count}
-        )
+        digest = recipe(GENERATOR, {"regime": asdict(regime), "seed": seeds[split], "count": count})
         files.append((path, flow_fingerprint(vorticity, data.domain_extent, digest)))
         if split == "train":
             stats = statistics(vorticity, data.domain_extent)

@@ -9,7 +9,7 @@ n trajectories, T time, C channel, H, W space.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.hdf5 import hdf5_dataset, open_hdf5, read_hdf5
+from chimera.data.hdf5 import component_of, hdf5_dataset, open_hdf5, read_hdf5
 from chimera.data.links import NAME, read_links, require_linked
 from chimera.data.recordings import Array, Layout, require_field
 from chimera.data.well import WellRecording, open_well
@@ -111,6 +111,12 @@ class Split:
             )
         return frames
 
+    def groups(self, size: int) -> Iterator[Array]:
+        """Read all trajectories in order, as many at once as fit into so many bytes."""
+        count = max(size // (self.nbytes // len(self)), 1)
+        for first in range(0, len(self), count):
+            yield self.read(first, first + count)
+
     def windows(self, trajectories: Sequence[int], starts: Sequence[int], out: Array) -> None:
         """Read windows of consecutive frames into `out` (B, length, C, H, W), C-contiguous.
 
@@ -162,13 +168,15 @@ class _Open:
             if offset is None:
                 component = self.recording.places[self.fields[channel]][1]
                 part = (trajectory, slice(start, start + length))
-                values = read_hdf5(dataset, self.recording.path, part)
-                out[:, channel] = values[(..., *component)]
+                read = read_hdf5(dataset, self.recording.path, part)
+                out[:, channel] = component_of(read, component)
                 continue
             # One channel fills `out` without a gap; several are put in their places afterwards.
-            values = out if C == 1 else np.empty((length, H, W), dtype=np.float32)
+            values: NDArray[np.float32] = (
+                out if C == 1 else np.empty((length, H, W), dtype=np.float32)
+            )
             where = offset + 4 * H * W * (trajectory * T + start)
-            if os.preadv(self.descriptor, [values], where) < values.nbytes:
+            if os.preadv(self.descriptor, [values.data], where) < values.nbytes:
                 raise InputError(
                     f"{self.recording.path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "
                     "ends too early"

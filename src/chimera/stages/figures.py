@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from chimera.artifacts import read_csv, read_params, write_bytes
+from chimera.artifacts import read_csv, read_params, read_yaml, write_bytes
 from chimera.figures import errors_by_axis, rollout_curves, training_curves
 from chimera.stages import guarded
 
@@ -12,7 +12,8 @@ def figures() -> None:
     """Run the stage."""
     params = read_params()
     models = params["model_names"]
-    interval = params["data"]["frame_interval"]
+    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
+    interval = layout["frame_interval"] or 1.0
     drawn = {
         "fig1_errors": errors_by_axis(read_csv(Path("plots/errors.csv")), models),
         "training": training_curves(read_csv(Path("plots/training.csv")), models),

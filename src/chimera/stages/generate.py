@@ -1,9 +1,9 @@
 """The one door for data: simulate a dataset, or import it, as data.source says.
 
 Writes data/<dataset>/ with data/<split>/, stats.yaml (of the train split, IND only) and
-checksums.yaml, whole or not at all; and for the stages after it, in metrics/gates/generate/<dataset>/,
-a copy of the last, the layout of the trajectories and the digest of every frame.
-With `--export pdebench` it writes what is there in PDEBench's layout to exports/pdebench/ instead.
+checksums.yaml, whole or not at all; and for the stages after it, in
+metrics/gates/generate/<dataset>/, a copy of the last, the layout of the trajectories and the digest
+of every frame. `--export pdebench` writes what is there to exports/pdebench/ instead.
 """
 
 from dataclasses import dataclass, field
@@ -52,8 +52,7 @@ def make(name: str, data: GeneratedData | ImportedData) -> None:
         if made.stats is not None:
             write_yaml(folder / "stats.yaml", made.stats)
         entries = [
-            checksum_entry(folder / path, origin, fingerprint)
-            | {"path": (final / path).as_posix()}
+            checksum_entry(folder / path, origin, fingerprint) | {"path": (final / path).as_posix()}
             for path, fingerprint in made.files
         ]
         listing = "files:\n" + format_entries(entries)

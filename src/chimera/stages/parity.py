@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, write_json, write_yaml
-from chimera.models import build_model
+from chimera.artifacts import read_params, read_yaml, write_json, write_yaml
+from chimera.errors import InputError
+from chimera.models import as_the_data, build_model
 from chimera.models.parity import (
     count,
     count_torchinfo,
@@ -55,6 +56,13 @@ def main() -> None:
     params = read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
+    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
+    shape = (len(params["data"]["fields"]), *layout["grid"])
+    for name, fields in models.items():
+        try:
+            models[name] = as_the_data(fields, shape, layout["boundary"])
+        except InputError as error:
+            raise InputError(f"models.{name}: {error}") from None
     if not options.solve_widths:
         gate(models, baseline, tolerance)
         return

@@ -13,10 +13,11 @@ from argparse_dataclass import ArgumentParser
 
 from chimera.artifacts import read_params, read_yaml, write_csv
 from chimera.checkpoints import read_tensors, write_tensors
-from chimera.data.trajectories import Windows
-from chimera.data.well import read_trajectories
+from chimera.data.splits import Split
+from chimera.data.streaming import first_frames, open_windows
+from chimera.data.well import channel_moment
 from chimera.devices import prepare_device
-from chimera.models import build_model
+from chimera.models import as_the_data, build_model
 from chimera.progress import Progress
 from chimera.scratch import fingerprint, scratch_folder
 from chimera.settings import read_settings
@@ -37,25 +38,27 @@ def main() -> None:
     options = ArgumentParser(Options).parse_args()
     params = read_params()
     settings = read_settings(params["train"], "train", TrainSettings)
-    fields, ind = params["models"][options.model], Path("data") / params["datasets"][0]
+    ind = params["datasets"][0]
     device = prepare_device(settings.device, settings.threads)
-    entropy = (params["seed"], options.replicate)
+    entropy, names = (params["seed"], options.replicate), params["data"]["fields"]
+    train, valid = (Split(Path("data") / ind / "data" / s, names) for s in ("train", "valid"))
+    layout = read_yaml(Path("metrics/gates/generate") / ind / "layout.yaml")
+    fields = as_the_data(params["models"][options.model], train.shape[2:], layout["boundary"])
     identity = {"entropy": entropy, "model": fields, "train": asdict(settings)}
     verified = read_yaml(Path("metrics/gates/verify/training.yaml"))
 
-    stats = read_yaml(ind / "stats.yaml")
-    normalisation = {moment: stats[moment]["vorticity"] for moment in ("mean", "std")}
-
-    def frames(split: str) -> torch.Tensor:
-        vorticity, _ = read_trajectories(ind / "data" / split)
-        normalised = (vorticity - normalisation["mean"]) / normalisation["std"]
-        return torch.from_numpy(normalised)[:, :, None].to(device)  # (n, T, C, H, W)
+    stats = read_yaml(Path("data") / ind / "stats.yaml")
+    moments = {m: [channel_moment(stats, m, name) for name in names] for m in ("mean", "std")}
 
     # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
     network = build_model(fields).to(device)
-    windows = Windows(frames("train"), 1 + settings.unroll, settings.batch_size, entropy)
-    training = Training(network, windows, frames("valid"), settings)
+    memory, length = int(settings.memory * 2**30), 1 + settings.unroll
+    kind = (moments, length, settings.batch_size, entropy, device)
+    windows = open_windows(train, *kind, 3 * memory // 4)
+    training = Training(
+        network, windows, first_frames(valid, moments, memory // 4).to(device), settings
+    )
 
     key = f"train-{options.model}-{options.replicate}"
     with scratch_folder(Path(".scratch"), key, fingerprint(identity, verified)) as scratch:
@@ -69,7 +72,9 @@ def main() -> None:
                 report=lambda t: progress.show(t.completed, t.note()),
             )
         folder = Path("checkpoints") / options.model / str(options.replicate)
-        about = {"model": fields, "normalisation": normalisation}
+        # One channel's moments are numbers, several channels' are lists.
+        plain = {m: v if len(v) > 1 else v[0] for m, v in moments.items()}
+        about = {"model": fields, "normalisation": plain}
         write_tensors(folder / "model.safetensors", training.weights(), about)
         write_csv(folder / "history.csv", [asdict(row) for row in training.history])
 

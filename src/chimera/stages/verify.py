@@ -1,5 +1,6 @@
-"""Gate: every file of every dataset is intact, is the frozen data where a manifest says which, and
-shares no frame with another split.
+"""Gate: every file of every dataset is intact, and is the frozen data where a manifest says which.
+
+Nor is any frame in two splits.
 
 Writes metrics/verify.json whatever the verdict; when the gate is passed, also the hashes of what
 training may read (metrics/gates/verify/training.yaml) and of what evaluation may
