@@ -37,7 +37,7 @@ class Options:
     """Matrix coordinates, and what to do instead."""
 
     dataset: Optional[str] = field(default=None)  # noqa: UP045 (what argparse_dataclass reads)
-    export: Literal["pdebench", None] = field(default=None, metadata={"choices": ["pdebench"]})
+    export: Literal["", "pdebench"] = field(default="")
 
 
 def make(name: str, data: GeneratedData | ImportedData) -> None:
