@@ -25,7 +25,7 @@ from chimera import forecast
 from chimera.artifacts import read_params
 from chimera.checkpoints import write_tensors
 from chimera.data.trajectories import Windows
-from chimera.data.well import read_trajectories
+from chimera.data.splits import Split
 from chimera.models import build_model
 from chimera.settings import read_settings
 from chimera.training import Training, TrainSettings
@@ -88,7 +88,7 @@ def main() -> None:
     ind = Path("data") / params["datasets"][0] / "data"
     splits = []
     for split in ("train", "valid"):
-        vorticity = torch.from_numpy(read_trajectories(ind / split)[0])[:, :, None]
+        vorticity = torch.from_numpy(Split(ind / split, ["vorticity"]).read())
         splits.append((vorticity - vorticity.mean()) / vorticity.std())
     print(
         f"{'model':16s} {'floor':>8s} {'stage':>8s} {'dataloader':>10s}   samples/s; ratio to floor"

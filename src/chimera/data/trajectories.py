@@ -94,8 +94,11 @@ class Windows:
     ) -> None:
         n, T = trajectories.shape[:2]
         self._order = Order(n, T, length, batch_size, entropy)
-        self._frames = trajectories.flatten(0, 1)  # (n T, C, H, W)
-        self._offsets = torch.arange(length, device=trajectories.device)
+        # Every window as a view, those across two trajectories included: (n T - length + 1, length,
+        # C, H, W), so that a batch is one copy of whole windows.
+        frames = trajectories.flatten(0, 1).contiguous()
+        strides = (frames.stride(0), *frames.stride())
+        self._windows = frames.as_strided((n * T - length + 1, length, *frames.shape[1:]), strides)
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -103,7 +106,5 @@ class Windows:
 
     def batch(self, number: int) -> Tensor:
         """Return batch `number` = 0, 1, ... as (B, length, C, H, W)."""
-        starts = torch.from_numpy(self._order.batch(number)).to(self._offsets.device)
-        rows = starts[:, None] + self._offsets
-        window = self._frames.index_select(0, rows.flatten())
-        return window.unflatten(0, rows.shape)
+        starts = torch.from_numpy(self._order.batch(number)).to(self._windows.device)
+        return self._windows.index_select(0, starts)
