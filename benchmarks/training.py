@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from chimera import forecast
 from chimera.artifacts import read_params
 from chimera.checkpoints import write_tensors
-from chimera.data.trajectories import Windows
 from chimera.data.splits import Split
+from chimera.data.trajectories import Windows
 from chimera.models import build_model
 from chimera.settings import read_settings
 from chimera.training import Training, TrainSettings

@@ -58,12 +58,17 @@ def write_incompressible(path, n=4, seed=0, **size):
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = {"compression": "lzf", "shuffle": True}
     with h5py.File(path, "w") as file:
-        file.attrs["config"] = "NU: 0.01\nvelocity_extrapolation: PERIODIC\nextent_x: 6.283185307\nextent_y: 6.283185307\n"
+        file.attrs["config"] = (
+            "NU: 0.01\nvelocity_extrapolation: PERIODIC\n"
+            "extent_x: 6.283185307\nextent_y: 6.283185307\n"
+        )
         file.attrs["latestIndex"] = n - 1
         velocity = np.stack([u, v], axis=-1)
         file.create_dataset("velocity", data=velocity, chunks=(1, 1, *velocity.shape[2:]), **kind)
         particles = np.tanh(vorticity)[..., None]
-        file.create_dataset("particles", data=particles, chunks=(1, 1, *particles.shape[2:]), **kind)
+        file.create_dataset(
+            "particles", data=particles, chunks=(1, 1, *particles.shape[2:]), **kind
+        )
         file["force"] = np.zeros((n, *velocity.shape[2:]), dtype=np.float32)
         file["t"] = np.tile(np.arange(u.shape[1], dtype=np.float32) * 0.05, (n, 1))
     return path

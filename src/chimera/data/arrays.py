@@ -9,7 +9,9 @@ A member of an archive is a stream: it is read from its first byte to its last, 
 
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from chimera.data.recordings import Array, Layout, Recording, block_frames, require_rank
 from chimera.errors import InputError
 
-_BROKEN = (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -61,43 +63,34 @@ class ArrayRecording(Recording):
                 _read(stream, self.path, 0, last=True)
 
 
-class _reading:  # noqa: N801 (used like a function, in a with statement)
-    """The stream of one member after its header, with its dtype and shape."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self._name = path, name
-
-    def __enter__(self) -> tuple[IO[bytes], np.dtype[Any], tuple[int, ...]]:
+@contextmanager
+def _reading(path: Path, name: str) -> Iterator[tuple[IO[bytes], np.dtype[Any], tuple[int, ...]]]:
+    """Yield the stream of one member after its header, with its dtype and shape."""
+    with ExitStack() as stack:
         try:
-            self._archive = zipfile.ZipFile(self._path)
-            stream = self._archive.open(f"{self._name}.npy")
-            version = np.lib.format.read_magic(stream)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = read(stream)
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            stream = stack.enter_context(archive.open(f"{name}.npy"))
+            if np.lib.format.read_magic(stream) == (1, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+            else:
+                shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
         except FileNotFoundError:
-            raise InputError(f"{self._path} is not there, expected an npz archive") from None
+            raise InputError(f"{path} is not there, expected an npz archive") from None
         except KeyError:
-            raise InputError(f"{self._path} has no array {self._name!r}, expected one") from None
+            raise InputError(f"{path} has no array {name!r}, expected one") from None
         except _BROKEN as error:
-            raise _broken(self._path, self._name, error) from None
+            raise _broken(path, name, error) from None
         if dtype.hasobject:
             raise InputError(
-                f"{self._path}: {self._name} holds Python objects, which would have to be "
-                "unpickled, expected an array of numbers"
+                f"{path}: {name} holds Python objects, which would have to be unpickled, expected "
+                "an array of numbers"
             )
         if fortran and sum(side > 1 for side in shape) > 1:
             raise InputError(
-                f"{self._path}: {self._name} is stored in Fortran order, expected C order: save "
+                f"{path}: {name} is stored in Fortran order, expected C order: save "
                 "numpy.ascontiguousarray of it"
             )
-        return stream, dtype, shape
-
-    def __exit__(self, *_: object) -> None:
-        self._archive.close()
+        yield stream, dtype, shape
 
 
 def _broken(path: Path, name: str, error: Exception) -> InputError:
@@ -110,7 +103,7 @@ def _read(stream: IO[bytes], path: Path, size: int, last: bool = False) -> bytes
         content = stream.read(size)
         if last and stream.read(1):  # reading to the end is what compares the checksum
             raise ValueError("there are more bytes than its shape needs")
-    except (*_BROKEN, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except _BROKEN as error:
         raise _broken(path, "trajectories", error) from None
     if len(content) < size:
         raise InputError(f"{path} is not a whole npz archive: trajectories ends too early")
