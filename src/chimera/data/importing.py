@@ -8,7 +8,7 @@ T time, C channel, H, W space.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from chimera.data.well import WellRecording, create_trajectories, open_well
 from chimera.errors import InputError
 
 _VELOCITY = ("velocity_x", "velocity_y")
+Hash = Callable[[Path, Callable[[int], object]], str]
 
 
 def open_source(data: ImportedData) -> list[Recording]:
@@ -52,16 +53,14 @@ def open_source(data: ImportedData) -> list[Recording]:
     return [r.with_known(data.boundary, data.extent, data.frame_interval) for r in found]
 
 
-def import_dataset(
-    name: str, data: ImportedData, folder: Path, sha256: Callable[[Path], str]
-) -> Made:
+def import_dataset(name: str, data: ImportedData, folder: Path, sha256: Hash) -> Made:
     """Make one dataset of somebody's files in an empty folder.
 
     Args:
         name: A key of data.datasets.
         data: The data config.
         folder: Becomes data/<name>.
-        sha256: Of a file that is linked.
+        sha256: Hashes a file that is linked, and tells how many bytes it has read.
 
     Raises:
         InputError: If a file, a field, a scalar or a value cannot be used.
@@ -84,6 +83,7 @@ def import_dataset(
         isinstance(recordings[r], WellRecording) and set(data.fields) <= set(recordings[r].fields)
         for r in used
     )
+    hashes = _hash({recordings[r].path for r in used}, sha256) if linked else {}
     files: list[tuple[str, dict[str, Any] | None]] = []
     with ExitStack() as stack:
         outputs: dict[str, h5py.File] = {}
@@ -91,7 +91,7 @@ def import_dataset(
             (folder / "data" / split).mkdir(parents=True)
             if linked:
                 path = f"data/{split}/{NAME}"
-                (folder / path).write_text(format_links(_links(recordings, members, sha256)))
+                (folder / path).write_text(format_links(_links(recordings, members, hashes)))
             else:
                 path = f"data/{split}/{name}_{split}.hdf5"
                 file = create_trajectories(
@@ -123,15 +123,22 @@ def _scalars(
     }
 
 
+def _hash(paths: Collection[Path], sha256: Hash) -> dict[Path, str]:
+    total = sum(path.stat().st_size for path in paths)
+    silent = not sys.stderr.isatty()
+    with tqdm(total=total, desc="sha256", unit="B", unit_scale=True, disable=silent) as bar:
+        return {path: sha256(path, bar.update) for path in sorted(paths)}
+
+
 def _links(
-    recordings: Sequence[Recording], members: Sequence[Member], sha256: Callable[[Path], str]
+    recordings: Sequence[Recording], members: Sequence[Member], hashes: Mapping[Path, str]
 ) -> list[Link]:
-    numbers: dict[int, list[int]] = {}
+    numbers: dict[Path, list[int]] = {}
     for r, i in members:
-        numbers.setdefault(r, []).append(i)
+        numbers.setdefault(recordings[r].path, []).append(i)
     return [
-        Link(str(path), sha256(path), path.stat().st_size, tuple(found))
-        for path, found in ((recordings[r].path, found) for r, found in numbers.items())
+        Link(str(path), hashes[path], path.stat().st_size, tuple(found))
+        for path, found in numbers.items()
     ]
 
 
