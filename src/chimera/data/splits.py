@@ -111,9 +111,13 @@ class Split:
             )
         return frames
 
+    def fitting(self, size: int) -> int:
+        """Return how many trajectories fit into so many bytes, at least one."""
+        return max(size // (self.nbytes // len(self)), 1)
+
     def groups(self, size: int) -> Iterator[Array]:
         """Read all trajectories in order, as many at once as fit into so many bytes."""
-        count = max(size // (self.nbytes // len(self)), 1)
+        count = self.fitting(size)
         for first in range(0, len(self), count):
             yield self.read(first, first + count)
 

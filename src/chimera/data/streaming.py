@@ -106,5 +106,4 @@ def open_windows(
 
 def first_frames(split: Split, moments: Mapping[str, Sequence[float]], memory: int) -> Tensor:
     """Return the first trajectories (m, T, C, H, W) that fit into so many bytes, at least one."""
-    fitting = max(memory // (split.nbytes // len(split)), 1)
-    return torch.from_numpy(normalised(split.read(0, fitting), moments))
+    return torch.from_numpy(normalised(split.read(0, split.fitting(memory)), moments))

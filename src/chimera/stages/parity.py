@@ -4,6 +4,7 @@ Writes metrics/parity.json whatever the verdict, and metrics/gates/parity.yaml, 
 depends, only when the gate is passed. `--solve-widths` prints channel lists that would pass.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,19 +51,28 @@ def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
 
 
+def on_the_data(
+    models: Mapping[str, Any], layout: Mapping[str, Any], channels: int
+) -> dict[str, Any]:
+    """Return every model's settings for the data's grid and edges."""
+    found = {}
+    for name, fields in models.items():
+        try:
+            found[name] = as_the_data(fields, (channels, *layout["grid"]), layout["boundary"])
+        except InputError as error:
+            raise InputError(f"models.{name}: {error}") from None
+    return found
+
+
 def main() -> None:
     """Run the gate, or the width solver."""
     options = ArgumentParser(Options).parse_args()
     params = read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
-    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
-    shape = (len(params["data"]["fields"]), *layout["grid"])
-    for name, fields in models.items():
-        try:
-            models[name] = as_the_data(fields, shape, layout["boundary"])
-        except InputError as error:
-            raise InputError(f"models.{name}: {error}") from None
+    path = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
+    if path.exists() or not options.solve_widths:  # widths can be solved before there are data
+        models = on_the_data(models, read_yaml(path), len(params["data"]["fields"]))
     if not options.solve_widths:
         gate(models, baseline, tolerance)
         return
