@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import flows
@@ -159,6 +160,25 @@ def test_a_compressed_archive_reads_the_same(tmp_path):
         folder = tmp_path / name / "ind"
         result = made(config("npz", tmp_path / f"{name}.npz"), folder)
         np.testing.assert_array_equal(read_back(result, folder)[:, :, 0], truth)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
+    """Eight times the trajectories, the same peak: blocks of 256 KiB, 17 MB a field."""
+    monkeypatch.setattr("chimera.data.recordings.BLOCK", 1 << 18)
+    peaks = []
+    for n in (4, 32):
+        path = tmp_path / f"{n}.hdf5"
+        noise = np.random.default_rng(n).standard_normal((n, 8, 128, 128), dtype=np.float32)
+        with h5py.File(path, "w") as file:
+            file["Vx"], file["Vy"] = noise, noise[::-1].copy()
+            file["x-coordinate"] = file["y-coordinate"] = np.arange(128) / 128
+        size = noise.nbytes
+        del noise
+        tracemalloc.start()
+        made(config("pdebench", path), tmp_path / str(n))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1e6 < size / 2
 
 
 # Splits and axes.

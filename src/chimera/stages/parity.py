@@ -71,7 +71,8 @@ def main() -> None:
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
     path = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
-    if path.exists() or not options.solve_widths:  # widths can be solved before there are data
+    unknown = any(None in (fields.get("input_shape") or ()) for fields in models.values())
+    if path.exists() or unknown:  # before there are data, params.yaml may say their form
         models = on_the_data(models, read_yaml(path), len(params["data"]["fields"]))
     if not options.solve_widths:
         gate(models, baseline, tolerance)
