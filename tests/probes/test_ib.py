@@ -211,7 +211,7 @@ def test_a_constant_site_is_one_sentence():
         ("largest_samples", 199, "200 to 10000"),
         ("components", 4, "1 to 3"),
         ("noise", 0.0, "above 0"),
-        ("num_neighbors", 50, "1 to 49"),
+        ("num_neighbors", 6, "1 to 5"),
         ("shuffles", 99, "100 or more"),
         ("controls", 0, "1 or more"),
         ("tolerance", 0.0, "above 0 and below 1"),

@@ -119,7 +119,7 @@ def test_arrays_tensors_sides_and_orders():
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.95])
-@pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
 def test_shuffled_estimates_are_the_direct_ones(rho, k):
     x, y = gaussian_pairs(240, 2, rho, r := np.random.default_rng(0))
     y = np.hstack([y, r.standard_cauchy((240, 1))])
@@ -127,6 +127,12 @@ def test_shuffled_estimates_are_the_direct_ones(rho, k):
     shuffled = shuffled_information(rank(x), rank(y), orders, k)
     direct = [mutual_information(x, y[order], k) for order in orders]
     np.testing.assert_allclose(shuffled, direct, atol=1e-12)
+
+
+def test_shuffles_take_few_neighbours():
+    side = rank(np.random.default_rng(0).random((20, 1)))
+    with pytest.raises(InputError, match="num_neighbors is 6, expected 1 to 5"):
+        shuffled_information(side, side, np.arange(20)[None], 6)
 
 
 good = np.random.default_rng(0).standard_normal(20)

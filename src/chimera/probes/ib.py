@@ -42,7 +42,7 @@ from chimera.probes.information import (
     judged_information,
     principal_components,
 )
-from chimera.probes.ksg import Ranked, rank
+from chimera.probes.ksg import MOST_SHUFFLED, Ranked, rank
 from chimera.probes.sampling import (
     FEWEST_SAMPLES,
     Samples,
@@ -87,7 +87,7 @@ class IbSettings:
         largest_samples: Most samples of an axis; shuffles take time and memory like n^2.
         components: Principal components d of each side, 3 at most.
         noise: Standard deviation of what is added to each component of T, relative to its own.
-        num_neighbors: k.
+        num_neighbors: k, 5 at most.
         shuffles: B, 100 at least.
         controls: Draws of the positive control.
         tolerance: Largest relative error of the control.
@@ -104,7 +104,6 @@ class IbSettings:
 
     def __post_init__(self) -> None:
         """Refuse values that no probe could use."""
-        most = FEWEST_SAMPLES // 4 - 1
         wanted = {
             "threshold": (0 < self.threshold < 1, "above 0 and below 1"),
             "largest_samples": (
@@ -113,7 +112,7 @@ class IbSettings:
             ),
             "components": (1 <= self.components <= 3, "1 to 3"),
             "noise": (0 < self.noise < float("inf"), "above 0"),
-            "num_neighbors": (1 <= self.num_neighbors <= most, f"1 to {most}"),
+            "num_neighbors": (1 <= self.num_neighbors <= MOST_SHUFFLED, f"1 to {MOST_SHUFFLED}"),
             "shuffles": (self.shuffles >= 100, "100 or more"),
             "controls": (self.controls >= 1, "1 or more"),
             "tolerance": (0 < self.tolerance < 1, "above 0 and below 1"),

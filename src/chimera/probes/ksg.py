@@ -28,7 +28,8 @@ from torch import Tensor
 from chimera.errors import InputError
 from chimera.probes.nearest import count_within, grow, nearest
 
-FEWEST = 10
+FEWEST_SAMPLES = 10
+MOST_SHUFFLED = 5  # neighbours k of an estimate under shuffles
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -126,7 +127,10 @@ def shuffled_information(x: Ranked, y: Ranked, orders: Integers, num_neighbors: 
         x: Ranked samples (n, d_x) without copies.
         y: Ranked samples (n, d_y) without copies.
         orders: A permutation of 0..n-1 in each row, (B, n).
-        num_neighbors: k, below n.
+        num_neighbors: k, 5 at most and below n.
+
+    Raises:
+        InputError: If k is not in that range.
 
     Returns:
         (B,), each what `mutual_information(x.points, y.points[order], num_neighbors)` gives.
@@ -140,37 +144,39 @@ def shuffled_information(x: Ranked, y: Ranked, orders: Integers, num_neighbors: 
     """
     n = len(x.points)
     _check_neighbors(num_neighbors, n)
+    if num_neighbors > MOST_SHUFFLED:
+        raise InputError(f"num_neighbors is {num_neighbors}, expected 1 to {MOST_SHUFFLED}")
+    start = (-np.inf,) * (MOST_SHUFFLED - num_neighbors) + (np.inf,) * num_neighbors
     psi = digamma(np.arange(n + 1, dtype=np.float64))
-    means = _shuffled(x.distances, x.indices, y.points, y.distances, orders, num_neighbors, psi)
+    means = _shuffled(x.distances, x.indices, y.points, y.distances, orders, start, psi)
     return digamma(num_neighbors) + digamma(n) - means
 
 
 @njit(cache=True)
-def _shuffled(x_distances, x_indices, y, y_distances, orders, k, psi):  # type: ignore[no-untyped-def]
+def _shuffled(x_distances, x_indices, y, y_distances, orders, start, psi):  # type: ignore[no-untyped-def]
     """Return the mean of psi(n_x + 1) + psi(n_y + 1) for each order."""
     B, n = orders.shape
-    means, found, shuffled = np.zeros(B), np.empty(k), np.empty_like(y)
+    means, shuffled = np.zeros(B), np.empty_like(y)
     for b in range(B):
-        order = orders[b]
         for i in range(n):
-            shuffled[i] = y[order[i]]
+            shuffled[i] = y[orders[b, i]]
         for i in range(n):
-            found[:] = np.inf
+            # The nearest in both so far, in ascending order: the last is the k-th, for slots that
+            # are not needed stay at minus infinity. Without a branch or an array it is much faster.
+            found0, found1, found2, found3, found4 = start
             step = 1  # 0 is the sample itself
-            while step < n and x_distances[i, step] < found[k - 1]:
-                other = x_indices[i, step]
-                distance = x_distances[i, step]
+            while step < n and x_distances[i, step] < found4:
+                other, new = x_indices[i, step], x_distances[i, step]
                 for j in range(y.shape[1]):
-                    distance = max(distance, abs(shuffled[i, j] - shuffled[other, j]))
-                if distance < found[k - 1]:
-                    place = k - 1
-                    while place > 0 and found[place - 1] > distance:
-                        found[place] = found[place - 1]
-                        place -= 1
-                    found[place] = distance
+                    new = max(new, abs(shuffled[i, j] - shuffled[other, j]))
+                found0, new = min(found0, new), max(found0, new)
+                found1, new = min(found1, new), max(found1, new)
+                found2, new = min(found2, new), max(found2, new)
+                found3, new = min(found3, new), max(found3, new)
+                found4 = min(found4, new)
                 step += 1
-            n_x = np.searchsorted(x_distances[i, :step], found[k - 1])
-            n_y = np.searchsorted(y_distances[order[i]], found[k - 1])
+            n_x = np.searchsorted(x_distances[i, :step], found4)
+            n_y = np.searchsorted(y_distances[orders[b, i]], found4)
             means[b] += (psi[n_x] + psi[n_y]) / n
     return means
 
@@ -188,8 +194,8 @@ def _points(values: ArrayLike | Tensor, name: str) -> Floats:
         points = points[:, None]
     if points.ndim != 2 or not points.shape[1]:
         raise InputError(f"{name} has shape {points.shape}, expected (n,) or (n, d)")
-    if len(points) < FEWEST:
-        raise InputError(f"{name} has {len(points)} samples, expected {FEWEST} or more")
+    if len(points) < FEWEST_SAMPLES:
+        raise InputError(f"{name} has {len(points)} samples, expected {FEWEST_SAMPLES} or more")
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).sum())
         raise InputError(
