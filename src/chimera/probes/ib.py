@@ -17,9 +17,10 @@ same place, T the site's activations over that place; by chimera.probes.ksg. Wha
   else, the same draw at every site of an axis: I(X; T) is what can be read of X through a channel
   of that noise (Goldfeld et al. 2019, arXiv:1810.05728), and depends on it. X and Y keep theirs.
 - A value is withheld where the positive control of the same n, d and canonical correlations errs by
-  more than the tolerance, and nothing is estimated from fewer than 200 samples or from so few
-  trajectories that these have fewer exchanges than there are shuffles. See
-  chimera.probes.information.
+  more than the tolerance: because it saturates, or because the information is so small that an
+  estimate scatters by more than that part of it; p tells whether there is any. Nothing is estimated
+  from fewer than 200 samples, or from so few trajectories that these can be exchanged in fewer ways
+  than there are shuffles. See chimera.probes.information.
 
 n trajectories, T time, C channel, N x N space.
 """

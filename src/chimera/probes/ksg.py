@@ -26,7 +26,7 @@ from scipy.special import digamma
 from torch import Tensor
 
 from chimera.errors import InputError
-from chimera.probes.nearest import count_within, grow, nearest
+from chimera.probes.max_norm import count_within, grow, nearest
 
 FEWEST_SAMPLES = 10
 MOST_SHUFFLED = 5  # neighbours k of an estimate under shuffles
