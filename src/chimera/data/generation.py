@@ -27,9 +27,8 @@ from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, sim
 # seeds come to mean another flow.
 GENERATOR = "chimera.solver 1"
 
-# Trajectories simulated at once by one process: enough to hide Python's overhead, few enough for
-# the cache.
-_AT_ONCE = 8
+# Trajectories simulated at once by one process: few, so that all processes have work to the end.
+_AT_ONCE = 2
 # Below so many points x steps a second process costs more time to start than it saves.
 _WORTH_A_PROCESS = 1e8
 

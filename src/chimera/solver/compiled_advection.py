@@ -41,8 +41,8 @@ def _radices(num_points: int) -> list[int]:
     return radices
 
 
-def _plan(num_points: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-    """Return the passes and twiddles of a transform, as kernels._fft takes them.
+def plan(num_points: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    """Return the passes and twiddles of a transform, as kernels.transform takes them.
 
     A pass of radix r over sequences of n numbers multiplies result k of group p, of n / r groups,
     by w^(p k) with w = exp(-2 i pi / n); where the radix is not 8 or 4, the table holds the whole
@@ -85,7 +85,7 @@ class CompiledAdvection:
         planes = state.new_zeros((4, lines, columns)).numpy()
         tile = state.new_zeros((4, columns, lanes)).numpy()
         work = state.new_zeros((2, 2, N, lanes)).numpy()
-        self._memory = (planes, tile, work, *_plan(N, work.dtype.type))
+        self._memory = (planes, tile, work, *plan(N, work.dtype.type))
         self._tendency = kernels.tendency[work.dtype.name]
         self._largest_speeds = kernels.largest_speeds[work.dtype.name]
         self._speeds = state.new_zeros((len(state), 2, lanes))

@@ -5,7 +5,7 @@ registers; `LanesType` is one, of complex numbers whose real and imaginary parts
 each, with the arithmetic that transforms need. Arrays hold both parts as separate planes, and
 `offset` counts numbers from the start of a plane.
 
-**Transforms** (`fft`) are Stockham's: they sort themselves, between two buffers (N, lanes), in
+**Transforms** are Stockham's: they sort themselves, between two buffers (N, lanes), in
 passes of radix 8 and 4 and of any other factor (Van Loan 1992, "Computational frameworks for the
 fast Fourier transform", section 1.7). With real and imaginary parts exchanged, the same transform
 is the inverse.
@@ -30,8 +30,16 @@ from llvmlite import binding, ir
 from numba import njit, types
 from numba.extending import intrinsic, models, overload, register_model
 
-# Of the registers that this processor's widest vector instructions work on.
-REGISTER_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
+
+def _register_bytes() -> int:
+    """Return the width of the vectors to compute with: the processor's own, where that is known."""
+    try:
+        return 64 if binding.get_host_cpu_features().get("avx512f") else 32
+    except RuntimeError:  # LLVM cannot ask this kind of processor
+        return 32  # LLVM splits what is too wide
+
+
+REGISTER_BYTES = _register_bytes()
 
 
 def lane_count(bytes_of_number: int) -> int:
@@ -320,7 +328,7 @@ def _any_radix(xr, xi, yr, yi, length, stride, radix, twiddles, start):
 
 
 @njit
-def _fft(re, im, passes, twiddles):
+def transform(re, im, passes, twiddles):
     """Transform forward the N numbers of each lane.
 
     Args:
@@ -360,7 +368,7 @@ def _columns_to_grid(re, im, factor, to_re, to_im, work, passes, twiddles):
         nothing = zero(load(work[0, 0], work[1, 0], 0))
         for line in range(highest + 1, num_points - highest):
             store(work[0, 0], work[1, 0], line * step, nothing)
-        _fft(work[1], work[0], passes, twiddles)
+        transform(work[1], work[0], passes, twiddles)
         for line in range(num_points):
             lanes = load(work[0, last], work[1, last], line * step)
             store(to_re, to_im, line * to_re.shape[1] + column, lanes)
@@ -383,7 +391,7 @@ def _lines_to_grid(planes, first, highest, tile, work, passes, twiddles):
     nothing = zero(load(work[0, 0], work[1, 0], 0))
     for m in range(highest + 1, num_points - highest):
         store(work[0, 0], work[1, 0], m * step, nothing)
-    _fft(work[1], work[0], passes, twiddles)
+    transform(work[1], work[0], passes, twiddles)
 
 
 @njit
@@ -394,7 +402,7 @@ def _lines_to_modes(planes, first, highest, tile, work, passes, twiddles):
     for y in range(num_points):
         w = load(work[0, last], work[1, last], y * step)
         store(work[0, 0], work[1, 0], y * step, w * w)
-    _fft(work[0], work[1], passes, twiddles)
+    transform(work[0], work[1], passes, twiddles)
     for m in range(highest + 1):
         mode = load(work[0, last], work[1, last], m * step)
         mirror = load(work[0, last], work[1, last], (num_points - m) % num_points * step)
@@ -419,7 +427,7 @@ def _columns_to_modes(planes, factors, re, im, work, passes, twiddles):
             for line in range(num_points):
                 lanes = load(from_re, from_im, line * planes.shape[2] + column)
                 store(work[0, 0], work[1, 0], line * step, lanes)
-            _fft(work[0], work[1], passes, twiddles)
+            transform(work[0], work[1], passes, twiddles)
             for row in range(rows):
                 at = row * columns + column
                 line = row if row <= highest else row + num_points - rows
@@ -443,8 +451,8 @@ def tendency(state, out, to_velocity, from_products, planes, tile, work, passes,
             up to whole registers). Zero beyond N and C, which stays zero.
         tile: The same of as many lines as there are lanes, (4, C rounded up, lanes).
         work: Real and imaginary parts of both buffers of a transform, (2, 2, N, lanes).
-        passes: See `_fft`.
-        twiddles: See `_fft`.
+        passes: See `transform`.
+        twiddles: See `transform`.
     """
     highest = state.shape[3] - 1
     for number in range(len(state)):
