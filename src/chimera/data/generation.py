@@ -1,10 +1,8 @@
 """Trajectories of one regime, each from its own seed, on every core.
 
 Trajectory i of a split starts from a random field drawn from SeedSequence(entropy, spawn_key=(i,))
-and runs through the warm-up before its first frame. The solver packs two trajectories into one
-complex field, which leaks rounding between them; trajectories 2 j and 2 j + 1 are therefore always
-simulated together, and the bytes of one depend neither on which others are asked for nor on the
-number of processes.
+and runs through the warm-up before its first frame. Its bytes depend neither on which others are
+asked for nor on the number of processes.
 """
 
 import math
@@ -29,9 +27,8 @@ from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, sim
 # seeds come to mean another flow.
 GENERATOR = "chimera.solver 1"
 
-# Trajectories simulated at once by one process, whole pairs: enough to hide Python's overhead, few
-# enough for the cache.
-_AT_ONCE = 8
+# Trajectories simulated at once by one process: few, so that all processes have work to the end.
+_AT_ONCE = 2
 # Below so many points x steps a second process costs more time to start than it saves.
 _WORTH_A_PROCESS = 1e8
 
@@ -103,8 +100,6 @@ def simulate_trajectories(
     Raises:
         InputError: If the solver refuses the regime; it names the trajectory and the time.
     """
-    pairs = sorted({number // 2 for number in numbers})
-    simulated = [2 * pair + member for pair in pairs for member in (0, 1)]
     initial = [
         random_vorticity(
             np.random.default_rng(np.random.SeedSequence(tuple(entropy), spawn_key=(number,))),
@@ -112,7 +107,7 @@ def simulate_trajectories(
             regime.domain_extent,
             regime.initial_peak,
         )
-        for number in simulated
+        for number in numbers
     ]
     physics: dict[str, Any] = {
         "viscosity": regime.viscosity,
@@ -121,7 +116,7 @@ def simulate_trajectories(
         "domain_extent": regime.domain_extent,
         "time_step": regime.frame_interval / regime.steps_per_frame,
         "progress": progress,
-        "names": [f"trajectory {number}" for number in simulated],
+        "names": [f"trajectory {number}" for number in numbers],
     }
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -139,8 +134,7 @@ def simulate_trajectories(
         )
     finally:
         torch.set_num_threads(threads)
-    wanted = torch.tensor([simulated.index(number) for number in numbers])
-    return resample(frames[wanted], regime.num_points).numpy().astype(np.float32)
+    return resample(frames, regime.num_points).numpy().astype(np.float32)
 
 
 def generate(
