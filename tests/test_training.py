@@ -27,7 +27,11 @@ SETTINGS = TrainSettings(
     log_every=2,
     save_every=3,
     device="cpu",
+    devices=1,
     threads=1,
+    precision="float32",
+    deterministic=True,
+    compile=False,
 )
 UNET = {
     "type": "unet",

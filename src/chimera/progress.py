@@ -21,12 +21,19 @@ class Progress:
         total: Steps in all.
         completed: Steps that a run before this one has done.
         samples: Samples of one step, for the rate.
+        shown: False keeps silent, for all processes of a group but one.
     """
 
-    def __init__(self, label: str, total: int, completed: int, samples: int) -> None:
-        self._terminal = sys.stderr.isatty()
+    def __init__(
+        self, label: str, total: int, completed: int, samples: int, *, shown: bool = True
+    ) -> None:
+        self._terminal, self._shown = sys.stderr.isatty(), shown
         self._bar = tqdm(
-            total=total, initial=completed, desc=label, unit="step", disable=not self._terminal
+            total=total,
+            initial=completed,
+            desc=label,
+            unit="step",
+            disable=not (self._terminal and shown),
         )
         self._label, self._total, self._samples = label, total, samples
         self._first, self._start = completed, time.monotonic()
@@ -50,11 +57,18 @@ class Progress:
         if self._terminal:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(completed - self._bar.n)
-        elif time.monotonic() >= self._next_line:
-            self._next_line += _SECONDS_BETWEEN_LINES
+        elif (now := time.monotonic()) >= self._next_line:
+            self._next_line = now + _SECONDS_BETWEEN_LINES
             self._line(completed, note)
 
+    def say(self, sentence: str) -> None:
+        """Print a line of its own, above the bar on a terminal."""
+        if self._shown:
+            tqdm.write(f"{self._label}: {sentence}", file=sys.stderr)
+
     def _line(self, completed: int, note: str) -> None:
+        if not self._shown:
+            return
         seconds = time.monotonic() - self._start
         rate = (completed - self._first) / seconds if seconds > 0 else 0.0
         left = (self._total - completed) / rate if rate > 0 else 0.0
