@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from chimera.errors import InputError
 
 _LOOPBACK = "127.0.0.1"
+_SECONDS_BETWEEN_LOOKS = 0.1  # of the launcher at its processes
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,10 @@ class Group:
         """
         if self.size == 1:
             return network
+        # They differ along axes of one entry, where a stride means nothing.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return nn.parallel.DistributedDataParallel(
-            network, broadcast_buffers=False, find_unused_parameters=some_unused
+            network, find_unused_parameters=some_unused, gradient_as_bucket_view=True
         )
 
     def average(self, value: Tensor) -> Tensor:
@@ -125,6 +129,10 @@ def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
         )
         yield Group(rank, size)
         distributed.destroy_process_group()
+    except RuntimeError:
+        # Perhaps a lost connection to a process that died: the launcher then ends this one here.
+        time.sleep(50 * _SECONDS_BETWEEN_LOOKS)
+        raise
     except InputError as error:
         if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
             content = {"message": f"error: {error}", "timestamp": int(time.time())}
@@ -138,7 +146,9 @@ def launch(module: str, arguments: Sequence[str], size: int) -> None:
     Raises:
         InputError: What one of them raised; or that one was killed, which has ended the others.
     """
+    # One sentence says what went wrong; the launcher's own account and hints are for its authors.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -148,6 +158,7 @@ def launch(module: str, arguments: Sequence[str], size: int) -> None:
         rdzv_endpoint=f"{_LOOPBACK}:0",
         local_addr=_LOOPBACK,
         max_restarts=0,
+        monitor_interval=_SECONDS_BETWEEN_LOOKS,
     )
     try:
         elastic_launch(config, sys.executable)("-m", module, *arguments)
