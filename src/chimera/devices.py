@@ -1,6 +1,7 @@
 """Where a network runs, and how to make it run there the same way twice."""
 
 import os
+import shutil
 from typing import Literal
 
 import torch
@@ -77,3 +78,12 @@ def has_room(num_bytes: int, device: torch.device) -> bool:
         return True
     free, _ = torch.cuda.mem_get_info(device)
     return num_bytes <= _SHARE_OF_DATA * free
+
+
+def require_compiler() -> None:
+    """Raise InputError if torch.compile would find no C++ compiler to build its kernels with."""
+    known = (os.environ.get("CXX", "g++"), "clang++")
+    if not any(shutil.which(name) for name in known):
+        raise InputError(
+            f"train.compile is true, expected false where none of {', '.join(known)} is installed"
+        )

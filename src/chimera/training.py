@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from chimera import forecast
 from chimera.data.prefetch import Batches
+from chimera.devices import require_compiler
 from chimera.distributed import Group
 from chimera.errors import InputError
 from chimera.field_metrics import nrmse
@@ -162,6 +163,8 @@ class Training:
         # Drop-path leaves parameters out, the same ones everywhere: all draw the same numbers.
         drops = isinstance(network, UNet) and network.settings.drop_path > 0
         objective = group.divided(Objective(network, settings.unroll), some_unused=drops)
+        if settings.compile:
+            require_compiler()
         self._objective = torch.compile(objective) if settings.compile else objective
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
