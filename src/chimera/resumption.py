@@ -33,7 +33,11 @@ def run_resumable(training: Training, label: str, folder: Path) -> None:
         training.restore(*read_tensors(state))
     group.wait()  # until all have read the same
     with Progress(
-        label, settings.steps, training.completed, settings.batch_size, shown=group.rank == 0
+        label,
+        settings.steps,
+        training.completed,
+        samples=settings.batch_size,
+        shown=group.rank == 0,
     ) as progress:
 
         def save(training: Training) -> None:

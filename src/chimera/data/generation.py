@@ -9,7 +9,6 @@ number of processes.
 
 import math
 import multiprocessing
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from chimera.errors import InputError
 from chimera.fourier import resample
+from chimera.progress import Progress
 from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
 
 # Names what makes the bytes, for the recipe of a fingerprint: raised when the same settings and
@@ -155,7 +154,7 @@ def generate(
         regime: What to simulate.
         splits: Entropy and number of trajectories of each.
         processes: The most to start; a small job stays in this one.
-        label: Of the progress bar, which shows on a terminal.
+        label: What progress calls the work.
 
     Returns:
         Vorticity (count, T, num_points, num_points) of each split.
@@ -169,12 +168,11 @@ def generate(
         for first in range(0, count, _AT_ONCE)
     ]
     work = sum(count for _, count in splits) * regime.num_steps * regime.simulated_points**2
-    total = len(jobs) * regime.num_steps
-    with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty()) as bar:
+    with Progress(label, len(jobs) * regime.num_steps) as progress:
         if processes == 1 or len(jobs) == 1 or work < _WORTH_A_PROCESS:
-            parts = [simulate_trajectories(regime, e, numbers, bar.update) for e, numbers in jobs]
+            parts = [simulate_trajectories(regime, e, numbers, progress.add) for e, numbers in jobs]
         else:
-            parts = _in_processes(regime, jobs, min(processes, len(jobs)), bar)
+            parts = _in_processes(regime, jobs, min(processes, len(jobs)), progress)
     results, rest = [], iter(parts)
     for _, count in splits:
         results.append(np.concatenate([next(rest) for _ in range(0, count, _AT_ONCE)]))
@@ -182,7 +180,7 @@ def generate(
 
 
 def _in_processes(
-    regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, bar: tqdm
+    regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, progress: Progress
 ) -> list[NDArray[np.float32]]:
     context = multiprocessing.get_context("spawn")
     taken = context.Value("q", 0)
@@ -192,7 +190,7 @@ def _in_processes(
         waiting: set[Future[NDArray[np.float32]]] = set(futures)
         while waiting:
             done, waiting = wait(waiting, timeout=0.5)
-            bar.update(taken.value - bar.n)
+            progress.show(taken.value)
             for future in done:
                 future.result()
     except BrokenProcessPool:
