@@ -33,6 +33,8 @@ FLOORS = {
     "governance": 3,
     "scratch": 3,
     "resumption": 3,
+    "composition": 3,
+    "costs": 2,
     "contrasts": 2,
     "logbook": 3,
     "preregistration": 3,

@@ -30,7 +30,7 @@ GENERATOR = "chimera.solver 1"
 
 # Trajectories simulated at once by one process, whole pairs: enough to hide Python's overhead, few
 # enough for the cache.
-_AT_ONCE = 8
+AT_ONCE = 8
 # Below so many points x steps a second process costs more time to start than it saves.
 _WORTH_A_PROCESS = 1e8
 
@@ -163,9 +163,9 @@ def generate(
         InputError: If the solver refuses the regime, or a process is killed.
     """
     jobs = [
-        (entropy, range(first, min(first + _AT_ONCE, count)))
+        (entropy, range(first, min(first + AT_ONCE, count)))
         for entropy, count in splits
-        for first in range(0, count, _AT_ONCE)
+        for first in range(0, count, AT_ONCE)
     ]
     work = sum(count for _, count in splits) * regime.num_steps * regime.simulated_points**2
     with Progress(label, len(jobs) * regime.num_steps) as progress:
@@ -175,7 +175,7 @@ def generate(
             parts = _in_processes(regime, jobs, min(processes, len(jobs)), progress)
     results, rest = [], iter(parts)
     for _, count in splits:
-        results.append(np.concatenate([next(rest) for _ in range(0, count, _AT_ONCE)]))
+        results.append(np.concatenate([next(rest) for _ in range(0, count, AT_ONCE)]))
     return results
 
 
