@@ -74,16 +74,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else part.core_seconds / options.cores
         for part in parts
     }
-    print(f"{'part':24}{'number':>7}{'operations':>16}{'hours':>10}{'disk':>10}")  # noqa: T201
-    for part in parts:
-        print(line(part, seconds[part.name]))  # noqa: T201
-    total, stored = sum(seconds.values()) / 3600, sum(part.bytes for part in parts)
-    print(f"{'all':47}{total:>10.3g}{readable(stored):>10}")  # noqa: T201
-    print("memory of one process that trains:", *memory, sep="\n")  # noqa: T201
     cores = f"{options.cores} core(s) of {laws.machine}"
-    where = f"generate on {cores}" if options.throughput else f"all on {cores}"
-    stated = f"networks at {options.throughput:.3g} MACs/s" if options.throughput else ""
-    print(f"hours: {where}", stated, "probes not counted", sep=", ")  # noqa: T201
+    where = f"all on {cores}, by benchmarks/laws.yaml"
+    if options.throughput:
+        where = f"networks at {options.throughput:.3g} MACs/s, generate on {cores}"
+    total, stored = sum(seconds.values()) / 3600, sum(part.bytes for part in parts)
+    print(  # noqa: T201
+        f"{params['scale']['name']}: {data.num_points}^2, {train.steps} steps of "
+        f"{train.batch_size}, {replicates} replicates",
+        f"{'part':24}{'number':>7}{'operations':>16}{'hours':>10}{'disk':>10}",
+        *(line(part, seconds[part.name]) for part in parts),
+        f"{'all':47}{total:>10.3g}{readable(stored):>10}",
+        "memory of one process that trains:",
+        *memory,
+        f"hours: {where}; probes and report are not counted",
+        sep="\n",
+    )
 
 
 if __name__ == "__main__":
