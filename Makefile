@@ -8,12 +8,14 @@ export PYTHONHASHSEED := 0
 # The revision that changes are compared with.
 BASE ?= HEAD
 # DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell.
-# xargs starts nothing more after an exit status of 255: one failed cell stops the rest.
+# xargs starts nothing more after an exit status of 255: one failed cell stops the rest. Several
+# cells write their progress as lines, through a pipe: bars would draw over each other.
 JOBS ?= $(shell nproc)
-side_by_side = dvc stage list --name-only | grep '^$(1)@' | \
-	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255'
+side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
+	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255' \
+	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff
+.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan
 
 help:  ## list the targets
 	@grep -hE '^[a-z_0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,7 +34,7 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 repro: intact  ## the whole experiment: only what has changed runs, JOBS cells side by side
 	dvc repro verify parity
 	$(call side_by_side,train)
-	$(call side_by_side,evaluate)
+	$(call side_by_side,evaluate|probe)
 	dvc repro
 
 test: lint  ## linters, types, configuration and every test
@@ -78,6 +80,12 @@ solve_widths: install  ## channel lists that bring every model to parity with th
 
 compose: install  ## params.yaml from conf/
 	python -m chimera.stages.compose
+
+# Of the plan: the scale, the cores that work side by side, and MACs a second if a device is meant.
+SCALE ?= laptop
+THROUGHPUT ?=
+plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends them, THROUGHPUT=MACs/s
+	python -m chimera.stages.plan scale=$(SCALE) --cores $(JOBS) $(if $(THROUGHPUT),--throughput $(THROUGHPUT))
 
 dryrun: install  ## the whole pipeline at smoke scale without training, in a temporary workspace
 	workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \

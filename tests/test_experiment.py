@@ -136,13 +136,35 @@ def test_clone_without_data_knows_that_the_lock_is_current(finished, tmp_path):
     assert "Running stage" not in call(clone, "dvc", "repro", "--allow-missing", "--dry")
 
 
-def test_run_again_from_nothing_gives_the_same_bytes(finished, workspace):
-    before = (finished / "dvc.lock").read_bytes()
+def make(workspace, *arguments, expect=0):
+    """Run make, which takes the tests' own environment for the one that it would install."""
+    (workspace / ".venv").mkdir()
+    (workspace / ".venv/installed").touch()
+    return call(workspace, "make", *arguments, expect=expect)
+
+
+def test_side_by_side_from_nothing_gives_the_bytes_of_one_after_another(finished, workspace):
     shutil.rmtree(workspace / "checkpoints")
     shutil.rmtree(workspace / ".dvc/cache")
     (workspace / "dvc.lock").unlink()
-    call(workspace, "dvc", "repro")
-    assert (workspace / "dvc.lock").read_bytes() == before
+    printed = make(workspace, "repro", "JOBS=2")
+    for name in ("train", "evaluate", "probe"):
+        assert f"Running stage '{name}@" in printed
+    # The hash of every output; a new file lists the stages in the order in which they ended.
+    locks = [yaml.safe_load((run / "dvc.lock").read_text()) for run in (finished, workspace)]
+    assert locks[0] == locks[1]
+    assert call(workspace, "git", "status", "--porcelain") in ("", " M dvc.lock\n")
+
+
+def test_one_failed_cell_stops_the_rest_with_its_message(workspace):
+    set_param(workspace, "train.lr", 1e30)
+    shutil.rmtree(workspace / "metrics/runs")
+    printed = make(workspace, "repro", "JOBS=2", expect=2)
+    assert "error: training diverged: " in printed
+    started = re.findall(r"Running stage '(\w+)@", printed)
+    assert 1 <= started.count("train") <= 2, "cells that run beside it end; no other starts"
+    assert not {"evaluate", "probe"} & set(started)
+    assert not (workspace / "metrics/runs").exists()
 
 
 def test_seed_retrains_every_network_and_touches_no_dataset(workspace):

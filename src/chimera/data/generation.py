@@ -7,7 +7,6 @@ asked for nor on the number of processes.
 
 import math
 import multiprocessing
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,10 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from chimera.errors import InputError
 from chimera.fourier import resample
+from chimera.progress import Progress
 from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
 
 # Names what makes the bytes, for the recipe of a fingerprint: raised when the same settings and
@@ -28,7 +27,7 @@ from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, sim
 GENERATOR = "chimera.solver 1"
 
 # Trajectories simulated at once by one process: few, so that all processes have work to the end.
-_AT_ONCE = 2
+AT_ONCE = 2
 # Below so many points x steps a second process costs more time to start than it saves.
 _WORTH_A_PROCESS = 1e8
 
@@ -149,7 +148,7 @@ def generate(
         regime: What to simulate.
         splits: Entropy and number of trajectories of each.
         processes: The most to start; a small job stays in this one.
-        label: Of the progress bar, which shows on a terminal.
+        label: What progress calls the work.
 
     Returns:
         Vorticity (count, T, num_points, num_points) of each split.
@@ -158,25 +157,24 @@ def generate(
         InputError: If the solver refuses the regime, or a process is killed.
     """
     jobs = [
-        (entropy, range(first, min(first + _AT_ONCE, count)))
+        (entropy, range(first, min(first + AT_ONCE, count)))
         for entropy, count in splits
-        for first in range(0, count, _AT_ONCE)
+        for first in range(0, count, AT_ONCE)
     ]
     work = sum(count for _, count in splits) * regime.num_steps * regime.simulated_points**2
-    total = len(jobs) * regime.num_steps
-    with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty()) as bar:
+    with Progress(label, len(jobs) * regime.num_steps) as progress:
         if processes == 1 or len(jobs) == 1 or work < _WORTH_A_PROCESS:
-            parts = [simulate_trajectories(regime, e, numbers, bar.update) for e, numbers in jobs]
+            parts = [simulate_trajectories(regime, e, numbers, progress.add) for e, numbers in jobs]
         else:
-            parts = _in_processes(regime, jobs, min(processes, len(jobs)), bar)
+            parts = _in_processes(regime, jobs, min(processes, len(jobs)), progress)
     results, rest = [], iter(parts)
     for _, count in splits:
-        results.append(np.concatenate([next(rest) for _ in range(0, count, _AT_ONCE)]))
+        results.append(np.concatenate([next(rest) for _ in range(0, count, AT_ONCE)]))
     return results
 
 
 def _in_processes(
-    regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, bar: tqdm
+    regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, progress: Progress
 ) -> list[NDArray[np.float32]]:
     context = multiprocessing.get_context("spawn")
     taken = context.Value("q", 0)
@@ -186,7 +184,7 @@ def _in_processes(
         waiting: set[Future[NDArray[np.float32]]] = set(futures)
         while waiting:
             done, waiting = wait(waiting, timeout=0.5)
-            bar.update(taken.value - bar.n)
+            progress.show(taken.value)
             for future in done:
                 future.result()
     except BrokenProcessPool:

@@ -25,13 +25,19 @@ class Windows:
         length: Frames of a window.
         batch_size: Windows of a batch.
         entropy: Of the permutations, such as (seed, replicate).
+        share: Rank and number of the processes that divide each batch in equal, consecutive parts.
 
     Raises:
         InputError: If the trajectories are shorter than a window.
     """
 
     def __init__(
-        self, trajectories: Tensor, length: int, batch_size: int, entropy: Sequence[int]
+        self,
+        trajectories: Tensor,
+        length: int,
+        batch_size: int,
+        entropy: Sequence[int],
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         n, T = trajectories.shape[:2]
         if length > T:
@@ -43,26 +49,34 @@ class Windows:
         self._starts = starts.reshape(-1)
         self._offsets = torch.arange(length, device=trajectories.device)
         self._batch_size = batch_size
+        rank, size = share
+        self._part = batch_size // size
+        self._first = rank * self._part
         self._entropy = tuple(entropy)
         self._epoch = -1
-        self._order = np.empty(0, dtype=np.int64)
+        self._order = self._offsets[:0]
 
     def __len__(self) -> int:
         """Return the number of windows."""
         return len(self._starts)
 
     def batch(self, number: int) -> Tensor:
-        """Return batch `number` = 0, 1, ... as (B, length, C, H, W)."""
-        first = number * self._batch_size
-        positions = range(first, first + self._batch_size)
-        starts = np.array([self._permutation(p // len(self))[p % len(self)] for p in positions])
-        rows = torch.from_numpy(starts).to(self._offsets.device)[:, None] + self._offsets
+        """Return this process's part of batch `number` = 0, 1, ... as (B, length, C, H, W)."""
+        first = number * self._batch_size + self._first
+        starts, last = [], first + self._part
+        while first < last:
+            epoch, position = divmod(first, len(self))
+            starts.append(self._permutation(epoch)[position : position + last - first])
+            first += len(starts[-1])
+        rows = torch.cat(starts)[:, None] + self._offsets
         window = self._frames.index_select(0, rows.flatten())
         return window.unflatten(0, rows.shape)
 
-    def _permutation(self, epoch: int) -> np.ndarray:
+    def _permutation(self, epoch: int) -> Tensor:
+        # Kept where the frames are: a copy for each batch would make the host wait for a GPU.
         if epoch != self._epoch:
             seed = np.random.SeedSequence(self._entropy, spawn_key=(epoch,))
-            self._order = np.random.default_rng(seed).permutation(self._starts)
+            order = np.random.default_rng(seed).permutation(self._starts)
+            self._order = torch.from_numpy(order).to(self._offsets.device)
             self._epoch = epoch
         return self._order

@@ -22,6 +22,7 @@ from chimera.evaluation import (
     network_forecaster,
     persistence,
 )
+from chimera.progress import track
 from chimera.settings import read_settings
 from chimera.solver import KolmogorovForcing
 from chimera.stages import guarded
@@ -46,7 +47,7 @@ def main() -> None:
 
     report: dict[str, dict[str, Any]] = {"model": {}, "persistence": {}, "linear": {}}
     fields: dict[str, torch.Tensor] = {}
-    for dataset in params["datasets"]:
+    for dataset in track(f"evaluate-{cell}", params["datasets"]):
         vorticity, scalars = read_trajectories(Path("data") / dataset / "data" / "test")
         trajectories = torch.from_numpy(vorticity)[:, :, None].to(device)  # (n, T, C, H, W)
         wavenumber, angle = int(scalars["forcing_wavenumber"]), scalars["forcing_angle"]

@@ -54,6 +54,11 @@ def validate() -> None:
             ModelSettings.of(fields)
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
+        if study.train.devices > 1 and fields["norm"] == "batch":
+            raise InputError(
+                f"models.{name}.norm is 'batch', expected group, instance or none with "
+                f"train.devices {study.train.devices}: no other depends on how a batch is divided"
+            )
     for name, fields in study.probes.items():
         if name not in PROBES:
             raise InputError(f"probes has {name!r}, expected one of {', '.join(PROBES)}")
