@@ -7,6 +7,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
 # The revision that changes are compared with.
 BASE ?= HEAD
+# A worker's cell, DVC's remote, and what Hydra sets before it runs, such as scale=gpu.
+export MODEL REPLICATE REMOTE OVERRIDES
 # DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell.
 # xargs starts nothing more after an exit status of 255: one failed cell stops the rest.
 JOBS ?= $(shell nproc)
@@ -25,8 +27,8 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
-.venv/installed-dev: .venv/installed
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+.venv/installed-%: .venv/installed
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
 repro: intact  ## the whole experiment: only what has changed runs, JOBS cells side by side
@@ -68,6 +70,21 @@ figures: install  ## draw the figures
 	dvc repro figures
 
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
+
+connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
+	if test "$$REMOTE"; then dvc remote add --quiet --local --force --default storage "$$REMOTE"; fi
+	if test "$$OVERRIDES"; then python -m chimera.stages.compose $$OVERRIDES; fi
+
+worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run, and pushed; without MODEL the data
+	if test "$$MODEL"; then \
+		cells=$$(dvc stage list --name-only | grep -- "[@-]$$MODEL-$$REPLICATE$$") || \
+		{ echo "error: MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
+	fi; \
+	dvc repro --pull verify parity $${cells-} && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
+
+collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
+	dvc repro --pull
+	dvc push --quiet
 
 diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
 	dvc metrics diff $(BASE) --md --no-path --precision 4 --targets metrics/summary.json \
