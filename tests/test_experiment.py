@@ -6,44 +6,17 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
 from chimera.checkpoints import read_tensors, write_tensors
+from workspaces import ENVIRONMENT, call, commit, stage
 
 # The tests share one finished workspace, so that one process runs them all.
 pytestmark = pytest.mark.xdist_group("experiment")
-
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-ENVIRONMENT = os.environ | {
-    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-    "OMP_NUM_THREADS": "1",
-    "GIT_AUTHOR_NAME": "test",
-    "GIT_AUTHOR_EMAIL": "test@example.org",
-    "GIT_COMMITTER_NAME": "test",
-    "GIT_COMMITTER_EMAIL": "test@example.org",
-}
-
-
-def call(workspace, *command, expect=0):
-    """Run a command in a workspace and return what it printed."""
-    done = subprocess.run(
-        command, cwd=workspace, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-    printed = done.stdout + done.stderr
-    assert done.returncode == expect, f"{' '.join(map(str, command))}\n{printed}"
-    return printed
-
-
-def stage(workspace, name, *arguments, expect=0):
-    """Run a stage's module as dvc.yaml does."""
-    return call(workspace, "python", "-m", f"chimera.stages.{name}", *arguments, expect=expect)
 
 
 def sentence(printed):
@@ -64,30 +37,6 @@ def set_param(workspace, key, value):
         section = section[name]
     section[last] = value
     path.write_text(yaml.safe_dump(params, sort_keys=False))
-
-
-def commit(workspace):
-    """Commit everything that git does not ignore."""
-    call(workspace, "git", "add", "--all")
-    call(workspace, "git", "commit", "--quiet", "--message", "test")
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """Return a workspace, committed to git, in which the smoke scale has run."""
-    workspace = tmp_path_factory.mktemp("experiment") / "chimera"
-    workspace.mkdir()
-    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard")
-    for name in listed.splitlines():
-        source, target = ROOT / name, workspace / name
-        if source.exists() and name not in {"dvc.lock"}:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    call(workspace, "git", "init", "--quiet")
-    stage(workspace, "compose", "scale=smoke")
-    call(workspace, "dvc", "repro")
-    commit(workspace)
-    return workspace
 
 
 @pytest.fixture

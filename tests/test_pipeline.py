@@ -38,6 +38,7 @@ FLOORS = {
     "contrasts": 2,
     "logbook": 3,
     "preregistration": 3,
+    "review": 3,
     "stages": 4,
 }
 
