@@ -27,6 +27,7 @@ FLOORS = {
     "collation": 2,
     "probes": 2,
     "figures": 3,
+    "arrays": 3,
     "artifacts": 3,
     "checkpoints": 3,
     "governance": 3,
