@@ -28,6 +28,8 @@ FLOORS = {
     "probes": 2,
     "figures": 3,
     "arrays": 3,
+    "machine": 3,
+    "report": 3,
     "artifacts": 3,
     "checkpoints": 3,
     "governance": 3,

@@ -13,6 +13,8 @@ from chimera.artifacts import read_bytes, write_text
 from chimera.errors import InputError
 
 _HEADING = re.compile(r"^## (\d+)\. ", flags=re.MULTILINE)
+_ENTRY = re.compile(r"^## \d+\. (.+)\n((?:- .*\n?)*)", flags=re.MULTILINE)
+_FIELD = re.compile(r"^- (\w+): (.*)$", flags=re.MULTILINE)
 _KEY = re.compile(r"^- key: (\S+)$", flags=re.MULTILINE)
 
 
@@ -35,6 +37,12 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
 def logged_keys(path: Path) -> set[str]:
     """Return the parameters that the entries of a deviation log name."""
     return set(_KEY.findall(read_bytes(path).decode()))
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """Return the fields of every entry of a log in order, its title as `title`."""
+    titles_and_bodies = _ENTRY.findall(read_bytes(path).decode())
+    return [{"title": title} | dict(_FIELD.findall(body)) for title, body in titles_and_bodies]
 
 
 def current_commit() -> str:

@@ -49,32 +49,30 @@ def ib(axes=AXES, sites=SITES, replicates=(0, 1), withheld=()):
 
 
 def spectra(axes=AXES, replicates=(0, 1), shells=24):
-    scale = {"prediction": 0.9, "target": 1.0, "error": 0.05}
+    scale = {"encoder0": 3.0, "prediction": 0.9, "target": 1.0, "error": 0.05}
     return text(
         run
-        | {"axis": axis, "frame": frame, "quantity": quantity, "spectrum": spectrum}
-        | {"wavenumber": k, "value": factor * (k**-3.0 if k else 0.0)}
+        | {"axis": axis, "frame": frame, "quantity": quantity, "wavenumber": k}
+        | {"energy": factor * (k**-3.0 if k else 0.0), "enstrophy": factor}
         for run in runs(replicates)
         for axis in axes
-        for frame in (1, 20)
+        for frame in (1, 8, 20)
         for quantity, factor in scale.items()
-        for spectrum in ("energy", "enstrophy")
         for k in range(shells)
     )
 
 
-def patching(axes=AXES, sites=SITES, replicates=(0, 1)):
-    pairs = [("ind", "ind")] + [pair for a in axes[1:] for pair in (("ind", a), (a, "ind"))]
+def patching(sites=SITES, replicates=(0, 1)):
     return text(
         run
         | {"donor": donor, "recipient": recipient, "site": site, "depth": depth}
-        | {"direction": direction, "band": band, "sd": 0.1, "pairs": 32}
+        | {"direction": direction, "band": band, "sd": 0.1, "pairs": 16}
         | {"effect": round(depth / len(sites[run["model"]]), 4)}
         for run in runs(replicates)
-        for donor, recipient in pairs
+        for donor, recipient in (("ind", "ind"), ("ind", "ood"), ("ood", "ind"))
         for depth, site in enumerate(sites[run["model"]])
         for direction in ("sufficiency", "necessity")
-        for band in ("all", "low")
+        for band in ("all", "low", "mid", "high")
     )
 
 
@@ -82,7 +80,7 @@ def rome(axes=AXES, replicates=(0, 1)):
     rng = np.random.default_rng(2)
     return text(
         run
-        | {"axis": axis, "layer": "bottleneck.0", "method": method, "update_norm": 0.3}
+        | {"axis": axis, "layer": "bottleneck.0", "gap": 8, "method": method, "update_norm": 0.3}
         | {"efficacy": round(0.5 + 0.1 * rng.normal(), 4), "ind_drift": round(0.01 * rank, 4)}
         | {"later_frames": round(0.1 * rng.normal(), 4), "other_trajectories": 0.02}
         for run in runs(replicates)

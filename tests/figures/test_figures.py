@@ -200,7 +200,7 @@ def test_heat_map_has_the_mean_effect_over_replicates():
     for model, panel in zip(MODELS, figure.axes, strict=False):
         sites = tables.SITES[model]
         drawn = panel.images[0].get_array()
-        assert drawn.shape == (len(sites), 5)
+        assert drawn.shape == (len(sites), 12)
         expected = [depth / len(sites) + 0.05 for depth in range(len(sites))]
         np.testing.assert_allclose(drawn[:, 0], expected, atol=1e-4)
 

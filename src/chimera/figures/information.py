@@ -7,13 +7,12 @@ and absent here.
 
 from collections.abc import Sequence
 
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from chimera.figures.style import GREY, WIDTH, Rows, axis_label, distinct, message, model_label
-
-PAIRS = ("x_t", "t_y")
 
 
 def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
@@ -31,24 +30,26 @@ def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
     figure = Figure(figsize=(max(WIDTH, 1.25 * len(axes)), height))
     panels = figure.subplots(len(models), len(axes), sharex=True, sharey=True, squeeze=False)
     depths = [float(row["depth"]) for row in rows]
-    scale = ScalarMappable(Normalize(min(depths), max(max(depths), min(depths) + 1)), "viridis")
+    colours, deepest = colormaps["viridis"], max(*depths, 1.0)
+    for panel, axis in zip(panels[0], axes, strict=True):
+        panel.set_title(axis_label(axis, "\n"))
     for line, model in zip(panels, models, strict=True):
         for panel, axis in zip(line, axes, strict=True):
             here = [row for row in rows if (row["model"], row["axis"]) == (model, axis)]
             points = _points(here)
             for depth, x, y in points:
-                panel.plot(x, y, "o", color=scale.to_rgba(depth), markersize=3.5, alpha=0.85)
+                colour = colours(depth / deepest)
+                panel.plot(x, y, "o", color=colour, markersize=3.5, alpha=0.85)
             sites = len({(row["replicate"], row["site"]) for row in here})
             if len(points) < sites:
                 note = f"{sites - len(points)} of {sites}\nwithheld"
                 corner = {"x": 0.97, "y": 0.04, "ha": "right", "va": "bottom"}
                 panel.text(s=note, transform=panel.transAxes, fontsize=7, color=GREY, **corner)
             panel.tick_params(labelsize=8)
-            if line is panels[0]:
-                panel.set_title(axis_label(axis, "\n"))
         line[0].set_ylabel(model_label(model))
     figure.supxlabel("I(X; T): kept of the input (nats)", fontsize=9)
     figure.supylabel("I(T; Y): told of the output (nats)", fontsize=9)
+    scale = ScalarMappable(Normalize(0, deepest), colours)
     bar = figure.colorbar(scale, ax=panels, fraction=0.03, pad=0.01)
     bar.set_label("depth (place in the forward pass)", fontsize=8)
     bar.ax.tick_params(labelsize=7.5)
@@ -63,5 +64,5 @@ def _points(rows: Rows) -> list[tuple[float, float, float]]:
             values = found.setdefault((row["replicate"], row["site"]), {})
             values["depth"] = float(row["depth"])
             values[row["pair"]] = float(row["information"])
-    pairs = [row for row in found.values() if all(pair in row for pair in PAIRS)]
-    return [(row["depth"], *(row[pair] for pair in PAIRS)) for row in pairs]
+    pairs = [row for row in found.values() if {"x_t", "t_y"} <= row.keys()]
+    return [(row["depth"], row["x_t"], row["t_y"]) for row in pairs]

@@ -4,64 +4,68 @@ RE = <patched - recipient, donor - recipient> / ||donor - recipient||^2 of the o
 nothing of the donor arrives through the site, 1 where all of it does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chimera.figures.style import WIDTH, Rows, axis_label, distinct, message, model_label, where
+from chimera.figures.style import WIDTH, Rows, axis_label, message, model_label, where
 
 
 def patching_effects(rows: Rows, models: Sequence[str]) -> Figure:
-    """Draw the sufficiency of every site for every donor and recipient: mean over replicates.
-
-    The necessity of (donor, recipient) is the sufficiency of (recipient, donor): all are here.
+    """Draw the sufficiency of every site by donor, recipient and band: mean over replicates.
 
     Args:
         rows: plots/patching.csv: model, donor, recipient, site, depth, direction, band, effect.
         models: The trained models, in order: a panel each.
     """
-    shown = where(rows, direction="sufficiency", band="all")
+    shown = where(rows, direction="sufficiency")
     if not shown:
         return message("No causal effects: the probe `patching` has not run")
-    pairs = list(dict.fromkeys((row["donor"], row["recipient"]) for row in shown))
-    sites = {model: _sites(where(shown, model=model)) for model in models}
-    tallest = max(len(names) for names in sites.values())
-    figure = Figure(figsize=(WIDTH, 1.9 + 0.15 * tallest))
+    columns = list(dict.fromkeys(_column(row) for row in shown))
+    tables = {model: _effects(where(shown, model=model), columns) for model in models}
+    tallest = max(len(table) for table in tables.values())
+    figure = Figure(figsize=(WIDTH, 1.7 + 0.16 * tallest))
     panels = figure.subplots(1, len(models), squeeze=False)[0]
-    tables = {model: _table(where(shown, model=model), sites[model], pairs) for model in models}
-    low = min(0.0, *(float(np.nanmin(table)) for table in tables.values()))
-    high = max(1.0, *(float(np.nanmax(table)) for table in tables.values()))
+    values = [value for table in tables.values() for row in table.values() for value in row]
+    low, high = min(0.0, *values), max(1.0, *values)
     for panel, (model, table) in zip(panels, tables.items(), strict=True):
-        drawn = panel.imshow(table, cmap="cividis", vmin=low, vmax=high, aspect="auto")
-        panel.set_yticks(range(len(sites[model])), sites[model], fontsize=7)
-        labels = [f"{_short(donor)} → {_short(recipient)}" for donor, recipient in pairs]
-        panel.set_xticks(range(len(pairs)), labels, rotation=90, fontsize=7)
+        effects = list(table.values())
+        drawn = panel.imshow(effects, cmap="cividis", vmin=low, vmax=high, aspect="auto")
+        panel.set_yticks(range(len(table)), list(table), fontsize=7)
+        panel.set_xticks(range(len(columns)), [band for _, band in columns], rotation=90)
+        panel.tick_params(axis="x", labelsize=7.5)
         panel.spines[:].set_visible(False)
-        panel.set_title(model_label(model))
+        _mark_pairs(panel, [pair for pair, _ in columns])
+        panel.set_xlabel(model_label(model))
     figure.supylabel("site, in the order of the forward pass", fontsize=9)
-    figure.supxlabel("donor → recipient", fontsize=9)
+    figure.supxlabel("band of wavenumbers of the output", fontsize=9)
     bar = figure.colorbar(drawn, ax=list(panels), fraction=0.03, pad=0.01)
     bar.set_label("recovered effect RE (dimensionless)", fontsize=8.5)
     bar.ax.tick_params(labelsize=7.5)
     return figure
 
 
-def _short(axis: str) -> str:
-    return axis_label(axis).removeprefix("OOD ")
+def _column(row: Mapping[str, str]) -> tuple[str, str]:
+    return f"{axis_label(row['donor'])} into\n{axis_label(row['recipient'])}", row["band"]
 
 
-def _sites(rows: Rows) -> list[str]:
-    depths = {row["site"]: float(row["depth"]) for row in rows}
-    return sorted(distinct(rows, "site"), key=lambda site: depths[site])
-
-
-def _table(rows: Rows, sites: list[str], pairs: list[tuple[str, str]]) -> np.ndarray:
-    """Return the mean effect (sites, pairs), NaN where there is none."""
-    effects: dict[tuple[str, str, str], list[float]] = {}
+def _effects(rows: Rows, columns: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
+    """Return each site's mean effect in every column, by depth."""
+    found: dict[tuple[str, tuple[str, str]], list[float]] = {}
     for row in rows:
-        key = (row["site"], row["donor"], row["recipient"])
-        effects.setdefault(key, []).append(float(row["effect"]))
-    means = {key: fmean(values) for key, values in effects.items()}
-    return np.array([[means.get((site, *pair), np.nan) for pair in pairs] for site in sites])
+        found.setdefault((row["site"], _column(row)), []).append(float(row["effect"]))
+    depths = {row["site"]: float(row["depth"]) for row in rows}
+    sites = sorted(depths, key=lambda site: depths[site])
+    return {site: [fmean(found[site, column]) for column in columns] for site in sites}
+
+
+def _mark_pairs(panel: Axes, pairs: Sequence[str]) -> None:
+    """Name each donor and recipient above its columns, and part it from the next by a line."""
+    for pair in dict.fromkeys(pairs):
+        places = [place for place, name in enumerate(pairs) if name == pair]
+        middle = (places[0] + places[-1]) / 2
+        panel.text(middle, -0.7, pair, ha="center", va="bottom", fontsize=7.5)
+        if places[0]:
+            panel.axvline(places[0] - 0.5, color="white", linewidth=2)

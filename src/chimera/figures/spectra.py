@@ -28,13 +28,13 @@ def energy_spectra(rows: Rows, models: Sequence[str], frame_interval: float) -> 
     """Draw kinetic energy spectra at the first and last frame: a line for each run, and the truth.
 
     Args:
-        rows: plots/spectra.csv: model, replicate, axis, frame, quantity, spectrum, wavenumber,
-            value.
+        rows: plots/spectra.csv: model, replicate, axis, frame, quantity, wavenumber, energy.
         models: The trained models, in order.
         frame_interval: Time between two frames, in the solver's unit of time.
     """
-    energy = [row for row in where(rows, spectrum="energy") if float(row["value"]) > 0]
-    forecasts = [row for row in energy if row["quantity"] == "prediction"]
+    fields = ("prediction", "target", "error")
+    energy = [row for row in rows if row["quantity"] in fields and float(row["energy"]) > 0]
+    forecasts = where(energy, quantity="prediction")
     if not forecasts:
         return message("No spectra: the probe `spectra` has not run")
     axes = distinct(forecasts, "axis")
@@ -46,7 +46,7 @@ def energy_spectra(rows: Rows, models: Sequence[str], frame_interval: float) -> 
     for i, frame in enumerate(shown):
         for panel, axis in zip(panels[i], axes, strict=True):
             here = where(energy, axis=axis, frame=frame)
-            truth = means(where(here, quantity="target"), "wavenumber", "value")
+            truth = means(where(here, quantity="target"), "wavenumber", "energy")
             panel.plot(*truth, color="black", linewidth=2.2, alpha=0.35, label="truth")
             for model, colour in model_colours(models).items():
                 for quantity, style in (("prediction", "-"), ("error", ":")):
@@ -54,7 +54,7 @@ def energy_spectra(rows: Rows, models: Sequence[str], frame_interval: float) -> 
                         panel,
                         where(here, model=model, quantity=quantity),
                         "wavenumber",
-                        "value",
+                        "energy",
                         color=colour,
                         linewidth=0.9,
                         linestyle=style,
@@ -67,6 +67,8 @@ def energy_spectra(rows: Rows, models: Sequence[str], frame_interval: float) -> 
                 panel.set_title(axis_label(axis, "\n"))
         time = float(frame) * frame_interval
         panels[i, 0].set_ylabel(f"after {time:g} units of time", fontsize=8, color=GREY)
+    # Eight decades hold what single precision resolves; a decayed flow reaches far below.
+    panels[0, 0].set_ylim(bottom=1e-8 * max(float(row["energy"]) for row in energy))
     figure.supylabel("kinetic energy a shell (length² / time²)", fontsize=9)
     figure.supxlabel("wavenumber |m| (waves a box side, dimensionless)", fontsize=9)
     legend(figure, panels.flat, columns=5)

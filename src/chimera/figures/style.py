@@ -72,8 +72,8 @@ def axis_label(axis: str, separator: str = " ") -> str:
     >>> axis_label("ind"), axis_label("ood_viscosity")
     ('IND', 'OOD viscosity')
     """
-    if axis == "ind":
-        return "IND"
+    if axis in ("ind", "ood"):
+        return axis.upper()
     return f"OOD{separator}" + axis.removeprefix("ood_").replace("_", " ")
 
 

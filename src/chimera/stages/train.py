@@ -1,7 +1,7 @@
 """Train one model on IND, with one replicate's seed; resume it if it was killed.
 
 Writes checkpoints/<model>/<replicate>/model.safetensors (weights, with the model's settings and the
-normalisation) and history.csv.
+normalisation), history.csv and machine.yaml (hardware and software).
 """
 
 from dataclasses import asdict, dataclass
@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_yaml, write_csv
+from chimera.artifacts import read_params, read_yaml, write_csv, write_yaml
 from chimera.checkpoints import read_tensors, write_tensors
 from chimera.data.trajectories import Windows
 from chimera.data.well import read_trajectories
 from chimera.devices import prepare_device
+from chimera.machine import describe
 from chimera.models import build_model
 from chimera.progress import Progress
 from chimera.scratch import fingerprint, scratch_folder
@@ -72,6 +73,7 @@ def main() -> None:
         about = {"model": fields, "normalisation": normalisation}
         write_tensors(folder / "model.safetensors", training.weights(), about)
         write_csv(folder / "history.csv", [asdict(row) for row in training.history])
+        write_yaml(folder / "machine.yaml", describe(device))
 
 
 if __name__ == "__main__":
