@@ -123,6 +123,25 @@ def test_metrics_are_complete_and_finite(finished):
         assert abs(measured) <= parity["tolerance"]
 
 
+def test_every_figure_the_report_and_every_plot_are_there(finished):
+    stages = yaml.safe_load((finished / "dvc.yaml").read_text())["stages"]
+    pictures = [next(iter(out)) for out in stages["figures"]["outs"] if isinstance(out, dict)]
+    assert len(pictures) == 11
+    for picture in pictures:
+        path = finished / picture
+        assert 0 < path.stat().st_size < 150_000
+        assert path.with_suffix(".svg").stat().st_size > 0
+    page = (finished / "plots/report.html").read_text()
+    assert page.count("<img") == len(pictures)
+    assert len(page) < 3_000_000
+    shown = json.loads(call(finished, "dvc", "plots", "show", "--json"))
+    assert not shown.get("errors")
+    declared = yaml.safe_load((finished / "dvc.yaml").read_text())["plots"]
+    for name in [next(iter(plot)) for plot in declared]:
+        (plot,) = shown["data"][name]
+        assert plot["content"]["data"]["values"]
+
+
 def test_second_repro_has_nothing_to_do(finished):
     printed = call(finished, "dvc", "repro")
     assert "Running stage" not in printed

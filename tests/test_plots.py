@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from figures import tables
 
 ROOT = Path(__file__).parents[1]

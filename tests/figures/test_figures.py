@@ -54,7 +54,7 @@ DRAWN = {
     "ib": lambda: figures.information_plane(tables.ib(), MODELS),
     "patching": lambda: figures.patching_effects(tables.patching(), MODELS),
     "rome": lambda: figures.edit_tradeoff(tables.rome(), MODELS),
-    "fields": lambda: figures.example_fields(examples(), 2.0, 0),
+    "fields": lambda: figures.example_fields(examples(), 2.0, 0, "vorticity"),
 }
 EMPTY = {
     "training": lambda: figures.training_curves([], MODELS),
@@ -64,7 +64,7 @@ EMPTY = {
     "ib": lambda: figures.information_plane([], MODELS),
     "patching": lambda: figures.patching_effects([], MODELS),
     "rome": lambda: figures.edit_tradeoff([], MODELS),
-    "fields": lambda: figures.example_fields([], 2.0, 0),
+    "fields": lambda: figures.example_fields([], 2.0, 0, "vorticity"),
 }
 
 
@@ -109,6 +109,12 @@ def test_every_replicate_is_a_point_at_its_value():
     assert panel.get_ylabel() == "one-step nRMSE (dimensionless)"
 
 
+def test_a_baseline_that_is_absent_is_not_drawn():
+    known = [row for row in ERRORS if row["model"] != "linear"]
+    assert "linear" in words(figures.errors_by_axis(ERRORS, MODELS))
+    assert "linear" not in words(figures.errors_by_axis(known, MODELS))
+
+
 def test_every_run_is_a_line():
     for panel in figures.training_curves(TRAINING, MODELS).axes:
         assert len(panel.lines) == len(RUNS)
@@ -142,7 +148,7 @@ def test_fields_are_ranked_and_share_one_symmetric_scale_in_a_row():
         ("median", 2, 0.3),
         ("worst", 0, 0.5),
     ]
-    figure = figures.example_fields(shown, 2.0, 0)
+    figure = figures.example_fields(shown, 2.0, 0, "vorticity")
     images = [panel.images[0] for panel in figure.axes if panel.images]
     assert len(images) == 3 * 5
     for row in np.array(images).reshape(3, 5):

@@ -45,14 +45,15 @@ def errors_by_axis(rows: Rows, models: Sequence[str]) -> Figure:
             panel.plot([x] * len(values), values, "o", color=colour, markersize=4)
             label = None
     for baseline, (marker, name) in BASELINES.items():
+        found = where(rows, model=baseline)  # `linear` needs a flow whose physics is known
         panel.plot(
-            range(len(axes)),
-            [float(where(rows, model=baseline, axis=axis)[0]["nrmse"]) for axis in axes],
+            [axes.index(row["axis"]) for row in found],
+            [float(row["nrmse"]) for row in found],
             marker,
             color="0.35",
             markersize=24 if marker == "_" else 6,
             markeredgewidth=1.5,
-            label=name,
+            label=name if found else None,
         )
     panel.set_xticks(range(len(axes)), [axis_label(axis, "\n") for axis in axes])
     panel.set_ylabel("one-step nRMSE (dimensionless)")

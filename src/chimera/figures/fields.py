@@ -65,7 +65,7 @@ def examples(
     """Return the best, the median and the worst trajectory.
 
     Args:
-        errors: For each OOD axis one error for each trajectory.
+        errors: For each OOD axis one error for each trajectory of which there are fields.
         fields: For each model `<axis>.prediction` and `<axis>.target`, (n, C, H, W); the first
             channel is shown.
     """
@@ -83,17 +83,21 @@ def examples(
     ]
 
 
-def example_fields(examples: Sequence[Example], time: float, replicate: int) -> Figure:
+def example_fields(
+    examples: Sequence[Example], time: float, replicate: int, quantity: str
+) -> Figure:
     """Draw truth, forecasts and errors; one colour scale, symmetric about zero, in each row.
 
     Args:
         examples: Rows, each with the same models.
         time: Of the frame, since the last true one, in the solver's unit of time.
         replicate: Whose forecasts are drawn.
+        quantity: Name of the field.
     """
     if not examples:
         return message("No OOD trajectory: the study has no dataset besides IND")
     models = list(examples[0].predictions)
+    unit = "1 / unit of time" if quantity == "vorticity" else "unit of the data"
     figure = Figure(figsize=(WIDTH, 0.6 + 1.45 * len(examples)))
     grid = figure.subplots(len(examples), 1 + 2 * len(models), squeeze=False)
     for panels, example in zip(grid, examples, strict=True):
@@ -125,7 +129,7 @@ def example_fields(examples: Sequence[Example], time: float, replicate: int) -> 
             f"{example.rank}\n{axis_label(example.axis)}\nno. {example.number}", fontsize=8
         )
         bar = figure.colorbar(drawn, ax=list(panels), fraction=0.02, pad=0.01, aspect=14)
-        bar.set_label("vorticity\n(1 / unit of time)", fontsize=8)
+        bar.set_label(f"{quantity.replace('_', ' ')}\n({unit})", fontsize=8)
         bar.ax.tick_params(labelsize=7.5)
     figure.suptitle(
         f"{time:g} units of time after the last true frame, replicate {replicate}",

@@ -66,6 +66,7 @@ def _mark_pairs(panel: Axes, pairs: Sequence[str]) -> None:
     for pair in dict.fromkeys(pairs):
         places = [place for place, name in enumerate(pairs) if name == pair]
         middle = (places[0] + places[-1]) / 2
-        panel.text(middle, -0.7, pair, ha="center", va="bottom", fontsize=7.5)
+        above = panel.get_xaxis_transform()  # data across, the panel's own height upward
+        panel.text(middle, 1.01, pair, transform=above, ha="center", va="bottom", fontsize=7.5)
         if places[0]:
             panel.axvline(places[0] - 0.5, color="white", linewidth=2)

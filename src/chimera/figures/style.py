@@ -45,8 +45,10 @@ def picture(figure: Figure, suffix: str) -> bytes:
     figure.savefig(stream, format=suffix, dpi=140, metadata=metadata)
     if suffix == "svg":
         return stream.getvalue()
+    every, plain = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE  # colour scales stay smooth
     with Image.open(stream) as image:
-        image.convert("RGB").quantize(dither=Image.Dither.NONE).save(small, "png", optimize=True)
+        reduced = image.convert("RGB").quantize(method=every, dither=plain)
+    reduced.save(small, "png", optimize=True)
     return small.getvalue()
 
 

@@ -133,8 +133,8 @@ def _power(n: int, stats: Mapping[str, Any], plan: Preregistration) -> str:
     enough = "enough" if n >= needed else "too few"
     return (
         f"{n} replicates are {enough} for what was planned: a mean difference of {plan.effect:g} "
-        f"standard deviations between replicates is found with a probability of {power:.0%}, and "
-        f"{needed} replicates are needed for {plan.power:.0%}."
+        f"times the standard deviation between replicates is found with a probability of "
+        f"{power:.0%}, and {needed} replicates are needed for {plan.power:.0%}."
     )
 
 

@@ -26,19 +26,22 @@ def fields(params: dict[str, Any], runs: Runs) -> Figure:
     """Draw the best, the median and the worst OOD trajectory of the first replicate."""
     datasets, replicate = params["datasets"], params["replicates"][0]
     axes = {dataset: axis_name(dataset, datasets) for dataset in datasets[1:]}
-    errors = {}
-    for dataset, axis in axes.items():
-        by_run = [run["model"][dataset]["rollout_nrmse"] for run in runs.values()]
-        errors[axis] = [sum(values) / len(values) for values in zip(*by_run, strict=True)]
     arrays = {}
     for model in params["model_names"]:
         read = read_arrays(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
-        kinds = ("prediction", "target")
         arrays[model] = {
-            f"{a}.{kind}": read[f"{d}.{kind}"] for d, a in axes.items() for kind in kinds
+            f"{axis}.{kind}": read[f"{dataset}.{kind}"]
+            for dataset, axis in axes.items()
+            for kind in ("prediction", "target")
         }
+    errors = {}
+    for dataset, axis in axes.items():
+        kept = min(len(found[f"{axis}.target"]) for found in arrays.values())
+        by_run = [run["model"][dataset]["rollout_nrmse"][:kept] for run in runs.values()]
+        errors[axis] = [sum(values) / len(values) for values in zip(*by_run, strict=True)]
     time = params["evaluate"]["field_frame"] * params["data"]["frame_interval"]
-    return figures.example_fields(figures.examples(errors, arrays), time, replicate)
+    examples = figures.examples(errors, arrays)
+    return figures.example_fields(examples, time, replicate, "vorticity")
 
 
 def forest(params: dict[str, Any], runs: Runs) -> Figure:
