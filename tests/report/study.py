@@ -38,7 +38,9 @@ def statistics(replicates=3, ood=True, estimate=0.03, half=0.15, p=0.49, **other
     names = [name for name in CONTRASTS if ood or name.startswith("ind")]
     rows = {name: contrast(estimate, half, p, replicates) for name in names if replicates > 1}
     about = {"required_replicates": 10, "replicates": replicates, "deviations": 0}
-    return rows | about | {"confirmatory": 1} | other
+    rho = {"rho": -0.5, "ci_low": -0.9, "ci_high": 0.6, "p": 0.3, "q": 0.4}
+    spearman = {"spearman": {"rome.efficacy": rho, "withheld": 1}} if ood else {}
+    return rows | spearman | about | {"confirmatory": 1} | other
 
 
 def write_json(path, content):

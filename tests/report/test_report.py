@@ -109,6 +109,8 @@ def test_failed_gates_and_withheld_statistics_are_said():
     listed = " ".join(prose.limits(params, statistics(), {"unet": {"ib": {"withheld_x": 4.0}}}))
     assert "UNet, ib: 4" in listed
     assert "out of distribution" in listed
+    assert "Without OOD data" in prose.correlations({})
+    assert "none is tested" in prose.correlations({"spearman": {"withheld": 0}})
 
 
 def test_the_table_of_errors_has_every_mean_and_its_spread():
@@ -159,6 +161,8 @@ def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
     assert "0f" * 32 in text
     assert "Test Processor" in text
     assert "Standing: exploratory" in text
+    assert "Of 2 declared correlations" in text
+    assert "-0.90 to +0.60" in text
 
     report.main()
     assert (tmp_path / "plots/report.html").read_text() == first

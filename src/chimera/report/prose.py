@@ -121,3 +121,23 @@ def limits(
         listed = "; ".join(sorted(withheld))
         found.append(f"Statistics that the probes had to withhold, mean over replicates: {listed}.")
     return found
+
+
+def correlations(stats: Mapping[str, Any]) -> str:
+    """Return how many declared correlations of probe statistics with the gap could be tested.
+
+    >>> correlations({"spearman": {"twonn.ind": {"rho": 0.5}, "withheld": 2}})
+    'Of 3 declared correlations with the generalisation gap 1 was tested and 2 were withheld.'
+    """
+    found = stats.get("spearman")
+    if found is None:
+        return "Without OOD data there is no generalisation gap that a probe could go with."
+    withheld = int(found.get("withheld", 0))
+    tested = sum(isinstance(row, Mapping) for row in found.values())
+    if not withheld + tested:
+        return "No correlation with the generalisation gap was declared, so none is tested."
+    verbs = ["was" if number == 1 else "were" for number in (tested, withheld)]
+    return (
+        f"Of {counted(tested + withheld, 'declared correlation')} with the generalisation gap "
+        f"{tested} {verbs[0]} tested and {withheld} {verbs[1]} withheld."
+    )

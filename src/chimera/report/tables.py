@@ -179,6 +179,7 @@ def correlations(stats: Mapping[str, Any]) -> Table | None:
             p_value(row["q"]),
         )
         for name, row in stats.get("spearman", {}).items()
+        if isinstance(row, Mapping)
     ]
     caption = "Spearman's correlation with the generalisation gap, over all runs; one family."
     return Table(caption, ("statistic", "rho", "interval", "p", "q"), tuple(rows)) if rows else None

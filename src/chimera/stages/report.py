@@ -49,6 +49,7 @@ def main() -> None:
         "gates": prose.gates(metrics["verify"], metrics["parity"]),
         "setup": prose.setup(params),
         "limits": prose.limits(params, stats, metrics["probes"]),
+        "correlations": prose.correlations(stats),
         "params": read_bytes(Path("params.yaml")).decode(),
         "pictures": {
             name: data_uri(read_bytes(Path(f"plots/{name}.{suffix}")), suffix)
