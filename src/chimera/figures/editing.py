@@ -60,6 +60,7 @@ def edit_tradeoff(rows: Rows, models: Sequence[str]) -> Figure:
                     label=f"{model_label(model)}, {name}",
                 )
         panel.set_title(title, color=GREY)
+        panel.locator_params(axis="x", nbins=4)
     panels[0].set_ylabel("part of the error repaired\n1 - e' / e (dimensionless)")
     figure.supxlabel("IND drift: relative rise of the IND error (dimensionless)", fontsize=9)
     legend(figure, panels, columns=len(models))

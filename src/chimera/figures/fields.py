@@ -132,7 +132,7 @@ def example_fields(
         bar.set_label(f"{quantity.replace('_', ' ')}\n({unit})", fontsize=8)
         bar.ax.tick_params(labelsize=7.5)
     figure.suptitle(
-        f"{time:g} units of time after the last true frame, replicate {replicate}",
+        f"time {time:g} after the last true frame (solver's unit of time), replicate {replicate}",
         fontsize=8.5,
         color="0.25",
     )

@@ -20,6 +20,7 @@ from chimera.figures.style import (
     message,
     model_colours,
     model_label,
+    plain_log_scale,
     where,
 )
 
@@ -60,13 +61,13 @@ def energy_spectra(rows: Rows, models: Sequence[str], frame_interval: float) -> 
                         linestyle=style,
                         label=f"{model_label(model)} {quantity.replace('prediction', 'forecast')}",
                     )
-            panel.set_xscale("log")
+            plain_log_scale(panel, "x", (1, 3))
             panel.set_yscale("log")
             panel.tick_params(labelsize=8)
             if i == 0:
                 panel.set_title(axis_label(axis, "\n"))
         time = float(frame) * frame_interval
-        panels[i, 0].set_ylabel(f"after {time:g} units of time", fontsize=8, color=GREY)
+        panels[i, 0].set_ylabel(f"at time {time:g}", fontsize=8, color=GREY)
     # Eight decades hold what single precision resolves; a decayed flow reaches far below.
     panels[0, 0].set_ylim(bottom=1e-8 * max(float(row["energy"]) for row in energy))
     figure.supylabel("kinetic energy a shell (length² / time²)", fontsize=9)

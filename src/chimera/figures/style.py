@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 
 WIDTH = 7.2  # inches: a page's, and a README's
@@ -118,14 +118,23 @@ def draw_runs(panel: Axes, rows: Rows, x: str, y: str, **style: Any) -> None:
 
 
 def plain_log_scale(panel: Axes, which: str, parts: Sequence[float]) -> None:
-    """Make axis `x` or `y` logarithmic, with ticks at these parts of a decade in plain decimals.
+    """Make axis `x` or `y` logarithmic, with ticks in plain decimals; to be called after drawing.
 
     For a range of about a decade, in which powers of ten would label one tick or none.
+
+    Args:
+        panel: With its data drawn.
+        which: `x` or `y`.
+        parts: Of a decade, where there are ticks; a range below a factor of two has even ticks.
     """
     (panel.set_xscale if which == "x" else panel.set_yscale)("log")
     axis = panel.xaxis if which == "x" else panel.yaxis
-    axis.set_major_locator(LogLocator(subs=parts))
-    axis.set_major_formatter("{x:g}")
+    low, high = axis.get_view_interval()
+    narrow = high < 2 * low
+    axis.set_major_locator(
+        MaxNLocator(5, steps=[1, 2, 5, 10]) if narrow else LogLocator(subs=parts)
+    )
+    axis.set_major_formatter("{x:.4g}")
     axis.set_minor_locator(NullLocator())
 
 
