@@ -43,8 +43,8 @@ def ib(axes=AXES, sites=SITES, replicates=(0, 1), withheld=()):
         | {"withheld": int(site in withheld)}
         for run in runs(replicates)
         for axis in axes
-        for depth, site in enumerate(sites[run["model"]])
-        for pair in ("x_t", "t_y")
+        for depth, site in enumerate(("input", *sites[run["model"]]))
+        for pair in (("x_t", "t_y") if depth else ("t_y",))
     )
 
 

@@ -228,7 +228,7 @@ def test_spectra_draw_the_first_and_the_last_frame():
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_axis_with_numbers_has_a_unit(name):
     figure = DRAWN[name]()
-    units = ("(dimensionless", "(count)", "(frames)", "(nats)", "time", "depth (place")
+    units = ("(dimensionless", "(count)", "(frames)", "(nats)", "time")
     text = words(figure)
     assert any(unit in text for unit in units)
     for panel in figure.axes:

@@ -12,7 +12,16 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from chimera.figures.style import GREY, WIDTH, Rows, axis_label, distinct, message, model_label
+from chimera.figures.style import (
+    GREY,
+    WIDTH,
+    Rows,
+    axis_label,
+    distinct,
+    message,
+    model_label,
+    where,
+)
 
 
 def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
@@ -29,18 +38,19 @@ def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
     height = 1.0 + 1.7 * len(models)
     figure = Figure(figsize=(max(WIDTH, 1.25 * len(axes)), height))
     panels = figure.subplots(len(models), len(axes), sharex=True, sharey=True, squeeze=False)
-    depths = [float(row["depth"]) for row in rows]
-    colours, deepest = colormaps["viridis"], max(*depths, 1.0)
+    colours = colormaps["viridis"]
     for panel, axis in zip(panels[0], axes, strict=True):
         panel.set_title(axis_label(axis, "\n"))
     for line, model in zip(panels, models, strict=True):
+        deepest = max((float(row["depth"]) for row in where(rows, model=model)), default=0.0) or 1.0
         for panel, axis in zip(line, axes, strict=True):
-            here = [row for row in rows if (row["model"], row["axis"]) == (model, axis)]
+            here = where(rows, model=model, axis=axis)
             points = _points(here)
             for depth, x, y in points:
                 colour = colours(depth / deepest)
                 panel.plot(x, y, "o", color=colour, markersize=3.5, alpha=0.85)
-            sites = len({(row["replicate"], row["site"]) for row in here})
+            # The input itself has no I(X; T): it is no point of the plane.
+            sites = len({(r["replicate"], r["site"]) for r in here if r["pair"] == "x_t"})
             if len(points) < sites:
                 note = f"{sites - len(points)} of {sites}\nwithheld"
                 corner = {"x": 0.97, "y": 0.04, "ha": "right", "va": "bottom"}
@@ -49,9 +59,9 @@ def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
         line[0].set_ylabel(model_label(model))
     figure.supxlabel("I(X; T): kept of the input (nats)", fontsize=9)
     figure.supylabel("I(T; Y): told of the output (nats)", fontsize=9)
-    scale = ScalarMappable(Normalize(0, deepest), colours)
+    scale = ScalarMappable(Normalize(0, 1), colours)
     bar = figure.colorbar(scale, ax=panels, fraction=0.03, pad=0.01)
-    bar.set_label("depth (place in the forward pass)", fontsize=8)
+    bar.set_label("depth, part of the forward pass (dimensionless)", fontsize=8)
     bar.ax.tick_params(labelsize=7.5)
     return figure
 
