@@ -46,7 +46,7 @@ def dimension_along_network(rows: Rows, models: Sequence[str], estimator: str) -
             panel.plot(*line, color=colour, linewidth=1, label=axis_label(axis))
         mark_sites(panel, here)
         panel.set_title(model_label(model), loc="left")
-        panel.set_ylim(bottom=0)
+    panels[0].set_ylim(bottom=0)  # once all is drawn: it ends the scaling of every panel
     figure.supylabel("intrinsic dimension (dimensionless)", fontsize=9)
     figure.supxlabel("site, in the order of the forward pass", fontsize=9)
     legend(figure, panels, columns=3)
