@@ -146,7 +146,11 @@ def _numbers(
             panel.text(x, -1.0, heading, fontsize=9, va="bottom")
     for position, (name, row) in enumerate(contrasts.items()):
         weight = "bold" if name == primary else "normal"
-        q = "primary" if name == primary else f"{row['q']:.3f}"
-        cells = (f"{row['hedges_gz']:+.2f}", f"{row['p']:.3f}", q)
+        q = "primary" if name == primary else _probability(row["q"])
+        cells = (f"{row['hedges_gz']:+.2f}", _probability(row["p"]), q)
         for x, text in zip(HEADINGS, cells, strict=True):
             panel.text(x, position, text, va="center", fontsize=8.5, weight=weight)
+
+
+def _probability(value: float) -> str:
+    return "<.001" if value < 0.001 else f"{value:.3f}"
