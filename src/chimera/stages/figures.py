@@ -17,9 +17,8 @@ Runs = dict[tuple[str, int], Any]
 
 
 def table(name: str) -> figures.Rows:
-    """Return plots/<name>.csv; a probe that is not in the study has left none."""
-    path = Path("plots") / f"{name}.csv"
-    return read_csv(path) if path.exists() else []
+    """Return plots/<name>.csv, which has no rows for a probe that is not in the study."""
+    return read_csv(Path("plots") / f"{name}.csv")
 
 
 def fields(params: dict[str, Any], runs: Runs) -> Figure:
