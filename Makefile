@@ -15,7 +15,7 @@ side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
 	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255' \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan connect worker collect review comment current parity smoke
+.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan connect worker collect review comment current parity smoke report
 
 help:  ## list the targets
 	@grep -hE '^[a-z_0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -70,8 +70,10 @@ train_e1: check  ## both models on IND, all replicates
 aggregate: install  ## collate the metrics of all runs, and their statistics
 	dvc repro aggregate stats
 
-figures: install  ## draw the figures
-	dvc repro figures
+figures: install  ## draw the figures and write plots/report.html
+	dvc repro figures report
+
+report: figures  ## the same
 
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
 

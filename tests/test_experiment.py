@@ -72,6 +72,36 @@ def test_metrics_are_complete_and_finite(finished):
         assert abs(measured) <= parity["tolerance"]
 
 
+def test_every_figure_the_report_and_every_plot_are_there(finished):
+    stages = yaml.safe_load((finished / "dvc.yaml").read_text())["stages"]
+    pictures = [next(iter(out)) for out in stages["figures"]["outs"] if isinstance(out, dict)]
+    assert len(pictures) == 11
+    for picture in pictures:
+        path = finished / picture
+        assert 0 < path.stat().st_size < 150_000
+        assert path.with_suffix(".svg").stat().st_size > 0
+    page = (finished / "plots/report.html").read_text()
+    assert page.count("<img") == len(pictures)
+    assert len(page) < 3_000_000
+    shown = json.loads(call(finished, "dvc", "plots", "show", "--json"))
+    assert not shown.get("errors")
+    declared = yaml.safe_load((finished / "dvc.yaml").read_text())["plots"]
+    for name, plot in [next(iter(entry.items())) for entry in declared]:
+        (table,) = plot["y"]
+        rows = (finished / table).read_text().splitlines()[1:]
+        drawn = [each["content"]["data"]["values"] for each in shown["data"][name]]
+        assert [len(values) for values in drawn] == ([len(rows)] if rows else [])
+
+
+def test_a_probe_that_is_left_out_leaves_a_message_in_its_place(workspace):
+    set_param(workspace, "probe_names", ["spectra"])
+    for name in ("aggregate", "figures", "report"):
+        stage(workspace, name)
+    assert not (workspace / "plots/rome.csv").read_text().strip()
+    assert "rome" not in json.loads((workspace / "metrics/probes.json").read_text())["unet"]
+    assert (workspace / "plots/report.html").read_text().count("<img") == 11
+
+
 def test_second_repro_has_nothing_to_do(finished):
     printed = call(finished, "dvc", "repro")
     assert "Running stage" not in printed

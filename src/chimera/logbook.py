@@ -12,7 +12,9 @@ from pathlib import Path
 from chimera.artifacts import read_bytes, write_text
 from chimera.errors import InputError
 
-_HEADING = re.compile(r"^## (\d+)\. (.*)$", flags=re.MULTILINE)
+_HEADING = re.compile(r"^## (\d+)\. ", flags=re.MULTILINE)
+_ENTRY = re.compile(r"^## \d+\. (.+)\n((?:- .*\n?)*)", flags=re.MULTILINE)
+_FIELD = re.compile(r"^- (\w+): (.*)$", flags=re.MULTILINE)
 _KEY = re.compile(r"^- key: (\S+)$", flags=re.MULTILINE)
 
 
@@ -32,9 +34,10 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
     return number
 
 
-def entry_titles(text: str) -> list[str]:
-    """Return the titles of a log's entries, in order."""
-    return [title for _, title in _HEADING.findall(text)]
+def entries(text: str) -> list[dict[str, str]]:
+    """Return the fields of every entry of a log in order, its title as `title`."""
+    found = _ENTRY.findall(text)
+    return [{"title": title} | dict(_FIELD.findall(body)) for title, body in found]
 
 
 def named_keys(text: str) -> set[str]:
@@ -45,6 +48,11 @@ def named_keys(text: str) -> set[str]:
 def logged_keys(path: Path) -> set[str]:
     """Return the parameters that the entries of a deviation log on disk name."""
     return named_keys(read_bytes(path).decode())
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """Return the entries of a log on disk."""
+    return entries(read_bytes(path).decode())
 
 
 def current_commit() -> str:

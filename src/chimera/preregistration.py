@@ -77,6 +77,15 @@ def parse_preregistration(text: str, name: str) -> Preregistration:
     return read_settings(content, name, Preregistration)
 
 
+def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:
+    """Return the text under each level-two heading of the file, each as one line."""
+    parts = re.split(r"^## (.+)$", read_bytes(path).decode(), flags=re.MULTILINE)
+    return {
+        heading: " ".join(text.split())
+        for heading, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
 def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[Deviation]:
     """Return every leaf of the frozen parameters that differs, in order.
 

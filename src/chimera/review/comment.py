@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from chimera.logbook import entry_titles
+from chimera.logbook import entries
 from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes
 from chimera.review.revisions import LOGS, METRICS, Revision
 
@@ -61,7 +61,10 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
         changes=changes,
         rows=_ROWS,
         entries={
-            log: entry_titles(head.logs[log])[len(entry_titles(base.logs[log])) :] for log in LOGS
+            log: [
+                entry["title"] for entry in entries(head.logs[log])[len(entries(base.logs[log])) :]
+            ]
+            for log in LOGS
         },
         figures=figures,
         site=site,

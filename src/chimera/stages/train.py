@@ -1,8 +1,8 @@
 """Train one model on IND, with one replicate's seed; resume it if it was killed.
 
 Writes checkpoints/<model>/<replicate>/model.safetensors (weights, with the model's settings and the
-normalisation) and history.csv. With `train.devices` above 1 the same command runs once for each
-device, under torch's elastic launcher.
+normalisation), history.csv and machine.yaml (hardware and software). With `train.devices` above 1
+the same command runs once for each device, under torch's elastic launcher.
 """
 
 import sys
@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_yaml, write_csv
+from chimera.artifacts import read_params, read_yaml, write_csv, write_yaml
 from chimera.checkpoints import write_tensors
 from chimera.data.prefetch import Prefetched
 from chimera.data.trajectories import Windows
 from chimera.data.well import read_trajectories
 from chimera.devices import device_type, has_room, prepare_device
 from chimera.distributed import Group, is_launched, launch, process_group
+from chimera.machine import describe
 from chimera.models import build_model
 from chimera.resumption import run_resumable
 from chimera.scratch import fingerprint, scratch_folder
@@ -78,6 +79,7 @@ def train(options: Options, params: dict[str, Any], settings: TrainSettings, gro
             about = {"model": fields, "normalisation": normalisation}
             write_tensors(folder / "model.safetensors", training.weights(), about)
             write_csv(folder / "history.csv", [asdict(row) for row in training.history])
+            write_yaml(folder / "machine.yaml", describe(device))
 
 
 def main() -> None:
