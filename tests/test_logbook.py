@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from chimera.errors import InputError
-from chimera.logbook import append_entry, current_commit, logged_keys, require_appended
+from chimera.logbook import (
+    append_entry,
+    current_commit,
+    logged_keys,
+    read_log,
+    require_appended,
+)
 
 LOG = Path("Deviation_Log.md")
 
@@ -37,6 +43,10 @@ def test_entries_are_numbered_and_named(repository):
         "\n\n## 2. second\n- date: 2026-01-02\n- key: seed\n- reason: x\n"
     )
     assert logged_keys(LOG) == {"train.steps", "seed"}
+    assert read_log(LOG) == [
+        {"title": "first", "date": "2026-01-01", "key": "train.steps", "reason": "r"},
+        {"title": "second", "date": "2026-01-02", "key": "seed", "reason": "x"},
+    ]
     require_appended(LOG, "main")
     assert len(current_commit()) >= 7
 

@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from chimera.checkpoints import read_tensors, write_tensors
 from chimera.data.trajectories import Windows
@@ -27,7 +29,11 @@ SETTINGS = TrainSettings(
     log_every=2,
     save_every=3,
     device="cpu",
+    devices=1,
     threads=1,
+    precision="float32",
+    deterministic=True,
+    compile=False,
 )
 UNET = {
     "type": "unet",
@@ -113,6 +119,75 @@ def test_looking_at_the_loss_changes_nothing():
     for name, tensor in one.weights().items():
         assert torch.equal(tensor, other.weights()[name])
     assert one.history[-1].valid_nrmse == other.history[-1].valid_nrmse
+
+
+class Reads(TorchDispatchMode):
+    """Counts the numbers that the host reads from a device, for each of which it has to wait."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_makes_the_host_wait_for_nothing():
+    fields = UNET | {"norm": "group"}
+    one = training(replace(SETTINGS, log_every=3, ema_decay=0.9), fields)
+    with Reads() as reads:
+        one.advance()
+        one.advance()
+        assert reads.count == 0
+        one.advance()  # the loss is read
+    assert reads.count == 1
+
+
+def test_half_precision_computes_in_it_and_keeps_the_weights(tmp_path):
+    fields = UNET | {"norm": "group", "dropout": 0.0}
+    settings = replace(SETTINGS, precision="bfloat16", schedule="constant")
+    seen = []
+    half, whole = (
+        training(settings, fields),
+        training(replace(settings, precision="float32"), fields),
+    )
+    half.network.head.register_forward_hook(lambda *called: seen.append(called[2].dtype))
+    half.advance()
+    whole.advance()
+    assert seen == [torch.bfloat16]
+    # bfloat16 keeps 8 bits, and its rounding errors average out over the batch.
+    assert half.read_loss() == pytest.approx(whole.read_loss(), rel=2**-7)
+    assert half.read_loss() != whole.read_loss()
+    assert {tensor.dtype for tensor in half.weights().values()} == {torch.float32}
+    write_tensors(tmp_path / "state", *half.state())
+    resumed = training(settings, fields, seed=99)
+    resumed.train = half.train
+    resumed.restore(*read_tensors(tmp_path / "state"))
+    same(finish(resumed), finish(half))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.autograd.function.Function.*:DeprecationWarning")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_compiled_training_follows_the_plain_one(monkeypatch, precision):
+    """With the backend that traces forward and backward, and needs no compiler."""
+    compiler = partial(torch.compile, backend="aot_eager", fullgraph=True)
+    monkeypatch.setattr("chimera.training.torch.compile", compiler)
+    monkeypatch.setattr("chimera.training.require_compiler", lambda: None)
+    settings = replace(SETTINGS, steps=8, unroll=2, precision=precision, validate_every=1, lr=1e-3)
+    fields = UNET | {"norm": "group", "dropout": 0.0}
+    plain, compiled = (
+        finish(training(settings, fields)),
+        finish(training(replace(settings, compile=True), fields)),
+    )
+    losses = [[row.train_loss for row in one.history] for one in (plain, compiled)]
+    tolerance = 1e-5 if precision == "float32" else 2**-7
+    assert losses[1] == pytest.approx(losses[0], rel=tolerance)
+
+
+def test_no_compiler_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("chimera.devices.shutil.which", lambda _: None)
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(InputError, match=r"train\.compile is true, expected false where none of g"):
+        training(replace(SETTINGS, compile=True))
 
 
 class Scale(nn.Module):
@@ -237,6 +312,8 @@ def test_a_last_step_into_nowhere_leaves_no_weights():
         ({"steps": -1}, r"train\.steps is -1, expected at least 0"),
         ({"lr": 0.0}, r"train\.lr is 0\.0, expected more than 0"),
         ({"lr": math.nan}, r"train\.lr is nan"),
+        ({"devices": 0}, r"train\.devices is 0, expected at least 1"),
+        ({"devices": 3}, r"train\.batch_size is 4, expected a multiple of train\.devices \(3\)"),
         ({"ema_decay": 1.0}, r"train\.ema_decay is 1\.0, .* less than 1"),
     ],
 )

@@ -47,6 +47,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         ) from None
 
 
+def normalisation(moments: Mapping[str, list[float]]) -> dict[str, float | list[float]]:
+    """Return moments by channel as a checkpoint holds them: a number where there is one channel."""
+    return {name: v if len(v) > 1 else v[0] for name, v in moments.items()}
+
+
 def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, Tensor]:
     """Return a trained network in evaluation mode, and the mean and std it normalises by.
 

@@ -175,3 +175,42 @@ def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dic
         if name and tabulated and int(row["replicates"]) == max(tabulated):
             worst[name] = min(worst.get(name, 1.0), float(row["coverage"]))
     return worst
+
+
+def by_model(
+    stats: Mapping[str, Any], models: Sequence[str], baseline: str
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the contrasts of metrics/stats.json by model and endpoint.
+
+    With one model beside the baseline its endpoints have no prefix; with more, `<model>.`.
+
+    >>> by_model({"gap": {"estimate": 0.1}, "replicates": 3}, ["unet", "large"], "unet")
+    {'large': {'gap': {'estimate': 0.1}}}
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {m: {} for m in models if m != baseline}
+    for key, row in stats.items():
+        if isinstance(row, Mapping) and "estimate" in row:
+            model, _, name = key.rpartition(".")
+            found[model or next(iter(found))][name] = dict(row)
+    return found
+
+
+def differences(
+    name: str,
+    runs: Mapping[tuple[str, int], Evaluation],
+    models: tuple[str, str],
+    datasets: Sequence[str],
+) -> list[float]:
+    """Return an endpoint's difference, model minus baseline, of every replicate in order.
+
+    Args:
+        name: See `endpoint`.
+        runs: Evaluations by model and replicate.
+        models: Model and baseline.
+        datasets: IND first, then the OOD axes.
+    """
+    values = {
+        cell: endpoint(name, run, datasets) for cell, run in runs.items() if cell[0] in models
+    }
+    replicates = [replicate for model, replicate in values if model == models[0]]
+    return [values[models[0], r] - values[models[1], r] for r in replicates]

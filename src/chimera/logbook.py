@@ -13,6 +13,8 @@ from chimera.artifacts import read_bytes, write_text
 from chimera.errors import InputError
 
 _HEADING = re.compile(r"^## (\d+)\. ", flags=re.MULTILINE)
+_ENTRY = re.compile(r"^## \d+\. (.+)\n((?:- .*\n?)*)", flags=re.MULTILINE)
+_FIELD = re.compile(r"^- (\w+): (.*)$", flags=re.MULTILINE)
 _KEY = re.compile(r"^- key: (\S+)$", flags=re.MULTILINE)
 
 
@@ -26,20 +28,36 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
         if not value.strip() or "\n" in value:
             raise InputError(f"{name} is {value!r}, expected one line that is not empty")
     text = read_bytes(path).decode()
-    number = 1 + max((int(n) for n in _HEADING.findall(text)), default=0)
+    number = 1 + max((int(n) for n, _ in _HEADING.findall(text)), default=0)
     lines = [f"## {number}. {title}", *(f"- {name}: {value}" for name, value in fields.items())]
     write_text(path, text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n")
     return number
 
 
-def logged_keys(path: Path) -> set[str]:
+def entries(text: str) -> list[dict[str, str]]:
+    """Return the fields of every entry of a log in order, its title as `title`."""
+    found = _ENTRY.findall(text)
+    return [{"title": title} | dict(_FIELD.findall(body)) for title, body in found]
+
+
+def named_keys(text: str) -> set[str]:
     """Return the parameters that the entries of a deviation log name."""
-    return set(_KEY.findall(read_bytes(path).decode()))
+    return set(_KEY.findall(text))
+
+
+def logged_keys(path: Path) -> set[str]:
+    """Return the parameters that the entries of a deviation log on disk name."""
+    return named_keys(read_bytes(path).decode())
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """Return the entries of a log on disk."""
+    return entries(read_bytes(path).decode())
 
 
 def current_commit() -> str:
     """Return the short hash of HEAD."""
-    return _git("rev-parse", "--short", "HEAD").decode().strip()
+    return git("rev-parse", "--short", "HEAD").decode().strip()
 
 
 def require_appended(path: Path, base: str) -> None:
@@ -52,10 +70,10 @@ def require_appended(path: Path, base: str) -> None:
     Raises:
         InputError: If it was, with the first line that differs; or if git knows no such revision.
     """
-    merge_base = _git("merge-base", base, "HEAD").decode().strip()
-    if not _git("ls-tree", merge_base, "--", str(path)):
+    merge_base = git("merge-base", base, "HEAD").decode().strip()
+    if not git("ls-tree", merge_base, "--", str(path)):
         return  # the log did not exist then
-    before, now = _git("show", f"{merge_base}:{path.as_posix()}"), read_bytes(path)
+    before, now = git("show", f"{merge_base}:{path.as_posix()}"), read_bytes(path)
     if now.startswith(before):
         return
     pairs = zip(before.splitlines(), [*now.splitlines(), b""], strict=False)
@@ -66,7 +84,12 @@ def require_appended(path: Path, base: str) -> None:
     )
 
 
-def _git(*arguments: str) -> bytes:
+def git(*arguments: str) -> bytes:
+    """Return what a git command prints.
+
+    Raises:
+        InputError: If it fails, with git's own words.
+    """
     done = subprocess.run(["git", *arguments], capture_output=True, check=False)
     if done.returncode:
         raise InputError(f"git {' '.join(arguments)} failed: {done.stderr.decode().strip()}")

@@ -53,19 +53,37 @@ class Deviation:
 
 
 def read_preregistration(path: Path = Path("PREREGISTRATION.md")) -> Preregistration:
-    """Return the one YAML block of the file.
+    """Return what the file fixes, see `parse_preregistration`."""
+    return parse_preregistration(read_bytes(path).decode(), path.name)
+
+
+def parse_preregistration(text: str, name: str) -> Preregistration:
+    """Return the one YAML block of the text.
+
+    Args:
+        text: A whole PREREGISTRATION.md.
+        name: Of the file, for messages.
 
     Raises:
         InputError: If there is not just one block, or it is of another form.
     """
-    blocks = _BLOCK.findall(read_bytes(path).decode())
+    blocks = _BLOCK.findall(text)
     if len(blocks) != 1:
-        raise InputError(f"{path} has {len(blocks)} yaml blocks, expected one with what is frozen")
+        raise InputError(f"{name} has {len(blocks)} yaml blocks, expected one with what is frozen")
     try:
         content = yaml.safe_load(blocks[0])
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    return read_settings(content, path.name, Preregistration)
+        raise InputError(f"{name} is not YAML: {' '.join(str(error).split())}") from None
+    return read_settings(content, name, Preregistration)
+
+
+def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:
+    """Return the text under each level-two heading of the file, each as one line."""
+    parts = re.split(r"^## (.+)$", read_bytes(path).decode(), flags=re.MULTILINE)
+    return {
+        heading: " ".join(text.split())
+        for heading, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
 def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[Deviation]:

@@ -14,22 +14,34 @@ _SECONDS_BETWEEN_LINES = 60.0
 
 
 class Progress:
-    """Reports steps out of a total, with rate and time left, on stderr.
+    """Reports units of work out of a total, with rate and time left, on stderr.
 
     Args:
         label: What runs.
-        total: Steps in all.
-        completed: Steps that a run before this one has done.
-        samples: Samples of one step, for the rate.
+        total: Units in all.
+        completed: Units that a run before this one has done.
+        unit: What one is called.
+        samples: Samples of one unit, if the rate is better told in them.
+        shown: False keeps silent, for all processes of a group but one.
     """
 
-    def __init__(self, label: str, total: int, completed: int, samples: int) -> None:
-        self._terminal = sys.stderr.isatty()
+    def __init__(
+        self,
+        label: str,
+        total: int,
+        completed: int = 0,
+        *,
+        unit: str = "step",
+        samples: int = 0,
+        shown: bool = True,
+    ) -> None:
+        self._label, self._total, self._unit, self._samples = label, total, unit, samples
+        self._shown, self._terminal = shown, shown and sys.stderr.isatty()
         self._bar = tqdm(
-            total=total, initial=completed, desc=label, unit="step", disable=not self._terminal
+            total=total, initial=completed, desc=label, unit=unit, disable=not self._terminal
         )
-        self._label, self._total, self._samples = label, total, samples
-        self._first, self._start = completed, time.monotonic()
+        self._first = self._completed = completed
+        self._start = time.monotonic()
         self._next_line = self._start + _SECONDS_BETWEEN_LINES
 
     def __enter__(self) -> "Progress":
@@ -42,31 +54,43 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.close()
-        if not self._terminal and kind is None:
-            self._line(self._total, "")
+        if self._shown and not self._terminal and kind is None:
+            self._line("")
 
-    def show(self, completed: int, note: str) -> None:
-        """Report the number of steps done, with a note such as the last error."""
+    def show(self, completed: int, note: str = "") -> None:
+        """Report the number of units done, with a note such as the last error."""
+        done, self._completed = completed - self._completed, completed
         if self._terminal:
             self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update(completed - self._bar.n)
-        elif time.monotonic() >= self._next_line:
-            self._next_line += _SECONDS_BETWEEN_LINES
-            self._line(completed, note)
+            self._bar.update(done)
+        elif self._shown and (now := time.monotonic()) >= self._next_line:
+            self._next_line = now + _SECONDS_BETWEEN_LINES
+            self._line(note)
 
-    def _line(self, completed: int, note: str) -> None:
+    def add(self, number: int) -> None:
+        """Report that so many more units are done."""
+        self.show(self._completed + number)
+
+    def say(self, sentence: str) -> None:
+        """Print a line of its own, above the bar on a terminal."""
+        if self._shown:
+            tqdm.write(f"{self._label}: {sentence}", file=sys.stderr)
+
+    def _line(self, note: str) -> None:
         seconds = time.monotonic() - self._start
-        rate = (completed - self._first) / seconds if seconds > 0 else 0.0
-        left = (self._total - completed) / rate if rate > 0 else 0.0
-        done = f"{completed}/{self._total} steps, {rate * self._samples:.0f} samples/s"
+        rate = (self._completed - self._first) / seconds if seconds > 0 else 0.0
+        left = (self._total - self._completed) / rate if rate > 0 else 0.0
+        speed = f"{rate * self._samples:.0f} samples/s"
+        if not self._samples:
+            speed = f"{rate:.3g} {self._unit}s/s"
+        done = f"{self._completed}/{self._total} {self._unit}s, {speed}"
         line = f"{self._label}: {done}, {seconds:.0f} s, {left:.0f} s left {note}".rstrip()
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def track(label: str, items: Sequence[Item]) -> Iterator[Item]:
     """Yield the items, reporting how many are done."""
-    with Progress(label, len(items), 0, 1) as progress:
-        for done, item in enumerate(items):
-            progress.show(done, "")
+    with Progress(label, len(items), unit="part") as progress:
+        for item in items:
             yield item
-        progress.show(len(items), "")
+            progress.add(1)

@@ -6,7 +6,11 @@ one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient
 2013).
 
 A step is a function of the state alone: the batch and the learning rate follow from the step's
-number, so weights, moments, average and random generator are all that has to be kept.
+number, so weights, moments, average and random generator are all that has to be kept. Several
+processes may share the batches (chimera.distributed); they walk through the same states.
+
+Nothing in a step makes the host wait for a GPU: the learning rate is an argument of the optimiser's
+kernel, clipping compares on the device, and the loss is read every log_every steps.
 
 B batch, T time, C channel, H, W space.
 """
@@ -20,9 +24,13 @@ import torch
 from torch import Tensor, nn
 
 from chimera import forecast
-from chimera.data.trajectories import Batches
+from chimera.data.prefetch import Batches
+from chimera.devices import require_compiler
+from chimera.distributed import Group
 from chimera.errors import InputError
 from chimera.field_metrics import nrmse
+from chimera.models import UNet
+from chimera.models.layers import Dropout
 
 # A run whose loss exceeds so many times that of persistence has diverged: it started near 1.
 DIVERGED = 100.0
@@ -45,13 +53,17 @@ class TrainSettings:
     log_every: int
     save_every: int
     device: Literal["auto", "cpu", "cuda"]
+    devices: int
     threads: int
+    precision: Literal["float32", "tf32", "bfloat16"]
+    deterministic: bool
+    compile: bool
     memory: float = 0.75
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""
-        positive = ("batch_size", "unroll", "validate_every", "log_every", "save_every", "threads")
-        for name in positive:
+        counts = ("batch_size", "unroll", "validate_every", "log_every", "save_every")
+        for name in (*counts, "devices", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 1")
         for name in ("steps", "weight_decay", "memory"):
@@ -65,6 +77,11 @@ class TrainSettings:
                 raise InputError(
                     f"train.{name} is {getattr(self, name)}, expected at least 0 and less than 1"
                 )
+        if self.batch_size % self.devices:
+            raise InputError(
+                f"train.batch_size is {self.batch_size}, expected a multiple of train.devices "
+                f"({self.devices}): every process takes the same share of a batch"
+            )
 
 
 @dataclass(frozen=True)
@@ -101,21 +118,55 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
     return half_cosine(settings.lr, lowest / 1e4, fall)
 
 
+class Objective(nn.Module):
+    """The loss of a network on windows: one graph, to compile and to divide among processes."""
+
+    def __init__(self, network: nn.Module, unroll: int) -> None:
+        super().__init__()
+        self.network, self.unroll = network, unroll
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Return the mean squared error over the unrolled frames of (B, 1 + unroll, C, H, W)."""
+        frames, loss = window[:, 0], torch.zeros((), device=window.device)
+        for u in range(1, 1 + self.unroll):
+            frames = forecast.step(self.network, frames)
+            loss = loss + (frames - window[:, u]).square().mean() / self.unroll
+        return loss
+
+
 class Training:
     """A run in progress: `advance` moves it, `state` and `restore` carry it over a kill.
 
     Args:
-        network: Maps (B, C, H, W) to the increment of the same shape; trained in place.
-        train: Windows of 1 + unroll normalised frames, batched by step.
+        network: Maps (B, C, H, W) to the increment of the same shape; trained in place, on the
+            device where it lies.
+        train: Windows of 1 + unroll normalised frames by step, this process's part of them.
         valid: Normalised frames (n, T, C, H, W) for the history's one-step error.
         settings: Section `train`.
+        group: The processes that share the batches; each holds the same network.
     """
 
     def __init__(
-        self, network: nn.Module, train: Batches, valid: Tensor, settings: TrainSettings
+        self,
+        network: nn.Module,
+        train: Batches,
+        valid: Tensor,
+        settings: TrainSettings,
+        group: Group = Group(),  # noqa: B008 - frozen
     ) -> None:
         self.network, self.train, self.valid, self.settings = network, train, valid, settings
+        self.group = group
         self.parameters = dict(network.named_parameters())
+        self.device = next(network.parameters()).device
+        for layer in network.modules():
+            if isinstance(layer, Dropout):
+                layer.share = (group.rank, group.size)
+        # Drop-path leaves parameters out, the same ones everywhere: all draw the same numbers.
+        drops = isinstance(network, UNet) and network.settings.drop_path > 0
+        objective = group.divided(Objective(network, settings.unroll), some_unused=drops)
+        if settings.compile:
+            require_compiler()
+        self._objective = torch.compile(objective) if settings.compile else objective
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
             lr=settings.lr,
@@ -125,7 +176,7 @@ class Training:
         self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.completed = 0
         self.history: list[Row] = []
-        self._loss_sum = torch.zeros((), device=valid.device)
+        self._loss_sum = torch.zeros((), device=self.device)
         self._loss_count = 0
         self._persistence = float((valid[:, 1:] - valid[:, :-1]).square().mean())
 
@@ -145,12 +196,11 @@ class Training:
         rate = learning_rate(self.completed, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        window = self.train.batch(self.completed)  # (B, 1 + unroll, C, H, W)
+        window = self.train.batch(self.completed)  # (B / N, 1 + unroll, C, H, W)
         self.network.train()
-        frames, loss = window[:, 0], torch.zeros((), device=window.device)
-        for u in range(1, 1 + settings.unroll):
-            frames = forecast.step(self.network, frames)
-            loss = loss + (frames - window[:, u]).square().mean() / settings.unroll
+        half = settings.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            loss = self._objective(window)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters.values(), settings.gradient_clip)
@@ -170,7 +220,7 @@ class Training:
         Raises:
             InputError: If the run has diverged.
         """
-        loss = float(self._loss_sum) / max(self._loss_count, 1)
+        loss = float(self.group.average(self._loss_sum)) / max(self._loss_count, 1)
         if not loss <= DIVERGED * self._persistence:
             expected = f"less than {DIVERGED:g} times persistence's {self._persistence:.3g}"
             raise self._diverged(f"the loss is {loss:.3g}", expected)
@@ -209,19 +259,20 @@ class Training:
 
     @torch.no_grad()
     def valid_nrmse(self) -> float:
-        """Return the one-step nRMSE of the current weights over the valid split."""
+        """Return the one-step nRMSE of the current weights, in float32, over the valid split."""
         self.network.eval()
-        inputs = self.valid[:, :-1].flatten(0, 1)  # (n T, C, H, W)
-        targets = self.valid[:, 1:].flatten(0, 1)
+        own = slice(self.group.rank, None, self.group.size)
+        inputs = self.valid[:, :-1].flatten(0, 1)[own]  # (n T / N, C, H, W)
+        targets = self.valid[:, 1:].flatten(0, 1)[own]
         errors = [
-            nrmse(forecast.step(self.network, x), y).reshape(-1)
+            nrmse(forecast.step(self.network, x.to(self.device)), y.to(self.device)).reshape(-1)
             for x, y in zip(
                 inputs.split(self.settings.batch_size),
                 targets.split(self.settings.batch_size),
                 strict=True,
             )
         ]
-        return float(torch.cat(errors).mean())
+        return float(self.group.mean(torch.cat(errors)))
 
     def weights(self) -> dict[str, Tensor]:
         """Return what the checkpoint holds: the state, with averaged weights if there are any."""
@@ -233,15 +284,19 @@ class Training:
         return state
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
-        """Return everything that the next step depends on, as tensors and plain values."""
+        """Return everything that the next step depends on, as tensors and plain values.
+
+        Every process calls it, and gets the same.
+        """
+        self._loss_sum = self.group.average(self._loss_sum)
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
         for name, parameter in self.parameters.items():
             for key, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{key}.{name}"] = value
         tensors["generator.cpu"] = torch.get_rng_state()
-        if self.valid.is_cuda:
-            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.valid.device)
+        if self.device.type == "cuda":
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
         tensors["loss_sum"] = self._loss_sum
         values: dict[str, object] = {
             "completed": self.completed,
@@ -272,9 +327,9 @@ class Training:
                 ),
             }
         torch.set_rng_state(tensors["generator.cpu"].cpu())
-        if "generator.cuda" in tensors and self.valid.is_cuda:
-            torch.cuda.set_rng_state(tensors["generator.cuda"].cpu(), self.valid.device)
-        self._loss_sum = tensors["loss_sum"].to(self.valid.device).clone()
+        if "generator.cuda" in tensors and self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["generator.cuda"].cpu(), self.device)
+        self._loss_sum = tensors["loss_sum"].to(self.device).clone()
         self.completed = values["completed"]  # type: ignore[assignment]
         self._loss_count = values["loss_count"]  # type: ignore[assignment]
         self.history = [Row(**row) for row in values["history"]]  # type: ignore[attr-defined]
@@ -284,10 +339,20 @@ def run(
     training: Training,
     save: Callable[[Training], None],
     report: Callable[[Training], None],
+    record: Callable[[Training], None] = lambda _: None,
 ) -> None:
-    """Advance to the end: `report` after each step, `save` every save_every steps and last."""
+    """Advance to the end.
+
+    Args:
+        training: The run.
+        save: Called every save_every steps and after the last.
+        report: Called after each step.
+        record: Called after each step that added a line to the history.
+    """
     while not training.finished:
         training.advance()
         report(training)
+        if training.history and training.history[-1].step == training.completed:
+            record(training)
         if training.completed % training.settings.save_every == 0 or training.finished:
             save(training)

@@ -15,10 +15,11 @@ from chimera.artifacts import sha256
 from chimera.data.importing import import_dataset
 from chimera.data.leakage import require_disjoint
 from chimera.data.links import read_links
+from chimera.data.prefetch import Prefetched
 from chimera.data.selection import read_condition
 from chimera.data.settings import ImportedData, Selection, read_data
 from chimera.data.splits import Split
-from chimera.data.streaming import StreamedWindows, open_windows
+from chimera.data.streaming import Form, StreamedWindows, open_windows
 from chimera.data.trajectories import Windows
 from chimera.errors import InputError
 
@@ -499,11 +500,11 @@ def test_streamed_batches_are_those_in_memory(tmp_path, kind):
             file["t1_fields/flow"] = np.random.default_rng(0).random((5, 9, 8, 12, 2))
     split = Split(tmp_path, fields)
     moments = {"mean": [0.5, -1.0][: len(fields)], "std": [2.0, 3.0][: len(fields)]}
-    kind_of = (moments, 3, 4, (7, 1), torch.device("cpu"))
-    memory, streamed = open_windows(split, *kind_of, 1 << 30), open_windows(split, *kind_of, 0)
+    form, device = Form(3, 4, (7, 1)), torch.device("cpu")
+    memory, streamed = (open_windows(split, moments, form, device, size) for size in (1 << 30, 0))
     assert isinstance(memory, Windows)
-    assert isinstance(streamed, StreamedWindows)
-    assert len(memory) == len(streamed) == 5 * 7
+    assert isinstance(streamed, Prefetched)
+    assert len(memory) == len(StreamedWindows(split, moments, 3, 4, (7, 1))) == 5 * 7
     for number in [*range(12), 3, 20, 4]:
         assert torch.equal(memory.batch(number), streamed.batch(number))
     frames = torch.from_numpy(split.read())

@@ -1,15 +1,12 @@
 """Trajectories of one regime, each from its own seed, on every core.
 
 Trajectory i of a split starts from a random field drawn from SeedSequence(entropy, spawn_key=(i,))
-and runs through the warm-up before its first frame. The solver packs two trajectories into one
-complex field, which leaks rounding between them; trajectories 2 j and 2 j + 1 are therefore always
-simulated together, and the bytes of one depend neither on which others are asked for nor on the
-number of processes.
+and runs through the warm-up before its first frame. Its bytes depend neither on which others are
+asked for nor on the number of processes.
 """
 
 import math
 import multiprocessing
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,19 +16,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from chimera.errors import InputError
 from chimera.fourier import resample
+from chimera.progress import Progress
 from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
 
 # Names what makes the bytes, for the recipe of a fingerprint: raised when the same settings and
 # seeds come to mean another flow.
 GENERATOR = "chimera.solver 1"
 
-# Trajectories simulated at once by one process, whole pairs: enough to hide Python's overhead, few
-# enough for the cache.
-_AT_ONCE = 8
+# Trajectories simulated at once by one process: few, so that all processes have work to the end.
+AT_ONCE = 2
 # Below so many points x steps a second process costs more time to start than it saves.
 _WORTH_A_PROCESS = 1e8
 
@@ -103,8 +99,6 @@ def simulate_trajectories(
     Raises:
         InputError: If the solver refuses the regime; it names the trajectory and the time.
     """
-    pairs = sorted({number // 2 for number in numbers})
-    simulated = [2 * pair + member for pair in pairs for member in (0, 1)]
     initial = [
         random_vorticity(
             np.random.default_rng(np.random.SeedSequence(tuple(entropy), spawn_key=(number,))),
@@ -112,7 +106,7 @@ def simulate_trajectories(
             regime.domain_extent,
             regime.initial_peak,
         )
-        for number in simulated
+        for number in numbers
     ]
     physics: dict[str, Any] = {
         "viscosity": regime.viscosity,
@@ -121,7 +115,7 @@ def simulate_trajectories(
         "domain_extent": regime.domain_extent,
         "time_step": regime.frame_interval / regime.steps_per_frame,
         "progress": progress,
-        "names": [f"trajectory {number}" for number in simulated],
+        "names": [f"trajectory {number}" for number in numbers],
     }
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -139,8 +133,7 @@ def simulate_trajectories(
         )
     finally:
         torch.set_num_threads(threads)
-    wanted = torch.tensor([simulated.index(number) for number in numbers])
-    return resample(frames[wanted], regime.num_points).numpy().astype(np.float32)
+    return resample(frames, regime.num_points).numpy().astype(np.float32)
 
 
 def generate(
@@ -155,7 +148,7 @@ def generate(
         regime: What to simulate.
         splits: Entropy and number of trajectories of each.
         processes: The most to start; a small job stays in this one.
-        label: Of the progress bar, which shows on a terminal.
+        label: What progress calls the work.
 
     Returns:
         Vorticity (count, T, num_points, num_points) of each split.
@@ -164,25 +157,24 @@ def generate(
         InputError: If the solver refuses the regime, or a process is killed.
     """
     jobs = [
-        (entropy, range(first, min(first + _AT_ONCE, count)))
+        (entropy, range(first, min(first + AT_ONCE, count)))
         for entropy, count in splits
-        for first in range(0, count, _AT_ONCE)
+        for first in range(0, count, AT_ONCE)
     ]
     work = sum(count for _, count in splits) * regime.num_steps * regime.simulated_points**2
-    total = len(jobs) * regime.num_steps
-    with tqdm(total=total, desc=label, unit="step", disable=not sys.stderr.isatty()) as bar:
+    with Progress(label, len(jobs) * regime.num_steps) as progress:
         if processes == 1 or len(jobs) == 1 or work < _WORTH_A_PROCESS:
-            parts = [simulate_trajectories(regime, e, numbers, bar.update) for e, numbers in jobs]
+            parts = [simulate_trajectories(regime, e, numbers, progress.add) for e, numbers in jobs]
         else:
-            parts = _in_processes(regime, jobs, min(processes, len(jobs)), bar)
+            parts = _in_processes(regime, jobs, min(processes, len(jobs)), progress)
     results, rest = [], iter(parts)
     for _, count in splits:
-        results.append(np.concatenate([next(rest) for _ in range(0, count, _AT_ONCE)]))
+        results.append(np.concatenate([next(rest) for _ in range(0, count, AT_ONCE)]))
     return results
 
 
 def _in_processes(
-    regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, bar: tqdm
+    regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, progress: Progress
 ) -> list[NDArray[np.float32]]:
     context = multiprocessing.get_context("spawn")
     taken = context.Value("q", 0)
@@ -192,7 +184,7 @@ def _in_processes(
         waiting: set[Future[NDArray[np.float32]]] = set(futures)
         while waiting:
             done, waiting = wait(waiting, timeout=0.5)
-            bar.update(taken.value - bar.n)
+            progress.show(taken.value)
             for future in done:
                 future.result()
     except BrokenProcessPool:

@@ -302,12 +302,16 @@ def statistics(vorticity: Array, domain_extent: float) -> dict[str, dict[str, An
     return result
 
 
-def channel_moment(stats: Mapping[str, Any], moment: str, channel: str) -> float:
-    """Return one moment of one channel from what stats.yaml holds.
+def channel_moments(stats: Mapping[str, Any], channels: Sequence[str]) -> dict[str, list[float]]:
+    """Return `mean` and `std` of every channel from what stats.yaml holds.
 
     Raises:
-        InputError: If it has no such channel.
+        InputError: If it lacks one.
     """
+    return {m: [_moment(stats, m, channel) for channel in channels] for m in ("mean", "std")}
+
+
+def _moment(stats: Mapping[str, Any], moment: str, channel: str) -> float:
     values = stats[moment]
     if channel in values:
         return float(values[channel])

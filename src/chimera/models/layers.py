@@ -35,6 +35,27 @@ class GroupNorm(nn.GroupNorm):
         return y.permute(0, 2, 3, 1).reshape(B, H, W, C).permute(0, 3, 1, 2)
 
 
+class Dropout(nn.Dropout2d):
+    """Drops whole channels of a sample in training and scales up the others (Tompson et al. 2015).
+
+    Attributes:
+        share: Rank and number of the processes that divide each batch in equal, consecutive parts.
+            Each draws the mask of the whole batch and takes its part, so that no division of the
+            batch changes a mask or the state of the random generator.
+    """
+
+    share: tuple[int, int] = (0, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop channels of (B, C, H, W)."""
+        rank, size = self.share
+        if size == 1 or not self.training or self.p == 0:
+            return super().forward(x)
+        B, C = x.shape[:2]
+        kept = x.new_empty((size * B, C, 1, 1)).bernoulli_(1 - self.p).div_(1 - self.p)
+        return x * kept[rank * B : (rank + 1) * B]
+
+
 def norm_layer(norm: str, channels: int) -> nn.Module | None:
     """Make the norm of that name, with a scale and shift per channel; None for `none`."""
     if norm == "group":

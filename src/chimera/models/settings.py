@@ -138,6 +138,19 @@ class ModelSettings:
             )
 
 
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Check a model before the data are there: a null in `input_shape` may become any large side.
+
+    Raises:
+        InputError: as `ModelSettings.of`.
+
+    """
+    shape = settings.get("input_shape") if isinstance(settings, Mapping) else None
+    if isinstance(shape, Sequence) and not isinstance(shape, str):
+        settings = {**settings, "input_shape": [1 << 10 if s is None else s for s in shape]}
+    ModelSettings.of(settings)
+
+
 def as_the_data(
     settings: Mapping[str, Any], shape: Sequence[int], boundary: Sequence[str]
 ) -> dict[str, Any]:

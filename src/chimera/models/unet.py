@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chimera.models.fractal import DropPath, FractalBlock, draw_drop_path
-from chimera.models.layers import ConvUnit
+from chimera.models.layers import ConvUnit, Dropout
 from chimera.models.padding import enlarge
 from chimera.models.settings import ModelSettings
 from chimera.models.site import Site
@@ -70,7 +70,7 @@ class UNet(nn.Module):
             merged = 2 * width if settings.use_skip else width
             self.add_module(f"decoder{level}", block(merged, width, settings))
         self.head = nn.Conv2d(widths[0], field_channels, kernel_size=1)
-        self.dropout = nn.Dropout2d(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         for parameter in self.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chimera.probes import patching, rome, spectra
+from chimera.probes import ib, patching, rome, spectra, twonn
 from chimera.probes.subject import Measurement, Subject, Track
 
 
@@ -20,6 +20,8 @@ class Probe:
 
 
 PROBES: Mapping[str, Probe] = {
+    "twonn": Probe(twonn.TwonnSettings, twonn.measure),
+    "ib": Probe(ib.IbSettings, ib.measure),
     "spectra": Probe(spectra.SpectraSettings, spectra.measure, of_vorticity=True),
     "patching": Probe(patching.PatchingSettings, patching.measure),
     "rome": Probe(rome.RomeSettings, rome.measure),

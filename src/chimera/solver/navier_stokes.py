@@ -3,10 +3,11 @@
     d omega / dt = -u . grad omega + nu laplacian omega - mu omega + curl F
 
 on a periodic square of side L, omega = dv/dx - du/dy, with viscosity nu and linear drag mu.
-Advection: chimera.solver.advection. Time stepping: chimera.solver.integrator. Dealiasing:
-chimera.solver.spectral_grid. Largest step: chimera.solver.stability.
+Advection: chimera.solver.advection and compiled_advection. Time stepping:
+chimera.solver.integrator. Dealiasing: chimera.solver.spectral_grid. Largest step:
+chimera.solver.stability.
 
-B trajectories, P pairs of them, N points a side, M kept modes a side.
+B trajectories, N points a side, M x C kept modes.
 """
 
 import math
@@ -16,32 +17,13 @@ import torch
 from torch import Tensor
 
 from chimera.errors import InputError
-from chimera.solver.advection import Advection
+from chimera.solver.advection import Advection, Engine
 from chimera.solver.forcing import KolmogorovForcing
 from chimera.solver.integrator import AffineRungeKutta4
-from chimera.solver.spectral_grid import SpectralGrid
+from chimera.solver.spectral_grid import SpectralGrid, join_planes, split_planes
 from chimera.solver.stability import check_stability
 
 _CHECK_EVERY = 10
-
-
-class _Pairing:
-    """Which trajectories share a complex field: 2 i and 2 i + 1, or none with another."""
-
-    def __init__(self, count: int, members: int) -> None:
-        self.count, self.members, self.pairs = count, members, -(-count // members)
-
-    def pack(self, fields: Tensor) -> Tensor:
-        """Return (P, N, N, 2), zero where a partner is missing, of real fields (B, N, N)."""
-        packed = fields.new_zeros((self.pairs, *fields.shape[1:], 2))
-        for member in range(self.members):
-            part = fields[member :: self.members]
-            packed[: len(part), ..., member] = part
-        return packed
-
-    def unpack(self, packed: Tensor) -> Tensor:
-        """Return (B, ...) of (P, ..., 2)."""
-        return packed[..., : self.members].movedim(-1, 1).flatten(0, 1)[: self.count]
 
 
 def simulate(
@@ -85,36 +67,21 @@ def simulate(
     B, N, _ = vorticity.shape
     nu = _per_trajectory("viscosity", viscosity, vorticity)
     mu = _per_trajectory("drag", drag, vorticity)
-    # Partners share their multipliers; trajectories that differ in them get zeros as partner.
-    alike = bool((nu == nu[0]).all() and (mu == mu[0]).all())
-    pairing = _Pairing(B, members=2 if alike else 1)
-    grid = SpectralGrid(N, pairing.pairs, vorticity.dtype.to_complex(), vorticity.device)
-    M = grid.num_modes
-    state = vorticity.new_empty((pairing.pairs, M, M, 2))
-    one = vorticity.new_ones((M, M, 2))
-    grid.to_modes(torch.view_as_complex(pairing.pack(vorticity)), one, state)
-
-    m_x, m_y = grid.integer_wavenumbers()
-    square = (m_x.square() + m_y.square()) * (2 * math.pi / domain_extent) ** 2
-    rates = slice(0, 1) if alike else slice(None)
-    growth = -nu[rates, None, None] * square - mu[rates, None, None]  # (1 or P, M, M)
-    source = _source(forcing, grid, domain_extent, pairing.members, vorticity.device)
-    scheme = AffineRungeKutta4(
-        growth.to(vorticity.dtype)[..., None].repeat(1, 1, 1, 2),
-        source.to(vorticity.dtype),
-        time_step,
-        state,
-    )
-    advection = Advection(N, domain_extent, state)
+    grid = SpectralGrid(N)
+    state = split_planes(grid.to_modes(vorticity))  # (B, 2, M, C)
+    k_x, k_y = grid.wavenumbers(domain_extent)
+    square = (k_x.square() + k_y.square()).to(vorticity.device)
+    growth = -nu[:, None, None, None] * square - mu[:, None, None, None]  # (1 or B, 1, M, C)
+    source = _source(forcing, grid, domain_extent)  # (1, 2, M, C)
+    scheme = AffineRungeKutta4(growth.to(vorticity.dtype), source.to(vorticity), time_step, state)
+    advection = _engine(grid, domain_extent, state)
     frames = vorticity.new_empty((B, 1 + num_steps // save_every, N, N))
 
     def save(number: int) -> None:
-        fields = grid.to_grid(one[..., 0], torch.view_as_complex(state))
-        frames[:, number] = pairing.unpack(torch.view_as_real(fields))
+        frames[:, number] = grid.to_grid(join_planes(state))
 
     def check(number: int) -> None:
-        speed = pairing.unpack(advection.largest_speed(state))
-        cfl = speed * time_step * N / domain_extent
+        cfl = advection.largest_speed(state) * time_step * N / domain_extent
         check_stability(cfl, names, start_time + number * time_step, time_step)
 
     save(0)
@@ -131,27 +98,28 @@ def simulate(
     return frames
 
 
-def _source(
-    forcing: KolmogorovForcing | None,
-    grid: SpectralGrid,
-    domain_extent: float,
-    members: int,
-    device: torch.device,
-) -> Tensor:
-    """Return the modes (M, M, 2) of curl F for every member of a pair, float64."""
-    N, M = grid.num_points, grid.num_modes
-    curl = torch.zeros((1, N, N, 2), dtype=torch.float64, device=device)
-    if forcing is not None:
-        if forcing.wavenumber > grid.highest:
-            raise InputError(
-                f"forcing.wavenumber is {forcing.wavenumber}, expected at most {grid.highest}, the "
-                f"highest that dealiasing keeps on {N} points"
-            )
-        curl[..., :members] = forcing.vorticity_source(N, domain_extent).to(device)[..., None]
-    source = curl.new_empty((1, M, M, 2))
-    single = SpectralGrid(N, 1, torch.complex128, device)
-    single.to_modes(torch.view_as_complex(curl), curl.new_ones((M, M, 2)), source)
-    return source[0]
+def _engine(grid: SpectralGrid, domain_extent: float, state: Tensor) -> Engine:
+    """Return the fastest engine that can work on such a state."""
+    if state.device.type == "cpu":
+        # Here, since what reads parameters alone must not wait for a compiler to load.
+        from chimera.solver import compiled_advection
+
+        if compiled_advection.covers(grid, state):
+            return compiled_advection.CompiledAdvection(grid, domain_extent, state)
+    return Advection(grid, domain_extent, state)
+
+
+def _source(forcing: KolmogorovForcing | None, grid: SpectralGrid, domain_extent: float) -> Tensor:
+    """Return the real and imaginary parts of the modes of curl F, (1, 2, M, C), float64."""
+    if forcing is None:
+        return torch.zeros((1, 2, *grid.shape), dtype=torch.float64)
+    if forcing.wavenumber > grid.highest:
+        raise InputError(
+            f"forcing.wavenumber is {forcing.wavenumber}, expected at most {grid.highest}, the "
+            f"highest that dealiasing keeps on {grid.num_points} points"
+        )
+    curl = forcing.vorticity_source(grid.num_points, domain_extent)
+    return split_planes(grid.to_modes(curl[None]))
 
 
 def _check(
@@ -184,4 +152,4 @@ def _per_trajectory(name: str, value: float | Tensor, vorticity: Tensor) -> Tens
         )
     if not bool((tensor >= 0).all() and tensor.isfinite().all()):
         raise InputError(f"{name} is {value}, expected 0 or more")
-    return tensor.expand(len(vorticity))
+    return tensor.reshape(-1)

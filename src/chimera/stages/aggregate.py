@@ -28,9 +28,10 @@ def aggregate() -> None:
     write_csv(Path("plots/rollout.csv"), rollout_rows(runs, datasets))
     tables = {"training": {c: Path("checkpoints", *map(str, c), "history.csv") for c in cells}}
     statistics: dict[tuple[str, int], dict[str, dict[str, float]]] = {cell: {} for cell in cells}
-    for probe in params["probe_names"]:
-        tables[probe] = {cell: folder / f"{probe}.csv" for cell, folder in folders.items()}
-        for cell, folder in folders.items():
+    for probe in params["probes"]:
+        measured = folders if probe in params["probe_names"] else {}  # else a table without rows
+        tables[probe] = {cell: folder / f"{probe}.csv" for cell, folder in measured.items()}
+        for cell, folder in measured.items():
             statistics[cell][probe] = read_json(folder / f"{probe}.json")
     write_json(Path("metrics/probes.json"), summarise_probes(statistics))
     for name, paths in tables.items():

@@ -24,6 +24,7 @@ from chimera.evaluation import (
     persistence,
     within,
 )
+from chimera.progress import track
 from chimera.settings import read_settings
 from chimera.stages import guarded
 
@@ -51,7 +52,7 @@ def main() -> None:
     names = params["data"]["fields"]
     report: dict[str, dict[str, Any]] = {}
     fields: dict[str, torch.Tensor] = {}
-    for dataset in params["datasets"]:
+    for dataset in track(f"evaluate-{cell}", params["datasets"]):
         split = Split(Path("data") / dataset / "data" / "test", names)
         layout = read_yaml(Path("metrics/gates/generate") / dataset / "layout.yaml")
         forecasters = {

@@ -1,31 +1,97 @@
-"""Draw the figures of plots/*.csv: a PNG each for git and a vector SVG each for print."""
+"""Draw the figures of plots/*.csv and metrics/*.json: a PNG each for git, an SVG each for print."""
 
-import io
 from pathlib import Path
+from typing import Any
 
-from chimera.artifacts import read_csv, read_params, read_yaml, write_bytes
-from chimera.figures import errors_by_axis, rollout_curves, training_curves
+from matplotlib.figure import Figure
+
+from chimera import figures
+from chimera.arrays import read_arrays
+from chimera.artifacts import read_csv, read_json, read_params, read_yaml, write_bytes
+from chimera.collation import axis_name
+from chimera.contrasts import by_model, differences
+from chimera.preregistration import read_preregistration
 from chimera.stages import guarded
 
+Runs = dict[tuple[str, int], Any]
 
-def figures() -> None:
+
+def table(name: str) -> figures.Rows:
+    """Return plots/<name>.csv, which has no rows for a probe that is not in the study."""
+    return read_csv(Path("plots") / f"{name}.csv")
+
+
+def frame_interval(params: dict[str, Any]) -> float:
+    """Return the time between two frames, 1 where no file says it."""
+    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
+    return layout["frame_interval"] or 1.0
+
+
+def fields(params: dict[str, Any], runs: Runs) -> Figure:
+    """Draw the best, the median and the worst OOD trajectory of the first replicate."""
+    datasets, replicate = params["datasets"], params["replicates"][0]
+    axes = {dataset: axis_name(dataset, datasets) for dataset in datasets[1:]}
+    arrays = {}
+    for model in params["model_names"]:
+        read = read_arrays(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
+        arrays[model] = {
+            f"{axis}.{kind}": read[f"{dataset}.{kind}"]
+            for dataset, axis in axes.items()
+            for kind in ("prediction", "target")
+        }
+    errors = {}
+    for dataset, axis in axes.items():
+        kept = min(len(found[f"{axis}.target"]) for found in arrays.values())
+        by_run = [run["model"][dataset]["rollout_nrmse"][:kept] for run in runs.values()]
+        errors[axis] = [sum(values) / len(values) for values in zip(*by_run, strict=True)]
+    time = params["evaluate"]["field_frame"] * frame_interval(params)
+    examples = figures.examples(errors, arrays)
+    return figures.example_fields(examples, time, replicate, params["data"]["fields"][0])
+
+
+def forest(params: dict[str, Any], runs: Runs) -> Figure:
+    """Draw the contrasts of every model with the baseline."""
+    plan, baseline = read_preregistration(), params["baseline"]
+    found = by_model(read_json(Path("metrics/stats.json")), params["model_names"], baseline)
+    comparisons = [
+        figures.Comparison(
+            model,
+            rows,
+            {n: differences(n, runs, (model, baseline), params["datasets"]) for n in rows},
+        )
+        for model, rows in found.items()
+    ]
+    return figures.forest(comparisons, baseline, plan.primary, 1 - plan.alpha)
+
+
+def main() -> None:
     """Run the stage."""
     params = read_params()
-    models = params["model_names"]
-    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
-    interval = layout["frame_interval"] or 1.0
+    models, interval = params["model_names"], frame_interval(params)
+    valid = params["evaluate"]["valid_correlation"]
+    runs: Runs = {
+        (model, replicate): read_json(Path(f"metrics/runs/{model}/{replicate}/evaluate.json"))
+        for model in models
+        for replicate in params["replicates"]
+    }
+    parity = read_json(Path("metrics/parity.json"))
     drawn = {
-        "fig1_errors": errors_by_axis(read_csv(Path("plots/errors.csv")), models),
-        "training": training_curves(read_csv(Path("plots/training.csv")), models),
-        "rollout": rollout_curves(read_csv(Path("plots/rollout.csv")), models, interval),
+        "fig1_errors": figures.errors_by_axis(table("errors"), models),
+        "training": figures.training_curves(table("training"), models),
+        "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
+        "fields": fields(params, runs),
+        "forest": forest(params, runs),
+        "parity": figures.parity_bars(parity, models, params["baseline"]),
+        "spectra": figures.energy_spectra(table("spectra"), models, interval),
+        "twonn": figures.dimension_along_network(table("twonn"), models, "linear"),
+        "ib": figures.information_plane(table("ib"), models),
+        "patching": figures.patching_effects(table("patching"), models),
+        "rome": figures.edit_tradeoff(table("rome"), models),
     }
     for name, figure in drawn.items():
-        # Names of programs and dates would make equal figures differ in bytes.
-        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-            stream = io.BytesIO()
-            figure.savefig(stream, format=suffix, dpi=120, metadata=metadata)
-            write_bytes(Path("plots") / f"{name}.{suffix}", stream.getvalue())
+        for suffix in ("png", "svg"):
+            write_bytes(Path("plots") / f"{name}.{suffix}", figures.picture(figure, suffix))
 
 
 if __name__ == "__main__":
-    guarded(figures)
+    guarded(main)

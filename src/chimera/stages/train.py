@@ -1,28 +1,34 @@
 """Train one model on IND, with one replicate's seed; resume it if it was killed.
 
 Writes checkpoints/<model>/<replicate>/model.safetensors (weights, with the model's settings and the
-normalisation) and history.csv.
+normalisation), history.csv and machine.yaml (hardware and software). With `train.devices` above 1
+the same command runs once for each device, under torch's elastic launcher.
 """
 
+import sys
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_yaml, write_csv
-from chimera.checkpoints import read_tensors, write_tensors
+from chimera.artifacts import read_params, read_yaml, write_csv, write_yaml
+from chimera.checkpoints import normalisation, write_tensors
 from chimera.data.splits import Split
-from chimera.data.streaming import first_frames, open_windows
-from chimera.data.well import channel_moment
-from chimera.devices import prepare_device
+from chimera.data.streaming import Form, read_splits
+from chimera.data.well import channel_moments
+from chimera.devices import device_type, prepare_device
+from chimera.distributed import Group, is_launched, launch, process_group
+from chimera.machine import describe
 from chimera.models import as_the_data, build_model
-from chimera.progress import Progress
+from chimera.resumption import run_resumable
 from chimera.scratch import fingerprint, scratch_folder
 from chimera.settings import read_settings
 from chimera.stages import guarded
-from chimera.training import Training, TrainSettings, run
+from chimera.training import Training, TrainSettings
 
 
 @dataclass
@@ -33,50 +39,56 @@ class Options:
     replicate: int
 
 
+def train_model(
+    options: Options, params: dict[str, Any], settings: TrainSettings, group: Group
+) -> None:
+    """Train in this process, by itself or as one of a group."""
+    ind, names = params["datasets"][0], params["data"]["fields"]
+    number, tf32 = group.rank, settings.precision == "tf32"
+    exact = settings.deterministic
+    device = prepare_device(
+        settings.device, settings.threads, number=number, tf32=tf32, deterministic=exact
+    )
+    entropy = (params["seed"], options.replicate)
+    train, valid = (Split(Path("data") / ind / "data" / s, names) for s in ("train", "valid"))
+    layout = read_yaml(Path("metrics/gates/generate") / ind / "layout.yaml")
+    fields = as_the_data(params["models"][options.model], train.shape[2:], layout["boundary"])
+    moments = channel_moments(read_yaml(Path("data") / ind / "stats.yaml"), names)
+    identity = {"entropy": entropy, "model": fields, "train": asdict(settings)}
+    verified = read_yaml(Path("metrics/gates/verify/training.yaml"))
+
+    # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.
+    torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+    network = build_model(fields).to(device)
+    form = Form(1 + settings.unroll, settings.batch_size, entropy, (group.rank, group.size))
+    data = read_splits(train, valid, moments, form, device, int(settings.memory * 2**30))
+    training = Training(network, *data, settings, group)
+
+    key = f"train-{options.model}-{options.replicate}"
+    digest = fingerprint(identity, verified)
+    home = Path(".scratch")
+    alone = scratch_folder(home, key, digest)  # one process locks it for the others
+    with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
+        run_resumable(training, key, scratch)
+        if group.rank == 0:
+            folder = Path("checkpoints") / options.model / str(options.replicate)
+            about = {"model": fields, "normalisation": normalisation(moments)}
+            write_tensors(folder / "model.safetensors", training.weights(), about)
+            write_csv(folder / "history.csv", [asdict(row) for row in training.history])
+            write_yaml(folder / "machine.yaml", describe(device))
+
+
 def main() -> None:
     """Run the stage."""
     options = ArgumentParser(Options).parse_args()
     params = read_params()
     settings = read_settings(params["train"], "train", TrainSettings)
-    ind = params["datasets"][0]
-    device = prepare_device(settings.device, settings.threads)
-    entropy, names = (params["seed"], options.replicate), params["data"]["fields"]
-    train, valid = (Split(Path("data") / ind / "data" / s, names) for s in ("train", "valid"))
-    layout = read_yaml(Path("metrics/gates/generate") / ind / "layout.yaml")
-    fields = as_the_data(params["models"][options.model], train.shape[2:], layout["boundary"])
-    identity = {"entropy": entropy, "model": fields, "train": asdict(settings)}
-    verified = read_yaml(Path("metrics/gates/verify/training.yaml"))
-
-    stats = read_yaml(Path("data") / ind / "stats.yaml")
-    moments = {m: [channel_moment(stats, m, name) for name in names] for m in ("mean", "std")}
-
-    # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.
-    torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-    network = build_model(fields).to(device)
-    memory, length = int(settings.memory * 2**30), 1 + settings.unroll
-    kind = (moments, length, settings.batch_size, entropy, device)
-    windows = open_windows(train, *kind, 3 * memory // 4)
-    training = Training(
-        network, windows, first_frames(valid, moments, memory // 4).to(device), settings
-    )
-
-    key = f"train-{options.model}-{options.replicate}"
-    with scratch_folder(Path(".scratch"), key, fingerprint(identity, verified)) as scratch:
-        state = scratch / "state.safetensors"
-        if state.exists():
-            training.restore(*read_tensors(state))
-        with Progress(key, settings.steps, training.completed, settings.batch_size) as progress:
-            run(
-                training,
-                save=lambda t: write_tensors(state, *t.state()),
-                report=lambda t: progress.show(t.completed, t.note()),
-            )
-        folder = Path("checkpoints") / options.model / str(options.replicate)
-        # One channel's moments are numbers, several channels' are lists.
-        plain = {m: v if len(v) > 1 else v[0] for m, v in moments.items()}
-        about = {"model": fields, "normalisation": plain}
-        write_tensors(folder / "model.safetensors", training.weights(), about)
-        write_csv(folder / "history.csv", [asdict(row) for row in training.history])
+    kind = device_type(settings.device, settings.devices)
+    if settings.devices > 1 and not is_launched():
+        launch("chimera.stages.train", sys.argv[1:], settings.devices)
+    else:
+        with process_group(kind, settings.devices) as group:
+            train_model(options, params, settings, group)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from chimera.artifacts import read_params, write_yaml
 from chimera.data.settings import ImportedData, read_data, request
 from chimera.errors import InputError
 from chimera.evaluation import EvaluateSettings
-from chimera.models import ModelSettings
+from chimera.models.settings import check_settings
 from chimera.probes.registry import PROBES
 from chimera.settings import read_settings
 from chimera.stages import guarded
@@ -55,12 +55,14 @@ def validate() -> None:
         data.require_root()
     for name, fields in study.models.items():
         try:
-            shape = fields.get("input_shape")
-            # What the data will say is not known yet; any large grid checks the rest.
-            known = [1 << 10 if side is None else side for side in shape] if shape else shape
-            ModelSettings.of({**fields, "input_shape": known})
+            check_settings(fields)
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
+        if study.train.devices > 1 and fields["norm"] == "batch":
+            raise InputError(
+                f"models.{name}.norm is 'batch', expected group, instance or none with "
+                f"train.devices {study.train.devices}: no other depends on how a batch is divided"
+            )
     for name, fields in study.probes.items():
         if name not in PROBES:
             raise InputError(f"probes has {name!r}, expected one of {', '.join(PROBES)}")

@@ -1,0 +1,67 @@
+"""What a closed-form edit of one convolution repairs, and what it costs, from plots/rome.csv.
+
+With e the norm of an error before the edit and e' after it: the part repaired is 1 - e' / e, the
+IND drift e' / e - 1 on IND samples held out.
+"""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from chimera.figures.style import (
+    GREY,
+    WIDTH,
+    Rows,
+    legend,
+    message,
+    model_colours,
+    model_label,
+    where,
+)
+
+METHODS = {
+    "rome": ("o", "edit"),
+    "gradient": ("^", "gradient step of equal efficacy"),
+    "identity": ("s", "edit with C = I"),
+}
+PARTS = {
+    "efficacy": "the failing forecast",
+    "later_frames": "later frames",
+    "other_trajectories": "other trajectories",
+}
+
+
+def edit_tradeoff(rows: Rows, models: Sequence[str]) -> Figure:
+    """Draw the part of an error repaired against the IND drift: a point for each run and axis.
+
+    Args:
+        rows: plots/rome.csv: model, replicate, axis, method, efficacy, later_frames,
+            other_trajectories, ind_drift.
+        models: The trained models, in order.
+    """
+    if not rows:
+        return message("No edits: the probe `rome` has not run")
+    figure = Figure(figsize=(WIDTH, 3.1))
+    panels = figure.subplots(1, len(PARTS), sharex=True, sharey=True)
+    for panel, (column, title) in zip(panels, PARTS.items(), strict=True):
+        panel.axhline(0, color="0.8", linewidth=0.8)
+        panel.axvline(0, color="0.8", linewidth=0.8)
+        for model, colour in model_colours(models).items():
+            for method, (marker, name) in METHODS.items():
+                found = where(rows, model=model, method=method)
+                panel.plot(
+                    [float(row["ind_drift"]) for row in found],
+                    [float(row[column]) for row in found],
+                    marker,
+                    markersize=4.5,
+                    alpha=0.75,
+                    markeredgecolor=colour,
+                    markerfacecolor=colour if method == "rome" else "none",
+                    label=f"{model_label(model)}, {name}",
+                )
+        panel.set_title(title, color=GREY)
+        panel.locator_params(axis="x", nbins=4)
+    panels[0].set_ylabel("part of the error repaired\n1 - e' / e (dimensionless)")
+    figure.supxlabel("IND drift: relative rise of the IND error (dimensionless)", fontsize=9)
+    legend(figure, panels, columns=len(models))
+    return figure

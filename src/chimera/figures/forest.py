@@ -1,0 +1,156 @@
+"""The declared contrasts as a forest plot, from metrics/stats.json and the replicates behind it.
+
+A contrast d is of the mean logarithm of an error, model minus baseline, so that exp(d) is a ratio
+of errors: below 1 the model errs less. The valid time is a difference in frames.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from chimera.figures.style import (
+    GREY,
+    WIDTH,
+    axis_label,
+    message,
+    model_colours,
+    model_label,
+    plain_log_scale,
+)
+
+LABELS = {
+    "ood_nrmse": "OOD error, all axes",
+    "ind_nrmse": "IND error",
+    "ind_rmse_high": "IND error, high wavenumbers",
+    "ind_valid_time": "IND valid time",
+    "gap": "generalisation gap",
+}
+HEADINGS = {0.0: "$g_z$", 0.36: "p", 0.7: "q"}
+
+
+def contrast_label(name: str) -> str:
+    """Return what a reader calls an endpoint.
+
+    >>> contrast_label("ind_nrmse"), contrast_label("ood_decay_nrmse")
+    ('IND error', 'OOD decay error')
+    """
+    return LABELS.get(name, axis_label(name.removesuffix("_nrmse")) + " error")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All contrasts of one model with the baseline.
+
+    Attributes:
+        model: Its name.
+        contrasts: By endpoint, as metrics/stats.json has them.
+        differences: By endpoint, model minus baseline, one for each replicate.
+    """
+
+    model: str
+    contrasts: Mapping[str, Mapping[str, float]]
+    differences: Mapping[str, Sequence[float]]
+
+
+def forest(comparisons: Sequence[Comparison], baseline: str, primary: str, level: float) -> Figure:
+    """Draw every contrast: replicates as points, mean and t interval, g_z, p and q in numbers.
+
+    Args:
+        comparisons: One for each model beside the baseline.
+        baseline: Its name.
+        primary: The primary endpoint, drawn first and in bold.
+        level: Of the intervals, such as 0.95.
+    """
+    shown = [comparison for comparison in comparisons if comparison.contrasts]
+    if not shown:
+        return message("No contrast: fewer than two replicates, or no endpoint that was declared")
+    heights = [1.9 + 0.27 * len(comparison.contrasts) for comparison in shown]
+    figure = Figure(figsize=(WIDTH, sum(heights)))
+    parts = figure.subfigures(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, comparison in zip(parts, shown, strict=True):
+        _forest(part, comparison, baseline, primary, level)
+    return figure
+
+
+def _forest(
+    figure: SubFigure, comparison: Comparison, baseline: str, primary: str, level: float
+) -> None:
+    contrasts, differences = comparison.contrasts, comparison.differences
+    names = sorted(contrasts, key=lambda name: name != primary)
+    ratios = [name for name in names if name != "ind_valid_time"]
+    frames = [name for name in names if name == "ind_valid_time"]
+    groups = [group for group in (ratios, frames) if group]
+    grid = figure.subplots(
+        len(groups),
+        2,
+        squeeze=False,
+        width_ratios=[3, 1.2],
+        height_ratios=[len(group) + 0.6 for group in groups],
+    )
+    pair = model_label(comparison.model), model_label(baseline)
+    for row, group in enumerate(groups):
+        panel, numbers = grid[row]
+        in_frames = group is frames
+        _intervals(panel, {n: contrasts[n] for n in group}, differences, primary, in_frames)
+        panel.set_xlabel(
+            "difference in valid time, {} - {} (frames)".format(*pair)
+            if in_frames
+            else "ratio of errors, {} / {} (dimensionless, log scale)".format(*pair)
+        )
+        _numbers(numbers, {n: contrasts[n] for n in group}, primary, headed=row == 0)
+    first = contrasts[names[0]]
+    coverage = first.get("ci_coverage")
+    simulated = f"; simulated coverage {coverage:.1%}" if coverage else ""
+    figure.suptitle(
+        f"dots: replicates; bar: mean and {level:.0%} t interval (n = {first['n']:.0f}{simulated})",
+        fontsize=8.5,
+        color="0.25",
+    )
+
+
+def _intervals(
+    panel: Axes,
+    contrasts: Mapping[str, Mapping[str, float]],
+    differences: Mapping[str, Sequence[float]],
+    primary: str,
+    in_frames: bool,
+) -> None:
+    scale = float if in_frames else math.exp
+    colour = model_colours(["", "model"])["model"]
+    panel.axvline(scale(0), color=GREY, linewidth=0.8, linestyle="--")
+    for position, (name, row) in enumerate(contrasts.items()):
+        ends = [scale(row["ci_low"]), scale(row["ci_high"])]
+        width = 2.2 if name == primary else 1.4
+        panel.plot(ends, [position] * 2, color=colour, linewidth=width, solid_capstyle="butt")
+        panel.plot(scale(row["estimate"]), position, "|", color=colour, markersize=11, mew=2)
+        points = [scale(d) for d in differences[name]]
+        panel.plot(points, [position + 0.22] * len(points), "o", color="black", markersize=2.5)
+    panel.set_yticks(range(len(contrasts)), [contrast_label(name) for name in contrasts])
+    for tick, name in zip(panel.get_yticklabels(), contrasts, strict=True):
+        tick.set_fontweight("bold" if name == primary else "normal")
+    panel.set_ylim(len(contrasts) - 0.5, -0.6)
+    if not in_frames:
+        plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
+
+
+def _numbers(
+    panel: Axes, contrasts: Mapping[str, Mapping[str, float]], primary: str, headed: bool
+) -> None:
+    panel.axis("off")
+    panel.set_ylim(len(contrasts) - 0.5, -0.6)
+    for x, heading in HEADINGS.items():
+        if headed:
+            panel.text(x, -1.0, heading, fontsize=9, va="bottom")
+    for position, (name, row) in enumerate(contrasts.items()):
+        weight = "bold" if name == primary else "normal"
+        q = "primary" if name == primary else _probability(row["q"])
+        cells = (f"{row['hedges_gz']:+.2f}", _probability(row["p"]), q)
+        for x, text in zip(HEADINGS, cells, strict=True):
+            panel.text(x, position, text, va="center", fontsize=8.5, weight=weight)
+
+
+def _probability(value: float) -> str:
+    return "<.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,84 @@
+"""The information plane: what each site tells of the output against what it keeps of the input.
+
+Mutual information by nearest neighbours (KSG) of a few principal components a side, from
+plots/ib.csv. A value whose Gaussian control of the same size erred by too much is withheld: it is
+drawn hollow and grey, to be looked at and not to be believed.
+"""
+
+from collections.abc import Container, Sequence
+
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from chimera.figures.style import (
+    GREY,
+    WIDTH,
+    Rows,
+    axis_label,
+    distinct,
+    legend,
+    message,
+    model_label,
+    where,
+)
+
+
+def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
+    """Draw I(T; Y) against I(X; T): a point for each replicate and site, coloured by depth.
+
+    Args:
+        rows: plots/ib.csv: model, replicate, axis, site, depth, pair, information, withheld: 0
+            where the value is reported, 1 where its control erred, more where there is none.
+        models: The trained models, in order: a row each.
+    """
+    if not rows:
+        return message("No information plane: the probe `ib` has not run")
+    axes = distinct(rows, "axis")
+    figure = Figure(figsize=(max(WIDTH, 1.2 * len(axes)), 1.4 + 1.8 * len(models)))
+    panels = figure.subplots(len(models), len(axes), sharex=True, sharey=True, squeeze=False)
+    colours = colormaps["viridis"]
+    for panel, axis in zip(panels[0], axes, strict=True):
+        panel.set_title(axis_label(axis, "\n"), pad=14)  # above the note
+    for line, model in zip(panels, models, strict=True):
+        deepest = max((float(row["depth"]) for row in where(rows, model=model)), default=0.0) or 1.0
+        for panel, axis in zip(line, axes, strict=True):
+            here = where(rows, model=model, axis=axis)
+            doubtful, reported = _points(here, {"0", "1"}), _points(here, {"0"})
+            grey = {"color": "0.7", "markersize": 3, "fillstyle": "none", "markeredgewidth": 0.7}
+            for site in doubtful.keys() - reported.keys():
+                panel.plot(*doubtful[site][1:], "o", label="withheld: its control erred", **grey)
+            for depth, x, y in reported.values():
+                panel.plot(x, y, "o", color=colours(depth / deepest), markersize=3.5)
+            # The input itself has no I(X; T): it is no point of the plane.
+            sites = len({(r["replicate"], r["site"]) for r in here if r["pair"] == "x_t"})
+            note = {"s": f"{len(reported)} of {sites} reported", "fontsize": 7, "color": GREY}
+            panel.text(0.5, 1.02, ha="center", transform=panel.transAxes, **note)
+            panel.tick_params(labelsize=8)
+        line[0].set_ylabel(model_label(model))
+    figure.supxlabel("I(X; T): kept of the input (nats)", fontsize=9)
+    figure.supylabel("I(T; Y): told of the output (nats)", fontsize=9)
+    scale = ScalarMappable(Normalize(0, 1), colours)
+    bar = figure.colorbar(scale, ax=panels, fraction=0.03, pad=0.01)
+    bar.set_label("depth, part of the forward pass (dimensionless)", fontsize=8)
+    bar.ax.tick_params(labelsize=7.5)
+    legend(figure, panels.flat)
+    return figure
+
+
+def _points(
+    rows: Rows, withheld: Container[str]
+) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Return (depth, I(X; T), I(T; Y)) by replicate and site, where both are of such a kind."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        if row["withheld"] in withheld:
+            values = found.setdefault((row["replicate"], row["site"]), {})
+            values["depth"] = float(row["depth"])
+            values[row["pair"]] = float(row["information"])
+    return {
+        site: (row["depth"], row["x_t"], row["t_y"])
+        for site, row in found.items()
+        if {"x_t", "t_y"} <= row.keys()
+    }

@@ -1,0 +1,157 @@
+"""What all figures share: names, colours, rows, and bytes that depend on the content alone.
+
+Colours are those of Okabe & Ito (2008), told apart with any colour vision; baselines are grey.
+"""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from PIL import Image
+
+WIDTH = 7.2  # inches: a page's, and a README's
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
+GREY = "0.45"
+MODEL_LABELS = {"unet": "UNet", "fractal_unet": "FractalUNet"}
+Rows = Sequence[Mapping[str, str]]
+
+mpl.rcParams.update(
+    {
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        "svg.hashsalt": "chimera",  # names inside an SVG are random without it
+        "figure.constrained_layout.use": True,
+    }
+)
+
+
+def picture(figure: Figure, suffix: str) -> bytes:
+    """Return a figure as `png` or `svg`; equal figures give equal bytes.
+
+    Names of programs and dates would make equal figures differ. A PNG has at most 256 colours: a
+    third of the bytes, and git keeps every version.
+    """
+    stream, small = io.BytesIO(), io.BytesIO()
+    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[suffix]
+    figure.savefig(stream, format=suffix, dpi=140, metadata=metadata)
+    if suffix == "svg":
+        return stream.getvalue()
+    every, plain = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE  # colour scales stay smooth
+    with Image.open(stream) as image:
+        reduced = image.convert("RGB").quantize(method=every, dither=plain)
+    reduced.save(small, "png", optimize=True)
+    return small.getvalue()
+
+
+def message(text: str) -> Figure:
+    """Return a figure that says in words why there is nothing to draw."""
+    figure = Figure(figsize=(WIDTH, 1.2))
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY, wrap=True)
+    return figure
+
+
+def model_label(model: str) -> str:
+    """Return the name by which people know a model.
+
+    >>> model_label("fractal_unet"), model_label("my_net")
+    ('FractalUNet', 'my net')
+    """
+    return MODEL_LABELS.get(model, model.replace("_", " "))
+
+
+def axis_label(axis: str, separator: str = " ") -> str:
+    """Return what a reader calls an axis.
+
+    >>> axis_label("ind"), axis_label("ood_viscosity")
+    ('IND', 'OOD viscosity')
+    """
+    if axis in ("ind", "ood"):
+        return axis.upper()
+    return f"OOD{separator}" + axis.removeprefix("ood_").replace("_", " ")
+
+
+def model_colours(models: Sequence[str]) -> dict[str, str]:
+    """Return a colour for each model, in order."""
+    return {model: PALETTE[i % len(PALETTE)] for i, model in enumerate(models)}
+
+
+def axis_colours(axes: Iterable[str]) -> dict[str, str]:
+    """Return black for IND and a colour for each OOD axis, in order."""
+    ood = [axis for axis in axes if axis != "ind"]
+    return {"ind": "black"} | {axis: PALETTE[i % len(PALETTE)] for i, axis in enumerate(ood)}
+
+
+def distinct(rows: Rows, column: str) -> list[str]:
+    """Return the values of a column, in the order in which they first appear."""
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def where(rows: Rows, **values: str) -> Rows:
+    """Return the rows that have these values."""
+    return [row for row in rows if all(row[name] == value for name, value in values.items())]
+
+
+def means(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
+    """Return every distinct x in rising order, and the mean of y over the rows that share it."""
+    groups: dict[float, list[float]] = {}
+    for row in rows:
+        groups.setdefault(float(row[x]), []).append(float(row[y]))
+    return sorted(groups), [fmean(groups[value]) for value in sorted(groups)]
+
+
+def draw_runs(panel: Axes, rows: Rows, x: str, y: str, **style: Any) -> None:
+    """Draw a line for each replicate of one model; `label` names the first alone."""
+    label = style.pop("label", None)
+    for replicate in distinct(rows, "replicate"):
+        run = where(rows, replicate=replicate)
+        panel.plot([float(r[x]) for r in run], [float(r[y]) for r in run], label=label, **style)
+        label = None
+
+
+def plain_log_scale(panel: Axes, which: str, parts: Sequence[float]) -> None:
+    """Make axis `x` or `y` logarithmic, with ticks in plain decimals; to be called after drawing.
+
+    For a range of about a decade, in which powers of ten would label one tick or none.
+
+    Args:
+        panel: With its data drawn.
+        which: `x` or `y`.
+        parts: Of a decade, where there are ticks; a range below a factor of two has even ticks.
+    """
+    (panel.set_xscale if which == "x" else panel.set_yscale)("log")
+    axis = panel.xaxis if which == "x" else panel.yaxis
+    low, high = axis.get_view_interval()
+    narrow = high < 2 * low
+    axis.set_major_locator(
+        MaxNLocator(5, steps=[1, 2, 5, 10]) if narrow else LogLocator(subs=parts)
+    )
+    axis.set_major_formatter("{x:.4g}")
+    axis.set_minor_locator(NullLocator())
+
+
+def mark_sites(panel: Axes, rows: Rows) -> None:
+    """Name the sites of one model along the horizontal axis, by depth."""
+    depths = {float(row["depth"]): row["site"] for row in rows}
+    names = [depths[depth] for depth in sorted(depths)]
+    panel.set_xticks(sorted(depths), names, rotation=90, fontsize=7)
+
+
+def legend(figure: Figure, panels: Iterable[Axes], columns: int = 4, **style: Any) -> None:
+    """Put one legend above all panels, outside the data, each label once."""
+    found: dict[str, Any] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
+        figure.legend(
+            found.values(), found.keys(), loc="outside upper center", ncols=columns, **style
+        )

@@ -1,0 +1,226 @@
+"""The report's tables, as text in cells, made of the metrics that the stages wrote."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chimera.collation import axis_name
+from chimera.figures.forest import contrast_label
+from chimera.figures.style import axis_label, model_label
+from chimera.preregistration import deviations as differences
+from chimera.report.verdict import p_value
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, the columns' names and rows of as many cells; the first cell names the row."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+ERRORS = {
+    "nrmse": "One-step nRMSE (dimensionless)",
+    "rollout_nrmse": "nRMSE over the rollout, mean over its frames (dimensionless)",
+    "valid_time": "Valid time of a rollout (frames; longer is better)",
+}
+
+
+def errors(summary: Mapping[str, Any], models: Sequence[str], metric: str) -> Table:
+    """Return one metric by axis: mean and seed-to-seed standard deviation, and the baselines.
+
+    Args:
+        summary: metrics/summary.json.
+        models: The trained models; every other forecaster is a baseline.
+        metric: One of ERRORS.
+    """
+    names = [*models, *(name for name in summary if name not in models)]
+    axes = [axis for axis, row in summary[models[0]].items() if isinstance(row, Mapping)]
+    rows = [
+        (
+            "OOD, mean over axes" if axis == "ood" else axis_label(axis),
+            *(mean_and_spread(summary[name][axis], metric) for name in names),
+        )
+        for axis in axes
+    ]
+    caption = f"{ERRORS[metric]}; mean ± standard deviation over replicates."
+    return Table(caption, ("axis", *map(model_label, names)), tuple(rows))
+
+
+def datasets(params: Mapping[str, Any]) -> Table:
+    """Return every dataset, and in what its parameters differ from those of IND."""
+    names, described = params["datasets"], params["data"].get("datasets", {})
+    ind = described.get(names[0], {})
+    rows = []
+    for name in names:
+        here = described.get(name, {})
+        changes = [d for d in differences(ind, here) if not d.key.startswith("trajectories")]
+        listed = "; ".join(f"{d.key} {plain(d.running)}, IND {plain(d.frozen)}" for d in changes)
+        rows.append((name, axis_label(axis_name(name, names)), listed or "-"))
+    return Table("Datasets.", ("dataset", "axis", "what differs from IND"), tuple(rows))
+
+
+def plain(value: Any) -> str:
+    """Return a parameter as a reader writes it.
+
+    >>> plain(1.5707963267948966), plain(None), plain({"amplitude": 1.0, "angle": 0.0})
+    ('1.571', 'none', 'amplitude 1, angle 0')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain(entry)}" for key, entry in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def mean_and_spread(row: Mapping[str, float], name: str) -> str:
+    """Return a mean with its standard deviation over replicates where there is one.
+
+    >>> mean_and_spread({"nrmse": 0.07612, "nrmse_sd": 0.00123}, "nrmse")
+    '0.0761 ± 0.0012'
+    >>> mean_and_spread({"nrmse": 0.3}, "nrmse"), mean_and_spread({}, "nrmse")
+    ('0.300', 'withheld')
+    """
+    if name not in row:
+        return "withheld"
+    value, spread = row[name], row.get(f"{name}_sd")
+    size = max(abs(value), abs(spread or 0.0))
+    form = f".{max(0, 2 - math.floor(math.log10(size)))}f" if size > 1e-4 else ".2g"
+    return f"{value:{form}}" + (f" ± {spread:{form}}" if spread is not None else "")
+
+
+def contrasts(rows: Mapping[str, Mapping[str, float]], primary: str, alpha: float) -> Table:
+    """Return every contrast of one model with the baseline.
+
+    Args:
+        rows: By endpoint, as metrics/stats.json has them.
+        primary: The primary endpoint, put first.
+        alpha: Level of the tests.
+    """
+    named = sorted(rows, key=lambda name: name != primary)
+    cells = []
+    for name in named:
+        row = rows[name]
+        scale, form = (float, "+.2f") if name == "ind_valid_time" else (math.exp, ".3f")
+        low, high = scale(row["ci_low"]), scale(row["ci_high"])
+        decisive = row["p"] if name == primary else row["q"]
+        cells.append(
+            (
+                contrast_label(name) + (" (primary)" if name == primary else ""),
+                f"{scale(row['estimate']):{form}}" + (" frames" if scale is float else ""),
+                f"{low:{form}} to {high:{form}}",
+                p_value(row["p"]),
+                "-" if name == primary else p_value(row["q"]),
+                p_value(row["sign_flip_p"]),
+                f"{row['hedges_gz']:+.2f}",
+                f"{row['n']:.0f}",
+                "yes" if decisive < alpha else "no",
+            )
+        )
+    level = f"{1 - alpha:.0%}"
+    header = (
+        "endpoint",
+        "ratio of errors",
+        f"{level} t interval",
+        "p",
+        "q",
+        "sign-flip p",
+        "Hedges' g",
+        "n",
+        "difference found",
+    )
+    caption = (
+        "Contrasts, model / baseline. Below 1 the model errs less; the valid time is a difference. "
+        f"Found: p < {alpha:g} for the primary endpoint, for the others Benjamini-Hochberg "
+        f"q < {alpha:g}."
+    )
+    return Table(caption, header, tuple(cells))
+
+
+def parity(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
+    """Return each model's size and its distance from the baseline, of metrics/parity.json."""
+    rows = []
+    for model in models:
+        row = counts[model]
+        gaps = [f"{row[g]:+.1%}" if g in row else "baseline" for g in ("params_gap", "macs_gap")]
+        rows.append(
+            (model_label(model), f"{row['params']:,}", gaps[0], f"{row['macs']:,}", gaps[1])
+        )
+    header = ("model", "parameters", "from baseline", "MACs a frame", "from baseline")
+    return Table(f"Sizes; the gate allows {counts['tolerance']:.0%}.", header, tuple(rows))
+
+
+def probes(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, Table]:
+    """Return each probe's table of statistics, of metrics/probes.json."""
+    tables = {}
+    for probe in dict.fromkeys(name for model in models for name in found.get(model, {})):
+        by_model = [found.get(model, {}).get(probe, {}) for model in models]
+        names = dict.fromkeys(name for row in by_model for name in row)
+        rows = [
+            (name.replace("_", " "), *(mean_and_spread(row, name) for row in by_model))
+            for name in names
+            if not name.endswith("_sd")
+        ]
+        caption = f"Probe {probe}; mean ± standard deviation over replicates."
+        tables[probe] = Table(caption, ("statistic", *map(model_label, models)), tuple(rows))
+    return tables
+
+
+def correlations(stats: Mapping[str, Any]) -> Table | None:
+    """Return the declared correlations of probe statistics with the gap, None without any."""
+    rows = [
+        (
+            name,
+            f"{row['rho']:+.2f}",
+            f"{row['ci_low']:+.2f} to {row['ci_high']:+.2f}",
+            p_value(row["p"]),
+            p_value(row["q"]),
+        )
+        for name, row in stats.get("spearman", {}).items()
+        if isinstance(row, Mapping)
+    ]
+    caption = "Spearman's correlation with the generalisation gap, over all runs; one family."
+    return Table(caption, ("statistic", "rho", "interval", "p", "q"), tuple(rows)) if rows else None
+
+
+def deviations(found: Sequence[Any], log: Sequence[Mapping[str, str]]) -> Table | None:
+    """Return every parameter that deviates and its last logged reason, None without any.
+
+    Args:
+        found: `chimera.preregistration.Deviation`s.
+        log: Entries of Deviation_Log.md.
+    """
+    reasons = {entry["key"]: entry.get("reason", "") for entry in log if "key" in entry}
+    rows = [
+        (d.key, plain(d.frozen), plain(d.running), reasons.get(d.key, "no entry in the log"))
+        for d in found
+    ]
+    header = ("parameter", "preregistered", "here", "reason logged")
+    return Table("Parameters that deviate.", header, tuple(rows)) if rows else None
+
+
+def objects(names: Mapping[str, str]) -> Table:
+    """Return files and the names that git gives to their content."""
+    return Table("Files of this study in git.", ("file", "object"), tuple(names.items()))
+
+
+def hashes(digests: Mapping[str, str]) -> Table:
+    """Return the data files that were read and their sha256, as the gate verified them."""
+    return Table("Data, as verified and read.", ("file", "sha256"), tuple(digests.items()))
+
+
+def machines(records: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return where the networks were trained: each machine once, with the runs that it made.
+
+    Args:
+        records: By run, what `chimera.machine.describe` returned there.
+    """
+    runs: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for run, record in records.items():
+        runs.setdefault(tuple((k, str(v)) for k, v in record.items()), []).append(run)
+    rows: list[tuple[str, str]] = []
+    for fields, names in runs.items():
+        rows += [("runs", ", ".join(names)), *fields]
+    return Table("Hardware and software that trained the networks.", ("", "value"), tuple(rows))

@@ -1,0 +1,1 @@
+"""What a pull request does to the experiment, read from two revisions in git."""

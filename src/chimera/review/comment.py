@@ -1,0 +1,141 @@
+"""The comment on a pull request, in Markdown: what matters in one screen, the rest to unfold."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from chimera.logbook import entries
+from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes
+from chimera.review.revisions import LOGS, METRICS, Revision
+
+_ROWS = 150  # of one table: a comment holds 65,536 characters
+
+
+def comment(base: Revision, head: Revision, site: str | None = None) -> str:
+    """Return the comment.
+
+    Args:
+        base: What is compared with.
+        head: What is proposed.
+        site: Address of the repository, such as https://<host>/<owner>/<name>; figures are linked
+            there, or named by their paths.
+    """
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
+    environment.filters |= {
+        "number": _number,
+        "deviations": _deviations,
+        "cell": _cell,
+        "code": _code,
+        "strongest": _strongest,
+    }
+    template = environment.from_string(Path(__file__).with_name("comment.md").read_text())
+    changes = {file: metric_changes(base, head, file) for file in METRICS}
+    params = {
+        key: (base.params.get(key), head.params.get(key))
+        for key in head.params | base.params
+        if base.params.get(key) != head.params.get(key)
+        or (key in base.params) != (key in head.params)
+    }
+    figures = [
+        (path, base.figures.get(path), head.figures.get(path))
+        for path in sorted(base.figures | head.figures)
+        if base.figures.get(path) != head.figures.get(path)
+    ]
+    seeded = [c for rows in changes.values() for c in rows if c.sd is not None]
+    return template.render(
+        base=base,
+        head=head,
+        headline=_headline(changes["summary"]),
+        contrasts=_primary(changes["stats"], base, head),
+        gates=gates(head),
+        gates_before={name: passed for name, passed, _ in gates(base)},
+        params=params,
+        seeded=seeded,
+        marked=[c for c in seeded if c.marked],
+        chance=chance((base.replicates, head.replicates)),
+        threshold=THRESHOLD,
+        changes=changes,
+        rows=_ROWS,
+        entries={
+            log: [
+                entry["title"] for entry in entries(head.logs[log])[len(entries(base.logs[log])) :]
+            ]
+            for log in LOGS
+        },
+        figures=figures,
+        site=site,
+    )
+
+
+def _headline(changes: Sequence[Change]) -> dict[str, list[Change | None]]:
+    """Return by forecaster the three numbers that matter."""
+    found = {change.name: change for change in changes}
+    names = dict.fromkeys(name.split(".")[0] for name in found)
+    wanted = ("ind.nrmse", "ood.nrmse", "gap")
+    return {name: [found.get(f"{name}.{key}") for key in wanted] for name in names}
+
+
+def _primary(
+    changes: Sequence[Change], base: Revision, head: Revision
+) -> list[tuple[str, Change, list[str]]]:
+    """Return the primary contrasts: name, estimate, and its interval at both revisions."""
+    plan = head.plan or base.plan
+    names = [c.name.removesuffix(".estimate") for c in changes if c.name.endswith(".estimate")]
+    found = {change.name: change for change in changes}
+    rows = []
+    for name in names:
+        if plan and name.split(".")[-1] == plan.primary:
+            texts = []
+            for revision in (base, head):
+                row = revision.metrics.get("stats", {})
+                if f"{name}.estimate" not in row:
+                    texts.append("absent")
+                    continue
+                low, high, p = (
+                    row.get(f"{name}.{key}", math.nan) for key in ("ci_low", "ci_high", "p")
+                )
+                texts.append(f"{row[f'{name}.estimate']:+.3f} [{low:+.3f}, {high:+.3f}], p {p:.2g}")
+            rows.append((name, found[f"{name}.estimate"], texts))
+    return rows
+
+
+def _number(value: Any) -> str:
+    """Return a number to four digits, or that there is none."""
+    return "absent" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _deviations(change: Change) -> str:
+    """Return a change in standard deviations, bold beyond the threshold; else as a percentage."""
+    if not change.differs:
+        return "0"
+    if change.z is not None:
+        text = f"{change.z:+.1f} sd" if math.isfinite(change.z) else "no spread"
+        return f"**{text}**" if change.marked else text
+    if change.before is None or change.after is None:
+        return "new" if change.before is None else "gone"
+    return f"{100 * (change.after / change.before - 1):+.2g}%" if change.before else "was 0"
+
+
+def _cell(change: Change | None) -> str:
+    """Return one cell of the first table."""
+    if change is None:
+        return ""
+    if not change.differs:
+        return _number(change.after)
+    return f"{_number(change.before)} → {_number(change.after)} ({_deviations(change)})"
+
+
+def _code(value: Any) -> str:
+    """Return any value as code that neither ends the span, the cell nor the line."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _strongest(changes: Sequence[Change]) -> list[Change]:
+    """Return what changed, the largest change in standard deviations first, then the rest."""
+    differing = [change for change in changes if change.differs]
+    return sorted(differing, key=lambda c: -abs(c.z) if c.z is not None else 1.0)

@@ -1,0 +1,174 @@
+"""What one commit says of the experiment, read from git without a checkout and without data."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from chimera.errors import InputError
+from chimera.logbook import git, named_keys
+from chimera.preregistration import Preregistration, deviations, parse_preregistration
+
+METRICS = ("summary", "parity", "probes", "stats", "verify")
+LOGS = ("Deviation_Log.md", "Decision_Log.md")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What one commit says of the experiment.
+
+    Attributes:
+        name: As the person called it.
+        commit: Its full hash.
+        params: Leaves of params.yaml by dotted key.
+        metrics: Leaves of metrics/<file>.json by file and dotted key; a file that is absent is not
+            a key.
+        logs: Text of each log.
+        plan: PREREGISTRATION.md, where there is one.
+        figures: Blob id of every plots/*.png.
+        deviating: Frozen parameters with another value, and whether an entry names them.
+        remark: What could not be read, as a sentence; empty if all could.
+    """
+
+    name: str
+    commit: str
+    params: dict[str, Any]
+    metrics: dict[str, dict[str, float]]
+    logs: dict[str, str]
+    plan: Preregistration | None
+    figures: dict[str, str]
+    deviating: dict[str, bool]
+    remark: str = ""
+
+    @property
+    def replicates(self) -> int:
+        """Return how many seeds each mean is over."""
+        return len(self.params.get("replicates", ()))
+
+    @property
+    def absent(self) -> list[str]:
+        """Return the metrics files that are not there."""
+        return [f"metrics/{file}.json" for file in METRICS if file not in self.metrics]
+
+    def __str__(self) -> str:
+        short = self.commit[:9]
+        return f"`{short}`" if self.commit.startswith(self.name) else f"`{self.name}` (`{short}`)"
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested mappings by dotted key.
+
+    >>> flatten({"unet": {"ind": {"nrmse": 0.1}}, "n": 3})
+    {'unet.ind.nrmse': 0.1, 'n': 3}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        key = f"{prefix}{name}"
+        flat |= flatten(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
+    return flat
+
+
+def read_revision(name: str, commit: str | None = None) -> Revision:
+    """Return what a revision says of the experiment.
+
+    Args:
+        name: Anything git resolves to a commit; shown.
+        commit: What to read in its place, such as the merge base.
+
+    Raises:
+        InputError: If git knows no such revision, or a file there is not of its form.
+    """
+    commit = resolve(commit or name)
+    listed = git("ls-tree", "-r", "-z", commit).decode().split("\0")[:-1]
+    blobs = {path: about.split()[2] for about, path in (line.split("\t", 1) for line in listed)}
+
+    def text(path: str) -> str:
+        return git("cat-file", "blob", blobs[path]).decode() if path in blobs else ""
+
+    params, remark, plan = _mapping(text("params.yaml"), f"{name}:params.yaml"), "", None
+    logs = {log: text(log) for log in LOGS}
+    if "PREREGISTRATION.md" in blobs:
+        try:
+            plan = parse_preregistration(text("PREREGISTRATION.md"), "PREREGISTRATION.md")
+        except InputError as error:  # an older form: the rest can be compared all the same
+            remark = f"Its preregistration is not of this code's form: {error}."
+    logged = named_keys(logs["Deviation_Log.md"])
+    return Revision(
+        name,
+        commit,
+        flatten(params),
+        {
+            file: _numbers(text(path), f"{name}:{path}")
+            for file in METRICS
+            if (path := f"metrics/{file}.json") in blobs
+        },
+        logs,
+        plan,
+        {p: b for p, b in blobs.items() if p.startswith("plots/") and p.endswith(".png")},
+        {d.key: d.key in logged for d in (deviations(plan.parameters, params) if plan else [])},
+        remark,
+    )
+
+
+def _mapping(text: str, name: str) -> dict[str, Any]:
+    """Return what YAML holds."""
+    try:
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{name} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, Mapping):
+        raise InputError(f"{name} holds {content!r}, expected a mapping")
+    return dict(content)
+
+
+def _numbers(text: str, name: str) -> dict[str, float]:
+    """Return the leaves of a metrics file; a null is one that was withheld."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{name} is not JSON: {error}") from None
+    if not isinstance(content, Mapping):
+        raise InputError(f"{name} holds {content!r}, expected a mapping")
+    numbers = {key: value for key, value in flatten(content).items() if value is not None}
+    for key, value in numbers.items():
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            raise InputError(f"{name}: {key} is {value!r}, expected a finite number")
+    return numbers
+
+
+def resolve(name: str) -> str:
+    """Return the hash of the commit that a revision names.
+
+    Raises:
+        InputError: If there is none.
+    """
+    try:
+        return (
+            git("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+        )
+    except InputError:
+        raise InputError(
+            f"the revision is {name!r}, expected a branch, tag or commit that this clone has"
+        ) from None
+
+
+def merge_base(base: str, head: str) -> str:
+    """Return the newest commit that both revisions hold: what a pull request is compared with.
+
+    Raises:
+        InputError: If either is unknown, or nothing is common to both.
+    """
+    both = resolve(base), resolve(head)
+    try:
+        return git("merge-base", *both).decode().strip()
+    except InputError:
+        raise InputError(
+            f"{base} and {head} have no commit in common, expected one: is the clone shallow?"
+        ) from None

@@ -1,0 +1,485 @@
+"""Compiled advection of one processor core: lanes, transforms of lanes, the tendency.
+
+**Lanes.** Transforms run side by side, one in each lane of a vector register. numba has no type for
+registers; `LanesType` is one, of complex numbers whose real and imaginary parts fill a register
+each, with the arithmetic that transforms need. Arrays hold both parts as separate planes, and
+`offset` counts numbers from the start of a plane.
+
+**Transforms** are Stockham's: they sort themselves, between two buffers (N, lanes), in
+passes of radix 8 and 4 and of any other factor (Van Loan 1992, "Computational frameworks for the
+fast Fourier transform", section 1.7). With real and imaginary parts exchanged, the same transform
+is the inverse.
+
+**Tendency.** See chimera.solver.advection for the equation. A transform in two dimensions takes
+columns along x, then lines along y; a line's velocities u + i v share one complex transform, and
+their square u^2 - v^2 + 2 i u v goes back at once, while it is in the core's nearest cache. Only
+kept modes are loaded, stored and transformed.
+
+Everything that is compiled lies in this one file, because numba's cache of compiled code notices
+changes in the file of the cached function alone. Rounding depends neither on the batch nor on what
+else runs; nothing is compiled with relaxed arithmetic.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import njit, types
+from numba.extending import intrinsic, models, overload, register_model
+
+
+def _register_bytes() -> int:
+    """Return the width of the vectors to compute with: the processor's own, where that is known."""
+    try:
+        return 64 if binding.get_host_cpu_features().get("avx512f") else 32
+    except RuntimeError:  # LLVM cannot ask this kind of processor
+        return 32  # LLVM splits what is too wide
+
+
+REGISTER_BYTES = _register_bytes()
+
+
+def lane_count(bytes_of_number: int) -> int:
+    """Return how many numbers fill a register."""
+    return REGISTER_BYTES // bytes_of_number
+
+
+class LanesType(types.Type):
+    """Complex numbers of one dtype, as many as fill two registers."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype, self.count = dtype, lane_count(dtype.bitwidth // 8)
+        super().__init__(name=f"Lanes({dtype})")
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, lanes: LanesType) -> None:
+        register = ir.VectorType(manager.lookup(lanes.dtype).get_value_type(), lanes.count)
+        super().__init__(manager, lanes, ir.LiteralStructType([register, register]))
+
+
+# In what follows a function of numba's returns a signature and a generator of LLVM instructions.
+
+
+def _parts(builder: Any, lanes: Any) -> tuple[Any, Any]:
+    return builder.extract_value(lanes, 0), builder.extract_value(lanes, 1)
+
+
+def _lanes(builder: Any, re: Any, im: Any) -> Any:
+    pair = ir.Constant(ir.LiteralStructType([re.type, im.type]), ir.Undefined)
+    return builder.insert_value(builder.insert_value(pair, re, 0), im, 1)
+
+
+def _call(builder: Any, name: str, *registers: Any) -> Any:
+    """Call LLVM's function of one register or more."""
+    kind = registers[0].type
+    bits = 64 if isinstance(kind.element, ir.DoubleType) else 32
+    signature = ir.FunctionType(kind, [kind] * len(registers))
+    name = f"llvm.{name}.v{kind.count}f{bits}"
+    return builder.call(builder.module.declare_intrinsic(name, (), signature), registers)
+
+
+def _times(builder: Any, a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
+    re, im = builder.fmul(a[1], b[1]), builder.fmul(a[1], b[0])
+    re = _call(builder, "fmuladd", a[0], b[0], builder.fneg(re))
+    return re, _call(builder, "fmuladd", a[0], b[1], im)
+
+
+def _splat(builder: Any, scalar: Any, count: int) -> Any:
+    kind = ir.VectorType(scalar.type, count)
+    first = builder.insert_element(
+        ir.Constant(kind, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
+    )
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
+    return builder.shuffle_vector(first, first, everywhere)
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+
+
+def _read(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    size = kind.dtype.bitwidth // 8
+    register = ir.VectorType(context.get_value_type(kind.dtype), lane_count(size))
+    address = _address(context, builder, kind, array, offset)
+    return builder.load(builder.bitcast(address, register.as_pointer()), align=size)
+
+
+def _write(context: Any, builder: Any, kind: Any, array: Any, offset: Any, register: Any) -> None:
+    address = _address(context, builder, kind, array, offset)
+    address = builder.bitcast(address, register.type.as_pointer())
+    builder.store(register, address, align=kind.dtype.bitwidth // 8)
+
+
+@intrinsic
+def load(_: Any, re: Any, im: Any, offset: Any) -> Any:
+    """Return the lanes that start at an offset of two planes."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        planes = zip(signature.args[:2], args[:2], strict=True)
+        return _lanes(builder, *(_read(context, builder, k, p, args[2]) for k, p in planes))
+
+    return LanesType(re.dtype)(re, im, types.intp), generate
+
+
+@intrinsic
+def store(_: Any, re: Any, im: Any, offset: Any, lanes: Any) -> Any:
+    """Write lanes at an offset of two planes."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        for number, part in enumerate(_parts(builder, args[3])):
+            _write(context, builder, signature.args[number], args[number], args[2], part)
+        return context.get_dummy_value()
+
+    return types.void(re, im, types.intp, lanes), generate
+
+
+@intrinsic
+def scale(_: Any, lanes: Any, table: Any, offset: Any) -> Any:
+    """Return lanes times real numbers, one a lane, at an offset of a table."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        factor = _read(context, builder, signature.args[1], args[1], args[2])
+        return _lanes(builder, *(builder.fmul(p, factor) for p in _parts(builder, args[0])))
+
+    return lanes(lanes, table, types.intp), generate
+
+
+@intrinsic
+def turn(_: Any, lanes: Any, table: Any, offset: Any) -> Any:
+    """Return lanes times the complex number whose parts lie at an offset of a table."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number = []
+        for part in range(2):
+            offset = builder.add(args[2], ir.Constant(args[2].type, part))
+            address = _address(context, builder, signature.args[1], args[1], offset)
+            number.append(_splat(builder, builder.load(address), signature.args[0].count))
+        parts = _parts(builder, args[0])
+        return _lanes(builder, *_times(builder, parts, (number[0], number[1])))
+
+    return lanes(lanes, table, types.intp), generate
+
+
+@intrinsic
+def multiply(_: Any, lanes: Any, factor: Any) -> Any:
+    """Return lanes times one real number."""
+
+    def generate(_: Any, builder: Any, signature: Any, args: Any) -> Any:
+        register = _splat(builder, args[1], signature.args[0].count)
+        return _lanes(builder, *(builder.fmul(p, register) for p in _parts(builder, args[0])))
+
+    return lanes(lanes, lanes.dtype), generate
+
+
+@intrinsic
+def transpose(
+    _: Any, source: Any, start: Any, stride: Any, to: Any, to_start: Any, to_stride: Any
+) -> Any:
+    """Write the transpose of a square tile of one plane, as wide as a register, into another."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        count = lane_count(signature.args[0].dtype.bitwidth // 8)
+
+        def offset(row: int, start: Any, stride: Any) -> Any:
+            return builder.add(start, builder.mul(stride, ir.Constant(stride.type, row)))
+
+        rows = [
+            _read(context, builder, signature.args[0], args[0], offset(row, *args[1:3]))
+            for row in range(count)
+        ]
+        # A perfect shuffle of rows k and k + count / 2, log2(count) times, transposes.
+        shuffled = [number // 2 + number % 2 * count for number in range(count)]
+        indices = ir.VectorType(ir.IntType(32), count)
+        low = ir.Constant(indices, shuffled)
+        high = ir.Constant(indices, [number + count // 2 for number in shuffled])
+        for _ in range(count.bit_length() - 1):
+            pairs = zip(rows[: count // 2], rows[count // 2 :], strict=True)
+            rows = [builder.shuffle_vector(a, b, m) for a, b in pairs for m in (low, high)]
+        for row, register in enumerate(rows):
+            place = offset(row, *args[4:6])
+            _write(context, builder, signature.args[3], args[3], place, register)
+        return context.get_dummy_value()
+
+    whole = types.intp
+    return types.void(source, whole, whole, to, whole, whole), generate
+
+
+def _elementwise(combine: Callable[..., tuple[Any, Any]], arity: int) -> Any:
+    """Return a function of `arity` lanes from one of their parts."""
+
+    def generate(_: Any, builder: Any, __: Any, args: Any) -> Any:
+        return _lanes(builder, *combine(builder, *(_parts(builder, a) for a in args)))
+
+    if arity == 1:
+        return intrinsic(lambda _, a: (a(a), generate))
+    return intrinsic(lambda _, a, b: (a(a, b), generate))
+
+
+def _larger(builder: Any, best: tuple[Any, Any], w: tuple[Any, Any]) -> tuple[Any, Any]:
+    speed = builder.fadd(*(_call(builder, "fabs", part) for part in w))
+    return _call(builder, "maximum", best[0], speed), best[1]  # NaN stays NaN
+
+
+zero = _elementwise(lambda _, a: (ir.Constant(a[0].type, None),) * 2, 1)
+conjugate = _elementwise(lambda b, a: (a[0], b.fneg(a[1])), 1)
+times_i = _elementwise(lambda b, a: (b.fneg(a[1]), a[0]), 1)
+times_minus_i = _elementwise(lambda b, a: (a[1], b.fneg(a[0])), 1)
+larger_speed = _elementwise(_larger, 2)
+_sum = _elementwise(lambda b, x, y: tuple(map(b.fadd, x, y)), 2)
+_difference = _elementwise(lambda b, x, y: tuple(map(b.fsub, x, y)), 2)
+_product = _elementwise(_times, 2)
+
+
+def _overload(symbol: Any, function: Any) -> None:
+    @overload(symbol)
+    def implementation(a, b):
+        if isinstance(a, LanesType) and isinstance(b, LanesType):
+            return lambda a, b: function(a, b)
+        return None
+
+
+_overload(operator.add, _sum)
+_overload(operator.sub, _difference)
+_overload(operator.mul, _product)
+
+
+def _cached(function: Any) -> dict[str, Any]:
+    """Return the function for each dtype, compiled when first called.
+
+    What is compiled is kept beside this file, or in the user's cache if that cannot be written.
+    Each dtype has a file of its own, or two processes that compile for different dtypes at once
+    could write the same one.
+    """
+    compiled = {}
+    for dtype in ("float64", "float32"):
+        copy = FunctionType(function.__code__, function.__globals__, f"{function.__name__}_{dtype}")
+        copy.__qualname__ = copy.__name__
+        try:
+            compiled[dtype] = njit(cache=True)(copy)
+        except RuntimeError:  # neither can be written
+            compiled[dtype] = njit(copy)
+    return compiled
+
+
+@njit(forceinline=True)
+def _radix_8(xr, xi, yr, yi, length, stride, twiddles, start):
+    step = xr.shape[1]
+    root = xr.dtype.type(math.sqrt(0.5))
+    for p in range(length // 8):
+        t = start + 14 * p
+        for q in range(stride):
+            at, gap = (q + stride * p) * step, stride * (length // 8) * step
+            a, b = load(xr, xi, at), load(xr, xi, at + 4 * gap)
+            c, d = load(xr, xi, at + 2 * gap), load(xr, xi, at + 6 * gap)
+            e0, e1, e2, e3 = a + b, a - b, c + d, times_minus_i(c - d)
+            even0, even1, even2, even3 = e0 + e2, e1 + e3, e0 - e2, e1 - e3
+            a, b = load(xr, xi, at + gap), load(xr, xi, at + 5 * gap)
+            c, d = load(xr, xi, at + 3 * gap), load(xr, xi, at + 7 * gap)
+            o0, o1, o2, o3 = a + b, a - b, c + d, times_minus_i(c - d)
+            odd0, odd1, odd2, odd3 = o0 + o2, o1 + o3, times_minus_i(o0 - o2), o1 - o3
+            odd1 = multiply(odd1 + times_minus_i(odd1), root)
+            odd3 = multiply(times_minus_i(odd3) - odd3, root)
+            at, gap = (q + stride * 8 * p) * step, stride * step
+            store(yr, yi, at, even0 + odd0)
+            store(yr, yi, at + gap, turn(even1 + odd1, twiddles, t))
+            store(yr, yi, at + 2 * gap, turn(even2 + odd2, twiddles, t + 2))
+            store(yr, yi, at + 3 * gap, turn(even3 + odd3, twiddles, t + 4))
+            store(yr, yi, at + 4 * gap, turn(even0 - odd0, twiddles, t + 6))
+            store(yr, yi, at + 5 * gap, turn(even1 - odd1, twiddles, t + 8))
+            store(yr, yi, at + 6 * gap, turn(even2 - odd2, twiddles, t + 10))
+            store(yr, yi, at + 7 * gap, turn(even3 - odd3, twiddles, t + 12))
+
+
+@njit(forceinline=True)
+def _radix_4(xr, xi, yr, yi, length, stride, twiddles, start):
+    step = xr.shape[1]
+    for p in range(length // 4):
+        t = start + 6 * p
+        for q in range(stride):
+            at, gap = (q + stride * p) * step, stride * (length // 4) * step
+            a, b = load(xr, xi, at), load(xr, xi, at + 2 * gap)
+            c, d = load(xr, xi, at + gap), load(xr, xi, at + 3 * gap)
+            e0, e1, e2, e3 = a + b, a - b, c + d, times_minus_i(c - d)
+            at, gap = (q + stride * 4 * p) * step, stride * step
+            store(yr, yi, at, e0 + e2)
+            store(yr, yi, at + gap, turn(e1 + e3, twiddles, t))
+            store(yr, yi, at + 2 * gap, turn(e0 - e2, twiddles, t + 2))
+            store(yr, yi, at + 3 * gap, turn(e1 - e3, twiddles, t + 4))
+
+
+@njit(forceinline=True)
+def _any_radix(xr, xi, yr, yi, length, stride, radix, twiddles, start):
+    step = xr.shape[1]
+    gap = stride * (length // radix) * step
+    for p in range(length // radix):
+        for k in range(radix):
+            t = start + 2 * (p * radix + k) * radix
+            for q in range(stride):
+                at = (q + stride * p) * step
+                total = turn(load(xr, xi, at), twiddles, t)
+                for j in range(1, radix):
+                    total = total + turn(load(xr, xi, at + j * gap), twiddles, t + 2 * j)
+                store(yr, yi, (q + stride * (radix * p + k)) * step, total)
+
+
+@njit
+def transform(re, im, passes, twiddles):
+    """Transform forward the N numbers of each lane.
+
+    Args:
+        re: Two buffers (2, N, lanes); the input lies in the first, the result in the first or
+            the second as the number of passes is even or odd.
+        im: The same of the imaginary parts. Exchanged with `re`, the transform is the inverse.
+        passes: Radix, and where its numbers in `twiddles` start, of each pass: (passes, 2).
+        twiddles: Powers of the roots of unity.
+    """
+    length = re.shape[1]
+    for number in range(len(passes)):
+        source = number % 2
+        radix, start = passes[number]
+        stride = re.shape[1] // length
+        xr, xi, yr, yi = re[source], im[source], re[1 - source], im[1 - source]
+        if radix == 8:
+            _radix_8(xr, xi, yr, yi, length, stride, twiddles, start)
+        elif radix == 4:
+            _radix_4(xr, xi, yr, yi, length, stride, twiddles, start)
+        else:
+            _any_radix(xr, xi, yr, yi, length, stride, radix, twiddles, start)
+        length //= radix
+
+
+@njit
+def _columns_to_grid(re, im, factor, to_re, to_im, work, passes, twiddles):
+    """Transform i factor x modes (M, C) along x, to (x, m_y) in planes (N or more, C or more)."""
+    num_points, step = work.shape[2:]
+    columns, highest, last = factor.shape[1], factor.shape[1] - 1, len(passes) % 2
+    for first in range(0, columns, step):
+        column = min(first, columns - step)  # the last block overlaps the one before
+        for row in range(len(factor)):
+            at = row * columns + column
+            line = row if row <= highest else row + num_points - len(factor)
+            modes = times_i(scale(load(re, im, at), factor, at))
+            store(work[0, 0], work[1, 0], line * step, modes)
+        nothing = zero(load(work[0, 0], work[1, 0], 0))
+        for line in range(highest + 1, num_points - highest):
+            store(work[0, 0], work[1, 0], line * step, nothing)
+        transform(work[1], work[0], passes, twiddles)
+        for line in range(num_points):
+            lanes = load(work[0, last], work[1, last], line * step)
+            store(to_re, to_im, line * to_re.shape[1] + column, lanes)
+
+
+@njit
+def _lines_to_grid(planes, first, highest, tile, work, passes, twiddles):
+    """Transform lines `first` and on of u and v along y, to u + i v (y, lanes) in `work`."""
+    num_points, step = work.shape[2:]
+    for plane in range(4):
+        for column in range(0, planes.shape[2], step):
+            at = first * planes.shape[2] + column
+            transpose(planes[plane], at, planes.shape[2], tile[plane], column * step, step)
+    for m in range(highest + 1):
+        u = load(tile[0], tile[1], m * step)
+        v = times_i(load(tile[2], tile[3], m * step))
+        store(work[0, 0], work[1, 0], m * step, u + v)
+        if m > 0:  # of real fields, the mode -m is the conjugate
+            store(work[0, 0], work[1, 0], (num_points - m) * step, conjugate(u - v))
+    nothing = zero(load(work[0, 0], work[1, 0], 0))
+    for m in range(highest + 1, num_points - highest):
+        store(work[0, 0], work[1, 0], m * step, nothing)
+    transform(work[1], work[0], passes, twiddles)
+
+
+@njit
+def _lines_to_modes(planes, first, highest, tile, work, passes, twiddles):
+    """Square u + i v and transform along y, to 2 (u^2 - v^2) and 4 u v (x, m_y) in planes."""
+    num_points, step = work.shape[2:]
+    last = len(passes) % 2
+    for y in range(num_points):
+        w = load(work[0, last], work[1, last], y * step)
+        store(work[0, 0], work[1, 0], y * step, w * w)
+    transform(work[0], work[1], passes, twiddles)
+    for m in range(highest + 1):
+        mode = load(work[0, last], work[1, last], m * step)
+        mirror = load(work[0, last], work[1, last], (num_points - m) % num_points * step)
+        store(tile[0], tile[1], m * step, mode + conjugate(mirror))
+        store(tile[2], tile[3], m * step, times_minus_i(mode - conjugate(mirror)))
+    for plane in range(4):
+        for column in range(0, planes.shape[2], step):
+            at = first * planes.shape[2] + column
+            transpose(tile[plane], column * step, step, planes[plane], at, planes.shape[2])
+
+
+@njit
+def _columns_to_modes(planes, factors, re, im, work, passes, twiddles):
+    """Transform both products along x, and write the sum of factor x modes (M, C)."""
+    num_points, step = work.shape[2:]
+    rows, columns = factors.shape[1:]
+    highest, last = columns - 1, len(passes) % 2
+    for first in range(0, columns, step):
+        column = min(first, columns - step)
+        for product in range(2):
+            from_re, from_im = planes[2 * product], planes[2 * product + 1]
+            for line in range(num_points):
+                lanes = load(from_re, from_im, line * planes.shape[2] + column)
+                store(work[0, 0], work[1, 0], line * step, lanes)
+            transform(work[0], work[1], passes, twiddles)
+            for row in range(rows):
+                at = row * columns + column
+                line = row if row <= highest else row + num_points - rows
+                modes = load(work[0, last], work[1, last], line * step)
+                modes = scale(modes, factors[product], at)
+                if product > 0:
+                    modes = modes + load(re, im, at)
+                store(re, im, at, modes)
+
+
+@_cached
+def tendency(state, out, to_velocity, from_products, planes, tile, work, passes, twiddles):
+    """Write the tendency of every trajectory.
+
+    Args:
+        state: Real and imaginary parts of the modes, (B, 2, M, C).
+        out: For the tendency, the same.
+        to_velocity: Of the modes of u and v, divided by i: (2, M, C).
+        from_products: Of the modes of 2 (u^2 - v^2) and of 4 u v: (2, M, C).
+        planes: Real and imaginary parts of u and of v between two transforms, (4, N and C rounded
+            up to whole registers). Zero beyond N and C, which stays zero.
+        tile: The same of as many lines as there are lanes, (4, C rounded up, lanes).
+        work: Real and imaginary parts of both buffers of a transform, (2, 2, N, lanes).
+        passes: See `transform`.
+        twiddles: See `transform`.
+    """
+    highest = state.shape[3] - 1
+    for number in range(len(state)):
+        for part in range(2):
+            to_re, to_im = planes[2 * part], planes[2 * part + 1]
+            re, im, factor = state[number, 0], state[number, 1], to_velocity[part]
+            _columns_to_grid(re, im, factor, to_re, to_im, work, passes, twiddles)
+        for first in range(0, planes.shape[1], work.shape[3]):
+            _lines_to_grid(planes, first, highest, tile, work, passes, twiddles)
+            _lines_to_modes(planes, first, highest, tile, work, passes, twiddles)
+        re, im = out[number, 0], out[number, 1]
+        _columns_to_modes(planes, from_products, re, im, work, passes, twiddles)
+
+
+@_cached
+def largest_speeds(state, out, to_velocity, planes, tile, work, passes, twiddles):
+    """Write the largest |u| + |v| that each lane met into the first half of `out` (B, 2, lanes)."""
+    num_points, step = work.shape[2:]
+    last, highest = len(passes) % 2, state.shape[3] - 1
+    for number in range(len(state)):
+        for part in range(2):
+            to_re, to_im = planes[2 * part], planes[2 * part + 1]
+            re, im, factor = state[number, 0], state[number, 1], to_velocity[part]
+            _columns_to_grid(re, im, factor, to_re, to_im, work, passes, twiddles)
+        best = zero(load(state[number, 0], state[number, 1], 0))
+        for first in range(0, planes.shape[1], step):
+            _lines_to_grid(planes, first, highest, tile, work, passes, twiddles)
+            for y in range(num_points):
+                best = larger_speed(best, load(work[0, last], work[1, last], y * step))
+        store(out[number, 0], out[number, 1], 0, best)

@@ -1,0 +1,79 @@
+"""Write plots/report.html: the whole study on one self-contained page."""
+
+from pathlib import Path
+from typing import Any
+
+from chimera.artifacts import read_bytes, read_json, read_params, read_yaml, write_text
+from chimera.contrasts import by_model
+from chimera.logbook import read_log
+from chimera.preregistration import deviations, read_preregistration, read_sections
+from chimera.report import prose, tables
+from chimera.report.document import data_uri, git_object, render
+from chimera.report.verdict import beaten_by_persistence, status, verdicts
+from chimera.stages import guarded
+
+# Lines are sharpest as SVG; a field's pixels are smallest as PNG.
+DRAWN = "fig1_errors training rollout forest parity spectra twonn ib patching rome"
+PICTURES = {"fields": "png"} | dict.fromkeys(DRAWN.split(), "svg")
+SOURCES = ("params.yaml", "PREREGISTRATION.md", "Deviation_Log.md")
+
+
+def main() -> None:
+    """Run the stage."""
+    params, plan, sections = read_params(), read_preregistration(), read_sections()
+    models, baseline = params["model_names"], params["baseline"]
+    names = ("verify", "parity", "summary", "probes", "stats")
+    metrics: dict[str, Any] = {name: read_json(Path(f"metrics/{name}.json")) for name in names}
+    stats, summary = metrics["stats"], metrics["summary"]
+    deviating = deviations(plan.parameters, params)
+    cells = [(model, replicate) for model in models for replicate in params["replicates"]]
+    machines = {
+        f"{model} {replicate}": read_yaml(Path(f"checkpoints/{model}/{replicate}/machine.yaml"))
+        for model, replicate in cells
+    }
+    verified = {
+        path: digest
+        for gate in ("training", "evaluation")
+        for path, digest in read_yaml(Path(f"metrics/gates/verify/{gate}.yaml")).items()
+    }
+    files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
+    compared = by_model(stats, models, baseline)
+    content = {
+        "title": prose.title(models, baseline),
+        "facts": prose.facts(params, stats),
+        "question": sections["Question"],
+        "seen": sections.get("What had been seen", ""),
+        "verdicts": verdicts(stats, summary, plan, models, baseline),
+        "status": status(stats, metrics["verify"]["unfrozen"]),
+        "persistence": beaten_by_persistence(summary, models),
+        "gates": prose.gates(metrics["verify"], metrics["parity"]),
+        "setup": prose.setup(params),
+        "limits": prose.limits(params, stats, metrics["probes"]),
+        "correlations": prose.correlations(stats),
+        "params": read_bytes(Path("params.yaml")).decode(),
+        "pictures": {
+            name: data_uri(read_bytes(Path(f"plots/{name}.{suffix}")), suffix)
+            for name, suffix in PICTURES.items()
+        },
+        "tables": {
+            "parity": tables.parity(metrics["parity"], models),
+            "datasets": tables.datasets(params),
+            "contrasts": [
+                tables.contrasts(rows, plan.primary, plan.alpha)
+                for rows in compared.values()
+                if rows
+            ],
+            **{name: tables.errors(summary, models, name) for name in tables.ERRORS},
+            "probes": tables.probes(metrics["probes"], models),
+            "correlations": tables.correlations(stats),
+            "deviations": tables.deviations(deviating, read_log(Path("Deviation_Log.md"))),
+            "objects": tables.objects({name: git_object(read_bytes(Path(name))) for name in files}),
+            "data": tables.hashes(verified),
+            "machines": tables.machines(machines),
+        },
+    }
+    write_text(Path("plots/report.html"), render(content))
+
+
+if __name__ == "__main__":
+    guarded(main)

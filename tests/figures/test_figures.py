@@ -1,0 +1,259 @@
+"""Figures show every run where it belongs, and equal tables give equal bytes."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from chimera import figures
+from figures import tables
+
+MODELS = tables.MODELS
+AXES = ("ind", "ood_viscosity")
+RUNS = [(model, replicate) for model in MODELS for replicate in "01"]
+
+
+def error_of(model, replicate, axis):
+    return round(0.1 + len(model) / 100 + int(replicate) / 50 + AXES.index(axis), 4)
+
+
+ERRORS = [
+    {"model": m, "replicate": r, "axis": a, "nrmse": str(error_of(m, r, a))}
+    for m, r in [*RUNS, ("persistence", "0"), ("linear", "0")]
+    for a in AXES
+]
+TRAINING = [
+    {"model": m, "replicate": r, "step": str(s), "train_loss": "0.1", "valid_nrmse": str(1 / s)}
+    for m, r in RUNS
+    for s in (1, 2, 3)
+]
+ROLLOUT = [
+    row | {"frame": str(frame), "correlation": "0.9"} for row in ERRORS for frame in (1, 2, 3, 4)
+]
+PARITY = {
+    "tolerance": 0.05,
+    "unet": {"params": 1000, "macs": 50000},
+    "fractal_unet": {"params": 1020, "macs": 49000},
+}
+CONTRAST = {"estimate": 0.1, "ci_low": -0.2, "ci_high": 0.4, "p": 0.3, "q": 0.3, "hedges_gz": 0.5}
+COMPARISON = figures.Comparison(
+    "fractal_unet",
+    {name: CONTRAST | {"n": 2} for name in ("gap", "ood_nrmse", "ind_valid_time")},
+    {name: [0.0, 0.2] for name in ("gap", "ood_nrmse", "ind_valid_time")},
+)
+DRAWN = {
+    "errors": lambda: figures.errors_by_axis(ERRORS, MODELS),
+    "training": lambda: figures.training_curves(TRAINING, MODELS),
+    "rollout": lambda: figures.rollout_curves(ROLLOUT, MODELS, 0.25, 0.8),
+    "parity": lambda: figures.parity_bars(PARITY, MODELS, "unet"),
+    "forest": lambda: figures.forest([COMPARISON], "unet", "ood_nrmse", 0.95),
+    "spectra": lambda: figures.energy_spectra(tables.spectra(), MODELS, 0.25),
+    "twonn": lambda: figures.dimension_along_network(tables.twonn(), MODELS, "linear"),
+    "ib": lambda: figures.information_plane(tables.ib(), MODELS),
+    "patching": lambda: figures.patching_effects(tables.patching(), MODELS),
+    "rome": lambda: figures.edit_tradeoff(tables.rome(), MODELS),
+    "fields": lambda: figures.example_fields(examples(), 2.0, 0, "vorticity"),
+}
+EMPTY = {
+    "training": lambda: figures.training_curves([], MODELS),
+    "forest": lambda: figures.forest([], "unet", "ood_nrmse", 0.95),
+    "spectra": lambda: figures.energy_spectra([], MODELS, 0.25),
+    "twonn": lambda: figures.dimension_along_network([], MODELS, "linear"),
+    "ib": lambda: figures.information_plane([], MODELS),
+    "patching": lambda: figures.patching_effects([], MODELS),
+    "rome": lambda: figures.edit_tradeoff([], MODELS),
+    "fields": lambda: figures.example_fields([], 2.0, 0, "vorticity"),
+}
+
+
+def examples():
+    rng = np.random.default_rng(0)
+    fields = {
+        model: {
+            f"ood_decay.{kind}": rng.standard_normal((3, 1, 8, 6))
+            for kind in ("prediction", "target")
+        }
+        for model in MODELS
+    }
+    return figures.examples({"ood_decay": [0.5, 0.1, 0.3]}, fields)
+
+
+def words(figure: Figure) -> str:
+    """Return all text of a figure."""
+    return " ".join(
+        text.get_text() for text in figure.findobj(match=lambda a: hasattr(a, "get_text"))
+    )
+
+
+def points(panel, marker="o"):
+    """Return every (x, y) drawn with a marker."""
+    return sorted(
+        (round(float(x), 4), round(float(y), 4))
+        for line in panel.lines
+        if line.get_marker() == marker
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    )
+
+
+def test_every_replicate_is_a_point_at_its_value():
+    panel = figures.errors_by_axis(ERRORS, MODELS).axes[0]
+    drawn = sorted(round(float(y), 4) for line in panel.lines for y in line.get_ydata())
+    assert drawn == sorted(float(row["nrmse"]) for row in ERRORS)
+    bars = [bar.get_height() for bar in panel.patches]
+    for model in MODELS:
+        for axis in AXES:
+            mean = np.mean([error_of(model, r, axis) for r in "01"])
+            assert any(bar == pytest.approx(mean) for bar in bars)
+    assert panel.get_ylabel() == "one-step nRMSE (dimensionless)"
+
+
+def test_a_baseline_that_is_absent_is_not_drawn():
+    known = [row for row in ERRORS if row["model"] != "linear"]
+    assert "linear" in words(figures.errors_by_axis(ERRORS, MODELS))
+    assert "linear" not in words(figures.errors_by_axis(known, MODELS))
+
+
+def test_every_run_is_a_line():
+    for panel in figures.training_curves(TRAINING, MODELS).axes:
+        assert len(panel.lines) == len(RUNS)
+        assert panel.get_xlabel() == "optimiser step (count)"
+    panels = figures.rollout_curves(ROLLOUT, MODELS, 0.25, 0.8).axes
+    assert len(panels) == 2 * len(AXES)
+    for number, panel in enumerate(panels):
+        threshold = number >= len(AXES)  # the correlations, below the errors
+        assert len(panel.lines) == len(RUNS) + 1 + threshold
+        np.testing.assert_allclose(panel.lines[0].get_xdata(), [0.25, 0.5, 0.75, 1.0])
+
+
+def test_forest_shows_replicates_and_interval_as_ratios_and_names_the_interval():
+    figure = figures.forest([COMPARISON], "unet", "ood_nrmse", 0.95)
+    ratios = figure.axes[0]
+    assert ratios.get_xscale() == "log"
+    assert next(t.get_text() for t in ratios.get_yticklabels()) == "OOD error, all axes"
+    xs = [x for x, _ in points(ratios)]
+    np.testing.assert_allclose(xs, [1.0, 1.0, *np.exp([0.2, 0.2])], atol=1e-4)
+    ends = [line.get_xdata() for line in ratios.lines if len(line.get_xdata()) == 2]
+    assert any(np.allclose(pair, np.exp([-0.2, 0.4])) for pair in ends)
+    assert "95% t interval" in words(figure)
+    assert "n = 2" in words(figure)
+    assert "primary" in words(figure)
+
+
+def test_fields_are_ranked_and_share_one_symmetric_scale_in_a_row():
+    shown = examples()
+    assert [(e.rank, e.number, e.error) for e in shown] == [
+        ("best", 1, 0.1),
+        ("median", 2, 0.3),
+        ("worst", 0, 0.5),
+    ]
+    figure = figures.example_fields(shown, 2.0, 0, "vorticity")
+    images = [panel.images[0] for panel in figure.axes if panel.images]
+    assert len(images) == 3 * 5
+    for row in np.array(images).reshape(3, 5):
+        limits = {image.get_clim() for image in row}
+        assert len(limits) == 1
+        low, high = limits.pop()
+        assert low == -high
+        assert high == max(np.abs(image.get_array()).max() for image in row)
+    worst = shown[2]
+    error = worst.predictions["unet"] - worst.target
+    np.testing.assert_allclose(images[12].get_array(), error.T)
+    relative = np.sqrt((error**2).sum() / (worst.target**2).sum())
+    assert f"nRMSE {relative:.2f}" in words(figure)
+    assert "vorticity" in words(figure)
+
+
+def test_the_median_of_an_even_number_of_trajectories_is_one_of_them():
+    ranked = figures.rank_trajectories({"a": [4.0, 1.0], "b": [3.0, 2.0]})
+    assert ranked == {"best": ("a", 1, 1.0), "median": ("b", 1, 2.0), "worst": ("a", 0, 4.0)}
+
+
+def test_every_site_has_a_point_for_each_replicate():
+    rows = [row for row in tables.twonn() if row["estimator"] == "linear"]
+    for model, panel in zip(MODELS, DRAWN["twonn"]().axes, strict=True):
+        expected = sorted(
+            (float(r["depth"]), round(float(r["dimension"]), 4))
+            for r in rows
+            if r["model"] == model
+        )
+        assert points(panel) == expected
+        names = [label.get_text() for label in panel.get_xticklabels()]
+        assert names == list(tables.SITES[model])
+        assert max(y for _, y in expected) < panel.get_ylim()[1]
+
+
+def test_information_plane_tells_reported_values_from_withheld_ones():
+    def coloured(panel):
+        return [line for line in panel.lines if line.get_fillstyle() != "none"]
+
+    figure = figures.information_plane(tables.ib(withheld=("skip0",)), MODELS)
+    panel = figure.axes[0]
+    sites = len(tables.SITES["unet"])
+    assert len(panel.lines) == 2 * sites
+    assert len(coloured(panel)) == 2 * (sites - 1)
+    assert f"{2 * (sites - 1)} of {2 * sites} reported" in words(figure)
+    values = {float(row["information"]) for row in tables.ib()}
+    assert all({x, y} <= values for x, y in points(panel))
+    everything = {site for names in tables.SITES.values() for site in names}
+    nothing = figures.information_plane(tables.ib(withheld=everything), MODELS)
+    assert all(not coloured(panel) for panel in nothing.axes)
+    assert f"0 of {2 * sites} reported" in words(nothing)
+
+
+def test_heat_map_has_the_mean_effect_over_replicates():
+    rows = tables.patching()
+    for row in rows:
+        if row["replicate"] == "1":
+            row["effect"] = str(float(row["effect"]) + 0.1)
+    figure = figures.patching_effects(rows, MODELS)
+    for model, panel in zip(MODELS, figure.axes, strict=False):
+        sites = tables.SITES[model]
+        drawn = panel.images[0].get_array()
+        assert drawn.shape == (len(sites), 12)
+        expected = [depth / len(sites) + 0.05 for depth in range(len(sites))]
+        np.testing.assert_allclose(drawn[:, 0], expected, atol=1e-4)
+
+
+def test_edits_are_points_at_their_drift():
+    panel = DRAWN["rome"]().axes[0]
+    drawn = {point for marker in "o^s" for point in points(panel, marker)}
+    assert drawn == {(float(r["ind_drift"]), float(r["efficacy"])) for r in tables.rome()}
+
+
+def test_spectra_draw_the_first_and_the_last_frame():
+    panels = DRAWN["spectra"]().axes
+    assert len(panels) == 2 * len(tables.AXES)
+    for panel in panels:
+        # the truth, and a forecast and an error for each run
+        assert len(panel.lines) == 1 + 2 * len(RUNS)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_axis_with_numbers_has_a_unit(name):
+    figure = DRAWN[name]()
+    units = ("(dimensionless", "(count)", "(frames)", "(nats)", "time")
+    text = words(figure)
+    assert any(unit in text for unit in units)
+    for panel in figure.axes:
+        for label in (panel.get_xlabel(), panel.get_ylabel()):
+            named = any(unit in label for unit in units) or "nRMSE" in label or "OOD" in label
+            assert not label or named or label in ("UNet", "FractalUNet"), label
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_equal_tables_give_equal_bytes_and_small_pictures(name):
+    for suffix in ("png", "svg"):
+        one, other = (figures.picture(DRAWN[name](), suffix) for _ in range(2))
+        assert one == other
+        assert suffix != "png" or len(one) < 150_000
+        assert b"Matplotlib v" not in one
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_table_gives_a_figure_that_says_why(name):
+    figure = EMPTY[name]()
+    assert len(words(figure)) > 20
+    with Image.open(io.BytesIO(figures.picture(figure, "png"))) as image:
+        assert image.height < 400

@@ -1,0 +1,86 @@
+"""The report in headless Chromium, as a reader opens it and prints it."""
+
+import io
+import os
+
+import pypdf
+import pytest
+
+from chimera.stages import figures, report
+from report import browser, study
+
+SECTIONS = ("Question", "Verdict", "Gates", "Setup", "Results", "Probes", "Limits", "Deviations")
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    """Return a report drawn and written by the stages themselves."""
+    folder = tmp_path_factory.mktemp("study")
+    study.write_study(folder, study.statistics())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        figures.main()
+        report.main()
+    return folder / "plots/report.html"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Return a page of headless Chromium."""
+    if browser.executable() is None:
+        reason = "chromium is not installed: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with browser.chromium(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_report_loads_alone_and_fits(page, page_file, width):
+    page.open(page_file, width)
+    asked = [event["request"]["url"] for event in page.named("Network.requestWillBeSent")]
+    outgoing = [url for url in asked if not url.startswith("data:")]
+    assert outgoing == [page_file.as_uri()]
+    assert not page.named("Network.loadingFailed")
+    assert not page.named("Runtime.exceptionThrown")
+    assert not page.named("Runtime.consoleAPICalled")
+    assert not page.named("Log.entryAdded")
+
+    assert page.evaluate("window.innerWidth") == width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    images = page.evaluate(
+        "[...document.images].map(i => [i.naturalWidth, i.clientWidth, "
+        "i.parentElement.clientWidth, i.alt])"
+    )
+    assert len(images) == 11
+    for natural, drawn, box, alternative in images:
+        assert natural > 0
+        # 9 pt of a picture 7.2 inches wide are 9 pixels or more at this width
+        assert drawn >= 7.2 * 72
+        assert box <= width
+        assert len(alternative) > 20
+    # What sticks out of the page scrolls in its own box.
+    sticking = page.evaluate(
+        "[...document.querySelectorAll('main *')].filter("
+        "e => !e.closest('.table, .drawing, pre') && "
+        f"e.getBoundingClientRect().right > {width}).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert sticking == []
+    size = "parseFloat(getComputedStyle(document.querySelector('{}')).fontSize)"
+    assert page.evaluate(size.format("main p")) >= 16
+    assert page.evaluate(size.format("td")) >= 13
+
+
+def test_report_prints_with_every_section(page, page_file):
+    page.open(page_file, 1280)
+    printed = pypdf.PdfReader(io.BytesIO(page.pdf()))
+    text = "\n".join(sheet.extract_text() for sheet in printed.pages)
+    for section in (*SECTIONS, "Provenance"):
+        assert section in text
+    assert text.count("Figure ") >= 11
+    width, height = printed.pages[0].mediabox[2:]
+    assert (round(width), round(height)) == (595, 842)  # A4 in points
+    assert len(printed.pages) < 20
+    empty = [n for n, sheet in enumerate(printed.pages) if len(sheet.extract_text()) < 40]
+    assert empty == []

@@ -1,0 +1,192 @@
+"""The report's words follow from its numbers, whatever they are; equal inputs give equal bytes."""
+
+import html
+import math
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from chimera.errors import InputError
+from chimera.preregistration import Preregistration
+from chimera.report import prose, tables
+from chimera.report.document import git_object
+from chimera.report.verdict import status, verdicts
+from chimera.stages import figures, report
+from report import study
+from report.study import statistics
+
+MODELS = ["unet", "fractal_unet"]
+PLAN = Preregistration(0.05, 0.8, 1.0, "ood_nrmse", ("ind_nrmse", "ind_valid_time", "gap"), (), {})
+ROW = {"nrmse": 0.2}
+SUMMARY = {
+    "unet": {"ind": {"nrmse": 0.1}, "ood": {"nrmse": 0.2}, "ood_decay": ROW},
+    "fractal_unet": {"ind": {"nrmse": 0.2}, "ood": {"nrmse": 0.1}, "ood_decay": ROW},
+    "persistence": {"ind": {"nrmse": 0.3}, "ood": {"nrmse": 0.1}, "ood_decay": {"nrmse": 0.1}},
+}
+
+
+def verdict(stats, models=MODELS):
+    """Return the headline and the whole text of the one verdict."""
+    found = verdicts(stats, SUMMARY, PLAN, models, "unet")
+    assert len(found) == 1
+    return found[0].headline, " ".join(found[0].sentences)
+
+
+def test_no_difference_is_not_called_equality():
+    headline, text = verdict(statistics(estimate=math.log(1.03), half=math.log(1.2), p=0.49))
+    assert headline == "No difference between FractalUNet and UNet was found in one-step OOD error."
+    assert "is 3.0% higher than UNet's" in text
+    low, high = f"{1 - 1.03 / 1.2:.1%} lower", f"{1.03 * 1.2 - 1:.1%} higher"
+    assert f"95% t interval: {low} to {high}, simulated coverage 94.7%" in text
+    assert "p = 0.490" in text
+    assert "no evidence that the two are equal" in text
+    assert "None of the 3 secondary endpoints has q < 0.05" in text
+
+
+@pytest.mark.parametrize(("estimate", "word"), [(-0.2, "better"), (0.2, "worse")])
+def test_a_difference_is_named_in_its_direction(estimate, word):
+    headline, text = verdict(statistics(estimate=estimate, half=0.1, p=0.004))
+    assert headline == f"FractalUNet is {word} than UNet in one-step OOD error."
+    assert "p = 0.004" in text
+    assert "no evidence" not in text
+    assert "other flows were not sampled" in text
+    assert "3 of 3 secondary endpoints have q < 0.05" in text
+
+
+def test_too_few_replicates_are_called_so_with_the_power_they_have():
+    few, many = verdict(statistics(replicates=3))[1], verdict(statistics(replicates=10))[1]
+    # power of the paired t test at d_z = 1: G*Power gives 0.80 at n = 10
+    assert "3 replicates are too few" in few
+    assert "10 replicates are enough" in many
+    assert "a probability of 80%" in many
+
+
+def test_one_replicate_gives_no_verdict_but_what_was_observed():
+    headline, text = verdict(statistics(replicates=1))
+    assert headline == "This study cannot say whether FractalUNet is better than UNet."
+    assert "one replicate cannot tell" in text
+    assert "mean IND error of FractalUNet is 100.0% higher than UNet's" in text
+    assert "mean OOD error of FractalUNet is 50.0% lower than UNet's" in text
+
+
+def test_without_ood_data_the_secondary_endpoint_is_called_secondary():
+    headline, text = verdict(statistics(ood=False, p=0.01, estimate=-0.1))
+    assert headline == "FractalUNet is better than UNet in one-step IND error."
+    assert "The primary endpoint, one-step OOD error, does not exist here" in text
+    assert "q = 0.010" in text
+
+
+def test_a_single_model_is_nothing_to_compare():
+    assert "nothing to compare" in verdict({"replicates": 3}, models=["unet"])[0]
+
+
+def test_several_models_have_a_verdict_each():
+    row = study.contrast(0.1, 0.05, 0.001, 3)
+    stats = {"large.ood_nrmse": row, "fractal_unet.ood_nrmse": row | {"p": 0.6}}
+    about = {"required_replicates": 10, "replicates": 3}
+    found = verdicts(stats | about, SUMMARY, PLAN, [*MODELS, "large"], "unet")
+    assert [v.headline.split()[0] for v in found] == ["No", "large"]
+
+
+def test_standing_names_why_a_study_is_exploratory():
+    assert "as preregistered" in status(statistics(), 0)
+    text = status(statistics(confirmatory=0, deviations=2), 5)
+    assert "exploratory" in text
+    assert "preregistered ones: 2" in text
+    assert "frozen: 5" in text
+
+
+def test_failed_gates_and_withheld_statistics_are_said():
+    verify = {"files": 9, "exact": 8, "equivalent": 0, "mismatched": 1, "missing": 0, "unfrozen": 0}
+    parity = {"tolerance": 0.05, "big": {"params_gap": 0.2, "macs_gap": 0.0}}
+    data, models = prose.gates(verify, parity)
+    assert data.startswith("Data: failed")
+    assert models.startswith("Parity: failed")
+    assert "20.0%" in models
+    params = {"datasets": ["a"]}
+    listed = " ".join(prose.limits(params, statistics(), {"unet": {"ib": {"withheld_x": 4.0}}}))
+    assert "UNet, ib: 4" in listed
+    assert "out of distribution" in listed
+    assert "Without OOD data" in prose.correlations({})
+    assert "none is tested" in prose.correlations({"spearman": {"withheld": 0}})
+
+
+def test_the_table_of_errors_has_every_mean_and_its_spread():
+    summary = {
+        "unet": {"ind": {"nrmse": 0.0761, "nrmse_sd": 0.0012}, "gap": 1.0},
+        "persistence": {"ind": {"nrmse": 0.3}},
+    }
+    table = tables.errors(summary, ["unet"], "nrmse")
+    assert table.header == ("axis", "UNet", "persistence")
+    assert table.rows == (("IND", "0.0761 ± 0.0012", "0.300"),)
+
+
+def test_git_names_a_file_as_git_does(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"some\0content\n")
+    done = subprocess.run(["git", "hash-object", path], capture_output=True, text=True, check=True)
+    assert git_object(path.read_bytes()) == done.stdout.strip()
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Return a function that writes a study and the report of it, and returns the page."""
+
+    def written(stats, draw=False, **kinds):
+        study.write_study(tmp_path, stats, **kinds)
+        monkeypatch.chdir(tmp_path)
+        for name, suffix in report.PICTURES.items():
+            (tmp_path / f"plots/{name}.{suffix}").write_bytes(b"<svg/>")
+        if draw:
+            figures.main()
+        report.main()
+        return (tmp_path / "plots/report.html").read_text()
+
+    return written
+
+
+def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
+    path = tmp_path / "params.yaml"
+    first = write(statistics(confirmatory=0, deviations=1))
+    assert len(first) < 3_000_000
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", first)
+    assert "url(" not in first
+    assert "<script" not in first
+    ids = set(re.findall(r'id="([^"]+)"', first))
+    assert set(re.findall(r'href="#([^"]+)"', first)) <= ids
+    text = html.unescape(re.sub(r"<[^>]+>|base64,[^\"]+", "", first))
+    assert git_object(path.read_bytes()) in text
+    assert "0f" * 32 in text
+    assert "Test Processor" in text
+    assert "Standing: exploratory" in text
+    assert "Of 2 declared correlations" in text
+    assert "-0.90 to +0.60" in text
+
+    report.main()
+    assert (tmp_path / "plots/report.html").read_text() == first
+
+    params = yaml.safe_load(path.read_text())
+    params["train"]["lr"] = 0.123
+    params["scale"]["name"] = "<script>alert(1)</script>"
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    report.main()
+    second = (tmp_path / "plots/report.html").read_text()
+    assert "<script" not in second
+    assert "train.lr" in second
+    assert "no entry in the log" in second
+
+
+@pytest.mark.parametrize("kinds", [{"replicates": 1}, {"ood": False}])
+def test_a_study_with_less_in_it_is_a_page_too(write, kinds):
+    page = write(statistics(**kinds), draw=True, **kinds)
+    assert "Verdict" in page
+    assert page.count("<img") == 11
+
+
+def test_a_missing_picture_is_one_sentence(write, tmp_path):
+    write(statistics())
+    (tmp_path / "plots/rome.svg").unlink()
+    with pytest.raises(InputError, match=r"cannot read plots/rome\.svg"):
+        report.main()

@@ -1,0 +1,263 @@
+"""The comment on a pull request, of repositories small enough to derive every number by hand."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from chimera.errors import InputError
+from chimera.review.changes import Change, chance, gates, metric_changes, pooled_sd
+from chimera.review.comment import comment
+from chimera.review.revisions import merge_base, read_revision
+
+PLAN = """\
+```yaml
+alpha: 0.05
+power: 0.8
+effect: 0.8
+primary: ood_nrmse
+secondary: [ind_nrmse]
+correlations: []
+parameters:
+  train: {steps: 640}
+```
+"""
+SUMMARY = {
+    "unet": {
+        "ind": {"nrmse": 0.10, "nrmse_sd": 0.003},
+        "ood": {"nrmse": 0.20, "nrmse_sd": 0.02},
+        "gap": math.log(2),
+        "gap_sd": 0.1,
+    },
+    "persistence": {"ind": {"nrmse": 0.33}, "ood": {"nrmse": 0.37}, "gap": 0.11},
+}
+STATS = {
+    "ood_nrmse": {"estimate": 0.03, "ci_low": -0.1, "ci_high": 0.2, "p": 0.5, "cohens_dz": 0.5}
+}
+PARITY = {"tolerance": 0.05, "fractal_unet": {"params_gap": -0.01, "macs_gap": 0.02}}
+VERIFY = {"files": 3, "exact": 3, "equivalent": 0, "mismatched": 0, "missing": 0, "unfrozen": 0}
+
+
+def git(*arguments):
+    settings = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", *settings, *arguments], check=True, capture_output=True)
+
+
+def write(path, content):
+    """Write a file of the repository; anything but text and bytes as JSON."""
+    Path(path).parent.mkdir(exist_ok=True)
+    content = content if isinstance(content, str | bytes) else json.dumps(content)
+    Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def commit():
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "test")
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Return a repository whose main branch holds an experiment, and with a branch for work."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY"):
+        monkeypatch.delenv(name, raising=False)
+    git("init", "--quiet", "--initial-branch", "main")
+    write("params.yaml", "replicates: [0, 1, 2]\ntrain: {steps: 640, lr: 0.004}\n")
+    write("PREREGISTRATION.md", PLAN)
+    write("Deviation_Log.md", "# Deviations\n\n## 1. old\n- key: seed\n")
+    write("Decision_Log.md", "# Decisions\n")
+    write("metrics/summary.json", SUMMARY)
+    write("metrics/stats.json", STATS)
+    write("metrics/parity.json", PARITY)
+    write("metrics/verify.json", VERIFY)
+    write("plots/same.png", b"same")
+    write("plots/errors.png", b"before")
+    commit()
+    git("checkout", "--quiet", "-b", "work")
+    return tmp_path
+
+
+def review(base="main", head="HEAD", site=None):
+    """Return the comment as the stage composes it."""
+    return comment(read_revision(base, merge_base(base, head)), read_revision(head), site)
+
+
+def changed(**updates):
+    """Return SUMMARY with some of unet's ind metrics replaced."""
+    copy = json.loads(json.dumps(SUMMARY))
+    copy["unet"]["ind"] |= updates
+    return copy
+
+
+def test_a_change_is_measured_in_pooled_standard_deviations(repository):
+    write("metrics/summary.json", changed(nrmse=0.112, nrmse_sd=0.004))
+    write("params.yaml", "replicates: [0, 1, 2, 3, 4]\ntrain: {steps: 640, lr: 0.004}\n")
+    commit()
+    base, head = read_revision("main"), read_revision("HEAD")
+    found = {change.name: change for change in metric_changes(base, head, "summary")}
+    # 2 degrees of freedom of 0.003 and 4 of 0.004: s^2 = (2 * 9 + 4 * 16) / 6 * 1e-6
+    assert found["unet.ind.nrmse"].sd == pytest.approx(math.sqrt(82 / 6) * 1e-3)
+    assert found["unet.ind.nrmse"].z == pytest.approx(0.012 / (math.sqrt(82 / 6) * 1e-3))
+    assert found["unet.ind.nrmse"].marked
+    assert not found["unet.ood.nrmse"].differs
+    assert found["persistence.ind.nrmse"].z is None
+    assert not any(name.endswith("_sd") for name in found)
+    assert "| unet | 0.1 → 0.112 (**+3.2 sd**) | 0.2 | 0.6931 |" in review()
+    assert "1 of 4 metrics changed by more than 2 sd" in review()
+    assert "pooled over 3 and 5 replicates" in review()
+
+
+@pytest.mark.parametrize(("after", "text"), [(0.105, "+1.7 sd"), (0.0939, "**-2.0 sd**")])
+def test_noise_is_told_from_signal(repository, after, text):
+    write("metrics/summary.json", changed(nrmse=after))
+    commit()
+    assert f"({text}) |" in review()
+
+
+def test_a_contrast_moves_in_units_of_its_paired_differences(repository):
+    # the differences have mean 0.03 and d_z 0.5, so a standard deviation of 0.06
+    row = STATS["ood_nrmse"] | {"estimate": 0.15, "ci_low": 0.05, "ci_high": 0.25, "cohens_dz": 2.5}
+    write("metrics/stats.json", {"ood_nrmse": row})
+    commit()
+    found = {c.name: c for c in metric_changes(*map(read_revision, ("main", "HEAD")), "stats")}
+    assert found["ood_nrmse.estimate"].z == pytest.approx((0.15 - 0.03) / 0.06)
+    text = review()
+    assert "**Primary contrast ood_nrmse**" in text
+    assert "+0.150 [+0.050, +0.250], p 0.5; was +0.030 [-0.100, +0.200], p 0.5 (+2.0 sd)" in text
+
+
+def test_chance_is_the_level_of_the_two_sample_t_test(repository):
+    assert chance((3, 3)) == pytest.approx(2 * stats.t.sf(2 / math.sqrt(2 / 3), 4))
+    assert chance((1, 3)) is None
+    # two samples of one normal, their pooled deviation: how often they differ by more than 2 of it
+    generator = stats.norm.rvs(size=(2, 20_000, 3), random_state=0)
+    pooled = (generator.var(axis=2, ddof=1).sum(axis=0) / 2) ** 0.5
+    rate = (abs(generator.mean(axis=2)[0] - generator.mean(axis=2)[1]) > 2 * pooled).mean()
+    assert rate == pytest.approx(chance((3, 3)), abs=4 * math.sqrt(0.07 * 0.93 / 20_000))
+
+
+def test_pooling_without_spread():
+    assert pooled_sd([None, None], [3, 3]) is None
+    assert pooled_sd([0.2, None], [3, 3]) == pytest.approx(0.2)
+    assert pooled_sd([0.2, 0.4], [1, 3]) == pytest.approx(0.4)
+    assert Change("x", 1.0, 1.1, 0.0).z == math.inf
+
+
+def test_gates_say_what_fails(repository):
+    write("metrics/parity.json", {"tolerance": 0.05, "fractal_unet": {"macs_gap": 0.06}})
+    write("metrics/verify.json", VERIFY | {"exact": 2, "mismatched": 1})
+    write("params.yaml", "replicates: [0, 1, 2]\ntrain: {steps: 641, lr: 0.004}\n")
+    commit()
+    verdicts = {name: passed for name, passed, _ in gates(read_revision("HEAD"))}
+    assert verdicts == {"verify": False, "parity": False, "preregistration": False}
+    text = review()
+    assert "❌ verify: 3 files, 2 exact, 1 mismatched (the base passes)" in text
+    assert "❌ parity: fractal_unet.macs_gap +6.0%; tolerance 5% (the base passes)" in text
+    assert "❌ preregistration: 1 frozen parameters deviate; without an entry: train.steps" in text
+    assert "| `train.steps` | `640` | `641` |" in text
+    assert "train.lr" not in text
+    write(
+        "Deviation_Log.md",
+        Path("Deviation_Log.md").read_text() + "\n## 2. one more\n- key: train.steps\n",
+    )
+    commit()
+    text = review()
+    assert "✅ preregistration: 1 frozen parameters deviate, each with an entry" in text
+    assert "1 deviations, 0 decisions logged" in text
+    assert "- `one more`" in text
+    assert "`old`" not in text
+
+
+def test_figures_are_compared_by_content_and_linked(repository):
+    write("plots/errors.png", b"after")
+    write("plots/new.png", b"new")
+    commit()
+    base, head = read_revision("main"), read_revision("HEAD")
+    text = review(site="https://example.org/o/r")
+    for revision in (base, head):
+        assert (
+            f'src="https://example.org/o/r/blob/{revision.commit}/plots/errors.png?raw=true"'
+            in text
+        )
+    assert "| plots/new.png |absent |" in text
+    assert "same.png" not in text
+    assert f"`git show {head.commit[:9]}:plots/errors.png`" in review()
+    assert "2 figures changed" in review()
+
+
+def test_the_base_is_what_the_branch_left(repository):
+    write("metrics/summary.json", changed(nrmse=0.2))
+    commit()
+    git("checkout", "--quiet", "main")
+    write("params.yaml", "replicates: [0, 1, 2]\ntrain: {steps: 640, lr: 9.0}\n")
+    commit()
+    text = review("main", "work")
+    assert "0 parameters" in text, "what main did since is not the branch's"
+    assert "0.1 → 0.2" in text
+
+
+def test_a_revision_without_metrics_says_so(repository):
+    git("rm", "-r", "--quiet", "metrics")
+    commit()
+    text = review()
+    assert "has no metrics/summary.json, metrics/parity.json" in text
+    assert "until `make repro` has run" in text
+    assert "| unet | 0.1 → absent (gone)" in text
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"unet": NaN}', '{"unet": {"n": "many"}}'])
+def test_broken_metrics_are_named(repository, text):
+    write("metrics/summary.json", text)
+    commit()
+    with pytest.raises(InputError, match=r"^HEAD:metrics/summary\.json"):
+        review()
+
+
+def test_an_older_preregistration_leaves_the_rest_comparable(repository):
+    write("PREREGISTRATION.md", PLAN.replace("correlations: []\n", ""))
+    commit()
+    assert "is not of this code's form: PREREGISTRATION.md.correlations is missing" in review()
+
+
+@pytest.mark.parametrize(("base", "head"), [("nowhere", "HEAD"), ("main", "--help"), ("main", "")])
+def test_an_unknown_revision_is_one_sentence(repository, base, head):
+    with pytest.raises(InputError, match=r"the revision is '.*', expected a branch"):
+        review(base, head)
+
+
+def test_unrelated_histories_are_one_sentence(repository):
+    git("checkout", "--quiet", "--orphan", "alone")
+    write("params.yaml", "replicates: [0]\n")
+    commit()
+    with pytest.raises(InputError, match="no commit in common"):
+        merge_base("main", "alone")
+
+
+def test_values_cannot_break_out_of_the_table(repository):
+    write("params.yaml", 'replicates: [0, 1, 2]\ntrain: {steps: 640, lr: "a | `b`\\n</details>"}\n')
+    commit()
+    assert "| `train.lr` | `0.004` | `a \\| 'b' </details>` |" in review()
+
+
+def test_the_stage_prints_the_comment_alone(repository):
+    command = [sys.executable, "-m", "chimera.stages.review", "--base"]
+    done = subprocess.run([*command, "main"], capture_output=True, text=True, check=True)
+    assert done.stdout == review() + "\n"
+    assert done.stderr == ""
+    done = subprocess.run([*command, "nowhere"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the revision is 'nowhere'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_hundred_thousand_characters_fit_into_a_comment(repository):
+    many = {f"probe{n}": {"value": 1.0 + n, "value_sd": 0.1} for n in range(2000)}
+    write("metrics/probes.json", {"unet": many})
+    commit()
+    text = review()
+    assert len(text) < 65_536
+    assert "1850 more: `dvc metrics diff" in text

@@ -1,0 +1,141 @@
+"""What a study will cost, against counts by hand."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from torch import nn
+
+from chimera.artifacts import read_yaml
+from chimera.composition import compose
+from chimera.costs import (
+    Law,
+    Laws,
+    activation_bytes,
+    dataset_bytes,
+    generation_part,
+    network_cost,
+    run_parts,
+    solver_step_flops,
+    training_cost,
+)
+from chimera.data.settings import GeneratedData
+from chimera.settings import read_settings
+from chimera.stages import plan
+from chimera.training import TrainSettings
+
+ROOT = Path(__file__).parents[1]
+LAWS = Laws("nowhere", Law(1.0, 0.0, 0.0), Law(0.0, 2.0, 0.0), Law(0.0, 3.0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    """Return the parameters of the gpu scale and its sections data and train."""
+    params = yaml.safe_load(compose(["scale=gpu"]))
+    data = read_settings(params["data"], "data", GeneratedData)
+    return params, data, read_settings(params["train"], "train", TrainSettings)
+
+
+def test_a_step_of_the_solver_is_sixteen_transforms():
+    """Half of 5 n log2 n for each: 16 x 5/2 x 64^2 x 12 on 64^2 points."""
+    assert solver_step_flops(64) == 16 * 2.5 * 4096 * 12
+
+
+def test_fields_on_disk_are_three_floats_a_point(gpu):
+    _, data, _ = gpu
+    ind = data.datasets["cfd2d_ind_v1"]
+    assert dataset_bytes(ind, 41, 128) == (512 + 32 + 64) * 41 * 128 * 128 * 3 * 4
+
+
+def test_generation_counts_every_step_of_every_trajectory(gpu):
+    params, data, _ = gpu
+    part = generation_part(data, params["datasets"], LAWS)
+    steps = stored = 0
+    for name, n in zip(params["datasets"], [608, 32, 32, 32, 32, 32], strict=True):
+        regime = data.datasets[name]
+        # Stable up to CFL 2 sqrt 2 / (2 pi / 3); 0.25 time units a frame, 40 intervals, 256 points.
+        stable = 2 * math.sqrt(2) * 3 / (256 * regime.max_speed)
+        frame = math.ceil(0.25 / stable)
+        steps += n * (math.ceil(regime.warm_up / 0.25 * frame) + 40 * frame)
+        stored += n * 41 * 128**2 * 12
+    assert part.number == 768
+    assert part.operations == steps * 80 * 256**2 * 8
+    assert part.core_seconds == steps  # one second each, by the law above
+    assert part.bytes == stored
+
+
+def test_training_counts_three_passes_a_window_and_the_valid_split(gpu):
+    """E1's UNet: the MACs that its design states, at 64^2 and 128^2."""
+    params, data, train = gpu
+    small = yaml.safe_load(compose([]))["models"]["unet"]
+    assert network_cost(small).params == 121_385
+    assert network_cost(small).macs == 36_110_336
+    wide = network_cost(small | {"input_shape": [1, 128, 128]})
+    assert wide.macs == 4 * 36_110_336
+    cost = training_cost(wide, train, valid=32, num_frames=41)
+    trained, validated = 50_000 * 32, 50 * 32 * 40
+    assert cost.macs == (3 * trained + validated) * wide.macs
+    trained_part, evaluated = run_parts("unet", wide, 10, train, 40, data, params["datasets"], LAWS)
+    assert trained_part.operations == 10 * cost.macs
+    assert trained_part.core_seconds == pytest.approx(
+        10 * (trained * 2.0 * 3 * wide.macs + validated * 3.0 * wide.macs)
+    )
+    assert trained_part.bytes == 10 * 4 * 121_385
+    assert evaluated.operations == 10 * (64 + 5 * 32) * (40 + 40) * wide.macs
+
+
+def test_a_last_short_stretch_is_validated_too(gpu):
+    _, _, train = gpu
+    small = network_cost(yaml.safe_load(compose(["scale=smoke"]))["models"]["unet"])
+    cost = training_cost(small, train, valid=1, num_frames=2)
+    assert cost.forecasts == 50
+    fields = {name: getattr(train, name) for name in train.__dataclass_fields__}
+    longer = TrainSettings(**fields | {"steps": 50_001})
+    assert training_cost(small, longer, valid=1, num_frames=2).forecasts == 51
+
+
+def test_activations_are_what_the_backward_pass_keeps():
+    """Each convolution's input, GELU's, and the difference from the target that is squared."""
+    network = nn.Sequential(nn.Conv2d(1, 6, 1), nn.GELU(), nn.Conv2d(6, 1, 1))
+    cells = 8 * 8
+    # The first input is a view of its window of two frames; all in four bytes.
+    expected = 4 * (2 * cells + 2 * 6 * cells + cells)
+    assert activation_bytes(network, (1, 8, 8), "float32") == expected
+    # The convolutions and GELU get copies in two bytes; the loss stays in four.
+    half = 2 * (cells + 2 * 6 * cells) + 4 * cells
+    assert activation_bytes(network, (1, 8, 8), "bfloat16") == half
+
+
+def test_a_law_adds_its_three_terms():
+    assert Law(1.0, 2.0, 3.0).seconds(10.0, 100.0) == 321.0
+
+
+def test_the_plan_of_a_device_is_macs_over_throughput(gpu, capsys):
+    params, data, train = gpu
+    plan.main(["scale=gpu", "--throughput", "1e13", "--cores", "4"])
+    lines = {line[:24].strip(): line for line in capsys.readouterr().out.splitlines()}
+    cost = network_cost(params["models"]["unet"])
+    macs = 10 * training_cost(cost, train, 32, 41).macs
+    assert f"{macs:.3g} MACs" in lines["train unet"]
+    assert float(lines["train unet"].split()[-3]) == pytest.approx(macs / 1e13 / 3600, rel=1e-2)
+    laws = read_settings(read_yaml(ROOT / "benchmarks/laws.yaml"), "laws", Laws)
+    seconds = generation_part(data, params["datasets"], laws).core_seconds / 4
+    assert float(lines["generate"].split()[-3]) == pytest.approx(seconds / 3600, rel=1e-2)
+    parts = [line for line in lines.values() if "FLOPs" in line or " MACs  " in line]
+    assert len(parts) == 5
+    hours = sum(float(line.split()[-3]) for line in parts)
+    assert float(lines["all"].split()[1]) == pytest.approx(hours, rel=1e-2)
+
+
+def test_a_plan_for_nothing_is_one_sentence():
+    with pytest.raises(ValueError, match=r"--throughput is 0\.0, expected more than 0"):
+        plan.main(["--throughput", "0"])
+    with pytest.raises(ValueError, match=r"Could not override 'scal"):
+        plan.main(["scal=gpu"])
+
+
+def test_sizes_are_read_at_a_glance():
+    assert [plan.readable(size) for size in (999, 1e3, 2.5e9, 7e15)] == [
+        "999 B", "1 kB", "2.5 GB", "7e+03 TB",
+    ]  # fmt: skip

