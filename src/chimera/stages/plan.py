@@ -51,6 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"--{name} is {value}, expected more than 0")
     params = yaml.safe_load(compose(options.overrides))
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
+    if params["data"]["source"] != "generated":
+        raise InputError(
+            f"data.source is {params['data']['source']!r}, expected generated: what somebody's "
+            "files hold is known when they have been imported"
+        )
     data = read_settings(params["data"], "data", GeneratedData)
     train = read_settings(params["train"], "train", TrainSettings)
     names, replicates = params["datasets"], len(params["replicates"])
