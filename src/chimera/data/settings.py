@@ -169,6 +169,21 @@ def read_data(section: Any) -> GeneratedData | ImportedData:
     return read_settings(section, "data", kind)
 
 
+def read_generated(section: Any) -> GeneratedData:
+    """Return the section `data` of generated flow, whose size is known before there is any.
+
+    Raises:
+        InputError: If the source is somebody's files.
+    """
+    data = read_data(section)
+    if not isinstance(data, GeneratedData):
+        raise InputError(
+            f"data.source is {data.source!r}, expected generated: what somebody's files hold is "
+            "known when they have been imported"
+        )
+    return data
+
+
 def request(section: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     """Return what of the section `data` decides the content of one dataset.
 

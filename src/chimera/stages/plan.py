@@ -14,7 +14,7 @@ import yaml
 from chimera.artifacts import read_yaml
 from chimera.composition import compose
 from chimera.costs import FLOAT_BYTES, Laws, Part, generation_part, network_cost, run_parts
-from chimera.data.settings import GeneratedData
+from chimera.data.settings import read_generated
 from chimera.errors import InputError
 from chimera.settings import read_settings
 from chimera.stages import guarded
@@ -51,12 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"--{name} is {value}, expected more than 0")
     params = yaml.safe_load(compose(options.overrides))
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
-    if params["data"]["source"] != "generated":
-        raise InputError(
-            f"data.source is {params['data']['source']!r}, expected generated: what somebody's "
-            "files hold is known when they have been imported"
-        )
-    data = read_settings(params["data"], "data", GeneratedData)
+    data = read_generated(params["data"])
     train = read_settings(params["train"], "train", TrainSettings)
     names, replicates = params["datasets"], len(params["replicates"])
     horizon = params["evaluate"]["horizon"]
