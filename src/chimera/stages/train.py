@@ -42,10 +42,12 @@ class Options:
 def train(options: Options, params: dict[str, Any], settings: TrainSettings, group: Group) -> None:
     """Train in this process, by itself or as one of a group."""
     fields, ind = params["models"][options.model], Path("data") / params["datasets"][0]
-    number, tf32 = group.rank, settings.precision == "tf32"
-    exact = settings.deterministic
     device = prepare_device(
-        settings.device, settings.threads, number=number, tf32=tf32, deterministic=exact
+        settings.device,
+        settings.threads,
+        number=group.rank,
+        tf32=settings.precision == "tf32",
+        deterministic=settings.deterministic,
     )
     entropy = (params["seed"], options.replicate)
     identity = {"entropy": entropy, "model": fields, "train": asdict(settings)}
