@@ -42,13 +42,8 @@ class Options:
 def train(options: Options, params: dict[str, Any], settings: TrainSettings, group: Group) -> None:
     """Train in this process, by itself or as one of a group."""
     fields, ind = params["models"][options.model], Path("data") / params["datasets"][0]
-    device = prepare_device(
-        settings.device,
-        settings.threads,
-        number=group.rank,
-        tf32=settings.precision == "tf32",
-        deterministic=settings.deterministic,
-    )
+    numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
+    device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
     entropy = (params["seed"], options.replicate)
     identity = {"entropy": entropy, "model": fields, "train": asdict(settings)}
     verified = read_yaml(Path("metrics/gates/verify/training.yaml"))
@@ -71,8 +66,7 @@ def train(options: Options, params: dict[str, Any], settings: TrainSettings, gro
     training = Training(network, batches, frames("valid"), settings, group)
 
     key = f"train-{options.model}-{options.replicate}"
-    digest = fingerprint(identity, verified)
-    home = Path(".scratch")
+    home, digest = Path(".scratch"), fingerprint(identity, verified)
     alone = scratch_folder(home, key, digest)  # one process locks it for the others
     with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
         run_resumable(training, key, scratch)
