@@ -33,8 +33,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from chimera import forecast
 from chimera.artifacts import read_params, read_yaml, write_yaml
 from chimera.checkpoints import write_tensors
+from chimera.data.splits import Split
 from chimera.data.trajectories import Windows
-from chimera.data.well import read_trajectories
 from chimera.models import build_model
 from chimera.settings import read_settings
 from chimera.training import Training, TrainSettings
@@ -175,7 +175,7 @@ def main() -> None:
     ind, B = Path("data") / params["datasets"][0], settings.batch_size
     splits = []
     for split in ("train", "valid"):
-        vorticity = torch.from_numpy(read_trajectories(ind / "data" / split)[0])[:, :, None]
+        vorticity = torch.from_numpy(Split(ind / "data" / split, ["vorticity"]).read())
         splits.append((vorticity - vorticity.mean()) / vorticity.std())
     train = splits[0]
     pairs = TensorDataset(train[:, :-1].flatten(0, 1), train[:, 1:].flatten(0, 1))

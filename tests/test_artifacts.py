@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chimera import artifacts
@@ -131,3 +132,39 @@ def test_broken_files_are_one_sentence(tmp_path):
     path.write_text("- a list")
     with pytest.raises(InputError, match=r"broken holds \['a list'\], expected a mapping"):
         artifacts.read_params(path)
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "dataset"
+    with artifacts.whole_folder(path) as fresh:
+        (fresh / "data").mkdir()
+        (fresh / "data/a").write_text("old")
+
+    def crash():
+        with artifacts.whole_folder(path) as fresh:
+            (fresh / "b").write_text("half")
+            raise InputError("broken")
+
+    with pytest.raises(InputError, match="broken"):
+        crash()
+    assert [p.name for p in tmp_path.iterdir()] == ["dataset"]
+    assert (path / "data/a").read_text() == "old"
+    (tmp_path / ".dataset.new").mkdir()  # of a run that was killed
+    with artifacts.whole_folder(path) as fresh:
+        (fresh / "b").write_text("new")
+    assert [p.name for p in path.iterdir()] == ["b"]
+    assert [p.name for p in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_arrays_come_back_and_equal_arrays_give_equal_bytes(tmp_path):
+    arrays = {"a": np.arange(6, dtype=np.uint64).reshape(2, 3), "b.places": np.array(["x", "yz"])}
+    for name in ("one", "two"):
+        artifacts.write_arrays(tmp_path / name, arrays)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    read = artifacts.read_arrays(tmp_path / "one")
+    assert read["a"].tolist() == arrays["a"].tolist()
+    assert read["b.places"].tolist() == ["x", "yz"]
+    whole = (tmp_path / "one").read_bytes()
+    (tmp_path / "one").write_bytes(whole[:-30])
+    with pytest.raises(InputError, match="one is not a whole npz archive"):
+        artifacts.read_arrays(tmp_path / "one")

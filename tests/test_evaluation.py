@@ -10,10 +10,12 @@ from chimera.evaluation import (
     LARGEST_ROLLOUT_NRMSE,
     EvaluateSettings,
     evaluate,
+    joined,
     linear_diffusion,
     network_forecaster,
     persistence,
     rollout_errors,
+    within,
 )
 from chimera.solver import KolmogorovForcing
 
@@ -120,3 +122,23 @@ def test_linear_baseline_follows_its_frames_to_their_device():
 def test_impossible_settings_are_one_sentence(change, words):
     with pytest.raises(InputError, match=words):
         EvaluateSettings(**(vars(SETTINGS) | change))
+
+
+def test_groups_of_trajectories_join_to_the_whole():
+    trajectories = torch.randn(7, 6, 2, 8, 8)
+    settings = EvaluateSettings(5, 4, 0.8, 2, "cpu", 1)
+
+    def forecaster(frames):
+        return 0.9 * frames
+
+    whole, _ = evaluate(forecaster, trajectories, settings)
+    groups = [evaluate(forecaster, part, settings)[0] for part in trajectories.split(3)]
+    for name, values in joined(groups).items():
+        assert values == pytest.approx(whole[name], rel=1e-5), name
+
+
+def test_a_horizon_is_cut_to_what_there_is():
+    settings = EvaluateSettings(20, 4, 0.8, 8, "cpu", 1)
+    assert within(settings, 21) == settings
+    shorter = within(settings, 2)
+    assert (shorter.horizon, shorter.field_frame) == (1, 1)

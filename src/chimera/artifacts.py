@@ -11,12 +11,16 @@ import io
 import json
 import math
 import os
+import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from chimera.errors import InputError
 
@@ -43,6 +47,36 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # already moved, or the folder is none
             temporary.unlink()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` that replaces it when the block ends without an error.
+
+    Raises:
+        InputError: If the disk is full or the folder cannot be written; `path` stays as it was.
+    """
+    fresh, former = (path.with_name(f".{path.name}.{part}") for part in ("new", "old"))
+    try:
+        for left_over in (fresh, former):  # by a run that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        yield fresh
+        for file in fresh.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        if path.exists():
+            path.rename(former)
+        fresh.rename(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write {path}: {reason}; it was left as it was") from error
+    finally:
+        if former.exists() and not path.exists():
+            former.rename(path)
+        for left_over in (fresh, former):
+            shutil.rmtree(left_over, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -157,6 +191,27 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not CSV: {error}") from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name as an npz archive; equal content gives equal bytes."""
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **dict(arrays))
+    write_bytes(path, stream.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an npz archive; nothing is unpickled.
+
+    Raises:
+        InputError: If it is missing, cut off or another format.
+    """
+    content = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a whole npz archive: {error}") from None
 
 
 def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:

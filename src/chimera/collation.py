@@ -70,10 +70,11 @@ def forecasters(runs: Runs) -> list[tuple[str, int, ByDataset]]:
     """Return (name, replicate, values) of every run, then of the baselines.
 
     A baseline is not trained: every run holds the same values, and those of the first are taken.
+    `linear` is there only where the physics is known.
     """
     trained = [(model, replicate, e["model"]) for (model, replicate), e in runs.items()]
     first = next(iter(runs.values()))
-    return trained + [(baseline, 0, first[baseline]) for baseline in BASELINES]
+    return trained + [(name, 0, first[name]) for name in BASELINES if name in first]
 
 
 def summarise(runs: Runs, datasets: Sequence[str]) -> dict[str, Any]:

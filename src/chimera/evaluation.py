@@ -8,8 +8,8 @@ B batch, n trajectories, T time, C channel, H, W space.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -107,6 +107,23 @@ def linear_diffusion(
     return forecaster
 
 
+def kolmogorov_diffusion(
+    scalars: Mapping[str, float], num_points: int, domain_extent: float, interval: float
+) -> Forecaster:
+    """Return the linear forecast by the scalars of a file that the stage `generate` wrote."""
+    forcing = KolmogorovForcing(
+        scalars["forcing"], int(scalars["forcing_wavenumber"]), scalars["forcing_angle"]
+    )
+    return linear_diffusion(
+        num_points,
+        viscosity=scalars["viscosity"],
+        drag=scalars["drag"],
+        forcing=forcing,
+        domain_extent=domain_extent,
+        interval=interval,
+    )
+
+
 def one_step_errors(
     forecaster: Forecaster, trajectories: Tensor, batch_size: int
 ) -> dict[str, Tensor]:
@@ -169,6 +186,28 @@ def rollout_errors(
         valid_time=valid_time(prediction, target, settings.valid_correlation).mean(dim=1),
         field=predictions[settings.field_frame - 1].nan_to_num(),
     )
+
+
+def within(settings: EvaluateSettings, num_frames: int) -> EvaluateSettings:
+    """Return the settings with a horizon that trajectories of so many frames have."""
+    horizon = min(settings.horizon, num_frames - 1)
+    return replace(settings, horizon=horizon, field_frame=min(settings.field_frame, horizon))
+
+
+def joined(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
+    """Return the evaluation of all trajectories from those of consecutive groups of them."""
+    if len(parts) == 1:
+        return parts[0]
+    sizes = [len(part["nrmse"]) for part in parts]
+    result: dict[str, list[float]] = {}
+    for name in parts[0]:
+        if name.startswith("frame_"):  # a mean over trajectories
+            columns = zip(*(part[name] for part in parts), strict=True)
+            sums = (sum(s * v for s, v in zip(sizes, column, strict=True)) for column in columns)
+            result[name] = [total / sum(sizes) for total in sums]
+        else:
+            result[name] = [value for part in parts for value in part[name]]
+    return result
 
 
 def evaluate(

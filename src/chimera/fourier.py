@@ -35,6 +35,20 @@ def derivative(field: Tensor, domain_extent: float, axis: int) -> Tensor:
     return torch.fft.irfft2(field_hat, s=(N, N))
 
 
+def axis_derivative(field: Tensor, length: float, axis: int) -> Tensor:
+    """Return the derivative of a field (..., H, W) along one periodic axis of that length.
+
+    The grid may be rectangular, and the other axis need not be periodic. The Nyquist mode has no
+    derivative on the grid and is dropped.
+    """
+    N = field.shape[axis]
+    m = torch.fft.rfftfreq(N, 1 / N, dtype=field.dtype, device=field.device)
+    m = torch.where(m * 2 == N, 0.0, m)
+    shape = [-1 if a == axis else 1 for a in (-2, -1)]
+    field_hat = torch.fft.rfft(field, dim=axis) * (2j * math.pi / length * m).reshape(shape)
+    return torch.fft.irfft(field_hat, n=N, dim=axis)
+
+
 def velocity(vorticity: Tensor, domain_extent: float) -> Tensor:
     """Return the velocity (..., N, N, 2) without mean flow whose vorticity is (..., N, N).
 

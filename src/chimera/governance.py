@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from chimera.artifacts import read_bytes, read_yaml, sha256, write_text
+from chimera.artifacts import read_arrays, read_bytes, read_yaml, sha256, write_text
+from chimera.data.leakage import Frames
+from chimera.data.links import NAME, read_links, require_linked
 from chimera.errors import InputError
 
 VERDICTS = ("exact", "equivalent", "mismatched", "missing", "unfrozen")
@@ -107,6 +109,7 @@ def intact(dataset: str, advance: Callable[[int], object]) -> list[Verdict]:
         advance: Told the bytes that were hashed.
     """
     verdicts = []
+    hashes: dict[str, str] = {}  # a file that several splits link to is read once
     for name, entry in _written(dataset).items():
         path = Path(name)
         if not path.exists():
@@ -119,7 +122,53 @@ def intact(dataset: str, advance: Callable[[int], object]) -> list[Verdict]:
         verdicts.append(
             Verdict(name, "unfrozen" if same else "mismatched", found, "" if same else fault)
         )
+        if same and path.name == NAME:
+            verdicts[-1] = _linked(verdicts[-1], hashes, advance)
     return verdicts
+
+
+def _linked(listing: Verdict, hashes: dict[str, str], advance: Callable[[int], object]) -> Verdict:
+    """Return the verdict on a links.yaml: its own while all its files are as they were linked."""
+    for link in read_links(Path(listing.path)):
+        try:
+            path = require_linked(link)
+        except InputError as error:
+            there = Path(link.path).exists()
+            verdict = "mismatched" if there else "missing"
+            return Verdict(listing.path, verdict, listing.sha256, str(error))
+        if link.path not in hashes:
+            hashes[link.path] = sha256(path, advance)
+        if hashes[link.path] != link.sha256:
+            fault = f"{link.path} was changed: its sha256 is {hashes[link.path]}, expected "
+            fault += f"{link.sha256} as when it was linked ({listing.path})"
+            return Verdict(listing.path, "mismatched", listing.sha256, fault)
+    return listing
+
+
+def read_frames(gates: Path, datasets: Sequence[str]) -> dict[str, Frames]:
+    """Return the frames of every split of every dataset, as the stage generate left them.
+
+    Raises:
+        InputError: If a record is missing or broken.
+    """
+    found = {}
+    for dataset in datasets:
+        arrays = read_arrays(gates / dataset / "frames.npz")
+        for name in [name for name in arrays if not name.endswith(".places")]:
+            places = arrays[f"{name}.places"].tolist()
+            found[f"data/{dataset}/data/{name}"] = Frames(arrays[name], places)
+    return found
+
+
+def stored_bytes(datasets: Sequence[str]) -> int:
+    """Return the bytes that verification hashes: files of data/, and what they link to, once."""
+    total = 0
+    for dataset in datasets:
+        folder = Path("data") / dataset
+        linked = {link for path in folder.rglob(NAME) for link in read_links(path)}
+        total += sum({link.path: link.bytes for link in linked}.values())
+        total += sum(file.stat().st_size for file in folder.rglob("*.hdf5"))
+    return total
 
 
 def verify(

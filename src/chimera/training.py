@@ -58,6 +58,7 @@ class TrainSettings:
     precision: Literal["float32", "tf32", "bfloat16"]
     deterministic: bool
     compile: bool
+    memory: float = 0.75
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""
@@ -65,7 +66,7 @@ class TrainSettings:
         for name in (*counts, "devices", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 1")
-        for name in ("steps", "weight_decay"):
+        for name in ("steps", "weight_decay", "memory"):
             if getattr(self, name) < 0:
                 raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 0")
         for name in ("lr", "gradient_clip"):

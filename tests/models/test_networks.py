@@ -236,7 +236,7 @@ def test_double_conv_is_two_units_and_a_block_of_the_fractal_takes_its_place():
         ({"kernel_size": 4}, "'kernel_size' is 4, expected an odd"),
         ({"channels": [4, -8]}, r"'channels' is \[4, -8\]"),
         ({"channels": [4]}, "2 or more positive widths"),
-        ({"input_shape": [1, 18, 16]}, "side of 18, expected a multiple of 4"),
+        ({"input_shape": [1, 2, 16]}, "side of 2, expected more than 2 or fewer levels"),
         ({"use_skip": 1}, "'use_skip' is 1, expected true or false"),
         ({"dropout": 1.0}, r"'dropout' is 1\.0, expected a probability"),
         ({"columns": 0}, "'columns' is 0, expected an integer of 1 or more"),

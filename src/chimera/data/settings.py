@@ -1,13 +1,17 @@
 """params.yaml's section `data`: what every dataset is made of.
 
 A data config names its datasets in order: the first is IND and has the splits train, valid and
-test; every other is one OOD axis and has test alone.
+test; every other is one OOD axis and has test alone. `source` says where they come from: the
+solver, or files that somebody has.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from chimera.errors import InputError
+from chimera.settings import read_settings
 
 SPLITS = ("train", "valid", "test")
 
@@ -49,8 +53,12 @@ class GeneratedData:
     """A data config whose source is the solver; conf/data/generated.yaml says what each key is."""
 
     source: Literal["generated"]
+    root: str
     seed: int
     manifests: str
+    fields: tuple[str, ...]
+    shape: tuple[int | None, ...]
+    names: tuple[str, ...]
     domain_extent: float
     num_points: int
     simulated_points: int
@@ -80,3 +88,95 @@ class GeneratedData:
                     raise InputError(
                         f"data.datasets.{name}.trajectories.{split} is {count}, expected at least 1"
                     )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which trajectories of somebody's files one dataset has: those that fulfil every condition.
+
+    Attributes:
+        files: Pattern of paths below data.root, such as `low_*.hdf5`.
+        where: Comparisons of scalars joined by `and`, such as `viscosity < 1e-3`.
+        trajectories: Their numbers, counted from 0 over all files in the order of their names.
+    """
+
+    files: str | None = None
+    where: str | None = None
+    trajectories: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ImportedData:
+    """A data config whose source is somebody's files; conf/data/ says what each key is."""
+
+    source: Literal["well", "pdebench", "npz"]
+    root: str
+    seed: int
+    manifests: str
+    fields: tuple[str, ...]
+    shape: tuple[int | None, ...]
+    boundary: tuple[Literal["periodic", "open"], ...] | None
+    extent: tuple[float, ...] | None
+    frame_interval: float | None
+    fractions: dict[str, float]
+    names: tuple[str, ...]
+    datasets: dict[str, Selection]
+
+    def __post_init__(self) -> None:
+        """Refuse what no import could use."""
+        if not self.fields or len(set(self.fields)) < len(self.fields):
+            raise InputError(
+                f"data.fields is {list(self.fields)}, expected at least one name, none twice"
+            )
+        if set(self.fractions) != set(SPLITS) or not all(f > 0 for f in self.fractions.values()):
+            raise InputError(
+                f"data.fractions is {self.fractions}, expected a share above 0 for each of "
+                f"{', '.join(SPLITS)}"
+            )
+        for name in ("boundary", "extent"):
+            value = getattr(self, name)
+            if value is not None and len(value) != 2:
+                raise InputError(f"data.{name} is {list(value)}, expected two entries, x and y")
+        for name, value in (("extent", self.extent), ("frame_interval", self.frame_interval)):
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not all(number is None or number > 0 for number in numbers):
+                raise InputError(f"data.{name} is {value}, expected more than 0")
+        if not self.datasets:
+            raise InputError("data.datasets is empty, expected IND and then the OOD axes")
+
+    def require_root(self) -> None:
+        """Refuse a root that is not there.
+
+        Raises:
+            InputError: If nothing lies at data.root.
+        """
+        if self.root == "???":
+            raise InputError("data.root is not set, expected a file or folder: -S data.root=PATH")
+        if not Path(self.root).exists():
+            raise InputError(f"data.root is {self.root!r}, expected a file or folder that exists")
+
+
+def read_data(section: Any) -> GeneratedData | ImportedData:
+    """Return the section `data` by its source.
+
+    Raises:
+        InputError: As `read_settings` does.
+    """
+    source = section.get("source") if isinstance(section, Mapping) else None
+    kind: type = GeneratedData if source == "generated" else ImportedData
+    if isinstance(source, str) and source not in ("generated", "well", "pdebench", "npz"):
+        raise InputError(f"data.source is {source!r}, expected generated, well, pdebench or npz")
+    return read_settings(section, "data", kind)
+
+
+def request(section: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """Return what of the section `data` decides the content of one dataset.
+
+    A generated dataset depends on none of the others. An imported IND is what no OOD axis took, so
+    that each depends on all.
+    """
+    if section["source"] != "generated":
+        return {"dataset": dataset} | dict(section)
+    others = ("manifests", "fields", "shape", "names", "datasets")
+    shared = {name: value for name, value in section.items() if name not in others}
+    return {"dataset": dataset} | shared | section["datasets"][dataset]

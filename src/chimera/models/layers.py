@@ -5,6 +5,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
+from chimera.models.padding import PaddedConv2d
 from chimera.models.periodic import PeriodicConv2d
 from chimera.models.settings import ModelSettings
 
@@ -71,7 +72,11 @@ class ConvUnit(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int, settings: ModelSettings) -> None:
         super().__init__()
-        self.conv = PeriodicConv2d(in_channels, out_channels, settings.kernel_size)
+        kernel = settings.kernel_size
+        if "replicate" in settings.padding:
+            self.conv: nn.Conv2d = PaddedConv2d(in_channels, out_channels, kernel, settings.padding)
+        else:
+            self.conv = PeriodicConv2d(in_channels, out_channels, kernel)
         norm = norm_layer(settings.norm, out_channels)
         if norm is not None:
             self.norm = norm

@@ -1,8 +1,8 @@
 """What a model is made of: one frozen record, checked when it is read.
 
 A model is described by `type, input_shape, channels, kernel_size, use_skip, norm, activation,
-dropout` and, for a fractal one, `columns, drop_path`. Every fault is one `InputError` that names
-the field, the value seen and the choices.
+dropout` and, for a fractal one, `columns, drop_path`; `padding` where the flow is not periodic.
+Every fault is one `InputError` that names the field, the value seen and the choices.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +26,7 @@ COMMON_FIELDS = (
     "dropout",
 )
 FRACTAL_FIELDS = ("columns", "drop_path")
+PADDINGS = ("circular", "replicate")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class ModelSettings:
     Attributes:
         type: `unet` or `fractal_unet`.
         input_shape: (C, H, W) of one sample; the output has the same shape.
-        channels: width of each level, the finest first; H and W halve from one to the next.
+        channels: width of each level, the finest first; H and W halve from one to the next, after
+            they were padded to a multiple of what that takes.
         kernel_size: odd width of the square kernels of every block.
         use_skip: whether each encoder block also feeds the decoder block of its level.
         norm: `group`, `batch`, `instance` or `none`, after every convolution of a block.
@@ -43,6 +45,8 @@ class ModelSettings:
         dropout: probability that a channel of a block's output is zeroed in training.
         columns: columns of a fractal block, 1 or more (0 in a `unet`).
         drop_path: probability p of drop-path in training (0 in a `unet`).
+        padding: how a field goes on beyond its edges along H and W: `circular` where the flow is
+            periodic, `replicate` where it is not. Both circular unless given.
 
     """
 
@@ -56,6 +60,14 @@ class ModelSettings:
     dropout: float
     columns: int = 0
     drop_path: float = 0.0
+    padding: tuple[str, str] = ("circular", "circular")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """H and W as they are run: the next multiples of 2^(L-1)."""
+        multiple = 1 << (len(self.channels) - 1)
+        H, W = (-(-size // multiple) * multiple for size in self.input_shape[1:])
+        return H, W
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "ModelSettings":
@@ -76,7 +88,7 @@ class ModelSettings:
         model_type = _choice("type", settings.get("type"), TYPES)
         fields = COMMON_FIELDS + (FRACTAL_FIELDS if model_type == "fractal_unet" else ())
         for name in settings:
-            if name not in fields:
+            if name not in fields and name != "padding":
                 raise InputError(
                     f"{name!r} = {settings[name]!r} is not a field of a {model_type}, "
                     f"expected {', '.join(fields)}."
@@ -98,20 +110,21 @@ class ModelSettings:
             "dropout": _probability,
             "columns": _positive,
             "drop_path": _probability,
+            "padding": _padding,
         }
-        frozen = cls(**{name: read[name](name, settings[name]) for name in fields})
+        given = (*fields, "padding") if "padding" in settings else fields
+        frozen = cls(**{name: read[name](name, settings[name]) for name in given})
         frozen._check_grid()
         return frozen
 
     def _check_grid(self) -> None:
-        halvings = len(self.channels) - 1
-        coarsest = min(self.input_shape[1:]) >> halvings
-        for size in self.input_shape[1:]:
-            if size % (1 << halvings):
+        coarsest = min(self.grid) >> (len(self.channels) - 1)
+        for size, padded in zip(self.input_shape[1:], self.grid, strict=True):
+            if padded >= 2 * size:
                 raise InputError(
-                    f"'input_shape' = {list(self.input_shape)} has a side of {size}, expected a "
-                    f"multiple of {1 << halvings}: {len(self.channels)} levels halve it "
-                    f"{halvings} times."
+                    f"'input_shape' = {list(self.input_shape)} has a side of {size}, expected more "
+                    f"than {padded // 2} or fewer levels: {len(self.channels)} levels pad it to "
+                    f"{padded}."
                 )
         if self.kernel_size // 2 > coarsest:
             raise InputError(
@@ -123,6 +136,52 @@ class ModelSettings:
                 "'norm' = 'instance' leaves nothing of the single cell of the coarsest grid, "
                 "expected 'group', 'batch' or 'none', or fewer levels."
             )
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Check a model before the data are there: a null in `input_shape` may become any large side.
+
+    Raises:
+        InputError: as `ModelSettings.of`.
+
+    """
+    shape = settings.get("input_shape") if isinstance(settings, Mapping) else None
+    if isinstance(shape, Sequence) and not isinstance(shape, str):
+        settings = {**settings, "input_shape": [1 << 10 if s is None else s for s in shape]}
+    ModelSettings.of(settings)
+
+
+def as_the_data(
+    settings: Mapping[str, Any], shape: Sequence[int], boundary: Sequence[str]
+) -> dict[str, Any]:
+    """Return a model's settings for data of one form.
+
+    Args:
+        settings: as in params.yaml; a null in `input_shape` stands for what the data have.
+        shape: (C, H, W) of the data.
+        boundary: `periodic` or not, along H and W: a `padding` that is not given follows from it.
+
+    Returns:
+        The settings, complete.
+
+    Raises:
+        InputError: the settings say another shape than the data have.
+
+    """
+    asked = settings.get("input_shape")
+    if not isinstance(asked, Sequence) or isinstance(asked, str) or len(asked) != len(shape):
+        raise InputError(f"'input_shape' is {asked!r}, expected [C, H, W].")
+    filled = [have if want is None else want for want, have in zip(asked, shape, strict=True)]
+    if filled != list(shape):
+        raise InputError(
+            f"'input_shape' is {list(asked)}, expected {list(shape)} as the data have; a null in "
+            f"data.shape stands for what they have."
+        )
+    result = {**settings, "input_shape": filled}
+    padding = ["circular" if kind == "periodic" else "replicate" for kind in boundary]
+    if "replicate" in padding:
+        result.setdefault("padding", padding)
+    return result
 
 
 def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -172,6 +231,12 @@ def _input_shape(name: str, value: Any) -> tuple[int, int, int]:
     if integers is None or len(integers) != 3:
         raise InputError(f"{name!r} is {value!r}, expected [C, H, W], three positive integers.")
     return integers[0], integers[1], integers[2]
+
+
+def _padding(name: str, value: Any) -> tuple[str, str]:
+    if isinstance(value, Sequence) and len(value) == 2 and all(v in PADDINGS for v in value):
+        return value[0], value[1]
+    raise InputError(f"{name!r} is {value!r}, expected two, each one of {', '.join(PADDINGS)}.")
 
 
 def _channels(name: str, value: Any) -> tuple[int, ...]:

@@ -1,11 +1,12 @@
-"""The U-shaped network (Ronneberger, Fischer & Brox 2015, arXiv:1505.04597) on a periodic grid.
+"""The U-shaped network (Ronneberger, Fischer & Brox 2015, arXiv:1505.04597) on a regular grid.
 
     encoder_l = block(down_l(encoder_{l-1})),         down = 2 x 2 max-pooling
     decoder_l = block([skip_l(encoder_l), up_l(decoder_{l+1})]),  up = 2 x 2 transposed convolution
 
 for levels l = 0 .. L-1, the coarsest encoder being the bottleneck, and a 1 x 1 head. A block of the
 baseline is two convolutions; a `fractal_unet` has f_C (chimera.models.fractal) in its place.
-Every step commutes with shifts by 2^(L-1) cells.
+On a periodic grid every step commutes with shifts by 2^(L-1) cells. A grid that L - 1 halvings do
+not divide is first enlarged to the next that they do, and the output cropped.
 """
 
 from itertools import pairwise
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from chimera.models.fractal import DropPath, FractalBlock, draw_drop_path
 from chimera.models.layers import ConvUnit, Dropout
+from chimera.models.padding import enlarge
 from chimera.models.settings import ModelSettings
 from chimera.models.site import Site
 
@@ -78,7 +80,16 @@ class UNet(nn.Module):
         return tuple(name for name, module in self.named_modules() if isinstance(module, Site))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map fields (B, C, H, W) to (B, C, H, W), H and W multiples of 2^(L-1)."""
+        """Map fields (B, C, H, W) to (B, C, H, W)."""
+        multiple = 1 << (len(self.settings.channels) - 1)
+        H, W = x.shape[2:]
+        if H % multiple == W % multiple == 0:
+            return self._forward(x)
+        grid = [-(-size // multiple) * multiple for size in (H, W)]
+        larger, rows, columns = enlarge(x, grid, self.settings.padding)
+        return self._forward(larger)[:, :, rows, columns]
+
+    def _forward(self, x: Tensor) -> Tensor:
         at = self.get_submodule
         drop_path = self._drop_path()
 

@@ -115,7 +115,7 @@ def closed_form(settings: ModelSettings, channels: Sequence[Any]) -> tuple[Any, 
         Parameters and MACs, like the widths.
 
     """
-    field_channels, H, W = settings.input_shape
+    field_channels, (H, W) = settings.input_shape[0], settings.grid
     taps = settings.kernel_size**2
     outer, inner = 1, 1
     if settings.type == "fractal_unet":

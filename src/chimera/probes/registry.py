@@ -12,16 +12,17 @@ from chimera.probes.subject import Measurement, Subject, Track
 
 @dataclass(frozen=True)
 class Probe:
-    """The dataclass of a probe's settings, and what measures with them."""
+    """The dataclass of a probe's settings, what measures with them, and if vorticity alone."""
 
     settings: type
     measure: Callable[[Subject, Any, np.random.Generator, Track], Measurement]
+    of_vorticity: bool = False
 
 
 PROBES: Mapping[str, Probe] = {
     "twonn": Probe(twonn.TwonnSettings, twonn.measure),
     "ib": Probe(ib.IbSettings, ib.measure),
-    "spectra": Probe(spectra.SpectraSettings, spectra.measure),
+    "spectra": Probe(spectra.SpectraSettings, spectra.measure, of_vorticity=True),
     "patching": Probe(patching.PatchingSettings, patching.measure),
     "rome": Probe(rome.RomeSettings, rome.measure),
 }

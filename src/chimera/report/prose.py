@@ -65,14 +65,12 @@ def gates(verify: Mapping[str, int], parity: Mapping[str, Any]) -> list[str]:
 
 def setup(params: Mapping[str, Any]) -> str:
     """Return how the networks were trained and evaluated."""
-    train, evaluate, interval = (
-        params["train"],
-        params["evaluate"],
-        params["data"]["frame_interval"],
-    )
+    train, evaluate = params["train"], params["evaluate"]
+    interval = params["data"].get("frame_interval")  # of somebody's files, the files may say it
+    spacing = f" ({interval:g} time units)" if interval else ""
     replicates = ", ".join(str(replicate) for replicate in params["replicates"])
     return (
-        f"Networks forecast a field one frame ({interval:g} time units) ahead. "
+        f"Networks forecast a field one frame{spacing} ahead. "
         f"Each trained {train['steps']} steps of {train['batch_size']} windows on the IND train "
         f"split (study seed {params['seed']}, replicates {replicates}) "
         "and was evaluated on test trajectories that training never read: one frame ahead, and "

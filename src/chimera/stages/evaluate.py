@@ -11,21 +11,25 @@ from typing import Any
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, write_json
+from chimera.artifacts import read_params, read_yaml, write_json
 from chimera.checkpoints import read_network, write_tensors
-from chimera.data.well import read_trajectories
+from chimera.data.splits import Split
 from chimera.devices import prepare_device
 from chimera.evaluation import (
     EvaluateSettings,
     evaluate,
-    linear_diffusion,
+    joined,
+    kolmogorov_diffusion,
     network_forecaster,
     persistence,
+    within,
 )
 from chimera.progress import track
 from chimera.settings import read_settings
-from chimera.solver import KolmogorovForcing
 from chimera.stages import guarded
+
+# Bytes of the trajectories that are evaluated at once.
+GROUP = 1 << 27
 
 
 @dataclass
@@ -45,30 +49,32 @@ def main() -> None:
     cell = f"{options.model}/{options.replicate}"
     network, mean, std = read_network(Path("checkpoints") / cell / "model.safetensors", device)
 
-    report: dict[str, dict[str, Any]] = {"model": {}, "persistence": {}, "linear": {}}
+    names = params["data"]["fields"]
+    report: dict[str, dict[str, Any]] = {}
     fields: dict[str, torch.Tensor] = {}
     for dataset in track(f"evaluate-{cell}", params["datasets"]):
-        vorticity, scalars = read_trajectories(Path("data") / dataset / "data" / "test")
-        trajectories = torch.from_numpy(vorticity)[:, :, None].to(device)  # (n, T, C, H, W)
-        wavenumber, angle = int(scalars["forcing_wavenumber"]), scalars["forcing_angle"]
-        linear = linear_diffusion(
-            trajectories.shape[-1],
-            viscosity=scalars["viscosity"],
-            drag=scalars["drag"],
-            forcing=KolmogorovForcing(scalars["forcing"], wavenumber, angle),
-            domain_extent=params["data"]["domain_extent"],
-            interval=params["data"]["frame_interval"],
-        )
+        split = Split(Path("data") / dataset / "data" / "test", names)
+        layout = read_yaml(Path("metrics/gates/generate") / dataset / "layout.yaml")
         forecasters = {
             "model": network_forecaster(network, mean, std),
             "persistence": persistence,
-            "linear": linear,
         }
-        for name, forecaster in forecasters.items():
-            report[name][dataset], field = evaluate(forecaster, trajectories, settings)
-            if name == "model":
-                fields[f"{dataset}.prediction"] = field
-        fields[f"{dataset}.target"] = trajectories[:, settings.field_frame]
+        if layout["source"] == "generated" and names == ["vorticity"]:
+            physics = {name: float(values[0]) for name, values in split.scalars.items()}
+            box, interval = layout["extent"][0], layout["frame_interval"]
+            forecasters["linear"] = kolmogorov_diffusion(physics, split.shape[-1], box, interval)
+        here = within(settings, split.shape[1])
+        parts: dict[str, list[dict[str, list[float]]]] = {name: [] for name in forecasters}
+        for group in split.groups(GROUP):
+            trajectories = torch.from_numpy(group).to(device)  # (n, T, C, H, W)
+            for name, forecaster in forecasters.items():
+                errors, field = evaluate(forecaster, trajectories, here)
+                if name == "model" and not parts[name]:  # the figures need a few, not all
+                    fields[f"{dataset}.prediction"] = field
+                    fields[f"{dataset}.target"] = trajectories[:, here.field_frame]
+                parts[name].append(errors)
+        for name, found in parts.items():
+            report.setdefault(name, {})[dataset] = joined(found)
     folder = Path("metrics/runs") / cell
     write_json(folder / "evaluate.json", report)
     write_tensors(folder / "fields.safetensors", fields, {"frame": settings.field_frame})

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from chimera import figures
 from chimera.arrays import read_arrays
-from chimera.artifacts import read_csv, read_json, read_params, write_bytes
+from chimera.artifacts import read_csv, read_json, read_params, read_yaml, write_bytes
 from chimera.collation import axis_name
 from chimera.contrasts import by_model, differences
 from chimera.preregistration import read_preregistration
@@ -19,6 +19,12 @@ Runs = dict[tuple[str, int], Any]
 def table(name: str) -> figures.Rows:
     """Return plots/<name>.csv, which has no rows for a probe that is not in the study."""
     return read_csv(Path("plots") / f"{name}.csv")
+
+
+def frame_interval(params: dict[str, Any]) -> float:
+    """Return the time between two frames, 1 where no file says it."""
+    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
+    return layout["frame_interval"] or 1.0
 
 
 def fields(params: dict[str, Any], runs: Runs) -> Figure:
@@ -38,9 +44,9 @@ def fields(params: dict[str, Any], runs: Runs) -> Figure:
         kept = min(len(found[f"{axis}.target"]) for found in arrays.values())
         by_run = [run["model"][dataset]["rollout_nrmse"][:kept] for run in runs.values()]
         errors[axis] = [sum(values) / len(values) for values in zip(*by_run, strict=True)]
-    time = params["evaluate"]["field_frame"] * params["data"]["frame_interval"]
+    time = params["evaluate"]["field_frame"] * frame_interval(params)
     examples = figures.examples(errors, arrays)
-    return figures.example_fields(examples, time, replicate, "vorticity")
+    return figures.example_fields(examples, time, replicate, params["data"]["fields"][0])
 
 
 def forest(params: dict[str, Any], runs: Runs) -> Figure:
@@ -61,7 +67,7 @@ def forest(params: dict[str, Any], runs: Runs) -> Figure:
 def main() -> None:
     """Run the stage."""
     params = read_params()
-    models, interval = params["model_names"], params["data"]["frame_interval"]
+    models, interval = params["model_names"], frame_interval(params)
     valid = params["evaluate"]["valid_correlation"]
     runs: Runs = {
         (model, replicate): read_json(Path(f"metrics/runs/{model}/{replicate}/evaluate.json"))

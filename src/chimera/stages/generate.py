@@ -1,92 +1,85 @@
-"""Simulate one dataset and write it in The Well's layout.
+"""The one door for data: simulate a dataset, or import it, as data.source says.
 
-Writes data/<dataset>/data/<split>/*.hdf5, stats.yaml (of the train split, IND only) and
-checksums.yaml, and a copy of the last where the verify stage finds all datasets' side by side.
+Writes data/<dataset>/ with data/<split>/, stats.yaml (of the train split, IND only) and
+checksums.yaml, whole or not at all; and for the stages after it, in
+metrics/gates/generate/<dataset>/, a copy of the last, the layout of the trajectories and the digest
+of every frame. `--export pdebench` writes what is there to exports/pdebench/ instead.
 """
 
-import os
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from zlib import crc32
+from typing import Literal, Optional
 
+import numpy as np
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, whole_file, write_text, write_yaml
-from chimera.data.fingerprint import flow_fingerprint, recipe
-from chimera.data.generation import GENERATOR, Regime, generate
-from chimera.data.settings import SPLITS, GeneratedData
-from chimera.data.well import statistics, write_trajectories
+from chimera.artifacts import (
+    read_params,
+    sha256,
+    whole_file,
+    whole_folder,
+    write_arrays,
+    write_text,
+    write_yaml,
+)
+from chimera.data.export import export_pdebench
+from chimera.data.importing import import_dataset
+from chimera.data.leakage import require_disjoint
+from chimera.data.settings import GeneratedData, ImportedData, read_data
+from chimera.data.simulation import simulate_dataset
+from chimera.errors import InputError
 from chimera.governance import checksum_entry, format_entries
-from chimera.settings import read_settings
-from chimera.solver import KolmogorovForcing
 from chimera.stages import guarded
 
 
 @dataclass
 class Options:
-    """Matrix coordinates."""
+    """Matrix coordinates, and what to do instead."""
 
-    dataset: str
+    dataset: Optional[str] = field(default=None)  # noqa: UP045 (what argparse_dataclass reads)
+    export: Literal["", "pdebench"] = field(default="")
+
+
+def make(name: str, data: GeneratedData | ImportedData) -> None:
+    """Make one dataset."""
+    final, gate = Path("data") / name, Path("metrics/gates/generate") / name
+    with whole_folder(final) as folder:
+        if isinstance(data, GeneratedData):
+            made, origin = simulate_dataset(name, data, folder), "generated"
+        else:
+            made, origin = import_dataset(name, data, folder, sha256), "imported"
+        require_disjoint({f"{final}/data/{split}": f for split, f in made.frames.items()})
+        if made.stats is not None:
+            write_yaml(folder / "stats.yaml", made.stats)
+        entries = [
+            checksum_entry(folder / path, origin, fingerprint) | {"path": (final / path).as_posix()}
+            for path, fingerprint in made.files
+        ]
+        listing = "files:\n" + format_entries(entries)
+        write_text(folder / "checksums.yaml", listing)
+    write_text(gate / "checksums.yaml", listing)
+    write_yaml(gate / "layout.yaml", made.layout.plain())
+    frames = {split: frames.digests for split, frames in made.frames.items()}
+    places = {f"{s}.places": np.array(frames.places) for s, frames in made.frames.items()}
+    write_arrays(gate / "frames.npz", frames | places)
 
 
 def main() -> None:
     """Run the stage."""
-    name = ArgumentParser(Options).parse_args().dataset
-    data = read_settings(read_params()["data"], "data", GeneratedData)
-    dataset = data.datasets[name]
-    forcing = KolmogorovForcing(**asdict(dataset.forcing)) if dataset.forcing else None
-    regime = Regime(
-        viscosity=dataset.viscosity,
-        drag=dataset.drag,
-        forcing=forcing,
-        initial_peak=dataset.initial_peak,
-        warm_up=dataset.warm_up,
-        max_speed=dataset.max_speed,
-        domain_extent=data.domain_extent,
-        simulated_points=data.simulated_points,
-        num_points=data.num_points,
-        num_frames=data.num_frames,
-        frame_interval=data.frame_interval,
-    )
-    # A split's seed depends on names alone, so that adding a dataset changes no other.
-    seeds = {s: (data.seed, crc32(name.encode()), SPLITS.index(s)) for s in dataset.trajectories}
-    sizes = [(seeds[split], count) for split, count in dataset.trajectories.items()]
-    results = generate(regime, sizes, os.cpu_count() or 1, name)
-
-    folder = Path("data") / name
-    shutil.rmtree(folder, ignore_errors=True)
-    scalars = {
-        "viscosity": dataset.viscosity,
-        "drag": dataset.drag,
-        "forcing": forcing.amplitude if forcing else 0.0,
-        "forcing_wavenumber": float(forcing.wavenumber) if forcing else 0.0,
-        "forcing_angle": forcing.angle if forcing else 0.0,
-    }
-    entries = []
-    for (split, count), vorticity in zip(dataset.trajectories.items(), results, strict=True):
-        path = folder / "data" / split / f"{name}_{split}.hdf5"
-        with whole_file(path) as temporary:
-            write_trajectories(
-                temporary,
-                vorticity,
-                dataset_name=name,
-                domain_extent=data.domain_extent,
-                frame_interval=data.frame_interval,
-                scalars=scalars,
-            )
-        origin = {"regime": asdict(regime), "seed": seeds[split], "count": count}
-        digest = recipe(GENERATOR, origin)
-        fingerprint = flow_fingerprint(vorticity, data.domain_extent, digest)
-        entries.append(checksum_entry(path, "generated", fingerprint))
-        if split == "train":
-            moments = statistics(vorticity, data.domain_extent)
-            write_yaml(folder / "stats.yaml", moments)
-            spread = {"recipe": digest, "std": list(moments["std"].values())[:1]}
-            entries.append(checksum_entry(folder / "stats.yaml", "generated", spread))
-    listing = "files:\n" + format_entries(entries)
-    write_text(folder / "checksums.yaml", listing)
-    write_text(Path("metrics/gates/generate") / f"{name}.yaml", listing)
+    options = ArgumentParser(Options).parse_args()
+    params = read_params()
+    data = read_data(params["data"])
+    if options.export:
+        for name in [options.dataset] if options.dataset else params["datasets"]:
+            for folder in sorted(Path("data", name, "data").glob("*")):
+                path = Path("exports/pdebench") / name / f"{folder.name}.hdf5"
+                with whole_file(path) as temporary:
+                    export_pdebench(folder, temporary)
+        return
+    if options.dataset not in data.datasets:
+        known = ", ".join(data.datasets)
+        raise InputError(f"--dataset is {options.dataset!r}, expected one of {known}")
+    make(options.dataset, data)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Writes metrics/parity.json whatever the verdict, and metrics/gates/parity.yaml, 
 depends, only when the gate is passed. `--solve-widths` prints channel lists that would pass.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, write_json, write_yaml
-from chimera.models import build_model
+from chimera.artifacts import read_params, read_yaml, write_json, write_yaml
+from chimera.errors import InputError
+from chimera.models import as_the_data, build_model
 from chimera.models.parity import (
     count,
     count_torchinfo,
@@ -49,12 +51,29 @@ def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
 
 
+def on_the_data(
+    models: Mapping[str, Any], layout: Mapping[str, Any], channels: int
+) -> dict[str, Any]:
+    """Return every model's settings for the data's grid and edges."""
+    found = {}
+    for name, fields in models.items():
+        try:
+            found[name] = as_the_data(fields, (channels, *layout["grid"]), layout["boundary"])
+        except InputError as error:
+            raise InputError(f"models.{name}: {error}") from None
+    return found
+
+
 def main() -> None:
     """Run the gate, or the width solver."""
     options = ArgumentParser(Options).parse_args()
     params = read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
+    path = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
+    unknown = any(None in (fields.get("input_shape") or ()) for fields in models.values())
+    if path.exists() or unknown:  # before there are data, params.yaml may say their form
+        models = on_the_data(models, read_yaml(path), len(params["data"]["fields"]))
     if not options.solve_widths:
         gate(models, baseline, tolerance)
         return

@@ -16,14 +16,14 @@ import torch
 from argparse_dataclass import ArgumentParser
 
 from chimera.artifacts import read_params, read_yaml, write_csv, write_yaml
-from chimera.checkpoints import write_tensors
-from chimera.data.prefetch import Prefetched
-from chimera.data.trajectories import Windows
-from chimera.data.well import read_trajectories
-from chimera.devices import device_type, has_room, prepare_device
+from chimera.checkpoints import normalisation, write_tensors
+from chimera.data.splits import Split
+from chimera.data.streaming import Form, read_splits
+from chimera.data.well import channel_moments
+from chimera.devices import device_type, prepare_device
 from chimera.distributed import Group, is_launched, launch, process_group
 from chimera.machine import describe
-from chimera.models import build_model
+from chimera.models import as_the_data, build_model
 from chimera.resumption import run_resumable
 from chimera.scratch import fingerprint, scratch_folder
 from chimera.settings import read_settings
@@ -39,31 +39,27 @@ class Options:
     replicate: int
 
 
-def train(options: Options, params: dict[str, Any], settings: TrainSettings, group: Group) -> None:
+def train_model(
+    options: Options, params: dict[str, Any], settings: TrainSettings, group: Group
+) -> None:
     """Train in this process, by itself or as one of a group."""
-    fields, ind = params["models"][options.model], Path("data") / params["datasets"][0]
+    ind, names = params["datasets"][0], params["data"]["fields"]
     numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
     device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
     entropy = (params["seed"], options.replicate)
+    train, valid = (Split(Path("data") / ind / "data" / s, names) for s in ("train", "valid"))
+    layout = read_yaml(Path("metrics/gates/generate") / ind / "layout.yaml")
+    fields = as_the_data(params["models"][options.model], train.shape[2:], layout["boundary"])
+    moments = channel_moments(read_yaml(Path("data") / ind / "stats.yaml"), names)
     identity = {"entropy": entropy, "model": fields, "train": asdict(settings)}
     verified = read_yaml(Path("metrics/gates/verify/training.yaml"))
 
-    stats = read_yaml(ind / "stats.yaml")
-    normalisation = {moment: stats[moment]["vorticity"] for moment in ("mean", "std")}
-
-    def frames(split: str) -> torch.Tensor:
-        vorticity, _ = read_trajectories(ind / "data" / split)
-        normalised = (vorticity - normalisation["mean"]) / normalisation["std"]
-        tensor = torch.from_numpy(normalised)[:, :, None]  # (n, T, C, H, W)
-        return tensor.to(device) if has_room(tensor.nbytes, device) else tensor
-
     # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-    network, share = build_model(fields).to(device), (group.rank, group.size)
-    sequence = frames("train")
-    windows = Windows(sequence, 1 + settings.unroll, settings.batch_size, entropy, share)
-    batches = windows if sequence.device == device else Prefetched(windows, device)
-    training = Training(network, batches, frames("valid"), settings, group)
+    network = build_model(fields).to(device)
+    form = Form(1 + settings.unroll, settings.batch_size, entropy, (group.rank, group.size))
+    data = read_splits(train, valid, moments, form, device, int(settings.memory * 2**30))
+    training = Training(network, *data, settings, group)
 
     key = f"train-{options.model}-{options.replicate}"
     home, digest = Path(".scratch"), fingerprint(identity, verified)
@@ -72,7 +68,7 @@ def train(options: Options, params: dict[str, Any], settings: TrainSettings, gro
         run_resumable(training, key, scratch)
         if group.rank == 0:
             folder = Path("checkpoints") / options.model / str(options.replicate)
-            about = {"model": fields, "normalisation": normalisation}
+            about = {"model": fields, "normalisation": normalisation(moments)}
             write_tensors(folder / "model.safetensors", training.weights(), about)
             write_csv(folder / "history.csv", [asdict(row) for row in training.history])
             write_yaml(folder / "machine.yaml", describe(device))
@@ -88,7 +84,7 @@ def main() -> None:
         launch("chimera.stages.train", sys.argv[1:], settings.devices)
     else:
         with process_group(kind, settings.devices) as group:
-            train(options, params, settings, group)
+            train_model(options, params, settings, group)
 
 
 if __name__ == "__main__":

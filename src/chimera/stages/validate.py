@@ -1,8 +1,9 @@
 """Check every section of params.yaml, before any other stage runs.
 
 Each section is read into the frozen dataclass of the code that uses it, which refuses missing and
-unknown keys and values that cannot be used. The output is the same for every valid file, so that
-changing one parameter reruns this stage and what reads the parameter, nothing else.
+unknown keys and values that cannot be used. One output is the same for every valid file, so that
+changing one parameter reruns this stage and what reads the parameter, nothing else; the others are
+what each dataset is made of, one file for each.
 """
 
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from chimera.artifacts import read_params, write_yaml
-from chimera.data.settings import GeneratedData
+from chimera.data.settings import ImportedData, read_data, request
 from chimera.errors import InputError
 from chimera.evaluation import EvaluateSettings
-from chimera.models import ModelSettings
+from chimera.models.settings import check_settings
 from chimera.probes.registry import PROBES
 from chimera.settings import read_settings
 from chimera.stages import guarded
@@ -40,7 +41,7 @@ class Study:
     parity: ParitySettings
     train: TrainSettings
     evaluate: EvaluateSettings
-    data: GeneratedData
+    data: dict[str, Any]
     models: dict[str, Any]
     probes: dict[str, Any]
     scale: dict[str, Any]
@@ -48,10 +49,13 @@ class Study:
 
 def validate() -> None:
     """Run the stage."""
-    study = read_settings(read_params(), "", Study)
+    params = read_params()
+    study, data = read_settings(params, "", Study), read_data(params.get("data"))
+    if isinstance(data, ImportedData):
+        data.require_root()
     for name, fields in study.models.items():
         try:
-            ModelSettings.of(fields)
+            check_settings(fields)
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
         if study.train.devices > 1 and fields["norm"] == "batch":
@@ -70,7 +74,7 @@ def validate() -> None:
             raise InputError(f"{key} is {list(values)}, expected at least one entry, none twice")
     for key, values, known in (
         ("model_names", study.model_names, study.models),
-        ("datasets", study.datasets, study.data.datasets),
+        ("datasets", study.datasets, data.datasets),
         ("baseline", (study.baseline,), study.models),
         ("probe_names", study.probe_names, study.probes),
     ):
@@ -81,6 +85,8 @@ def validate() -> None:
         raise InputError(
             f"seed is {study.seed} and replicates {list(study.replicates)}, expected 0 or more"
         )
+    for name in study.datasets:
+        write_yaml(Path(f"metrics/gates/requests/{name}.yaml"), request(params["data"], name))
     write_yaml(Path("metrics/gates/validate.yaml"), {"passed": True})
 
 

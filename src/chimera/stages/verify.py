@@ -1,5 +1,7 @@
 """Gate: every file of every dataset is intact, and is the frozen data where a manifest says which.
 
+Nor is any frame in two splits.
+
 Writes metrics/verify.json whatever the verdict; when the gate is passed, also the hashes of what
 training may read (metrics/gates/verify/training.yaml) and of what evaluation may
 (evaluation.yaml). `--intact` asks only whether the files that are there are as they were written,
@@ -14,7 +16,16 @@ from argparse_dataclass import ArgumentParser
 from tqdm import tqdm
 
 from chimera.artifacts import read_params, write_json, write_yaml
-from chimera.governance import counts, hash_missing, intact, require_verified, verify
+from chimera.data.leakage import require_disjoint
+from chimera.governance import (
+    counts,
+    hash_missing,
+    intact,
+    read_frames,
+    require_verified,
+    stored_bytes,
+    verify,
+)
 from chimera.stages import guarded
 
 
@@ -34,7 +45,7 @@ def main() -> None:
     if options.hash_missing:
         print(hash_missing(datasets, manifests) or "nothing is missing")  # noqa: T201
         return
-    total = sum(f.stat().st_size for d in datasets for f in Path("data", d).rglob("*.hdf5"))
+    total = stored_bytes(datasets)
     bar = tqdm(
         total=total, desc="verify", unit="B", unit_scale=True, disable=not sys.stderr.isatty()
     )
@@ -46,6 +57,7 @@ def main() -> None:
         verdicts = verify(datasets, manifests, bar.update)
     write_json(Path("metrics/verify.json"), counts(verdicts))
     require_verified(verdicts)
+    require_disjoint(read_frames(Path("metrics/gates/generate"), datasets))
     ind = f"data/{datasets[0]}/"
     training = tuple(ind + part for part in ("data/train/", "data/valid/", "stats.yaml"))
     hashes = {verdict.path: verdict.sha256 for verdict in verdicts}

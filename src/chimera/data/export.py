@@ -1,0 +1,41 @@
+"""Datasets into layouts that other people's tools read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from chimera.data.pdebench import write_incompressible
+from chimera.data.recordings import Array, block_frames
+from chimera.data.splits import Split
+
+
+def export_pdebench(folder: Path, path: Path) -> None:
+    """Write the velocity of one split in PDEBench's 2D incompressible layout.
+
+    Args:
+        folder: data/<dataset>/data/<split>.
+        path: Where to; an existing file is overwritten.
+
+    Raises:
+        InputError: If the split has no velocity, or cannot be read.
+    """
+    split = Split(folder, ("velocity_x", "velocity_y"))
+    n, T, _, H, W = split.shape
+    size = min(block_frames(split.layout, 2), T)
+
+    def blocks() -> Iterator[tuple[int, int, Array]]:
+        for trajectory in range(n):
+            for start in range(0, T, size):
+                block = np.empty((1, min(size, T - start), 2, H, W), dtype=np.float32)
+                split.windows([trajectory], [start], block)
+                yield trajectory, start, block[0]
+
+    constant = {name: float(v[0]) for name, v in split.scalars.items() if (v == v[0]).all()}
+    write_incompressible(
+        path,
+        blocks(),
+        (n, T, H, W),
+        layout=split.layout,
+        settings=constant,
+    )

@@ -1,0 +1,81 @@
+"""One dataset of the solver's flow, written in The Well's layout."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from chimera.data.fingerprint import flow_fingerprint, recipe
+from chimera.data.generation import GENERATOR, Regime, generate
+from chimera.data.leakage import Frames, digest_frames
+from chimera.data.recordings import Layout, Made
+from chimera.data.settings import SPLITS, GeneratedData
+from chimera.data.well import statistics, write_trajectories
+from chimera.solver import KolmogorovForcing
+
+
+def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
+    """Make one dataset from the solver in an empty folder.
+
+    Args:
+        name: A key of data.datasets.
+        data: The data config.
+        folder: Becomes data/<name>.
+
+    Raises:
+        InputError: If the solver refuses the regime.
+    """
+    dataset = data.datasets[name]
+    forcing = KolmogorovForcing(**asdict(dataset.forcing)) if dataset.forcing else None
+    regime = Regime(
+        viscosity=dataset.viscosity,
+        drag=dataset.drag,
+        forcing=forcing,
+        initial_peak=dataset.initial_peak,
+        warm_up=dataset.warm_up,
+        max_speed=dataset.max_speed,
+        domain_extent=data.domain_extent,
+        simulated_points=data.simulated_points,
+        num_points=data.num_points,
+        num_frames=data.num_frames,
+        frame_interval=data.frame_interval,
+    )
+    # A split's seed depends on names alone, so that adding a dataset changes no other.
+    seeds = {s: (data.seed, crc32(name.encode()), SPLITS.index(s)) for s in dataset.trajectories}
+    sizes = [(seeds[split], count) for split, count in dataset.trajectories.items()]
+    results = generate(regime, sizes, os.cpu_count() or 1, name)
+    scalars = {
+        "viscosity": dataset.viscosity,
+        "drag": dataset.drag,
+        "forcing": forcing.amplitude if forcing else 0.0,
+        "forcing_wavenumber": float(forcing.wavenumber) if forcing else 0.0,
+        "forcing_angle": forcing.angle if forcing else 0.0,
+    }
+    files: list[tuple[str, dict[str, Any] | None]] = []
+    stats: dict[str, Any] | None = None
+    frames = {}
+    for (split, count), vorticity in zip(dataset.trajectories.items(), results, strict=True):
+        path = f"data/{split}/{name}_{split}.hdf5"
+        (folder / path).parent.mkdir(parents=True)
+        write_trajectories(
+            folder / path,
+            vorticity,
+            dataset_name=name,
+            domain_extent=data.domain_extent,
+            frame_interval=data.frame_interval,
+            scalars=scalars,
+        )
+        digest = recipe(GENERATOR, {"regime": asdict(regime), "seed": seeds[split], "count": count})
+        files.append((path, flow_fingerprint(vorticity, data.domain_extent, digest)))
+        if split == "train":
+            stats = statistics(vorticity, data.domain_extent)
+            std = list(stats["std"].values())[:1]
+            files.append(("stats.yaml", {"recipe": digest, "std": std}))
+        digests = digest_frames(vorticity.reshape(-1, *vorticity.shape[2:]))
+        places = [f"trajectory {i} of data/{name}/{path}" for i in range(count)]
+        frames[split] = Frames(digests.reshape(count, -1, 2), places)
+    box = ("periodic", "periodic"), (data.domain_extent, data.domain_extent)
+    grid = (data.num_points, data.num_points)
+    layout = Layout("generated", grid, data.num_frames, *box, data.frame_interval)
+    return Made(layout, stats, files, frames)

@@ -1,0 +1,39 @@
+"""Vorticity of a velocity field, omega = dv/dx - du/dy.
+
+Along a periodic axis the derivative is the spectral one, exact for every resolved mode; along an
+open axis it is the central difference of second order, one-sided at the two edges.
+
+T time, H, W space (x before y).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from chimera.data.recordings import Array
+from chimera.fourier import axis_derivative
+
+
+def vorticity(u: Array, v: Array, extent: Sequence[float], boundary: Sequence[str]) -> Array:
+    """Return the vorticity (T, H, W) of velocity components u, v (T, H, W).
+
+    Args:
+        u: Velocity along x.
+        v: Velocity along y.
+        extent: Length of the domain along x and y.
+        boundary: `periodic` or `open` along x and y.
+    """
+    dv_dx = _derivative(v, extent[0], boundary[0], -2)
+    du_dy = _derivative(u, extent[1], boundary[1], -1)
+    return (dv_dx - du_dy).astype(np.float32)
+
+
+def _derivative(field: Array, length: float, boundary: str, axis: int) -> np.ndarray:
+    precise = field.astype(np.float64)
+    if boundary == "periodic":
+        return axis_derivative(torch.from_numpy(precise), length, axis).numpy()
+    points = field.shape[axis]
+    if points < 2:
+        return np.zeros_like(precise)
+    return np.gradient(precise, length / points, axis=axis, edge_order=min(2, points - 1))

@@ -1,0 +1,183 @@
+"""E1 on somebody's own files: the command of the README, and what a failed import leaves."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent / "data"))
+import flows
+
+from test_experiment import ROOT, call, commit, sentence, stage
+
+pytestmark = pytest.mark.xdist_group("own_flow")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """Return a fresh clone, committed to git, in which nothing has run."""
+    workspace = tmp_path_factory.mktemp("own_flow") / "chimera"
+    workspace.mkdir()
+    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard")
+    for name in listed.splitlines():
+        source, target = ROOT / name, workspace / name
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    call(workspace, "git", "init", "--quiet")
+    commit(workspace)
+    return workspace
+
+
+def gates(workspace, *overrides):
+    """Run everything up to the gates, as dvc does, and return the names of the datasets."""
+    stage(workspace, "compose", "scale=smoke", "train.steps=4", *overrides)
+    stage(workspace, "validate")
+    names = yaml.safe_load((workspace / "params.yaml").read_text())["datasets"]
+    for name in names:
+        stage(workspace, "generate", "--dataset", name)
+    stage(workspace, "verify")
+    stage(workspace, "parity")
+    return names
+
+
+def trained(workspace):
+    """Train and evaluate one network and return its evaluation."""
+    stage(workspace, "train", "--model", "fractal_unet", "--replicate", "0")
+    stage(workspace, "evaluate", "--model", "fractal_unet", "--replicate", "0")
+    folder = workspace / "metrics/runs/fractal_unet/0"
+    return json.loads((folder / "evaluate.json").read_text())
+
+
+def test_one_command_runs_e1_from_three_trajectories(clone, tmp_path):
+    root = flows.write_pdebench(tmp_path / "flow.hdf5", n=3)
+    command = ["-S", "scale=smoke", "-S", "data=pdebench", "-S", f"data.root={root}"]
+    printed = call(clone, "dvc", "exp", "run", *command, "-S", "replicates=[0]")
+    assert "probe-patching-unet-0 is withheld: cannot draw" in printed
+    summary = json.loads((clone / "metrics/summary.json").read_text())
+    for name in ("unet", "fractal_unet", "persistence"):
+        assert set(summary[name]) == {"ind"}, "no OOD axis, so neither ood nor gap"
+    assert "linear" not in summary, "nobody knows the physics of these files"
+    verify = json.loads((clone / "metrics/verify.json").read_text())
+    assert verify["files"] == verify["unfrozen"] == 4
+    stats = json.loads((clone / "metrics/stats.json").read_text())
+    assert stats["confirmatory"] == 0
+    assert "Running stage" not in call(clone, "dvc", "repro")
+    flows.write_pdebench(root, n=4, seed=1)
+    status = call(clone, "dvc", "status", "generate@ind")
+    assert str(root) in status, "a source that changed makes the import run again"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:the_well")
+def test_a_well_folder_with_an_axis_by_scalar(clone, tmp_path):
+    from the_well.data import WellDataset
+
+    root = flows.write_well_folder(
+        tmp_path / "waves", sizes=(4, 3, 3), boundary=("periodic", "open"), H=18, W=13
+    )
+    flows.write_well(root / "data/test/thin.hdf5", 2, 1e-4, ("periodic", "open"), 9, H=18, W=13)
+    loader = WellDataset(path=str(root), well_split_name="train", use_normalization=False)
+    names = gates(
+        clone,
+        "data=well",
+        f"data.root={root}",
+        "data.fields=[velocity_y,vorticity]",
+        '+data.datasets.ood_low_viscosity.where="viscosity < 1e-3"',
+        "train.memory=0",
+    )
+    assert names == ["ind", "ood_low_viscosity"]
+    assert not list((clone / "data/ind").rglob("*.hdf5")), "nothing is copied"
+    with h5py.File(root / "data/train/waves_train.hdf5") as file:
+        sample = loader[3]["input_fields"][0, ..., 0]
+        torch.testing.assert_close(sample, torch.from_numpy(file["t0_fields/vorticity"][0, 3]))
+    parity = json.loads((clone / "metrics/parity.json").read_text())
+    assert abs(parity["fractal_unet"]["macs_gap"]) <= parity["tolerance"]
+    report = trained(clone)
+    assert set(report) == {"model", "persistence"}
+    assert len(report["model"]["ind"]["nrmse"]) == 3
+    assert len(report["model"]["ood_low_viscosity"]["nrmse"]) == 2
+    streamed = (clone / "checkpoints/fractal_unet/0/model.safetensors").read_bytes()
+    params = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(params.replace("memory: 0\n", "memory: 0.75\n"))
+    stage(clone, "train", "--model", "fractal_unet", "--replicate", "0")
+    assert (clone / "checkpoints/fractal_unet/0/model.safetensors").read_bytes() == streamed
+
+
+def test_pairs_of_arrays(clone, tmp_path):
+    root = flows.write_pairs(tmp_path / "pairs")
+    assert gates(clone, "data=npz", f"data.root={root}") == ["ind"]
+    report = trained(clone)
+    assert len(report["model"]["ind"]["frame_nrmse"]) == 1, "a pair has one frame to forecast"
+
+
+def test_a_failed_import_leaves_the_dataset_as_it_was(clone, tmp_path):
+    root = flows.write_pdebench(tmp_path / "flow.hdf5", n=4)
+    gates(clone, "data=pdebench", f"data.root={root}")
+    before = {p: p.read_bytes() for p in sorted((clone / "data").rglob("*")) if p.is_file()}
+    with h5py.File(root, "r+") as file:
+        file["Vx"][3, 8, 1, 1] = np.nan
+    error = sentence(stage(clone, "generate", "--dataset", "ind", expect=2))
+    assert str(root) in error
+    assert "trajectory 3, frame 8" in error
+    assert {p: p.read_bytes() for p in sorted((clone / "data").rglob("*")) if p.is_file()} == before
+    root.rename(tmp_path / "gone.hdf5")
+    assert f"data.root is '{root}'" in sentence(
+        stage(clone, "generate", "--dataset", "ind", expect=2)
+    )
+    assert {p: p.read_bytes() for p in sorted((clone / "data").rglob("*")) if p.is_file()} == before
+
+
+def test_a_linked_file_that_changes_fails_the_gate(clone, tmp_path):
+    root = flows.write_well(tmp_path / "waves.hdf5", 4)
+    gates(clone, "data=well", f"data.root={root}")
+    content = bytearray(root.read_bytes())
+    content[-1] ^= 1
+    root.write_bytes(content)
+    error = sentence(stage(clone, "verify", expect=2))
+    assert f"{root} was changed: its sha256 is" in error
+    assert sentence(stage(clone, "verify", "--intact", expect=2)) == error
+    root.unlink()
+    assert f"{root} has vanished" in sentence(stage(clone, "verify", expect=2))
+
+
+def test_the_split_is_frozen_in_a_manifest(clone, tmp_path):
+    root = flows.write_well(tmp_path / "waves.hdf5", 6)
+    override = ("data=well", f"data.root={root}", "data.manifests=data/manifests/waves")
+    gates(clone, *override)
+    assert "links.yaml" in stage(clone, "verify", "--hash-missing")
+    stage(clone, "verify")
+    verify = json.loads((clone / "metrics/verify.json").read_text())
+    assert verify["exact"] == verify["files"] == 4
+    stage(clone, "compose", "scale=smoke", *override, "data.seed=1")
+    stage(clone, "generate", "--dataset", "ind")
+    assert "is not the frozen data" in sentence(stage(clone, "verify", expect=2))
+
+
+def test_a_frame_shared_by_two_datasets_fails_the_gate(clone, tmp_path):
+    flows.write_well(tmp_path / "w/a.hdf5", 5, 0.01)
+    other = flows.write_well(tmp_path / "w/b.hdf5", 2, 0.001, seed=3)
+    with h5py.File(tmp_path / "w/a.hdf5") as one, h5py.File(other, "r+") as file:
+        file["t0_fields/vorticity"][1, 4] = one["t0_fields/vorticity"][0, 7]
+    stage(clone, "compose", "scale=smoke", "data=well", f"data.root={tmp_path}/w",
+          "+data.datasets.ood_b.files=b.hdf5")  # fmt: skip
+    for name in ("ind", "ood_b"):
+        stage(clone, "generate", "--dataset", name)
+    error = sentence(stage(clone, "verify", expect=2))
+    assert f"frame 7 of trajectory 0 of {tmp_path}/w/a.hdf5" in error
+    assert f"frame 4 of trajectory 1 of {other} (in data/ood_b/data/test)" in error
+
+
+def test_export_writes_what_the_importer_reads(clone, tmp_path):
+    stage(clone, "compose", "scale=smoke")
+    stage(clone, "generate", "--dataset", "cfd2d_ood_amplitude_v1")
+    stage(clone, "generate", "--export", "pdebench", "--dataset", "cfd2d_ood_amplitude_v1")
+    path = clone / "exports/pdebench/cfd2d_ood_amplitude_v1/test.hdf5"
+    written = clone / "data/cfd2d_ood_amplitude_v1/data/test/cfd2d_ood_amplitude_v1_test.hdf5"
+    with h5py.File(path) as file, h5py.File(written) as ours:
+        np.testing.assert_array_equal(file["velocity"][...], ours["t1_fields/velocity"][...])
