@@ -146,9 +146,9 @@ def bucket(tmp_path):
             "AWS_DEFAULT_REGION": "us-east-1",
             "NO_PROXY": "127.0.0.1",
         }
-        create = "import boto3; boto3.client('s3').create_bucket(Bucket='e1')"
+        create = "import boto3; boto3.client('s3').create_bucket(Bucket='chimera')"
         call(tmp_path, "python", "-c", create, environment=ENVIRONMENT | reach)
-        yield "s3://e1/chimera", reach
+        yield "s3://chimera/e1", reach
     finally:
         server.terminate()
         server.wait()
