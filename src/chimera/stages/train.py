@@ -42,12 +42,9 @@ class Options:
 def train(options: Options, params: dict[str, Any], settings: TrainSettings, group: Group) -> None:
     """Train in this process, by itself or as one of a group."""
     fields, ind = params["models"][options.model], Path("data") / params["datasets"][0]
+    tf32, number, exact = settings.precision == "tf32", group.rank, settings.deterministic
     device = prepare_device(
-        settings.device,
-        settings.threads,
-        number=group.rank,
-        tf32=settings.precision == "tf32",
-        deterministic=settings.deterministic,
+        settings.device, settings.threads, number=number, tf32=tf32, deterministic=exact
     )
     entropy = (params["seed"], options.replicate)
     identity = {"entropy": entropy, "model": fields, "train": asdict(settings)}
@@ -70,9 +67,8 @@ def train(options: Options, params: dict[str, Any], settings: TrainSettings, gro
     batches = windows if sequence.device == device else Prefetched(windows, device)
     training = Training(network, batches, frames("valid"), settings, group)
 
-    key = f"train-{options.model}-{options.replicate}"
+    key, home = f"train-{options.model}-{options.replicate}", Path(".scratch")
     digest = fingerprint(identity, verified)
-    home = Path(".scratch")
     alone = scratch_folder(home, key, digest)  # one process locks it for the others
     with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
         run_resumable(training, key, scratch)
