@@ -7,11 +7,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
 # A worker's cell, DVC's remote, and what Hydra sets before it runs, such as scale=gpu.
 export MODEL REPLICATE REMOTE OVERRIDES
-# DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell.
+# DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell (a
+# model and a replicate) and runs its stages of the kinds named, in one dvc: starting costs seconds.
 # xargs starts nothing more after an exit status of 255: one failed cell stops the rest. Several
 # cells write their progress as lines, through a pipe: bars would draw over each other.
 JOBS ?= $(shell nproc)
 side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
+	awk 'match($$0, /[^-@]+-[0-9]+$$/) { cell = substr($$0, RSTART); stages[cell] = stages[cell] " " $$0 } \
+	END { for (cell in stages) print stages[cell] }' | sort | \
 	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255' \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
@@ -37,8 +40,7 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 
 repro: intact  ## the whole experiment: only what has changed runs, JOBS cells side by side
 	dvc repro verify parity
-	$(call side_by_side,train)
-	$(call side_by_side,evaluate|probe)
+	$(call side_by_side,train|evaluate|probe)
 	dvc repro
 
 test: lint  ## linters, types, configuration and every test

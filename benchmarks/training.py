@@ -4,13 +4,16 @@ For every model of params.yaml, side by side in one run on one core, in turns of
 that a noisy machine slows all alike; processor time of all turns together:
 
     floor        forward, backward and optimiser on one fixed batch, nothing else
-    stage        what the train stage does: batches, schedule, clipping, validation, saved states
-    dataloader   torch's DataLoader over the same frames in memory, the floor's step
+    step         what the train stage does between two looks at the valid split: batches, schedule,
+                 clipping, reading the loss, saved states
+    stage        the same and those looks, whose forecasts are not counted as samples
+    memory       torch's DataLoader over the same frames in memory, the floor's step
+    files        torch's DataLoader over the same files, read window by window, the floor's step
     well         The Well's own Trainer (the_well.benchmark) over its own loader of the same file,
                  the same network, optimiser and loss; it neither clips nor validates here
 
 `python benchmarks/training.py [--turns 32] [--threads 1]` needs the IND data of `make repro`. By
-default the stage runs through as many steps as a training of the default scale has.
+default a training runs through as many steps as a training of the default scale has.
 """
 
 import argparse
@@ -21,6 +24,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -28,7 +32,7 @@ import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from chimera import forecast
 from chimera.artifacts import read_params, read_yaml, write_yaml
@@ -88,6 +92,29 @@ def stage(
                 write_tensors(folder / "state.safetensors", *training.state())
 
     return turn
+
+
+class WindowsInFiles(Dataset):
+    """Pairs of frames of a split, each read when it is asked for."""
+
+    def __init__(self, folder: Path, mean: float, std: float) -> None:
+        self.fields = [h5py.File(path)["t0_fields/vorticity"] for path in folder.glob("*.hdf5")]
+        self.mean, self.std = mean, std
+        self.places = [
+            (field, n, t)
+            for field in self.fields
+            for n in range(field.shape[0])
+            for t in range(field.shape[1] - 1)
+        ]
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.places)
+
+    def __getitem__(self, number: int) -> Tensor:
+        """Return a pair of frames (2, C, H, W), normalised."""
+        field, n, t = self.places[number]
+        return torch.from_numpy((field[n, t : t + 2] - self.mean) / self.std)[:, None]
 
 
 def endless(loader: DataLoader) -> Iterator:
@@ -176,20 +203,27 @@ def main() -> None:
     splits = []
     for split in ("train", "valid"):
         vorticity = torch.from_numpy(Split(ind / "data" / split, ["vorticity"]).read())
-        splits.append((vorticity - vorticity.mean()) / vorticity.std())
+        if split == "train":
+            mean, std = float(vorticity.mean()), float(vorticity.std())
+        splits.append((vorticity - mean) / std)
     train = splits[0]
     pairs = TensorDataset(train[:, :-1].flatten(0, 1), train[:, 1:].flatten(0, 1))
     windows = Windows(train, 2, B, (0, 0))
     fixed = windows.batch(0)
+    in_files = WindowsInFiles(ind / "data/train", mean, std)
     print("samples a core-second, and the ratio to the floor")
     for name, fields in params["models"].items():
         with tempfile.TemporaryDirectory() as folder:
             vorticity_alone(ind, Path(folder))
             loaded = endless(DataLoader(pairs, B, shuffle=True, drop_last=True))
+            files = endless(DataLoader(in_files, B, shuffle=True, drop_last=True))
+            unseen = replace(settings, validate_every=10**9, steps=10**9, schedule="constant")
             turns = {
                 "floor": plain(fields, lambda: fixed),
+                "step": stage(fields, unseen, windows, splits[1], Path(folder)),
                 "stage": stage(fields, settings, windows, splits[1], Path(folder)),
-                "dataloader": plain(fields, lambda b=loaded: torch.stack(next(b), dim=1)),
+                "memory": plain(fields, lambda b=loaded: torch.stack(next(b), dim=1)),
+                "files": plain(fields, lambda b=files: next(b)),
                 "well": well(fields, B, Path(folder)),
             }
             seconds = dict.fromkeys(turns, 0.0)

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from itertools import product
 from pathlib import Path
 
@@ -140,17 +139,16 @@ def bucket(tmp_path):
                     break
             assert server.poll() is None, (tmp_path / "s3.log").read_text()
             time.sleep(0.1)
-        urllib.request.urlopen(urllib.request.Request(f"{address}/e1", method="PUT")).close()  # noqa: S310
-        yield (
-            "s3://e1/chimera",
-            {
-                "AWS_ENDPOINT_URL": address,
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "NO_PROXY": "127.0.0.1",
-            },
-        )
+        reach = {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "NO_PROXY": "127.0.0.1",
+        }
+        create = "import boto3; boto3.client('s3').create_bucket(Bucket='chimera')"
+        call(tmp_path, "python", "-c", create, environment=ENVIRONMENT | reach)
+        yield "s3://chimera/e1", reach
     finally:
         server.terminate()
         server.wait()

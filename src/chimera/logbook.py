@@ -28,7 +28,7 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
         if not value.strip() or "\n" in value:
             raise InputError(f"{name} is {value!r}, expected one line that is not empty")
     text = read_bytes(path).decode()
-    number = 1 + max((int(n) for n, _ in _HEADING.findall(text)), default=0)
+    number = 1 + max((int(n) for n in _HEADING.findall(text)), default=0)
     lines = [f"## {number}. {title}", *(f"- {name}: {value}" for name, value in fields.items())]
     write_text(path, text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n")
     return number

@@ -107,7 +107,7 @@ def test_failed_gates_and_withheld_statistics_are_said():
     assert "20.0%" in models
     params = {"datasets": ["a"]}
     listed = " ".join(prose.limits(params, statistics(), {"unet": {"ib": {"withheld_x": 4.0}}}))
-    assert "UNet, ib: 4" in listed
+    assert "UNet, ib, withheld x: 4" in listed
     assert "out of distribution" in listed
     assert "Without OOD data" in prose.correlations({})
     assert "none is tested" in prose.correlations({"spearman": {"withheld": 0}})

@@ -39,6 +39,9 @@ from chimera.probes.subject import Measurement, Row, Subject, Track
 from chimera.statistics import t_interval
 
 
+FIELDS = ("prediction", "target", "error")
+
+
 @dataclass(frozen=True)
 class SpectraSettings:
     """Section `probes.spectra`.
@@ -264,8 +267,9 @@ def measure(
 
     Nothing is drawn: every trajectory's rollout from its first frame counts, unless it ceases to
     be finite. Rows: `axis`, `frame` of the rollout (1 for a site), `quantity` (`prediction`,
-    `target`, `error` or a site), `wavenumber` up to N / 2, and the means over trajectories of
-    `energy` and `enstrophy`; of a site, whose activations have no flow, both are E(k).
+    `target`, `error` or, for IND, a site), `wavenumber` up to N / 2, and the means over
+    trajectories of `energy` and `enstrophy`; of a site, whose activations have no flow, both are
+    E(k).
 
     Returns:
         Statistics of IND (`ind_`) and of the OOD axes together (`ood_`): `slope_target` and
@@ -284,7 +288,8 @@ def measure(
     found: dict[str, list[_Axis]] = {"ind": [], "ood": []}
     for axis, trajectories in track(list(subject.trajectories.items())):
         result = _measure_axis(subject, trajectories, settings)
-        rows += [{"axis": axis, **row} for row in result.rows]
+        told = [row for row in result.rows if axis == "ind" or row["quantity"] in FIELDS]
+        rows += [{"axis": axis, **row} for row in told]
         found["ind" if axis == "ind" else "ood"].append(result)
     statistics = {"diverged": float(sum(r.diverged for results in found.values() for r in results))}
     for name, results in found.items():
@@ -339,7 +344,7 @@ def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSetti
     chosen = [frame - 1 for frame in settings.frames]
     spectra = rollout_spectra(prediction[:, chosen], target[:, chosen], subject.domain_extent)
     for place, frame in enumerate(settings.frames):
-        for quantity in ("prediction", "target", "error"):
+        for quantity in FIELDS:
             energy, enstrophy = (
                 getattr(spectra, f"{kind}_{quantity}")[:, place].mean(dim=0).sum(dim=0)
                 for kind in ("energy", "enstrophy")

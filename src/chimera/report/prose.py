@@ -109,7 +109,7 @@ def limits(
     if len(params["datasets"]) < 2:
         found.append("No dataset is out of distribution: nothing is said of generalisation.")
     withheld = {
-        f"{model_label(model)}, {probe}: {value:g}"
+        f"{model_label(model)}, {probe}, {name.replace('_', ' ')}: {value:.0f}"
         for model, by_probe in probes.items()
         for probe, row in by_probe.items()
         for name, value in row.items()

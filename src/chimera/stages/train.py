@@ -44,11 +44,8 @@ def train_model(
 ) -> None:
     """Train in this process, by itself or as one of a group."""
     ind, names = params["datasets"][0], params["data"]["fields"]
-    number, tf32 = group.rank, settings.precision == "tf32"
-    exact = settings.deterministic
-    device = prepare_device(
-        settings.device, settings.threads, number=number, tf32=tf32, deterministic=exact
-    )
+    numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
+    device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
     entropy = (params["seed"], options.replicate)
     train, valid = (Split(Path("data") / ind / "data" / s, names) for s in ("train", "valid"))
     layout = read_yaml(Path("metrics/gates/generate") / ind / "layout.yaml")
@@ -65,8 +62,7 @@ def train_model(
     training = Training(network, *data, settings, group)
 
     key = f"train-{options.model}-{options.replicate}"
-    digest = fingerprint(identity, verified)
-    home = Path(".scratch")
+    home, digest = Path(".scratch"), fingerprint(identity, verified)
     alone = scratch_folder(home, key, digest)  # one process locks it for the others
     with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
         run_resumable(training, key, scratch)
