@@ -1,7 +1,6 @@
 """E1 on somebody's own files: the command of the README, and what a failed import leaves."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 import flows
 
-from test_experiment import ROOT, call, commit, sentence, stage
+from workspaces import call, commit, copy_tree, stage
 
 pytestmark = pytest.mark.xdist_group("own_flow")
 
@@ -23,16 +22,17 @@ pytestmark = pytest.mark.xdist_group("own_flow")
 def clone(tmp_path_factory):
     """Return a fresh clone, committed to git, in which nothing has run."""
     workspace = tmp_path_factory.mktemp("own_flow") / "chimera"
-    workspace.mkdir()
-    listed = call(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard")
-    for name in listed.splitlines():
-        source, target = ROOT / name, workspace / name
-        if source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    call(workspace, "git", "init", "--quiet")
+    copy_tree(workspace)
     commit(workspace)
     return workspace
+
+
+def sentence(printed):
+    """Return the one error sentence that a stage printed, and assert that it is alone."""
+    assert "Traceback" not in printed
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, printed
+    return errors[0]
 
 
 def gates(workspace, *overrides):
