@@ -38,7 +38,6 @@ from chimera.probes.coefficients import coefficients, like, require_equal_shapes
 from chimera.probes.subject import Measurement, Row, Subject, Track
 from chimera.statistics import t_interval
 
-
 FIELDS = ("prediction", "target", "error")
 
 
