@@ -130,3 +130,10 @@ dryrun: install  ## the same without training
 	$(call in_temporary_workspace,scale=smoke train.steps=0)
 
 define in_temporary_workspace
+	workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \
+	git ls-files --cached --others --exclude-standard -z \
+	| while IFS= read -r -d '' f; do if test -e "$$f"; then printf '%s\0' "$$f"; fi; done \
+	| tar --create --null --files-from - | tar --extract --directory "$$workspace" && \
+	cd "$$workspace" && git init --quiet && \
+	python -m chimera.stages.compose $(1) && dvc repro
+endef
