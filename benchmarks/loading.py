@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from chimera.data.prefetch import Prefetched
-from chimera.data.recordings import Layout
-from chimera.data.splits import Split
-from chimera.data.streaming import StreamedWindows, normalised
-from chimera.data.trajectories import Order, Windows
-from chimera.data.well import create_trajectories
+from chimera.data.batches.prefetch import Prefetched
+from chimera.data.batches.streaming import StreamedWindows, normalised
+from chimera.data.batches.trajectories import Order, Windows
+from chimera.data.layout.recordings import Layout
+from chimera.data.layout.splits import Split
+from chimera.data.layout.well import create_trajectories
 
 BATCH, FRAMES, TURNS = 16, 21, 7
 MOMENTS = {"mean": [0.0], "std": [1.0]}

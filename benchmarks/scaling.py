@@ -31,8 +31,8 @@ from chimera import forecast
 from chimera.artifacts import read_params, write_text
 from chimera.composition import compose
 from chimera.costs import Law, Laws, network_cost, solver_step_flops
-from chimera.data.generation import AT_ONCE
-from chimera.data.trajectories import Windows
+from chimera.data.batches.trajectories import Windows
+from chimera.data.sources.generation import AT_ONCE
 from chimera.models import build_model
 from chimera.settings import read_settings
 from chimera.solver import KolmogorovForcing, random_vorticity, simulate

@@ -43,7 +43,7 @@ from numba import njit
 from torch import Tensor
 
 from chimera.artifacts import read_params
-from chimera.data.generation import Regime, simulate_trajectories
+from chimera.data.sources.generation import Regime, simulate_trajectories
 from chimera.fourier import resample, velocity
 from chimera.solver import (
     KolmogorovForcing,

@@ -37,8 +37,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from chimera import forecast
 from chimera.artifacts import read_params, read_yaml, write_yaml
 from chimera.checkpoints import write_tensors
-from chimera.data.splits import Split
-from chimera.data.trajectories import Windows
+from chimera.data.batches.trajectories import Windows
+from chimera.data.layout.splits import Split
 from chimera.models import build_model
 from chimera.settings import read_settings
 from chimera.training import Training, TrainSettings

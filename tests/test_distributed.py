@@ -14,8 +14,8 @@ import torch
 import yaml
 from torch.nn import functional
 
-from chimera.data.trajectories import Windows
-from chimera.data.well import statistics, write_trajectories
+from chimera.data.batches.trajectories import Windows
+from chimera.data.layout.well import statistics, write_trajectories
 from chimera.distributed import Group
 from chimera.models.layers import Dropout
 

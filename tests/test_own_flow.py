@@ -12,7 +12,6 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 import flows
-
 from workspaces import call, commit, copy_tree, stage
 
 pytestmark = pytest.mark.xdist_group("own_flow")

@@ -104,8 +104,8 @@ def test_deps_hold_the_import_closure(stage):
     assert all(path.exists() for path in declared)
     for module in closure(f"chimera.stages.{stage}"):
         path = MODULES[module]
-        if not path.read_text().strip():
-            continue  # an empty __init__ can change nothing
+        if all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body):
+            continue  # an __init__ of a docstring or nothing can change nothing
         covered = any(path == dep or dep in path.parents for dep in declared)
         assert covered, f"{stage} runs {path.relative_to(ROOT)}, which its deps do not list"
 

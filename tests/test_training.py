@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from chimera.checkpoints import read_tensors, write_tensors
-from chimera.data.trajectories import Windows
+from chimera.data.batches.trajectories import Windows
 from chimera.errors import InputError
 from chimera.models import build_model
 from chimera.training import Training, TrainSettings, learning_rate, run

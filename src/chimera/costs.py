@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from chimera.data.generation import Regime
 from chimera.data.settings import Dataset, GeneratedData
+from chimera.data.sources.generation import Regime
 from chimera.models import build_model
 from chimera.models.counting import count
 from chimera.training import Objective, TrainSettings

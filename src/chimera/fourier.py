@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.errors import InapplicableError
 
 
 def integer_wavenumbers(num_points: int, field: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,9 @@ def shell_sums(density: Tensor) -> Tensor:
     """
     N = density.shape[-1]
     if density.shape[-2] != N:
-        raise InputError(f"density has shape {tuple(density.shape)}, expected a square (..., N, N)")
+        raise InapplicableError(
+            f"density has shape {tuple(density.shape)}, expected a square (..., N, N)"
+        )
     m = torch.fft.fftfreq(N, 1 / N, dtype=torch.float64, device=density.device)
     shell = (m[:, None].square() + m[None, :].square()).sqrt().round().long().flatten()
     sums = torch.zeros(

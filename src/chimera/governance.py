@@ -19,14 +19,14 @@ import numpy as np
 import yaml
 
 from chimera.artifacts import read_arrays, read_bytes, read_yaml, sha256, write_text
-from chimera.data.leakage import Frames
-from chimera.data.links import NAME, read_links, require_linked
+from chimera.data.layout.leakage import Frames
+from chimera.data.layout.links import NAME, read_links, require_linked
 from chimera.errors import InputError
 
 VERDICTS = ("exact", "equivalent", "mismatched", "missing", "unfrozen")
 Entry = Mapping[str, Any]
 
-# Relative difference that rounding may cause in a fingerprint (chimera.data.fingerprint).
+# Relative difference that rounding may cause in a fingerprint (chimera.data.sources.fingerprint).
 FINGERPRINT_TOLERANCE = 1e-5
 
 _HEADER = """\

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from chimera import forecast
-from chimera.data.prefetch import Batches
+from chimera.data.batches.prefetch import Batches
 from chimera.devices import require_compiler
 from chimera.distributed import Group
 from chimera.errors import InputError

@@ -8,7 +8,7 @@ N x N space.
 import torch
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.errors import InapplicableError, InputError
 from chimera.field_metrics import Field
 
 
@@ -28,7 +28,9 @@ def coefficients(field: Field, name: str) -> Tensor:
     """
     tensor = torch.as_tensor(field)
     if tensor.dim() < 2 or tensor.shape[-1] != tensor.shape[-2]:
-        raise InputError(f"{name} has shape {tuple(tensor.shape)}, expected a square (..., N, N)")
+        raise InapplicableError(
+            f"{name} has shape {tuple(tensor.shape)}, expected a square (..., N, N)"
+        )
     if not torch.isfinite(tensor).all():
         raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
     return torch.fft.fft2(tensor, norm="forward")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chimera.errors import InputError
+from chimera.errors import InapplicableError, InputError
 from chimera.models.periodic import PeriodicConv2d
 from chimera.probes.failure import Pairs
 
@@ -66,7 +66,7 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
     }
     below_one = {site: round(effects[site], 6) for site in last if round(effects[site], 6) < 1}
     if not below_one:
-        raise InputError(
+        raise InapplicableError(
             f"no block among the sites {', '.join(effects) or '(none)'} has a convolution and an "
             "effect below 1, expected one to edit"
         )
@@ -129,7 +129,7 @@ def _periodic_padding(layer: nn.Conv2d) -> tuple[int, int]:
         return 0, 0
     if layer.padding_mode == "circular" and not isinstance(layer.padding, str):
         return layer.padding[0], layer.padding[1]
-    raise InputError(
+    raise InapplicableError(
         f"the convolution pads by {layer.padding!r} with {layer.padding_mode!r}, expected numbers "
         "of cells with 'circular', or no padding"
     )
@@ -148,7 +148,7 @@ def second_moment(keys: Tensor) -> Tensor:
     """
     D, n = keys.shape[-2:]
     if n < FEWEST_KEYS_PER_DIMENSION * D:
-        raise InputError(
+        raise InapplicableError(
             f"the covariance has {n} keys for {D} patch dimensions, expected at least "
             f"{FEWEST_KEYS_PER_DIMENSION} for each: use more IND frames"
         )
@@ -204,7 +204,7 @@ def failing_keys(model: nn.Module, conv: nn.Conv2d, target: Pairs, count: int) -
     for _ in range(count):
         position = int(error.argmax())
         if not error.flatten()[position] >= 0:
-            raise InputError(
+            raise InapplicableError(
                 f"probes.rome.num_keys is {count}, expected at most {len(positions)}: no more "
                 f"patches lie apart in a layer of {H} x {W} cells"
             )

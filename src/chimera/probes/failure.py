@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from chimera.errors import InputError
+from chimera.errors import InapplicableError
 from chimera.probes.activations import evaluation_mode
 
 
@@ -68,7 +68,7 @@ def choose_failure(
     """
     fewest, shortest = min(len(ind), len(ood)), min(ind.shape[1], ood.shape[1])
     if fewest < 2 or not 1 <= gap <= shortest - 2:
-        raise InputError(
+        raise InapplicableError(
             f"an edit has {fewest} trajectories of {shortest} frames with a gap of {gap}, expected "
             "two trajectories or more, and a gap of 1 up to the frames less 2"
         )

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chimera.errors import InputError
+from chimera.errors import InapplicableError, InputError
 from chimera.probes.activations import capture, patched, site_names
 from chimera.probes.band_metrics import BANDS, band_products
 from chimera.probes.subject import Measurement, Row, Subject, Track
@@ -178,7 +178,7 @@ def draw_pairs(
     fewest = min(len(donors), 2 if recipients is None else len(recipients))
     if num_pairs < 1 or fewest < (2 if recipients is None else 1):
         of = f"and {len(recipients)} recipients" if recipients is not None else "to pair up"
-        raise InputError(
+        raise InapplicableError(
             f"cannot draw {num_pairs} pairs from {len(donors)} donor trajectories {of}, expected "
             "one pair or more, and two trajectories where they are of one set"
         )

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from chimera.errors import InputError
+from chimera.errors import InapplicableError, InputError
 from chimera.probes.activations import capture, site_names
 
 # With fewer samples a probe withholds what it would estimate from them.
@@ -89,7 +89,7 @@ def autocorrelations(trajectories: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         [[1.0, -1.0], [1.0, 1.0, 1.0, 1.0, 1.0], [1.0, 0.707107, 0.0, -0.707107, -1.0]]
     """
     if trajectories.dim() != 5 or trajectories.shape[-1] != trajectories.shape[-2]:
-        raise InputError(
+        raise InapplicableError(
             f"trajectories have shape {tuple(trajectories.shape)}, expected (n, T, C, N, N)"
         )
     if not torch.isfinite(trajectories).all():
@@ -190,7 +190,7 @@ def draw_samples(
     found = decorrelation(trajectories, threshold)
     n, T, N = len(trajectories), trajectories.shape[1] - following, trajectories.shape[-1]
     if T < 1 or not 1 <= side <= N or N % side:
-        raise InputError(
+        raise InapplicableError(
             f"samples have patches of {side} cells and {following} following frames in "
             f"trajectories of {T + following} frames of {N} x {N} cells, expected a divisor of "
             f"{N} and fewer following frames than there are"
@@ -251,7 +251,7 @@ def gather_patches(activation: Tensor, samples: Samples) -> Tensor:
         np.stack([samples.trajectory, samples.frame], axis=1), axis=0, return_inverse=True
     )
     if activation.dim() != 4 or activation.shape[2] != activation.shape[3]:
-        raise InputError(
+        raise InapplicableError(
             f"an activation has shape {tuple(activation.shape)}, expected (F, C, H, H)"
         )
     if len(activation) != len(frames):

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.errors import InapplicableError, InputError
 from chimera.field_metrics import Field
 from chimera.forecast import rollout
 from chimera.fourier import shell_sums
@@ -157,7 +157,7 @@ def spectral_slope(
     values = np.asarray(spectrum, dtype=np.float64)
     in_order = first_shell >= 1 and first_shell + 2 <= last_shell < values.shape[-1]
     if not in_order:
-        raise InputError(
+        raise InapplicableError(
             f"the slope's shells are {first_shell} to {last_shell}, expected three or more "
             f"between 1 and {values.shape[-1] - 1}"
         )
@@ -318,7 +318,7 @@ class _Axis:
 def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSettings) -> _Axis:
     horizon = settings.frames[-1]
     if trajectories.shape[1] <= horizon:
-        raise InputError(
+        raise InapplicableError(
             f"probes.spectra.frames ends with {horizon}, expected less than the "
             f"{trajectories.shape[1]} frames of a trajectory"
         )

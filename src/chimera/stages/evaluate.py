@@ -13,7 +13,7 @@ from argparse_dataclass import ArgumentParser
 
 from chimera.artifacts import read_params, read_yaml, write_json
 from chimera.checkpoints import read_network, write_tensors
-from chimera.data.splits import Split
+from chimera.data.layout.splits import Split
 from chimera.devices import prepare_device
 from chimera.evaluation import (
     EvaluateSettings,

@@ -22,11 +22,11 @@ from chimera.artifacts import (
     write_text,
     write_yaml,
 )
-from chimera.data.export import export_pdebench
-from chimera.data.importing import import_dataset
-from chimera.data.leakage import require_disjoint
+from chimera.data.layout.leakage import require_disjoint
 from chimera.data.settings import GeneratedData, ImportedData, read_data
-from chimera.data.simulation import simulate_dataset
+from chimera.data.sources.export import export_pdebench
+from chimera.data.sources.importing import import_dataset
+from chimera.data.sources.simulation import simulate_dataset
 from chimera.errors import InputError
 from chimera.governance import checksum_entry, format_entries
 from chimera.stages import guarded

@@ -17,9 +17,9 @@ from argparse_dataclass import ArgumentParser
 from chimera.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.checkpoints import read_network
 from chimera.collation import axis_name
-from chimera.data.splits import Split
+from chimera.data.layout.splits import Split
 from chimera.devices import prepare_device
-from chimera.errors import InputError
+from chimera.errors import InapplicableError
 from chimera.probes.registry import PROBES
 from chimera.probes.subject import Measurement, Subject
 from chimera.progress import track
@@ -67,9 +67,9 @@ def main() -> None:
     rng = np.random.default_rng(entropy)
     try:
         if probe.of_vorticity and names != ["vorticity"]:
-            raise InputError(f"data.fields is {names}, expected [vorticity]")
+            raise InapplicableError(f"data.fields is {names}, expected [vorticity]")
         found = probe.measure(subject, settings, rng, partial(track, label))
-    except InputError as error:
+    except InapplicableError as error:
         if layout["source"] == "generated" and names == ["vorticity"]:
             raise
         # Other flow need not be square, periodic or many trajectories: the study goes on without.

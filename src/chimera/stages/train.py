@@ -17,9 +17,9 @@ from argparse_dataclass import ArgumentParser
 
 from chimera.artifacts import read_params, read_yaml, write_csv, write_yaml
 from chimera.checkpoints import normalisation, write_tensors
-from chimera.data.splits import Split
-from chimera.data.streaming import Form, read_splits
-from chimera.data.well import channel_moments
+from chimera.data.batches.streaming import Form, read_splits
+from chimera.data.layout.splits import Split
+from chimera.data.layout.well import channel_moments
 from chimera.devices import device_type, prepare_device
 from chimera.distributed import Group, is_launched, launch, process_group
 from chimera.machine import describe

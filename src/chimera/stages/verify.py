@@ -16,7 +16,7 @@ from argparse_dataclass import ArgumentParser
 from tqdm import tqdm
 
 from chimera.artifacts import read_params, write_json, write_yaml
-from chimera.data.leakage import require_disjoint
+from chimera.data.layout.leakage import require_disjoint
 from chimera.governance import (
     counts,
     hash_missing,

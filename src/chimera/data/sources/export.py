@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from chimera.data.pdebench import write_incompressible
-from chimera.data.recordings import Array, block_frames
-from chimera.data.splits import Split
+from chimera.data.layout.recordings import Array, block_frames
+from chimera.data.layout.splits import Split
+from chimera.data.sources.pdebench import write_incompressible
 
 
 def export_pdebench(folder: Path, path: Path) -> None:

@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.recordings import Recording
+from chimera.data.layout.recordings import Recording
 from chimera.data.settings import SPLITS, ImportedData, Selection
 from chimera.errors import InputError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from chimera.data.vorticity import vorticity
+from chimera.data.sources.vorticity import vorticity
 from chimera.fourier import axis_derivative, velocity
 
 

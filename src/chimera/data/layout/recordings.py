@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.leakage import Frames
+from chimera.data.layout.leakage import Frames
 from chimera.errors import InputError
 
 Array = NDArray[np.float32]

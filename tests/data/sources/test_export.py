@@ -2,15 +2,15 @@
 
 import math
 
-import flows
 import h5py
 import numpy as np
 import torch
 
-from chimera.data.export import export_pdebench
-from chimera.data.importing import channel_blocks
-from chimera.data.pdebench import open_pdebench
-from chimera.data.well import write_trajectories
+import flows
+from chimera.data.layout.well import write_trajectories
+from chimera.data.sources.export import export_pdebench
+from chimera.data.sources.importing import channel_blocks
+from chimera.data.sources.pdebench import open_pdebench
 from chimera.fourier import velocity
 
 

@@ -5,9 +5,9 @@ import threading
 import pytest
 import torch
 
-from chimera.data import prefetch
-from chimera.data.prefetch import Prefetched
-from chimera.data.trajectories import Windows
+from chimera.data.batches import prefetch
+from chimera.data.batches.prefetch import Prefetched
+from chimera.data.batches.trajectories import Windows
 
 
 def test_batches_are_those_that_were_asked_for():

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chimera.data.hdf5 import (
+from chimera.data.layout.hdf5 import (
     Place,
     hdf5_dataset,
     open_hdf5,
@@ -24,7 +24,7 @@ from chimera.data.hdf5 import (
     read_hdf5,
     uniform_spacing,
 )
-from chimera.data.recordings import Array, Layout, Recording, require_rank
+from chimera.data.layout.recordings import Array, Layout, Recording, require_rank
 from chimera.errors import InputError
 from chimera.fourier import velocity
 

@@ -5,22 +5,22 @@ import shutil
 import tracemalloc
 from pathlib import Path
 
-import flows
 import h5py
 import numpy as np
 import pytest
 import torch
 
+import flows
 from chimera.artifacts import sha256
-from chimera.data.importing import import_dataset
-from chimera.data.leakage import require_disjoint
-from chimera.data.links import read_links
-from chimera.data.prefetch import Prefetched
-from chimera.data.selection import read_condition
+from chimera.data.batches.prefetch import Prefetched
+from chimera.data.batches.streaming import Form, StreamedWindows, open_windows
+from chimera.data.batches.trajectories import Windows
+from chimera.data.layout.leakage import require_disjoint
+from chimera.data.layout.links import read_links
+from chimera.data.layout.splits import Split
 from chimera.data.settings import ImportedData, Selection, read_data
-from chimera.data.splits import Split
-from chimera.data.streaming import Form, StreamedWindows, open_windows
-from chimera.data.trajectories import Windows
+from chimera.data.sources.importing import import_dataset
+from chimera.data.sources.selection import read_condition
 from chimera.errors import InputError
 
 FRACTIONS = {"train": 0.7, "valid": 0.15, "test": 0.15}
@@ -118,7 +118,7 @@ def test_statistics_are_those_of_the_train_split(tmp_path):
 def test_blocks_smaller_than_a_trajectory_change_nothing(tmp_path, monkeypatch):
     flows.write_incompressible(tmp_path / "a.hdf5")
     whole = made(config("pdebench", tmp_path / "a.hdf5"), tmp_path / "whole")
-    monkeypatch.setattr("chimera.data.recordings.BLOCK", 1)
+    monkeypatch.setattr("chimera.data.layout.recordings.BLOCK", 1)
     parts = made(config("pdebench", tmp_path / "a.hdf5"), tmp_path / "parts")
     for path in (tmp_path / "whole").rglob("*.hdf5"):
         other = Path(str(path).replace("/whole/", "/parts/"))
@@ -165,7 +165,7 @@ def test_a_compressed_archive_reads_the_same(tmp_path):
 
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
     """Eight times the trajectories, the same peak: blocks of 256 KiB, 17 MB a field."""
-    monkeypatch.setattr("chimera.data.recordings.BLOCK", 1 << 18)
+    monkeypatch.setattr("chimera.data.layout.recordings.BLOCK", 1 << 18)
     peaks = []
     for n in (4, 32):
         path = tmp_path / f"{n}.hdf5"

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.recordings import Array, Layout, block_frames
+from chimera.data.layout.recordings import Array, Layout, block_frames
 from chimera.errors import InputError
 
 # The dataset of a field, and its component where the dataset has several.

@@ -16,8 +16,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from chimera.data.hdf5 import Place, hdf5_dataset, open_hdf5, read_blocks, uniform_spacing
-from chimera.data.recordings import Array, Layout, Recording, require_rank
+from chimera.data.layout.hdf5 import Place, hdf5_dataset, open_hdf5, read_blocks, uniform_spacing
+from chimera.data.layout.recordings import Array, Layout, Recording, require_rank
 from chimera.errors import InputError
 
 _COMPRESSIBLE = {

@@ -1,7 +1,7 @@
 """Normalised windows of a split: in memory where it fits, else read ahead of the training.
 
-A batch is the same function of its number either way (chimera.data.trajectories), and the same
-bytes.
+A batch is the same function of its number either way (chimera.data.batches.trajectories), and the
+same bytes.
 
 n trajectories, B batch, T time, C channel, H, W space.
 """
@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chimera.data.prefetch import Batches, Prefetched
-from chimera.data.recordings import Array
-from chimera.data.splits import Split
-from chimera.data.trajectories import Order, Windows
+from chimera.data.batches.prefetch import Batches, Prefetched
+from chimera.data.batches.trajectories import Order, Windows
+from chimera.data.layout.recordings import Array
+from chimera.data.layout.splits import Split
 from chimera.devices import has_room
 
 Moments = Mapping[str, Sequence[float]]

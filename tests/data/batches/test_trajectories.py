@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from chimera.data.trajectories import Windows
+from chimera.data.batches.trajectories import Windows
 from chimera.errors import InputError
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from chimera.data.recordings import Array
+from chimera.data.layout.recordings import Array
 from chimera.fourier import axis_derivative
 
 

@@ -1,9 +1,9 @@
 """The trajectories of one split, wherever their files lie.
 
 A split is a folder data/<dataset>/data/<split>: files in The Well's layout, or links to
-trajectories of files elsewhere (chimera.data.links). Files are opened once and stay open, in each
-process that reads. Frames of contiguous float32 datasets are read straight from their place in the
-file, all others through HDF5, in the order in which they lie there.
+trajectories of files elsewhere (chimera.data.layout.links). Files are opened once and stay open, in
+each process that reads. Frames of contiguous float32 datasets are read straight from their place in
+the file, all others through HDF5, in the order in which they lie there.
 
 n trajectories, T time, C channel, H, W space.
 """
@@ -17,10 +17,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.hdf5 import component_of, hdf5_dataset, open_hdf5, read_hdf5
-from chimera.data.links import NAME, read_links, require_linked
-from chimera.data.recordings import Array, Layout, require_field
-from chimera.data.well import WellRecording, open_well
+from chimera.data.layout.hdf5 import component_of, hdf5_dataset, open_hdf5, read_hdf5
+from chimera.data.layout.links import NAME, read_links, require_linked
+from chimera.data.layout.recordings import Array, Layout, require_field
+from chimera.data.layout.well import WellRecording, open_well
 from chimera.errors import InputError
 
 # Bytes of chunks that HDF5 may keep of each dataset while frames are drawn at random.

@@ -12,8 +12,8 @@ from the_well.data import WellDataset
 from the_well.data.normalization import ZScoreNormalization
 
 from chimera.artifacts import write_yaml
-from chimera.data.splits import Split
-from chimera.data.well import statistics, write_trajectories
+from chimera.data.layout.splits import Split
+from chimera.data.layout.well import statistics, write_trajectories
 from chimera.errors import InputError
 from chimera.fourier import velocity
 

@@ -2,7 +2,8 @@
 
 One pass over the trajectories, block by block, in bounded memory: every value is finite, every
 frame gets its digest, the train split its statistics. Files that are in The Well's layout already
-and hold the wanted fields are linked (chimera.data.links); anything else is written in that layout.
+and hold the wanted fields are linked (chimera.data.layout.links); anything else is written in that
+layout.
 
 T time, C channel, H, W space.
 """
@@ -19,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chimera.data.arrays import open_arrays
-from chimera.data.leakage import Frames, digest_frames
-from chimera.data.links import NAME, Link, format_links
-from chimera.data.pdebench import open_pdebench
-from chimera.data.recordings import Array, Made, Recording, files_below, require_field
-from chimera.data.selection import Member, members_of
+from chimera.data.layout.leakage import Frames, digest_frames
+from chimera.data.layout.links import NAME, Link, format_links
+from chimera.data.layout.recordings import Array, Made, Recording, files_below, require_field
+from chimera.data.layout.splits import require_same_form
+from chimera.data.layout.well import WellRecording, create_trajectories, open_well
 from chimera.data.settings import ImportedData
-from chimera.data.splits import require_same_form
-from chimera.data.vorticity import vorticity
-from chimera.data.well import WellRecording, create_trajectories, open_well
+from chimera.data.sources.arrays import open_arrays
+from chimera.data.sources.pdebench import open_pdebench
+from chimera.data.sources.selection import Member, members_of
+from chimera.data.sources.vorticity import vorticity
 from chimera.errors import InputError
 
 _VELOCITY = ("velocity_x", "velocity_y")

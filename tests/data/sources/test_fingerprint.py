@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chimera.data.fingerprint import flow_fingerprint, recipe
+from chimera.data.sources.fingerprint import flow_fingerprint, recipe
 from chimera.governance import FINGERPRINT_TOLERANCE, agree
 
 

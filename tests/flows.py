@@ -14,8 +14,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from chimera.data.recordings import Layout
-from chimera.data.well import create_trajectories
+from chimera.data.layout.recordings import Layout
+from chimera.data.layout.well import create_trajectories
 
 
 def flow(n=4, T=9, H=16, W=16, extent=(2 * math.pi, 2 * math.pi), seed=0):

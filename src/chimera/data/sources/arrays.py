@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.recordings import Array, Layout, Recording, block_frames, require_rank
+from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_rank
 from chimera.errors import InputError
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)

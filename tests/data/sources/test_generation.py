@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from chimera.data import generation
-from chimera.data.generation import Regime, generate, simulate_trajectories
+from chimera.data.sources import generation
+from chimera.data.sources.generation import Regime, generate, simulate_trajectories
 from chimera.errors import InputError
 from chimera.fourier import resample, velocity
 from chimera.solver import KolmogorovForcing, simulate

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from chimera.data.fingerprint import flow_fingerprint, recipe
-from chimera.data.generation import GENERATOR, Regime, generate
-from chimera.data.leakage import Frames, digest_frames
-from chimera.data.recordings import Layout, Made
+from chimera.data.layout.leakage import Frames, digest_frames
+from chimera.data.layout.recordings import Layout, Made
+from chimera.data.layout.well import statistics, write_trajectories
 from chimera.data.settings import SPLITS, GeneratedData
-from chimera.data.well import statistics, write_trajectories
+from chimera.data.sources.fingerprint import flow_fingerprint, recipe
+from chimera.data.sources.generation import GENERATOR, Regime, generate
 from chimera.solver import KolmogorovForcing
 
 
