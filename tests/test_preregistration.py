@@ -31,7 +31,7 @@ def test_what_decides_the_numbers_is_frozen():
     frozen = read_preregistration(ROOT / "PREREGISTRATION.md").parameters
     running = params()
     assert set(running["train"]) - set(frozen["train"]) == {
-        "device", "devices", "threads", "deterministic", "compile",
+        "device", "devices", "threads", "deterministic", "compile", "memory",
         "log_every", "save_every", "validate_every",
     }  # fmt: skip
     assert frozen["models"].keys() == running["models"].keys()
