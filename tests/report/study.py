@@ -74,6 +74,9 @@ def write_study(folder, stats, replicates=3, ood=True):
     shutil.copy(ROOT / "metrics/verify.json", folder / "metrics/verify.json")
     probes = {m: {"rome": {"efficacy": 0.1, "efficacy_sd": 0.02, "edits": 5.0}} for m in models}
     write_json(folder / "metrics/probes.json", probes)
+    layout = folder / f"metrics/gates/generate/{datasets[0]}/layout.yaml"
+    layout.parent.mkdir(parents=True)
+    layout.write_text("frame_interval: 0.25\n")
     gates = folder / "metrics/gates/verify"
     gates.mkdir(parents=True)
     for gate in ("training", "evaluation"):
