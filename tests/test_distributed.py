@@ -39,6 +39,7 @@ TRAIN = {
     "precision": "float32",
     "deterministic": True,
     "compile": False,
+    "memory": 1.0,
 }
 # Whatever depends on the batch's division or on the random generator is switched on.
 MODEL = {
@@ -58,10 +59,14 @@ MODEL = {
 def write_workspace(folder, **train):
     """Write what the stage reads: parameters, two splits of travelling waves, the gate's hashes."""
     params = {"seed": 0, "datasets": ["waves"], "models": {"net": MODEL}, "train": TRAIN | train}
+    params["data"] = {"fields": ["vorticity"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     gate = folder / "metrics/gates/verify/training.yaml"
     gate.parent.mkdir(parents=True)
     gate.write_text("{}")
+    layout = folder / "metrics/gates/generate/waves/layout.yaml"
+    layout.parent.mkdir(parents=True)
+    layout.write_text("boundary: [periodic, periodic]\n")
     x = np.arange(16) * 2 * np.pi / 16
     rng = np.random.default_rng(0)
     for split in ("train", "valid"):

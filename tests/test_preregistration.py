@@ -35,7 +35,7 @@ def test_what_decides_the_numbers_is_frozen():
         "log_every", "save_every", "validate_every",
     }  # fmt: skip
     assert frozen["models"].keys() == running["models"].keys()
-    assert set(running["data"]) - set(frozen["data"]) == {"manifests"}
+    assert set(running["data"]) - set(frozen["data"]) == {"manifests", "root", "names"}
     assert {"seed", "replicates", "baseline", "model_names", "datasets", "parity"} <= set(frozen)
 
 

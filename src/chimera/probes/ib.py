@@ -33,7 +33,6 @@ from statistics import fmean
 import numpy as np
 from torch import Tensor
 
-from chimera.errors import InputError
 from chimera.probes.activations import site_names
 from chimera.probes.information import (
     Floats,
@@ -43,7 +42,7 @@ from chimera.probes.information import (
     judged_information,
     principal_components,
 )
-from chimera.probes.ksg import MOST_SHUFFLED, Ranked, rank
+from chimera.probes.ksg import Ranked, rank
 from chimera.probes.sampling import (
     FEWEST_SAMPLES,
     Samples,
@@ -53,6 +52,7 @@ from chimera.probes.sampling import (
     gather_patches,
     site_patches,
 )
+from chimera.probes.settings import IbSettings
 from chimera.probes.subject import Measurement, Row, Subject, Track
 
 # Edges carry what the block before them gives, as it is, pooled or expanded.
@@ -77,51 +77,6 @@ REASONS = {
     "withheld_trajectories": WITHHELD_TRAJECTORIES,
 }
 NOTHING = Information(*[0.0] * len(fields(Information)))
-
-
-@dataclass(frozen=True)
-class IbSettings:
-    """Section `probes.ib`.
-
-    Attributes:
-        threshold: Of the autocorrelation between samples.
-        largest_samples: Most samples of an axis; shuffles take time and memory like n^2.
-        components: Principal components d of each side, 3 at most.
-        noise: Standard deviation of what is added to each component of T, relative to its own.
-        num_neighbors: k, 5 at most.
-        shuffles: B, 100 at least.
-        controls: Draws of the positive control.
-        tolerance: Largest relative error of the control.
-    """
-
-    threshold: float
-    largest_samples: int
-    components: int
-    noise: float
-    num_neighbors: int
-    shuffles: int
-    controls: int
-    tolerance: float
-
-    def __post_init__(self) -> None:
-        """Refuse values that no probe could use."""
-        wanted = {
-            "threshold": (0 < self.threshold < 1, "above 0 and below 1"),
-            "largest_samples": (
-                FEWEST_SAMPLES <= self.largest_samples <= 10000,
-                f"{FEWEST_SAMPLES} to 10000",
-            ),
-            "components": (1 <= self.components <= 3, "1 to 3"),
-            "noise": (0 < self.noise < float("inf"), "above 0"),
-            "num_neighbors": (1 <= self.num_neighbors <= MOST_SHUFFLED, f"1 to {MOST_SHUFFLED}"),
-            "shuffles": (self.shuffles >= 100, "100 or more"),
-            "controls": (self.controls >= 1, "1 or more"),
-            "tolerance": (0 < self.tolerance < 1, "above 0 and below 1"),
-        }
-        for name, (usable, expected) in wanted.items():
-            if not usable:
-                value = getattr(self, name)
-                raise InputError(f"probes.ib.{name} is {value}, expected {expected}")
 
 
 @dataclass(frozen=True)

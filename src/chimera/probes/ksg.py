@@ -27,9 +27,9 @@ from torch import Tensor
 
 from chimera.errors import InputError
 from chimera.probes.max_norm import count_within, grow, nearest
+from chimera.probes.settings import MOST_SHUFFLED
 
 FEWEST_SAMPLES = 10
-MOST_SHUFFLED = 5  # neighbours k of an estimate under shuffles
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -27,26 +27,11 @@ from torch import Tensor, nn
 from chimera.errors import InapplicableError, InputError
 from chimera.probes.activations import capture, patched, site_names
 from chimera.probes.band_metrics import BANDS, band_products
+from chimera.probes.settings import PatchingSettings
 from chimera.probes.subject import Measurement, Row, Subject, Track
 
 # The two ends of the U: what passes through its coarsest grid, and what goes around all of it.
 HEADLINE_SITES = ("bottleneck", "skip0")
-
-
-@dataclass(frozen=True)
-class PatchingSettings:
-    """Section `probes.patching`.
-
-    Attributes:
-        pairs: Pairs of samples for each kind of donor and recipient.
-    """
-
-    pairs: int
-
-    def __post_init__(self) -> None:
-        """Refuse values that no probe could use."""
-        if self.pairs < 2:
-            raise InputError(f"probes.patching.pairs is {self.pairs}, expected at least 2")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ for the edited network f, the failure (x, y) and IND samples (x_p, y_p) that are
 B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -43,6 +42,7 @@ from chimera.probes.convolutions import (
 from chimera.probes.failure import Failure, Pairs, choose_failure, error_norms
 from chimera.probes.patching import draw_pairs, recovered_effects, summarise
 from chimera.probes.sampling import decorrelation
+from chimera.probes.settings import EditSettings, RomeSettings
 from chimera.probes.subject import Measurement, Row, Subject, Track
 
 Matrix = TypeVar("Matrix", Tensor, NDArray[np.floating])
@@ -111,64 +111,6 @@ def _require_regular(matrix: Tensor, name: str, remedy: str) -> None:
             f"{name} is singular (eigenvalues {smallest:.1e} to {largest:.1e}), expected a "
             f"positive definite matrix: {remedy}"
         )
-
-
-@dataclass(frozen=True)
-class EditSettings:
-    """How an edit is made; part of section `probes.rome`.
-
-    Attributes:
-        num_keys: Keys n, and the rank of the edit.
-        preservation: rho, the weight of the preservation term.
-        softness: lambda.
-        iterations: Of L-BFGS for V*.
-        keys_per_dimension: Most keys, per patch dimension, that C is made of.
-    """
-
-    num_keys: int = 8
-    preservation: float = 1.0
-    softness: float = 0.0
-    iterations: int = 20
-    keys_per_dimension: int = 100
-
-    def __post_init__(self) -> None:
-        """Refuse values that no edit could use."""
-        for name in ("num_keys", "iterations"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"probes.rome.{name} is {getattr(self, name)}, expected at least 1"
-                )
-        for name in ("preservation", "softness"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"probes.rome.{name} is {getattr(self, name)}, expected 0 or more")
-        if self.keys_per_dimension < FEWEST_KEYS_PER_DIMENSION:
-            raise InputError(
-                f"probes.rome.keys_per_dimension is {self.keys_per_dimension}, expected at least "
-                f"{FEWEST_KEYS_PER_DIMENSION}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RomeSettings(EditSettings):
-    """Section `probes.rome`.
-
-    Attributes:
-        pairs: Pairs of an IND and an OOD sample whose patching effects choose the layer.
-        threshold: Of the autocorrelation, below which frames count as independent.
-    """
-
-    pairs: int
-    threshold: float
-
-    def __post_init__(self) -> None:
-        """Refuse values that no probe could use."""
-        super().__post_init__()
-        if self.pairs < 1:
-            raise InputError(f"probes.rome.pairs is {self.pairs}, expected at least 1")
-        if not 0 < self.threshold < 1:
-            raise InputError(
-                f"probes.rome.threshold is {self.threshold}, expected more than 0 and less than 1"
-            )
 
 
 @dataclass(frozen=True)

@@ -35,36 +35,11 @@ from chimera.probes.band_metrics import (
     well_spectral_mse,
 )
 from chimera.probes.coefficients import coefficients, like, require_equal_shapes, wavenumber
+from chimera.probes.settings import SpectraSettings
 from chimera.probes.subject import Measurement, Row, Subject, Track
 from chimera.statistics import t_interval
 
 FIELDS = ("prediction", "target", "error")
-
-
-@dataclass(frozen=True)
-class SpectraSettings:
-    """Section `probes.spectra`.
-
-    Attributes:
-        frames: Frames of the rollout, from 1 on, whose spectra are tabulated; the last one is that
-            of the statistics.
-        slope_shells: First and last shell of the slope's fit.
-    """
-
-    frames: tuple[int, ...]
-    slope_shells: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse values that no probe could use."""
-        if not self.frames or list(self.frames) != sorted(set(self.frames)) or self.frames[0] < 1:
-            raise InputError(
-                f"probes.spectra.frames is {list(self.frames)}, expected rising frames from 1 on"
-            )
-        if len(self.slope_shells) != 2:
-            raise InputError(
-                f"probes.spectra.slope_shells is {list(self.slope_shells)}, expected two shells, "
-                "the first and the last"
-            )
 
 
 def energy_spectrum(field: Field) -> Field:

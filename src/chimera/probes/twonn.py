@@ -9,7 +9,6 @@ n samples, T time, B batch, C channel, N x N space, D dimensions of a patch.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -29,49 +28,9 @@ from chimera.probes.sampling import (
     site_patches,
     thin,
 )
+from chimera.probes.settings import TwonnSettings
 from chimera.probes.subject import Measurement, Row, Subject, Track
 from chimera.probes.two_nn import bootstrap_sd, dimension, distinct_neighbors, scale_dimension
-
-
-@dataclass(frozen=True)
-class TwonnSettings:
-    """Section `probes.twonn`.
-
-    Attributes:
-        threshold: Of the autocorrelation by which samples are spaced.
-        largest_samples: Samples of an axis at most; fewer where an axis has fewer.
-        discard_fraction: Share of the largest ratios that the linear fit leaves out.
-        scales: Neighbour ranks n of the GRIDE curve, from 2 on; n = 1 is the mle.
-        bootstraps: Draws of the trajectories behind each standard deviation.
-    """
-
-    threshold: float
-    largest_samples: int
-    discard_fraction: float
-    scales: tuple[int, ...]
-    bootstraps: int
-
-    def __post_init__(self) -> None:
-        """Refuse values that no probe could use."""
-        key = "probes.twonn"
-        if not 0 < self.threshold < 1:
-            raise InputError(f"{key}.threshold is {self.threshold}, expected above 0 and below 1")
-        if self.largest_samples < FEWEST_SAMPLES:
-            raise InputError(
-                f"{key}.largest_samples is {self.largest_samples}, expected {FEWEST_SAMPLES} or "
-                "more: with fewer, every estimate is withheld"
-            )
-        if not 0 <= self.discard_fraction < 1:
-            raise InputError(
-                f"{key}.discard_fraction is {self.discard_fraction}, expected 0 or more and below 1"
-            )
-        largest_scale = (FEWEST_SAMPLES - 1) // 2
-        if any(not 2 <= scale <= largest_scale for scale in self.scales):
-            raise InputError(
-                f"{key}.scales is {list(self.scales)}, expected ranks from 2 to {largest_scale}"
-            )
-        if self.bootstraps < 2:
-            raise InputError(f"{key}.bootstraps is {self.bootstraps}, expected at least 2")
 
 
 class Estimate(NamedTuple):

@@ -20,7 +20,7 @@ from chimera.collation import axis_name
 from chimera.data.layout.splits import Split
 from chimera.devices import prepare_device
 from chimera.errors import InapplicableError
-from chimera.probes.registry import PROBES
+from chimera.probes.registry import PROBES, measure_of
 from chimera.probes.subject import Measurement, Subject
 from chimera.progress import track
 from chimera.settings import read_settings
@@ -68,7 +68,7 @@ def main() -> None:
     try:
         if probe.of_vorticity and names != ["vorticity"]:
             raise InapplicableError(f"data.fields is {names}, expected [vorticity]")
-        found = probe.measure(subject, settings, rng, partial(track, label))
+        found = measure_of(options.probe)(subject, settings, rng, partial(track, label))
     except InapplicableError as error:
         if layout["source"] == "generated" and names == ["vorticity"]:
             raise
