@@ -47,7 +47,7 @@ def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
             here = where(rows, model=model, axis=axis)
             doubtful, reported = _points(here, {"0", "1"}), _points(here, {"0"})
             grey = {"color": "0.7", "markersize": 3, "fillstyle": "none", "markeredgewidth": 0.7}
-            for site in doubtful.keys() - reported.keys():
+            for site in (site for site in doubtful if site not in reported):
                 panel.plot(*doubtful[site][1:], "o", label="withheld: its control erred", **grey)
             for depth, x, y in reported.values():
                 panel.plot(x, y, "o", color=colours(depth / deepest), markersize=3.5)
