@@ -27,16 +27,15 @@ import torch
 import yaml
 from scipy.optimize import nnls
 
-from chimera import forecast
 from chimera.artifacts import read_params, write_text
 from chimera.composition import compose
 from chimera.costs import Law, Laws, network_cost, solver_step_flops
 from chimera.data.batches.trajectories import Windows
 from chimera.data.sources.generation import AT_ONCE
-from chimera.models import build_model
-from chimera.settings import read_settings
+from chimera.interface.settings import read_settings
+from chimera.models import build_model, forecast
 from chimera.solver import KolmogorovForcing, random_vorticity, simulate
-from chimera.training import Training, TrainSettings
+from chimera.training.loop import Training, TrainSettings
 
 BOX = 2 * math.pi
 GRIDS = (32, 64, 128, 256)

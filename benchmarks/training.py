@@ -34,14 +34,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from chimera import forecast
 from chimera.artifacts import read_params, read_yaml, write_yaml
 from chimera.checkpoints import write_tensors
 from chimera.data.batches.trajectories import Windows
 from chimera.data.layout.splits import Split
-from chimera.models import build_model
-from chimera.settings import read_settings
-from chimera.training import Training, TrainSettings
+from chimera.interface.settings import read_settings
+from chimera.models import build_model, forecast
+from chimera.training.loop import Training, TrainSettings
 
 TURN = 20  # steps
 

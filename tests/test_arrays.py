@@ -6,7 +6,7 @@ import torch
 
 from chimera.arrays import read_arrays
 from chimera.checkpoints import write_tensors
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 
 def test_what_the_stages_write_is_read_without_torch(tmp_path):

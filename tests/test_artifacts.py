@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from chimera import artifacts
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from chimera.artifacts import write_bytes
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from chimera import checkpoints
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 TENSORS = """
 import sys, torch

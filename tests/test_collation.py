@@ -12,7 +12,7 @@ from chimera.collation import (
     summarise,
     summarise_probes,
 )
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
 

@@ -21,9 +21,9 @@ from chimera.costs import (
     training_cost,
 )
 from chimera.data.settings import GeneratedData
-from chimera.settings import read_settings
+from chimera.interface.settings import read_settings
 from chimera.stages import plan
-from chimera.training import TrainSettings
+from chimera.training.loop import TrainSettings
 
 ROOT = Path(__file__).parents[1]
 LAWS = Laws("nowhere", Law(1.0, 0.0, 0.0), Law(0.0, 2.0, 0.0), Law(0.0, 3.0, 0.0))

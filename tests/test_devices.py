@@ -1,12 +1,14 @@
-"""The device is what was asked for, or one sentence."""
+"""The device is what was asked for, or one sentence; its record names what is there."""
 
 import os
+import platform
 
+import numpy as np
 import pytest
 import torch
 
-from chimera.devices import device_type, has_room, prepare_device
-from chimera.errors import InputError
+from chimera.devices import describe, device_type, has_room, prepare_device
+from chimera.interface.errors import InputError
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
@@ -61,3 +63,14 @@ def test_data_may_take_half_of_the_free_memory(two_gpus):
     assert has_room(500, torch.device("cuda"))
     assert not has_room(501, torch.device("cuda"))
     assert has_room(10**15, torch.device("cpu"))
+
+
+def test_record_names_this_machine_the_same_way_twice():
+    here = describe(torch.device("cpu"))
+    assert here == describe(torch.device("cpu"))
+    assert here["torch"] == torch.__version__
+    assert here["numpy"] == np.__version__
+    assert here["python"] == platform.python_version()
+    assert here["cores"] == os.cpu_count()
+    assert here["accelerator"] == "none"
+    assert here["processor"]

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from chimera.errors import InputError
 from chimera.evaluation import (
     LARGEST_ROLLOUT_NRMSE,
     EvaluateSettings,
@@ -17,6 +16,7 @@ from chimera.evaluation import (
     rollout_errors,
     within,
 )
+from chimera.interface.errors import InputError
 from chimera.solver import KolmogorovForcing
 
 SETTINGS = EvaluateSettings(

@@ -8,8 +8,8 @@ import torch
 from the_well.benchmark.metrics import VRMSE
 from the_well.data.datasets import WellMetadata
 
-from chimera.errors import InputError
 from chimera.field_metrics import band_rmse, correlation, nrmse, rmse, valid_time, vrmse
+from chimera.interface.errors import InputError
 
 
 def shells(error, quadrant):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from chimera import governance
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 DATASETS = ("ind", "ood")
 

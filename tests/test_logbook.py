@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.logbook import (
     append_entry,
     current_commit,

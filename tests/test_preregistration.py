@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from chimera.contrasts import endpoint_names
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.preregistration import Deviation, deviations, read_preregistration
 
 ROOT = Path(__file__).parents[1]

@@ -1,11 +1,25 @@
-"""A run leaves its state and its history while it goes on."""
+"""What a killed run leaves is found again by the very same run, and can be read meanwhile."""
 
 import csv
+import subprocess
+import sys
+import time
 
 import pytest
 
-from chimera.resumption import run_resumable
+from chimera.resumption import fingerprint, run_resumable, scratch_folder
 from test_training import same, training
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from chimera.resumption import scratch_folder
+with scratch_folder(Path(sys.argv[1]), "run", "f") as folder:
+    (folder / "held").touch()
+    time.sleep(1.0)
+    (folder / "done").touch()
+    raise SystemExit
+"""
 
 
 def rows(folder):
@@ -49,3 +63,49 @@ def test_a_run_goes_on_from_what_lies_in_its_folder(tmp_path):
     resumed.train = killed.train
     run_resumable(resumed, "train", tmp_path / "killed")
     same(resumed, whole)
+
+
+def test_a_state_outlives_an_error_and_goes_with_success(tmp_path):
+    def fail():
+        with scratch_folder(tmp_path, "run", "f") as folder:
+            (folder / "state").touch()
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        fail()
+    with scratch_folder(tmp_path, "run", "f") as folder:
+        assert (folder / "state").exists()
+    assert not folder.exists()
+
+
+def test_another_fingerprint_starts_afresh(tmp_path):
+    stale = tmp_path / "run/old"
+    stale.mkdir(parents=True)
+    elsewhere = tmp_path / "other/old"
+    elsewhere.mkdir(parents=True)
+    with scratch_folder(tmp_path, "run", "new") as folder:
+        assert list(folder.iterdir()) == []
+        assert not stale.exists()
+    assert elsewhere.exists()
+
+
+def test_a_second_process_waits(tmp_path):
+    held = tmp_path / "run/f/held"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)])
+    while not held.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    with scratch_folder(tmp_path, "run", "f") as folder:
+        assert (folder / "done").exists()
+    assert process.wait() == 0
+
+
+def test_fingerprint_is_of_settings_files_and_code(tmp_path, monkeypatch):
+    base = fingerprint({"lr": 1e-3}, {"a": "0"})
+    assert base == fingerprint({"lr": 1e-3}, {"a": "0"})
+    assert base != fingerprint({"lr": 1e-2}, {"a": "0"})
+    assert base != fingerprint({"lr": 1e-3}, {"a": "1"})
+    changed = tmp_path / "errors.py"
+    changed.write_text("# another source")
+    monkeypatch.setattr(sys.modules["chimera.interface.errors"], "__file__", str(changed))
+    assert base != fingerprint({"lr": 1e-3}, {"a": "0"})

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
-from chimera.errors import InputError
-from chimera.settings import read_settings
+from chimera.interface.errors import InputError
+from chimera.interface.settings import read_settings
 
 
 @dataclass(frozen=True)

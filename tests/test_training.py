@@ -11,9 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from chimera.checkpoints import read_tensors, write_tensors
 from chimera.data.batches.trajectories import Windows
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.training import Training, TrainSettings, learning_rate, run
+from chimera.training.loop import Training, TrainSettings, learning_rate, run
 
 SETTINGS = TrainSettings(
     steps=12,
@@ -170,8 +170,8 @@ def test_half_precision_computes_in_it_and_keeps_the_weights(tmp_path):
 def test_compiled_training_follows_the_plain_one(monkeypatch, precision):
     """With the backend that traces forward and backward, and needs no compiler."""
     compiler = partial(torch.compile, backend="aot_eager", fullgraph=True)
-    monkeypatch.setattr("chimera.training.torch.compile", compiler)
-    monkeypatch.setattr("chimera.training.require_compiler", lambda: None)
+    monkeypatch.setattr("chimera.training.loop.torch.compile", compiler)
+    monkeypatch.setattr("chimera.training.loop.require_compiler", lambda: None)
     settings = replace(SETTINGS, steps=8, unroll=2, precision=precision, validate_every=1, lr=1e-3)
     fields = UNET | {"norm": "group", "dropout": 0.0}
     plain, compiled = (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[np.floating]]:

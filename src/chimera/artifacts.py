@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 _CHUNK = 1 << 20
 

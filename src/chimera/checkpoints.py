@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from chimera.artifacts import write_bytes
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import build_model
 
 

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from chimera.errors import InputError
+from chimera.data.layout.axes import axis_name
+from chimera.interface.errors import InputError
 
 ByDataset = Mapping[str, Mapping[str, Sequence[float]]]
 Evaluation = Mapping[str, ByDataset]
@@ -24,21 +25,6 @@ Row = dict[str, str | int | float]
 
 METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
 BASELINES = ("persistence", "linear")
-
-
-def axis_name(dataset: str, datasets: Sequence[str]) -> str:
-    """Return `ind` for the first dataset and `ood_<axis>` for every other.
-
-    >>> axis_name("cfd2d_ood_viscosity_v1", ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1"])
-    'ood_viscosity'
-    """
-    if dataset == datasets[0]:
-        return "ind"
-    name = dataset.removeprefix("cfd2d_")
-    stem, _, version = name.rpartition("_v")
-    if stem and version.isdigit():
-        name = stem
-    return name if name.startswith("ood_") else f"ood_{name}"
 
 
 def forecaster_metrics(by_dataset: ByDataset, datasets: Sequence[str]) -> dict[str, float]:

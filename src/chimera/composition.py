@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chimera import statistics
-from chimera.collation import Evaluation, axis_name
-from chimera.errors import InputError
+from chimera.collation import Evaluation
+from chimera.data.layout.axes import axis_name
+from chimera.interface.errors import InputError
 
 Floats = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from chimera import forecast
-from chimera.errors import InputError
 from chimera.field_metrics import band_rmse, correlation, nrmse, valid_time, vrmse
 from chimera.fourier import integer_wavenumbers
+from chimera.interface.errors import InputError
+from chimera.models import forecast
 from chimera.solver import KolmogorovForcing
 
 Forecaster = Callable[[Tensor], Tensor]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 Field = TypeVar("Field", Tensor, NDArray[np.floating])
 

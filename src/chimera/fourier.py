@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from chimera.errors import InapplicableError
+from chimera.interface.errors import InapplicableError
 
 
 def integer_wavenumbers(num_points: int, field: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ import yaml
 from chimera.artifacts import read_arrays, read_bytes, read_yaml, sha256, write_text
 from chimera.data.layout.leakage import Frames
 from chimera.data.layout.links import NAME, read_links, require_linked
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 VERDICTS = ("exact", "equivalent", "mismatched", "missing", "unfrozen")
 Entry = Mapping[str, Any]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chimera.artifacts import read_bytes, write_text
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 _HEADING = re.compile(r"^## (\d+)\. ", flags=re.MULTILINE)
 _ENTRY = re.compile(r"^## \d+\. (.+)\n((?:- .*\n?)*)", flags=re.MULTILINE)

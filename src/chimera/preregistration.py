@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from chimera.artifacts import read_bytes
-from chimera.errors import InputError
-from chimera.settings import read_settings
+from chimera.interface.errors import InputError
+from chimera.interface.settings import read_settings
 
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import ModelSettings, as_the_data, build_model
 from chimera.models.padding import PaddedConv2d, enlarge, extend
 from chimera.models.parity import count, is_same_graph

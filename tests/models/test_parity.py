@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.parity import (
     count,

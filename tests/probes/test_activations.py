@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.activations import capture, evaluation_mode, patched, site_names
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.failure import choose_failure, error_norms
 
 

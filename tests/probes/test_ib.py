@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.ib import IbSettings, equal_blocks, measure
 from chimera.probes.sampling import draw_samples

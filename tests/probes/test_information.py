@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.information import (
     block_orders,
     canonical_correlations,

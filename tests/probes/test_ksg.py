@@ -9,7 +9,7 @@ from npeet_plus import mi as npeet_information
 from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_regression
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.ksg import mutual_information, rank, shuffled_information
 
 

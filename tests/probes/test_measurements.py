@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes import patching, rome, spectra
 from chimera.probes.sampling import decorrelation

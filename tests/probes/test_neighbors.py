@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes import neighbors
 from chimera.probes.neighbors import neighbor_distances
 

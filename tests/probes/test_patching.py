@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.activations import capture, patched
 from chimera.probes.band_metrics import band_products

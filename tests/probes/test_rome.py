@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.failure import Failure, Pairs, choose_failure
 from chimera.probes.rome import EditSettings, edit, rank_one_update

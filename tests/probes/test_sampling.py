@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.sampling import (
     Decorrelation,
     autocorrelations,

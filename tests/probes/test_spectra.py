@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
-from chimera.errors import InputError
 from chimera.field_metrics import band_rmse
 from chimera.fourier import resample, velocity
+from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.activations import capture
 from chimera.probes.band_metrics import band_products, spectral_error

@@ -8,7 +8,7 @@ import skdim
 import torch
 from scipy import optimize, special
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.two_nn import (
     bootstrap_sd,
     dimension,

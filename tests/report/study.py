@@ -9,7 +9,8 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from chimera.collation import METRICS, axis_name
+from chimera.collation import METRICS
+from chimera.data.layout.axes import axis_name
 from figures import tables
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.preregistration import Preregistration
 from chimera.report import prose, tables
 from chimera.report.document import git_object

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.review.changes import Change, chance, gates, metric_changes, pooled_sd
 from chimera.review.comment import comment
 from chimera.review.revisions import merge_base, read_revision

@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from chimera.errors import InputError
 from chimera.fourier import derivative, velocity
+from chimera.interface.errors import InputError
 from chimera.solver import (
     LARGEST_CFL,
     KolmogorovForcing,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from chimera.errors import InputError
-from chimera.settings import read_settings
+from chimera.interface.errors import InputError
+from chimera.interface.settings import read_settings
 
 SPLITS = ("train", "valid", "test")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models.counting import count, count_torchinfo
 from chimera.models.graph import is_same_graph
 from chimera.models.width_solver import Solution, solve_widths

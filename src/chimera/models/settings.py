@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 TYPES = ("unet", "fractal_unet")
 NORMS = ("group", "batch", "instance", "none")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.models.counting import count
 from chimera.models.settings import ModelSettings
 from chimera.models.unet import UNet

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 Hook = Callable[[nn.Module, Any, Tensor], Tensor | None]
 

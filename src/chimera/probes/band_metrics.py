@@ -13,8 +13,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from chimera.errors import InputError
 from chimera.field_metrics import Field
+from chimera.interface.errors import InputError
 from chimera.probes.coefficients import coefficients, like, require_equal_shapes, wavenumber
 
 BANDS = ("low", "mid", "high")

@@ -8,8 +8,8 @@ N x N space.
 import torch
 from torch import Tensor
 
-from chimera.errors import InapplicableError, InputError
 from chimera.field_metrics import Field
+from chimera.interface.errors import InapplicableError, InputError
 
 
 def coefficients(field: Field, name: str) -> Tensor:
@@ -52,7 +52,7 @@ def require_equal_shapes(a: Field, b: Field) -> None:
 
     >>> require_equal_shapes(torch.zeros(2), torch.zeros(3))
     Traceback (most recent call last):
-    chimera.errors.InputError: fields have shapes (2,) and (3,), expected one
+    chimera.interface.errors.InputError: fields have shapes (2,) and (3,), expected one
     """
     if a.shape != b.shape:
         raise InputError(f"fields have shapes {tuple(a.shape)} and {tuple(b.shape)}, expected one")

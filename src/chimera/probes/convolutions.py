@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chimera.errors import InapplicableError, InputError
+from chimera.interface.errors import InapplicableError, InputError
 from chimera.models.periodic import PeriodicConv2d
 from chimera.probes.failure import Pairs
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from chimera.errors import InapplicableError
+from chimera.interface.errors import InapplicableError
 from chimera.probes.activations import evaluation_mode
 
 
@@ -45,8 +45,8 @@ def choose_failure(
 ) -> Failure:
     """Take the worst forecast from the first frames of an OOD set, with all that judges a repair.
 
-    The network forecasts the increment of a frame, as in `chimera.forecast`. The worst is that of
-    the largest error relative to the next frame, among frames that `gap` others follow. Half of
+    The network forecasts the increment of a frame, as in `chimera.models.forecast`. The worst is
+    that of the largest error relative to the next frame, among frames that `gap` others follow. Half of
     the IND trajectories serve C and the preservation term, the other half the specificity.
 
     Args:

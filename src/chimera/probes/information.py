@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.ksg import Ranked, mutual_information, shuffled_information
 
 Floats = NDArray[np.float64]

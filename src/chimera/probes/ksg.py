@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.max_norm import count_within, grow, nearest
 from chimera.probes.settings import MOST_SHUFFLED
 

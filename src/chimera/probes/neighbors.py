@@ -23,7 +23,7 @@ import math
 import torch
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 # Candidates beyond those sought: more make more rows certain, and cost one difference each.
 SPARE_CANDIDATES = 6

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chimera.errors import InapplicableError, InputError
+from chimera.interface.errors import InapplicableError, InputError
 from chimera.probes.activations import capture, patched, site_names
 from chimera.probes.band_metrics import BANDS, band_products
 from chimera.probes.settings import PatchingSettings

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.activations import capture, evaluation_mode, site_names
 from chimera.probes.convolutions import (
     FEWEST_KEYS_PER_DIMENSION,

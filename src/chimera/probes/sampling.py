@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from chimera.errors import InapplicableError, InputError
+from chimera.interface.errors import InapplicableError, InputError
 from chimera.probes.activations import capture, site_names
 
 # With fewer samples a probe withholds what it would estimate from them.

@@ -6,7 +6,7 @@ Reading parameters loads no compiler and no statistics.
 import math
 from dataclasses import dataclass
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.convolutions import FEWEST_KEYS_PER_DIMENSION
 from chimera.probes.sampling import FEWEST_SAMPLES
 

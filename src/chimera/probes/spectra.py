@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from chimera.errors import InapplicableError, InputError
 from chimera.field_metrics import Field
-from chimera.forecast import rollout
 from chimera.fourier import shell_sums
+from chimera.interface.errors import InapplicableError, InputError
+from chimera.models.forecast import rollout
 from chimera.probes.activations import capture, evaluation_mode, site_names
 from chimera.probes.band_metrics import (
     BANDS,

@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.neighbors import neighbor_distances
 
 Method = Literal["linear", "mle", "censored"]

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.probes.activations import site_names
 from chimera.probes.sampling import (
     FEWEST_SAMPLES,

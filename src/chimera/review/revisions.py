@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.logbook import git, named_keys
 from chimera.preregistration import Preregistration, deviations, parse_preregistration
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 
 def random_vorticity(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.solver.advection import Advection, Engine
 from chimera.solver.forcing import KolmogorovForcing
 from chimera.solver.integrator import AffineRungeKutta4

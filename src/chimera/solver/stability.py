@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 LARGEST_CFL = 2 * math.sqrt(2) * 3 / (2 * math.pi)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chimera.artifacts import read_csv, read_json, read_params, write_csv, write_json
 from chimera.collation import error_rows, rollout_rows, summarise, summarise_probes
-from chimera.stages import guarded
+from chimera.interface.errors import guarded
 
 
 def aggregate() -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from chimera.artifacts import write_text
 from chimera.composition import compose
-from chimera.errors import InputError
-from chimera.stages import guarded
+from chimera.interface.errors import InputError, guarded
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -24,9 +24,9 @@ from chimera.evaluation import (
     persistence,
     within,
 )
-from chimera.progress import track
-from chimera.settings import read_settings
-from chimera.stages import guarded
+from chimera.interface.errors import guarded
+from chimera.interface.progress import track
+from chimera.interface.settings import read_settings
 
 # Bytes of the trajectories that are evaluated at once.
 GROUP = 1 << 27

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from chimera import figures
 from chimera.arrays import read_arrays
 from chimera.artifacts import read_csv, read_json, read_params, read_yaml, write_bytes
-from chimera.collation import axis_name
 from chimera.contrasts import by_model, differences
+from chimera.data.layout.axes import axis_name
+from chimera.interface.errors import guarded
 from chimera.preregistration import read_preregistration
-from chimera.stages import guarded
 
 Runs = dict[tuple[str, int], Any]
 

@@ -27,9 +27,8 @@ from chimera.data.settings import GeneratedData, ImportedData, read_data
 from chimera.data.sources.export import export_pdebench
 from chimera.data.sources.importing import import_dataset
 from chimera.data.sources.simulation import simulate_dataset
-from chimera.errors import InputError
 from chimera.governance import checksum_entry, format_entries
-from chimera.stages import guarded
+from chimera.interface.errors import InputError, guarded
 
 
 @dataclass

@@ -10,10 +10,9 @@ import datetime
 from pathlib import Path
 
 from chimera.artifacts import read_params
-from chimera.errors import InputError
+from chimera.interface.errors import InputError, guarded
 from chimera.logbook import append_entry, current_commit, require_appended
 from chimera.preregistration import deviations, read_preregistration
-from chimera.stages import guarded
 
 DECISIONS, DEVIATIONS = Path("Decision_Log.md"), Path("Deviation_Log.md")
 

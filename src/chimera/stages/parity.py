@@ -13,7 +13,7 @@ import torch
 from argparse_dataclass import ArgumentParser
 
 from chimera.artifacts import read_params, read_yaml, write_json, write_yaml
-from chimera.errors import InputError
+from chimera.interface.errors import InputError, guarded
 from chimera.models import as_the_data, build_model
 from chimera.models.parity import (
     count,
@@ -23,7 +23,6 @@ from chimera.models.parity import (
     require_parity,
     solve_widths,
 )
-from chimera.stages import guarded
 
 
 @dataclass

@@ -15,10 +15,9 @@ from chimera.artifacts import read_yaml
 from chimera.composition import compose
 from chimera.costs import FLOAT_BYTES, Laws, Part, generation_part, network_cost, run_parts
 from chimera.data.settings import read_generated
-from chimera.errors import InputError
-from chimera.settings import read_settings
-from chimera.stages import guarded
-from chimera.training import TrainSettings
+from chimera.interface.errors import InputError, guarded
+from chimera.interface.settings import read_settings
+from chimera.training.loop import TrainSettings
 
 
 def readable(size: float) -> str:

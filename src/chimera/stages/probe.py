@@ -16,15 +16,14 @@ from argparse_dataclass import ArgumentParser
 
 from chimera.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.checkpoints import read_network
-from chimera.collation import axis_name
+from chimera.data.layout.axes import axis_name
 from chimera.data.layout.splits import Split
 from chimera.devices import prepare_device
-from chimera.errors import InapplicableError
+from chimera.interface.errors import InapplicableError, guarded
+from chimera.interface.progress import track
+from chimera.interface.settings import read_settings
 from chimera.probes.registry import PROBES, measure_of
 from chimera.probes.subject import Measurement, Subject
-from chimera.progress import track
-from chimera.settings import read_settings
-from chimera.stages import guarded
 
 
 @dataclass

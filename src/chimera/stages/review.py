@@ -9,9 +9,9 @@ GITHUB_REPOSITORY are set, as in GitHub Actions, figures are shown from there.
 import argparse
 import os
 
+from chimera.interface.errors import guarded
 from chimera.review.comment import comment
 from chimera.review.revisions import merge_base, read_revision
-from chimera.stages import guarded
 
 
 def main() -> None:

@@ -23,9 +23,9 @@ from chimera.contrasts import (
     endpoint_names,
     interval_coverage,
 )
+from chimera.interface.errors import guarded
 from chimera.logbook import logged_keys
 from chimera.preregistration import deviations, read_preregistration, require_logged
-from chimera.stages import guarded
 
 
 @dataclass

@@ -20,15 +20,13 @@ from chimera.checkpoints import normalisation, write_tensors
 from chimera.data.batches.streaming import Form, read_splits
 from chimera.data.layout.splits import Split
 from chimera.data.layout.well import channel_moments
-from chimera.devices import device_type, prepare_device
-from chimera.distributed import Group, is_launched, launch, process_group
-from chimera.machine import describe
+from chimera.devices import describe, device_type, prepare_device
+from chimera.interface.errors import guarded
+from chimera.interface.settings import read_settings
 from chimera.models import as_the_data, build_model
-from chimera.resumption import run_resumable
-from chimera.scratch import fingerprint, scratch_folder
-from chimera.settings import read_settings
-from chimera.stages import guarded
-from chimera.training import Training, TrainSettings
+from chimera.resumption import fingerprint, run_resumable, scratch_folder
+from chimera.training.distributed import Group, is_launched, launch, process_group
+from chimera.training.loop import Training, TrainSettings
 
 
 @dataclass

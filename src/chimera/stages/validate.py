@@ -12,13 +12,12 @@ from typing import Any
 
 from chimera.artifacts import read_params, write_yaml
 from chimera.data.settings import ImportedData, read_data, request
-from chimera.errors import InputError
 from chimera.evaluation import EvaluateSettings
+from chimera.interface.errors import InputError, guarded
+from chimera.interface.settings import read_settings
 from chimera.models.settings import check_settings
 from chimera.probes.registry import PROBES
-from chimera.settings import read_settings
-from chimera.stages import guarded
-from chimera.training import TrainSettings
+from chimera.training.loop import TrainSettings
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from chimera.governance import (
     stored_bytes,
     verify,
 )
-from chimera.stages import guarded
+from chimera.interface.errors import guarded
 
 
 @dataclass

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.statistics.intervals import Interval
 from chimera.statistics.samples import Floats, pair, require_count, require_fraction
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 from chimera.statistics.samples import Floats, sample
 
 

@@ -7,7 +7,7 @@ computed from, so that differences such as (0.3 - 0.2, 0.4 - 0.3) are equal, as 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 Floats = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from chimera.data.batches.trajectories import Windows
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 
 def numbered(n=4, T=7):

@@ -14,8 +14,8 @@ from the_well.data.normalization import ZScoreNormalization
 from chimera.artifacts import write_yaml
 from chimera.data.layout.splits import Split
 from chimera.data.layout.well import statistics, write_trajectories
-from chimera.errors import InputError
 from chimera.fourier import velocity
+from chimera.interface.errors import InputError
 
 SCALARS = {"viscosity": 0.01, "drag": 0.1, "forcing": 1.0}
 

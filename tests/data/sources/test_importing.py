@@ -21,7 +21,7 @@ from chimera.data.layout.splits import Split
 from chimera.data.settings import ImportedData, Selection, read_data
 from chimera.data.sources.importing import import_dataset
 from chimera.data.sources.selection import read_condition
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 FRACTIONS = {"train": 0.7, "valid": 0.15, "test": 0.15}
 

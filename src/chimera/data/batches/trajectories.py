@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 
 class Order:

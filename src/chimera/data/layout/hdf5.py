@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chimera.data.layout.recordings import Array, Layout, block_frames
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 # The dataset of a field, and its component where the dataset has several.
 Place = tuple[str, tuple[int, ...]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 
 @dataclass(frozen=True)

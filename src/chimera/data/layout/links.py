@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 NAME = "links.yaml"
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chimera.data.layout.leakage import Frames
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 Array = NDArray[np.float32]
 

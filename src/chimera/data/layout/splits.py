@@ -21,7 +21,7 @@ from chimera.data.layout.hdf5 import component_of, hdf5_dataset, open_hdf5, read
 from chimera.data.layout.links import NAME, read_links, require_linked
 from chimera.data.layout.recordings import Array, Layout, require_field
 from chimera.data.layout.well import WellRecording, open_well
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 # Bytes of chunks that HDF5 may keep of each dataset while frames are drawn at random.
 _CHUNK_CACHE = 1 << 24

@@ -25,8 +25,8 @@ from chimera.data.layout.hdf5 import (
     uniform_spacing,
 )
 from chimera.data.layout.recordings import Array, Layout, Recording, require_rank
-from chimera.errors import InputError
 from chimera.fourier import velocity
+from chimera.interface.errors import InputError
 
 _VARYING = {"sample_varying": True, "time_varying": True, "dim_varying": [True, True]}
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_rank
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 

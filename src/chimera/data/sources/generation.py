@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chimera.errors import InputError
 from chimera.fourier import resample
-from chimera.progress import Progress
+from chimera.interface.errors import InputError
+from chimera.interface.progress import Progress
 from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
 
 # Names what makes the bytes, for the recipe of a fingerprint: raised when the same settings and

@@ -30,7 +30,7 @@ from chimera.data.sources.arrays import open_arrays
 from chimera.data.sources.pdebench import open_pdebench
 from chimera.data.sources.selection import Member, members_of
 from chimera.data.sources.vorticity import vorticity
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 _VELOCITY = ("velocity_x", "velocity_y")
 Hash = Callable[[Path, Callable[[int], object]], str]

@@ -18,7 +18,7 @@ import numpy as np
 
 from chimera.data.layout.hdf5 import Place, hdf5_dataset, open_hdf5, read_blocks, uniform_spacing
 from chimera.data.layout.recordings import Array, Layout, Recording, require_rank
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 _COMPRESSIBLE = {
     "velocity_x": "Vx",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chimera.data.layout.recordings import Recording
 from chimera.data.settings import SPLITS, ImportedData, Selection
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 # A trajectory: number of the recording, number within it.
 Member = tuple[int, int]

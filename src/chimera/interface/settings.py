@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 T = TypeVar("T")
 

@@ -1,13 +1,13 @@
 """Training that can be killed at any moment and go on to the same bytes.
 
 Minimises the mean of ||x_{t+u} - x̂_{t+u}||^2 over u = 1 .. unroll, where x̂ is the network's own
-rollout from x_t (chimera.forecast), with AdamW (Loshchilov & Hutter 2019, algorithm 2), the
+rollout from x_t (chimera.models.forecast), with AdamW (Loshchilov & Hutter 2019, algorithm 2), the
 one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient (Pascanu et al.
 2013).
 
 A step is a function of the state alone: the batch and the learning rate follow from the step's
 number, so weights, moments, average and random generator are all that has to be kept. Several
-processes may share the batches (chimera.distributed); they walk through the same states.
+processes may share the batches (chimera.training.distributed); they walk through the same states.
 
 Nothing in a step makes the host wait for a GPU: the learning rate is an argument of the optimiser's
 kernel, clipping compares on the device, and the loss is read every log_every steps.
@@ -23,14 +23,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from chimera import forecast
 from chimera.data.batches.prefetch import Batches
 from chimera.devices import require_compiler
-from chimera.distributed import Group
-from chimera.errors import InputError
 from chimera.field_metrics import nrmse
-from chimera.models import UNet
+from chimera.interface.errors import InputError
+from chimera.models import UNet, forecast
 from chimera.models.layers import Dropout
+from chimera.training.distributed import Group
 
 # A run whose loss exceeds so many times that of persistence has diverged: it started near 1.
 DIVERGED = 100.0

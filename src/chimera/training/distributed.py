@@ -33,7 +33,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from chimera.errors import InputError
+from chimera.interface.errors import InputError
 
 _LOOPBACK = "127.0.0.1"
 _SECONDS_BETWEEN_LOOKS = 0.1  # of the launcher at its processes

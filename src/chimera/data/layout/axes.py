@@ -1,0 +1,18 @@
+"""What the datasets of a study are called in its metrics."""
+
+from collections.abc import Sequence
+
+
+def axis_name(dataset: str, datasets: Sequence[str]) -> str:
+    """Return `ind` for the first dataset and `ood_<axis>` for every other.
+
+    >>> axis_name("cfd2d_ood_viscosity_v1", ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1"])
+    'ood_viscosity'
+    """
+    if dataset == datasets[0]:
+        return "ind"
+    name = dataset.removeprefix("cfd2d_")
+    stem, _, version = name.rpartition("_v")
+    if stem and version.isdigit():
+        name = stem
+    return name if name.startswith("ood_") else f"ood_{name}"
