@@ -13,7 +13,7 @@ from chimera.checkpoints import read_tensors, write_tensors
 from chimera.data.batches.trajectories import Windows
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.training.loop import Training, TrainSettings, learning_rate, run
+from chimera.training.loop import VALID_SPACING, Training, TrainSettings, learning_rate, run
 
 SETTINGS = TrainSettings(
     steps=12,
@@ -220,11 +220,19 @@ def test_loss_is_the_mean_square_over_the_unrolled_frames(unroll):
     assert one.read_loss() == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_valid_error_counts_every_frame_once():
-    """||0.8 x - 0.5 x|| / ||0.5 x|| = 0.6 for every pair, ragged last batch or not."""
-    one, decaying = scaling(-0.2, SETTINGS)
-    assert len(decaying) * 3 % SETTINGS.batch_size
+def test_valid_error_counts_every_frame_that_it_takes_once():
+    """||0.8 x - 0.5 x|| / ||0.5 x|| = 0.6 for the pairs of frames (0, 1), (4, 5) and (8, 9).
+
+    Two trajectories have six of them, in a ragged last batch; the other frames are never read.
+    """
+    one, _ = scaling(-0.2, replace(SETTINGS, batch_size=4))
+    first = torch.randn(2, 1, 1, 8, 8)
+    one.valid = torch.full((2, 10, 1, 8, 8), math.nan)
+    for t in range(0, 9, VALID_SPACING):
+        one.valid[:, t], one.valid[:, t + 1] = first[:, 0], first[:, 0] / 2
     assert one.valid_nrmse() == pytest.approx(0.6, rel=1e-5)
+    one.valid[1, 5] = 0.8 * first[1, 0]  # forecast without an error: five pairs of six are 0.6 off
+    assert one.valid_nrmse() == pytest.approx(0.5, rel=1e-5)
 
 
 def test_first_step_is_adamw_s():

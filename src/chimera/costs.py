@@ -193,7 +193,7 @@ def training_cost(
     looks = math.ceil(train.steps / train.validate_every)
     return TrainingCost(
         samples=train.steps * train.batch_size * train.unroll,
-        forecasts=looks * valid * (num_frames - 1),
+        forecasts=looks * valid * len(range(0, num_frames - 1, VALID_SPACING)),
         network=network,
     )
 

@@ -8,16 +8,13 @@ arXiv:2202.05262, section 2.1). Outside of the calls below the network is as it 
 B batch, C channel, H, W space.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chimera.interface.errors import InputError
-
-Hook = Callable[[nn.Module, Any, Tensor], Tensor | None]
 
 
 def site_names(model: nn.Module) -> tuple[str, ...]:

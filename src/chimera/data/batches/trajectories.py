@@ -81,10 +81,7 @@ class Windows:
 
     Args:
         trajectories: Frames (n, T, C, H, W).
-        length: Frames of a window.
-        batch_size: Windows of a batch, over all processes.
-        entropy: Of the permutations, such as (seed, replicate).
-        share: This process's number and how many there are; each takes an equal part of a batch.
+        length, batch_size, entropy, share: See `Order`.
 
     Raises:
         InputError: If the trajectories are shorter than a window.

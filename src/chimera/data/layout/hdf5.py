@@ -4,7 +4,8 @@ A field lies at a `Place`: a dataset (n, T, x, y), or one component of a dataset
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.recordings import Array, Layout, block_frames
+from chimera.data.layout.recordings import Array, Layout, Recording, block_frames
 from chimera.interface.errors import InputError
 
 # The dataset of a field, and its component where the dataset has several.
@@ -118,6 +119,24 @@ def read_blocks(
                 for channel, (name, component) in enumerate(places):
                     block[:, channel] = component_of(read[name], component)
                 yield trajectory, start, block
+
+
+@dataclass(frozen=True)
+class HDF5Recording(Recording):
+    """Trajectories of one file; `places` says where each field is."""
+
+    places: Mapping[str, Place]
+
+    def where(self, field: str) -> str:
+        """Return the dataset of a field."""
+        return self.places[field][0]
+
+    def blocks(
+        self, trajectories: Sequence[int], fields: Sequence[str]
+    ) -> Iterator[tuple[int, int, Array]]:
+        """See Recording."""
+        places = [self.places[field] for field in fields]
+        return read_blocks(self.path, self.layout, places, trajectories)
 
 
 def component_of(values: NDArray[Any], component: tuple[int, ...]) -> NDArray[Any]:

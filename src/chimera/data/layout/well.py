@@ -5,8 +5,7 @@ One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, vectors (n, T
 `boundary_conditions`. What is written is float32 and contiguous; equal content gives equal bytes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from chimera.data.layout.hdf5 import (
+    HDF5Recording,
     Place,
     hdf5_dataset,
     open_hdf5,
-    read_blocks,
     read_hdf5,
     uniform_spacing,
 )
-from chimera.data.layout.recordings import Array, Layout, Recording, require_rank
+from chimera.data.layout.recordings import Array, Layout, require_rank
 from chimera.fourier import velocity
 from chimera.interface.errors import InputError
 
@@ -153,22 +152,8 @@ def _write(group: h5py.Group, name: str, data: Any, **attributes: Any) -> None:
     group.create_dataset(name, data=data).attrs.update(attributes)
 
 
-@dataclass(frozen=True)
-class WellRecording(Recording):
-    """One file in The Well's layout; `places` says where each channel is."""
-
-    places: Mapping[str, Place]
-
-    def where(self, field: str) -> str:
-        """Return the dataset of a field."""
-        return self.places[field][0]
-
-    def blocks(
-        self, trajectories: Sequence[int], fields: Sequence[str]
-    ) -> Iterator[tuple[int, int, Array]]:
-        """See Recording."""
-        places = [self.places[field] for field in fields]
-        return read_blocks(self.path, self.layout, places, trajectories)
+class WellRecording(HDF5Recording):
+    """One file in The Well's layout, which need not be written again."""
 
 
 def open_well(path: Path) -> WellRecording:

@@ -10,14 +10,13 @@ the settings as YAML in the root attribute `config`.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from chimera.data.layout.hdf5 import Place, hdf5_dataset, open_hdf5, read_blocks, uniform_spacing
-from chimera.data.layout.recordings import Array, Layout, Recording, require_rank
+from chimera.data.layout.hdf5 import HDF5Recording, Place, hdf5_dataset, open_hdf5, uniform_spacing
+from chimera.data.layout.recordings import Array, Layout, require_rank
 from chimera.interface.errors import InputError
 
 _COMPRESSIBLE = {
@@ -30,25 +29,7 @@ _AXES = ("sample", "time", "x", "y")
 _SETTING = re.compile(r"^\s*(\w+):\s*(\S+)\s*$", flags=re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class PDEBenchRecording(Recording):
-    """One file of either layout; `places` says where each field is: dataset and component."""
-
-    places: Mapping[str, Place]
-
-    def where(self, field: str) -> str:
-        """Return the dataset of a field."""
-        return self.places[field][0]
-
-    def blocks(
-        self, trajectories: Sequence[int], fields: Sequence[str]
-    ) -> Iterator[tuple[int, int, Array]]:
-        """See Recording."""
-        places = [self.places[field] for field in fields]
-        return read_blocks(self.path, self.layout, places, trajectories)
-
-
-def open_pdebench(path: Path) -> PDEBenchRecording:
+def open_pdebench(path: Path) -> HDF5Recording:
     """Say what a file of either layout holds.
 
     Raises:
@@ -65,7 +46,7 @@ def open_pdebench(path: Path) -> PDEBenchRecording:
         )
 
 
-def _compressible(path: Path, file: h5py.File) -> PDEBenchRecording:
+def _compressible(path: Path, file: h5py.File) -> HDF5Recording:
     present = {field: name for field, name in _COMPRESSIBLE.items() if name in file}
     shape: tuple[int, ...] | None = None
     for name in present.values():
@@ -94,10 +75,10 @@ def _compressible(path: Path, file: h5py.File) -> PDEBenchRecording:
         if np.ndim(value) == 0 and isinstance(value, int | float | np.number)
     }
     places = {field: (name, ()) for field, name in present.items()}
-    return PDEBenchRecording(path, n, layout, tuple(present), scalars, None, places)
+    return HDF5Recording(path, n, layout, tuple(present), scalars, None, places)
 
 
-def _incompressible(path: Path, file: h5py.File) -> PDEBenchRecording:
+def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
     dataset = hdf5_dataset(file, path, "velocity")
     require_rank(path, "velocity", dataset.shape, (*_AXES, "component"))
     n, T, H, W, components = dataset.shape
@@ -136,7 +117,7 @@ def _incompressible(path: Path, file: h5py.File) -> PDEBenchRecording:
     scalars = {
         name: np.full(n, float(value)) for name, value in settings.items() if _is_number(value)
     }
-    return PDEBenchRecording(path, n, layout, tuple(places), scalars, None, places)
+    return HDF5Recording(path, n, layout, tuple(places), scalars, None, places)
 
 
 def _is_number(text: str | None) -> bool:
