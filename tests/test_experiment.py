@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from chimera.checkpoints import read_tensors, write_tensors
-from workspaces import ENVIRONMENT, call, commit, stage
+from workspaces import ENVIRONMENT, SMOKE, call, commit, stage
 
 # The tests share one finished workspace, so that one process runs them all.
 pytestmark = pytest.mark.xdist_group("experiment")
@@ -158,6 +158,13 @@ def test_seed_retrains_every_network_and_touches_no_dataset(workspace):
     assert "unet.ind.nrmse" in diff
 
 
+def reached(scratch, lines):
+    """Whether a training has left a state, and so many lines of history."""
+    histories = [path.read_text().splitlines() for path in scratch.glob("*/history.csv")]
+    written = [len(history) - 1 for history in histories]  # less the header
+    return bool(list(scratch.glob("*/state.safetensors"))) and max(written, default=0) >= lines
+
+
 def test_killed_at_any_moment_training_ends_with_the_same_lock(finished, workspace):
     expected = (finished / "dvc.lock").read_bytes()
     generator = np.random.default_rng(0)
@@ -172,9 +179,12 @@ def test_killed_at_any_moment_training_ends_with_the_same_lock(finished, workspa
             command, cwd=workspace, env=ENVIRONMENT, stderr=subprocess.PIPE, start_new_session=True
         )
         scratch = workspace / ".scratch/train-unet-0"
-        while process.poll() is None and not list(scratch.glob("*/state.safetensors")):
-            time.sleep(0.01)
-        time.sleep(generator.uniform(0.0, 0.4))
+        # Moments are told by what the run has done, so that a fast machine is killed in time too:
+        # after its first state, or with one or two lines of four in its history.
+        lines = generator.integers(3)
+        while process.poll() is None and not reached(scratch, lines):
+            time.sleep(0.001)
+        time.sleep(generator.uniform(0.0, 0.02))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         resumed += bool(list(scratch.glob("*/state.safetensors")))
@@ -279,8 +289,8 @@ def test_every_run_has_every_probe(finished):
 
 
 def test_a_setting_of_one_probe_reruns_that_probe_and_what_follows(workspace):
-    overrides = ["-S", "scale=smoke", "-S", "probes.patching.pairs=3"]
-    printed = call(workspace, "dvc", "exp", "run", *overrides)
+    overrides = [*SMOKE, "probes.patching.pairs=3"]
+    printed = call(workspace, "dvc", "exp", "run", *(f"--set-param={each}" for each in overrides))
     ran = set(re.findall(r"Running stage '([^']+)'", printed))
     params = yaml.safe_load((workspace / "params.yaml").read_text())
     cells = {f"{m}-{r}" for m in params["model_names"] for r in params["replicates"]}
@@ -336,7 +346,7 @@ def test_compose_writes_what_dvc_composes(workspace):
 def test_compose_check_tells_that_params_differ(workspace):
     error = sentence(stage(workspace, "compose", "--check", expect=2))
     assert "params.yaml differs" in error
-    stage(workspace, "compose", "--check", "scale=smoke")
+    stage(workspace, "compose", "--check", *SMOKE)
 
 
 def freeze_running(workspace):

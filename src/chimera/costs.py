@@ -28,7 +28,7 @@ from chimera.data.settings import Dataset, GeneratedData
 from chimera.data.sources.generation import Regime
 from chimera.models import build_model
 from chimera.models.counting import count
-from chimera.training.loop import Objective, TrainSettings
+from chimera.training.loop import VALID_SPACING, Objective, TrainSettings
 
 FLOAT_BYTES = 4
 STORED_FIELDS = 3  # vorticity and two components of velocity
