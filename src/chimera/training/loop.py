@@ -156,7 +156,8 @@ class Training:
         settings: TrainSettings,
         group: Group = Group(),  # noqa: B008 - frozen
     ) -> None:
-        self.network, self.train, self.valid, self.settings = network, train, valid, settings
+        self.network = network.train()
+        self.train, self.valid, self.settings = train, valid, settings
         self.group = group
         self.parameters = dict(network.named_parameters())
         self.device = next(network.parameters()).device
@@ -199,7 +200,6 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         window = self.train.batch(self.completed)  # (B / N, 1 + unroll, C, H, W)
-        self.network.train()
         half = settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             loss = self._objective(window)
@@ -277,6 +277,7 @@ class Training:
                 strict=True,
             )
         ]
+        self.network.train()  # walking through all modules costs as much as clipping: not in a step
         return float(self.group.mean(torch.cat(errors)))
 
     def weights(self) -> dict[str, Tensor]:
