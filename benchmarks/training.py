@@ -1,7 +1,7 @@
-"""Samples a core-second of the train stage against its own floor and two other loops.
+"""Samples a core-second of the train stage against its own floor and other loops.
 
-For every model of params.yaml, side by side in one run on one core, in turns of a few steps each so
-that a noisy machine slows all alike; processor time of all turns together:
+For every model of params.yaml (or `--model` alone), side by side in one run on one core, in turns
+of a few steps each so that a noisy machine slows all alike; processor time of all turns together:
 
     floor        forward, backward and optimiser on one fixed batch, nothing else
     step         what the train stage does between two looks at the valid split: batches, schedule,
@@ -9,21 +9,24 @@ that a noisy machine slows all alike; processor time of all turns together:
     stage        the same and those looks, whose forecasts are not counted as samples
     memory       torch's DataLoader over the same frames in memory, the floor's step
     files        torch's DataLoader over the same files, read window by window, the floor's step
+    loop         the loop that people write: the same DataLoader, with the stage's clipping and its
+                 looks at the same valid frames
     well         The Well's own Trainer (the_well.benchmark) over its own loader of the same file,
                  the same network, optimiser and loss; it neither clips nor validates here
 
-`python benchmarks/training.py [--turns 32] [--threads 1]` needs the IND data of `make repro`. By
-default a training runs through as many steps as a training of the default scale has.
+`python benchmarks/training.py [--turns 32] [--threads 1] [--model unet]` needs the IND data of
+`make repro`. By default a training runs through as many steps as one of the default scale.
 """
 
 import argparse
 import itertools
+import math
 import os
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -38,9 +41,10 @@ from chimera.artifacts import read_params, read_yaml, write_yaml
 from chimera.checkpoints import write_tensors
 from chimera.data.batches.trajectories import Windows
 from chimera.data.layout.splits import Split
+from chimera.field_metrics import nrmse
 from chimera.interface.settings import read_settings
 from chimera.models import build_model, forecast
-from chimera.training.loop import Training, TrainSettings
+from chimera.training.loop import VALID_SPACING, Training, TrainSettings
 
 TURN = 20  # steps
 
@@ -62,18 +66,43 @@ def adamw(network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
 
 
-def plain(fields: dict, next_window: Callable[[], Tensor]) -> Callable[[], None]:
-    """Return a turn of plain steps: forward, backward, optimiser."""
+def plain(
+    fields: dict,
+    next_window: Callable[[], Tensor],
+    clip: float = math.inf,
+    valid: Iterable[Tensor] = (),
+    every: int = 1,
+) -> Callable[[], None]:
+    """Return a turn of plain steps: forward, backward, optimiser.
+
+    Args:
+        fields: Of the model.
+        next_window: Returns the next batch of pairs.
+        clip: Largest norm of the gradient; infinity does not clip.
+        valid: Batches of pairs to forecast; none by default.
+        every: Steps between two such looks.
+    """
     stepper = Stepper(build_model(fields))
-    optimizer = adamw(stepper)
+    optimizer, count = adamw(stepper), itertools.count(1)
+
+    def look() -> float:
+        stepper.eval()
+        with torch.no_grad():
+            errors = [nrmse(stepper(pairs[:, 0]), pairs[:, 1]) for pairs in valid]
+        stepper.train()
+        return float(torch.cat(errors).mean())
 
     def turn() -> None:
-        for _ in range(TURN):
+        for step in itertools.islice(count, TURN):
             window = next_window()
             loss = (stepper(window[:, 0]) - window[:, 1]).square().mean()
             optimizer.zero_grad()
             loss.backward()
+            if clip < math.inf:
+                nn.utils.clip_grad_norm_(stepper.parameters(), clip)
             optimizer.step()
+            if valid and step % every == 0:
+                look()
 
     return turn
 
@@ -96,14 +125,14 @@ def stage(
 class WindowsInFiles(Dataset):
     """Pairs of frames of a split, each read when it is asked for."""
 
-    def __init__(self, folder: Path, mean: float, std: float) -> None:
+    def __init__(self, folder: Path, mean: float, std: float, spacing: int = 1) -> None:
         self.fields = [h5py.File(path)["t0_fields/vorticity"] for path in folder.glob("*.hdf5")]
         self.mean, self.std = mean, std
         self.places = [
             (field, n, t)
             for field in self.fields
             for n in range(field.shape[0])
-            for t in range(field.shape[1] - 1)
+            for t in range(0, field.shape[1] - 1, spacing)
         ]
 
     def __len__(self) -> int:
@@ -191,6 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=32, help=f"of {TURN} steps each")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--model", help="one of params.yaml's models; all by default")
     options = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.threads :])
     torch.set_num_threads(options.threads)
@@ -210,12 +240,17 @@ def main() -> None:
     windows = Windows(train, 2, B, (0, 0))
     fixed = windows.batch(0)
     in_files = WindowsInFiles(ind / "data/train", mean, std)
+    looks = DataLoader(WindowsInFiles(ind / "data/valid", mean, std, VALID_SPACING), B)
     print("samples a core-second, and the ratio to the floor")
-    for name, fields in params["models"].items():
+    for name in [options.model] if options.model else params["models"]:
+        fields = params["models"][name]
         with tempfile.TemporaryDirectory() as folder:
             vorticity_alone(ind, Path(folder))
             loaded = endless(DataLoader(pairs, B, shuffle=True, drop_last=True))
-            files = endless(DataLoader(in_files, B, shuffle=True, drop_last=True))
+            files, same = (
+                endless(DataLoader(in_files, B, shuffle=True, drop_last=True)) for _ in range(2)
+            )
+            job = (settings.gradient_clip, looks, settings.validate_every)
             unseen = replace(settings, validate_every=10**9, steps=10**9, schedule="constant")
             turns = {
                 "floor": plain(fields, lambda: fixed),
@@ -223,6 +258,7 @@ def main() -> None:
                 "stage": stage(fields, settings, windows, splits[1], Path(folder)),
                 "memory": plain(fields, lambda b=loaded: torch.stack(next(b), dim=1)),
                 "files": plain(fields, lambda b=files: next(b)),
+                "loop": plain(fields, lambda b=same: next(b), *job),
                 "well": well(fields, B, Path(folder)),
             }
             seconds = dict.fromkeys(turns, 0.0)
