@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# Two replicates: the least that has a spread, and statistics.
-SMOKE = ("scale=smoke", "replicates=[0,1]")
+# Two replicates and OOD axes: the least that has a spread, statistics, and a mean over axes.
+SMOKE = (
+    "scale=smoke",
+    "replicates=[0,1]",
+    "scale.datasets=[cfd2d_ind_v1,cfd2d_ood_amplitude_v1,cfd2d_ood_decay_v1]",
+)
 BIN = Path(sys.executable).parent
 ENVIRONMENT = os.environ | {
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
