@@ -17,7 +17,7 @@ FLOORS = {
     "models": 1,
     "field_metrics": 1,
     "statistics": 1,
-    "devices": 1,
+    "devices": 2,
     "data": 2,
     "training": 2,
     "evaluation": 2,

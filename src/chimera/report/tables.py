@@ -215,7 +215,7 @@ def machines(records: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return where the networks were trained: each machine once, with the runs that it made.
 
     Args:
-        records: By run, what `chimera.machine.describe` returned there.
+        records: By run, what `chimera.devices.describe` returned there.
     """
     runs: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for run, record in records.items():
