@@ -1,7 +1,7 @@
 """Samples a core-second of the train stage against its own floor and other loops.
 
 For every model of params.yaml (or `--model` alone), side by side in one run on one core, in turns
-of a few steps each so that a noisy machine slows all alike; processor time of all turns together:
+of a few steps each, so that a noisy machine slows all alike; processor time of all turns together:
 
     floor        forward, backward and optimiser on one fixed batch, nothing else
     step         what the train stage does between two looks at the valid split: batches, schedule,
@@ -241,6 +241,7 @@ def main() -> None:
     fixed = windows.batch(0)
     in_files = WindowsInFiles(ind / "data/train", mean, std)
     looks = DataLoader(WindowsInFiles(ind / "data/valid", mean, std, VALID_SPACING), B)
+    order = np.random.default_rng(0)
     print("samples a core-second, and the ratio to the floor")
     for name in [options.model] if options.model else params["models"]:
         fields = params["models"][name]
@@ -266,9 +267,10 @@ def main() -> None:
                 if contender != "stage":  # which is to run through its own steps alone
                     turn()
             for _ in range(options.turns):
-                for contender, turn in turns.items():
+                # In a new order each time: what ran before leaves its frames in the caches.
+                for contender in order.permutation(list(turns)):
                     start = time.process_time()
-                    turn()
+                    turns[contender]()
                     seconds[contender] += time.process_time() - start
         rates = {c: options.turns * TURN * B / spent for c, spent in seconds.items()}
         shown = (f"{c} {rate:.0f} ({rate / rates['floor']:.3f})" for c, rate in rates.items())
