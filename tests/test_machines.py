@@ -29,7 +29,8 @@ def alone(finished, tmp_path_factory):
     workspace = tmp_path_factory.mktemp("alone") / "chimera"
     shutil.copytree(finished, workspace, symlinks=True)
     (workspace / "dvc.lock").unlink()
-    for folder in ("checkpoints", "metrics/runs"):  # they are hashed whole: leave no other cell
+    # They are hashed whole: leave no other cell, and no other dataset.
+    for folder in ("checkpoints", "metrics/runs", "metrics/gates"):
         shutil.rmtree(workspace / folder)
     call(workspace, "python", "-m", "chimera.stages.compose", *OVERRIDES.split())
     call(workspace, "dvc", "repro")

@@ -5,7 +5,7 @@ import re
 import sys
 import time
 
-from chimera import progress
+from chimera.interface import progress
 
 
 def test_one_line_a_minute_with_rate_and_time_left(monkeypatch, capsys):
