@@ -50,9 +50,9 @@ lint: .venv/actionlint
 	ruff check .
 	ruff format --check .
 	mypy
-	python -m chimera.stages.compose --check
+	python -m chimera.commands.compose --check
 	python -m chimera.stages.stats --check-deviations
-	python -m chimera.stages.log check --base "$${BASE-HEAD}"
+	python -m chimera.commands.log check --base "$${BASE-HEAD}"
 
 intact: install
 	python -m chimera.stages.verify --intact
@@ -81,7 +81,7 @@ full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figure
 
 connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
 	if test "$$REMOTE"; then dvc remote add --quiet --local --force --default storage "$$REMOTE"; fi
-	if test "$$OVERRIDES"; then python -m chimera.stages.compose $$OVERRIDES; fi
+	if test "$$OVERRIDES"; then python -m chimera.commands.compose $$OVERRIDES; fi
 
 worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run, and pushed; without MODEL the data
 	if test "$$MODEL"; then \
@@ -95,7 +95,7 @@ collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, f
 	dvc push --quiet
 
 review: install  ## the comment on what HEAD changes against BASE=HEAD~1: numbers in units of seed noise, gates, figures
-	@python -m chimera.stages.review --base "$${BASE-HEAD~1}"
+	@python -m chimera.commands.review --base "$${BASE-HEAD~1}"
 
 comment:  ## post review.md on the pull request PULL_REQUEST, in place of the last one
 	gh pr comment "$$PULL_REQUEST" --body-file review.md --edit-last --create-if-none
@@ -115,13 +115,13 @@ solve_widths: install  ## channel lists that bring every model to parity with th
 	python -m chimera.stages.parity --solve-widths
 
 compose: install  ## params.yaml from conf/
-	python -m chimera.stages.compose
+	python -m chimera.commands.compose
 
 # Of the plan: the scale, the cores that work side by side, and MACs a second if a device is meant.
 SCALE ?= laptop
 THROUGHPUT ?=
 plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends them, THROUGHPUT=MACs/s
-	python -m chimera.stages.plan scale=$(SCALE) --cores $(JOBS) $(if $(THROUGHPUT),--throughput $(THROUGHPUT))
+	python -m chimera.commands.plan scale=$(SCALE) --cores $(JOBS) $(if $(THROUGHPUT),--throughput $(THROUGHPUT))
 
 smoke: install  ## the whole pipeline at smoke scale, in a temporary workspace
 	$(call in_temporary_workspace,scale=smoke)
@@ -135,5 +135,5 @@ define in_temporary_workspace
 	| while IFS= read -r -d '' f; do if test -e "$$f"; then printf '%s\0' "$$f"; fi; done \
 	| tar --create --null --files-from - | tar --extract --directory "$$workspace" && \
 	cd "$$workspace" && git init --quiet && \
-	python -m chimera.stages.compose $(1) && dvc repro
+	python -m chimera.commands.compose $(1) && dvc repro
 endef

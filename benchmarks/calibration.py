@@ -20,7 +20,7 @@ Its test is exact, its interval Bonett & Wright's, which covers (6/pi) asin(r/2)
 Every procedure is written here for many studies at once, and checked on some of them against
 `chimera.statistics`, which the experiment uses.
 
-    python benchmarks/calibration.py [--studies 10000] [--output plots/calibration.csv]
+    python benchmarks/calibration.py [--studies 10000] [--output benchmarks/calibration.csv]
 """
 
 import argparse
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from chimera import statistics
-from chimera.artifacts import write_csv
+from chimera.files.artifacts import write_csv
 
 Floats = NDArray[np.float64]
 Bounds = tuple[Floats, Floats]
@@ -291,7 +291,7 @@ def main() -> None:
     """Simulate, write the table and print its worst rates."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--studies", type=int, default=10000, help="simulated for each row")
-    parser.add_argument("--output", type=Path, default=Path("plots/calibration.csv"))
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/calibration.csv"))
     options = parser.parse_args()
     rows = list(table(options.studies))
     write_csv(options.output, [vars(row) for row in rows])

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from chimera.models import build_model
-from chimera.models.periodic import PeriodicConv2d
+from chimera.models.networks.periodic import PeriodicConv2d
 
 MODELS = {
     "unet": {"type": "unet", "channels": [8, 16, 32, 64]},

@@ -22,8 +22,8 @@ import skdim
 import torch
 from threadpoolctl import threadpool_limits
 
-from chimera.probes.ksg import mutual_information, rank, shuffled_information
-from chimera.probes.two_nn import intrinsic_dimension
+from chimera.probes.ib.ksg import mutual_information, rank, shuffled_information
+from chimera.probes.twonn.estimator import intrinsic_dimension
 
 
 def best_times(

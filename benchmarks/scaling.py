@@ -8,7 +8,7 @@ the last two, in which what is fixed in a call weighs least; theory says
     training      linear in N^2 (the MACs of a convolution), in parameters' MACs, in replicates
     evaluation    the same, for a forward pass
 
-The laws that predict are those of chimera.costs, fitted to relative errors. `python
+The laws that predict are those of chimera.planning.costs, fitted to relative errors. `python
 benchmarks/scaling.py [--turns 5] [--write]`; `--write` leaves them in benchmarks/laws.yaml, which
 `make plan` reads. It ends with what they say of a step at the gpu scale, beside the time it takes.
 """
@@ -27,13 +27,13 @@ import torch
 import yaml
 from scipy.optimize import nnls
 
-from chimera.artifacts import read_params, write_text
-from chimera.composition import compose
-from chimera.costs import Law, Laws, network_cost, solver_step_flops
 from chimera.data.batches.trajectories import Windows
 from chimera.data.sources.generation import AT_ONCE
+from chimera.files.artifacts import read_params, write_text
 from chimera.interface.settings import read_settings
 from chimera.models import build_model, forecast
+from chimera.planning.composition import compose
+from chimera.planning.costs import Law, Laws, network_cost, solver_step_flops
 from chimera.solver import KolmogorovForcing, random_vorticity, simulate
 from chimera.training.loop import Training, TrainSettings
 

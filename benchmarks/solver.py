@@ -42,9 +42,9 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from chimera.artifacts import read_params
 from chimera.data.sources.generation import Regime, simulate_trajectories
-from chimera.fourier import resample, velocity
+from chimera.fields.fourier import resample, velocity
+from chimera.files.artifacts import read_params
 from chimera.solver import (
     KolmogorovForcing,
     compiled_advection,

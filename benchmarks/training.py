@@ -37,13 +37,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from chimera.artifacts import read_params, read_yaml, write_yaml
-from chimera.checkpoints import write_tensors
 from chimera.data.batches.trajectories import Windows
 from chimera.data.layout.splits import Split
-from chimera.field_metrics import nrmse
+from chimera.fields.metrics import nrmse
+from chimera.files.artifacts import read_params, read_yaml, write_yaml
 from chimera.interface.settings import read_settings
 from chimera.models import build_model, forecast
+from chimera.models.forecasting.checkpoint import write_tensors
 from chimera.training.loop import VALID_SPACING, Training, TrainSettings
 
 TURN = 20  # steps

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from chimera.arrays import read_arrays
-from chimera.checkpoints import write_tensors
+from chimera.files.arrays import read_arrays
 from chimera.interface.errors import InputError
+from chimera.models.forecasting.checkpoint import write_tensors
 
 
 def test_what_the_stages_write_is_read_without_torch(tmp_path):

@@ -17,7 +17,7 @@ from chimera.interface.errors import InputError
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from chimera.artifacts import write_bytes
+from chimera.files.artifacts import write_bytes
 from chimera.interface.errors import InputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from chimera.collation import (
+from chimera.interface.errors import InputError
+from chimera.study.aggregation import (
     METRICS,
     axis_name,
     error_rows,
@@ -12,7 +13,6 @@ from chimera.collation import (
     summarise,
     summarise_probes,
 )
-from chimera.interface.errors import InputError
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
 

@@ -7,9 +7,11 @@ import pytest
 import yaml
 from torch import nn
 
-from chimera.artifacts import read_yaml
-from chimera.composition import compose
-from chimera.costs import (
+from chimera.data.settings import GeneratedData
+from chimera.files.artifacts import read_yaml
+from chimera.interface.settings import read_settings
+from chimera.planning.composition import compose
+from chimera.planning.costs import (
     Law,
     Laws,
     activation_bytes,
@@ -20,8 +22,6 @@ from chimera.costs import (
     solver_step_flops,
     training_cost,
 )
-from chimera.data.settings import GeneratedData
-from chimera.interface.settings import read_settings
 from chimera.stages import plan
 from chimera.training.loop import VALID_SPACING, TrainSettings
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from chimera.devices import describe, device_type, has_room, prepare_device
 from chimera.interface.errors import InputError
+from chimera.models.forecasting.devices import describe, device_type, has_room, prepare_device
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):

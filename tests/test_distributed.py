@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from chimera.data.batches.trajectories import Windows
 from chimera.data.layout.well import statistics, write_trajectories
-from chimera.models.layers import Dropout
+from chimera.models.networks.layers import Dropout
 from chimera.training.distributed import Group
 
 STEPS = 60

@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-
-from chimera.evaluation import (
+from chimera.evaluation.evaluation import (
     LARGEST_ROLLOUT_NRMSE,
     EvaluateSettings,
     evaluate,
@@ -16,6 +15,7 @@ from chimera.evaluation import (
     rollout_errors,
     within,
 )
+
 from chimera.interface.errors import InputError
 from chimera.solver import KolmogorovForcing
 

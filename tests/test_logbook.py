@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from chimera.interface.errors import InputError
-from chimera.logbook import (
+from chimera.governance.logbook import (
     append_entry,
     current_commit,
     logged_keys,
     read_log,
     require_appended,
 )
+from chimera.interface.errors import InputError
 
 LOG = Path("Deviation_Log.md")
 

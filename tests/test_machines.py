@@ -32,7 +32,7 @@ def alone(finished, tmp_path_factory):
     # They are hashed whole: leave no other cell, and no other dataset.
     for folder in ("checkpoints", "metrics/runs", "metrics/gates"):
         shutil.rmtree(workspace / folder)
-    call(workspace, "python", "-m", "chimera.stages.compose", *OVERRIDES.split())
+    call(workspace, "python", "-m", "chimera.commands.compose", *OVERRIDES.split())
     call(workspace, "dvc", "repro")
     return workspace
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chimera.contrasts import endpoint_names
+from chimera.governance.preregistration import Deviation, deviations, read_preregistration
 from chimera.interface.errors import InputError
-from chimera.preregistration import Deviation, deviations, read_preregistration
+from chimera.study.contrasts import endpoint_names
 
 ROOT = Path(__file__).parents[1]
 

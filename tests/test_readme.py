@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from chimera.artifacts import read_params
-from chimera.preregistration import read_preregistration
+from chimera.files.artifacts import read_params
+from chimera.governance.preregistration import read_preregistration
 from chimera.report.verdict import verdicts
 from chimera.statistics import paired_t_power
 

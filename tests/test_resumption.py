@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from chimera.resumption import fingerprint, run_resumable, scratch_folder
+from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
 from test_training import same, training
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from chimera.resumption import scratch_folder
+from chimera.training.resumption import scratch_folder
 with scratch_folder(Path(sys.argv[1]), "run", "f") as folder:
     (folder / "held").touch()
     time.sleep(1.0)

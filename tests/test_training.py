@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from chimera.checkpoints import read_tensors, write_tensors
 from chimera.data.batches.trajectories import Windows
 from chimera.interface.errors import InputError
 from chimera.models import build_model
+from chimera.models.forecasting.checkpoint import read_tensors, write_tensors
 from chimera.training.loop import VALID_SPACING, Training, TrainSettings, learning_rate, run
 
 SETTINGS = TrainSettings(
@@ -184,7 +184,7 @@ def test_compiled_training_follows_the_plain_one(monkeypatch, precision):
 
 
 def test_no_compiler_is_one_sentence(monkeypatch):
-    monkeypatch.setattr("chimera.devices.shutil.which", lambda _: None)
+    monkeypatch.setattr("chimera.models.forecasting.devices.shutil.which", lambda _: None)
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(InputError, match=r"train\.compile is true, expected false where none of g"):
         training(replace(SETTINGS, compile=True))

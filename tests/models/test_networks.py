@@ -5,19 +5,19 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
-
-from chimera.interface.errors import InputError
-from chimera.models import ModelSettings, Site, build_model
-from chimera.models.fractal import (
+from chimera.models.networks.fractal import (
     FractalBlock,
     GlobalDropPath,
     LocalDropPath,
     draw_drop_path,
     joining_columns,
 )
-from chimera.models.layers import ConvUnit
-from chimera.models.periodic import PeriodicConv2d
+from torch import nn
+
+from chimera.interface.errors import InputError
+from chimera.models import ModelSettings, Site, build_model
+from chimera.models.networks.layers import ConvUnit
+from chimera.models.networks.periodic import PeriodicConv2d
 
 UNET = {
     "type": "unet",

@@ -6,11 +6,11 @@ import torch
 from torch.nn import functional
 
 from chimera.interface.errors import InputError
-from chimera.models import ModelSettings, as_the_data, build_model
-from chimera.models.padding import PaddedConv2d, enlarge, extend
-from chimera.models.parity import count, is_same_graph
-from chimera.models.periodic import PeriodicConv2d
-from chimera.models.width_solver import closed_form
+from chimera.models import ModelSettings, build_model, fit_to_data
+from chimera.models.networks.padding import PaddedConv2d, enlarge, extend
+from chimera.models.networks.periodic import PeriodicConv2d
+from chimera.models.parity.gate import count, is_same_graph
+from chimera.models.parity.width_search import closed_form
 
 UNET = {
     "type": "unet",
@@ -111,13 +111,13 @@ def test_two_models_on_an_odd_grid_are_told_apart():
 
 def test_a_null_is_what_the_data_have():
     settings = UNET | {"input_shape": [None, None, None]}
-    complete = as_the_data(settings, (2, 18, 13), ("periodic", "open"))
+    complete = fit_to_data(settings, (2, 18, 13), ("periodic", "open"))
     assert complete["input_shape"] == [2, 18, 13]
     assert complete["padding"] == ["circular", "replicate"]
-    assert as_the_data(UNET, (1, 16, 16), ("periodic", "periodic")) == UNET
-    chosen = as_the_data(UNET | {"padding": ["circular"] * 2}, (1, 16, 16), ("open", "open"))
+    assert fit_to_data(UNET, (1, 16, 16), ("periodic", "periodic")) == UNET
+    chosen = fit_to_data(UNET | {"padding": ["circular"] * 2}, (1, 16, 16), ("open", "open"))
     assert chosen["padding"] == ["circular", "circular"]
     with pytest.raises(InputError, match=r"is \[1, 16, 16\], expected \[2, 16, 16\] as the data"):
-        as_the_data(UNET, (2, 16, 16), ("periodic", "periodic"))
+        fit_to_data(UNET, (2, 16, 16), ("periodic", "periodic"))
     with pytest.raises(InputError, match="'padding' is"):
         ModelSettings.of(UNET | {"padding": ["zero", "zero"]})

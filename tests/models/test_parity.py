@@ -5,7 +5,7 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.models.parity import (
+from chimera.models.parity.gate import (
     count,
     count_torchinfo,
     gaps,

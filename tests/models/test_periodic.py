@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from chimera.models.layers import GroupNorm
-from chimera.models.periodic import PeriodicConv2d, wrap
+from chimera.models.networks.layers import GroupNorm
+from chimera.models.networks.periodic import PeriodicConv2d, wrap
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])

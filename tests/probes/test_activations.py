@@ -6,7 +6,7 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.probes.activations import capture, evaluation_mode, patched, site_names
+from chimera.probes.common.activations import capture, evaluation_mode, patched, site_names
 
 FRACTAL = {
     "type": "fractal_unet",

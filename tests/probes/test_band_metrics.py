@@ -8,8 +8,8 @@ import pytest
 import torch
 from the_well.benchmark.metrics.spectral import binned_spectral_mse
 
+from chimera.fields.bands import pdebench_frmse, well_spectral_mse
 from chimera.interface.errors import InputError
-from chimera.probes.band_metrics import pdebench_frmse, well_spectral_mse
 
 
 def grid(n):

@@ -7,8 +7,8 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.models.periodic import PeriodicConv2d
-from chimera.probes.convolutions import (
+from chimera.models.networks.periodic import PeriodicConv2d
+from chimera.probes.rome.convolutions import (
     choose_layer,
     edited,
     failing_keys,
@@ -17,7 +17,7 @@ from chimera.probes.convolutions import (
     second_moment,
     unfold_keys,
 )
-from chimera.probes.failure import Pairs
+from chimera.probes.rome.failure import Pairs
 
 CIRCULAR = {"padding_mode": "circular"}
 FRACTAL = {

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from chimera.interface.errors import InputError
-from chimera.probes.failure import choose_failure, error_norms
+from chimera.probes.rome.failure import choose_failure, error_norms
 
 
 class NoChange(nn.Module):

@@ -11,9 +11,9 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.probes.ib import IbSettings, equal_blocks, measure
-from chimera.probes.sampling import draw_samples
-from chimera.probes.subject import Subject
+from chimera.probes.common.sampling import draw_samples
+from chimera.probes.common.subject import Subject
+from chimera.probes.ib.measure import IbSettings, equal_blocks, measure
 
 SETTINGS = IbSettings(
     threshold=0.2,

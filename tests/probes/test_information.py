@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from chimera.interface.errors import InputError
-from chimera.probes.information import (
+from chimera.probes.ib.controls import (
     block_orders,
     canonical_correlations,
     gaussian_information,
     judged_information,
     principal_components,
 )
-from chimera.probes.ksg import rank
+from chimera.probes.ib.ksg import rank
 
 
 def judged(x, y, num_components, blocks=10, num_neighbors=3, orders=None, seed=0):

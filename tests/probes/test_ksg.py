@@ -10,7 +10,7 @@ from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_regression
 
 from chimera.interface.errors import InputError
-from chimera.probes.ksg import mutual_information, rank, shuffled_information
+from chimera.probes.ib.ksg import mutual_information, rank, shuffled_information
 
 
 def gaussian_pairs(n, d, rho, rng):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chimera.probes.max_norm import count_within, grow, nearest
+from chimera.probes.ib.max_norm import count_within, grow, nearest
 
 
 def arrangements():

@@ -11,8 +11,8 @@ from torch import nn
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes import patching, rome, spectra
-from chimera.probes.sampling import decorrelation
-from chimera.probes.subject import Subject
+from chimera.probes.common.sampling import decorrelation
+from chimera.probes.common.subject import Subject
 
 UNET = {
     "type": "unet",

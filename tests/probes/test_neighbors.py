@@ -6,7 +6,7 @@ import torch
 
 from chimera.interface.errors import InputError
 from chimera.probes import neighbors
-from chimera.probes.neighbors import neighbor_distances
+from chimera.probes.twonn.neighbors import neighbor_distances
 
 
 def brute_force(points, num_neighbors):

@@ -5,11 +5,16 @@ import pytest
 import torch
 from torch import nn
 
+from chimera.fields.bands import band_products
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.probes.activations import capture, patched
-from chimera.probes.band_metrics import band_products
-from chimera.probes.patching import draw_pairs, recovered_effect, recovered_effects, summarise
+from chimera.probes.common.activations import capture, patched
+from chimera.probes.patching.measure import (
+    draw_pairs,
+    recovered_effect,
+    recovered_effects,
+    summarise,
+)
 
 UNET = {
     "type": "unet",

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from chimera.interface.errors import InputError
-from chimera.probes.sampling import (
+from chimera.probes.common.sampling import (
     Decorrelation,
     autocorrelations,
     coarsest_cell,

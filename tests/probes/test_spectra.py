@@ -7,13 +7,13 @@ import pytest
 import torch
 from scipy import stats
 
-from chimera.field_metrics import band_rmse
-from chimera.fourier import resample, velocity
+from chimera.fields.bands import band_products, spectral_error
+from chimera.fields.fourier import resample, velocity
+from chimera.fields.metrics import band_rmse
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.probes.activations import capture
-from chimera.probes.band_metrics import band_products, spectral_error
-from chimera.probes.spectra import (
+from chimera.probes.common.activations import capture
+from chimera.probes.spectra.measure import (
     activation_spectra,
     centroid,
     energy_spectrum,

@@ -9,7 +9,7 @@ import torch
 from scipy import optimize, special
 
 from chimera.interface.errors import InputError
-from chimera.probes.two_nn import (
+from chimera.probes.twonn.estimator import (
     bootstrap_sd,
     dimension,
     distinct_neighbors,

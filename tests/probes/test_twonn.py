@@ -10,9 +10,9 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.probes.sampling import FEWEST_SAMPLES
-from chimera.probes.subject import Subject
-from chimera.probes.twonn import TwonnSettings, measure
+from chimera.probes.common.sampling import MIN_SAMPLES
+from chimera.probes.common.subject import Subject
+from chimera.probes.twonn.measure import TwonnSettings, measure
 
 SETTINGS = TwonnSettings(
     threshold=0.2, largest_samples=600, discard_fraction=0.1, scales=(2, 4), bootstraps=20
@@ -168,7 +168,7 @@ def test_every_axis_has_the_same_number_of_samples():
 
 def test_axes_with_too_few_samples_are_withheld_and_counted():
     few = patterns(2, count=1, seed=1)
-    assert FEWEST_SAMPLES > 8 * 16
+    assert MIN_SAMPLES > 8 * 16
     found = measured(subject(Coarsen(), ind=patterns(2), ood_a=few, ood_b=patterns(2, seed=2)))
     assert {row["axis"] for row in found.rows} == {"ind", "ood_b"}
     assert found.statistics["withheld"] == 4  # input, two sites, target

@@ -9,8 +9,8 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from chimera.collation import METRICS
 from chimera.data.layout.axes import axis_name
+from chimera.study.aggregation import METRICS
 from figures import tables
 
 ROOT = Path(__file__).parents[2]

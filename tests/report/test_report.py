@@ -8,8 +8,8 @@ import subprocess
 import pytest
 import yaml
 
+from chimera.governance.preregistration import Preregistration
 from chimera.interface.errors import InputError
-from chimera.preregistration import Preregistration
 from chimera.report import prose, tables
 from chimera.report.document import git_object
 from chimera.report.verdict import status, verdicts

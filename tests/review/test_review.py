@@ -244,7 +244,7 @@ def test_values_cannot_break_out_of_the_table(repository):
 
 
 def test_the_stage_prints_the_comment_alone(repository):
-    command = [sys.executable, "-m", "chimera.stages.review", "--base"]
+    command = [sys.executable, "-m", "chimera.commands.review", "--base"]
     done = subprocess.run([*command, "main"], capture_output=True, text=True, check=True)
     assert done.stdout == review() + "\n"
     assert done.stderr == ""

@@ -9,7 +9,7 @@ import torch
 
 from chimera.solver import compiled_advection, kernels
 from chimera.solver.advection import Advection
-from chimera.solver.compiled_advection import CompiledAdvection, covers
+from chimera.solver.compiled.advection import CompiledAdvection, covers
 from chimera.solver.spectral_grid import SpectralGrid, split_planes
 
 EXTENT = 3.0

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from chimera.fourier import derivative, velocity
+from chimera.fields.fourier import derivative, velocity
 from chimera.interface.errors import InputError
 from chimera.solver import (
     LARGEST_CFL,

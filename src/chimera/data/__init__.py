@@ -1,0 +1,1 @@
+"""Datasets: their settings, sources, layout, batches and verification."""

@@ -1,4 +1,4 @@
-"""params.yaml's section `data`: what every dataset is made of.
+"""Section `data` of params.yaml: what every dataset is made of.
 
 A data config names its datasets in order: the first is IND and has the splits train, valid and
 test; every other is one OOD axis and has test alone. `source` says where they come from: the
@@ -6,27 +6,34 @@ solver, or files that somebody has.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from chimera.interface.errors import InputError
-from chimera.interface.settings import read_settings
+from chimera.interface.settings import (
+    Count,
+    Finite,
+    Index,
+    NotNegative,
+    Positive,
+    Settings,
+    read_settings,
+)
 
 SPLITS = ("train", "valid", "test")
 
 
-@dataclass(frozen=True)
-class Forcing:
+class Forcing(Settings, frozen=True):
     """Kolmogorov forcing: amplitude sin(wavenumber y) along x, turned by the angle in radians."""
 
-    amplitude: float
-    wavenumber: int
-    angle: float
+    amplitude: Finite
+    wavenumber: Count
+    angle: Finite
 
 
-@dataclass(frozen=True)
-class Dataset:
+class Dataset(Settings, frozen=True):
     """One regime of the flow and how many trajectories of it each split has.
 
     Attributes:
@@ -39,59 +46,50 @@ class Dataset:
         max_speed: The flow's largest speed, from which the time step follows.
     """
 
-    trajectories: dict[str, int]
-    viscosity: float
-    drag: float
+    trajectories: dict[str, Count]
+    viscosity: NotNegative
+    drag: NotNegative
     forcing: Forcing | None
-    initial_peak: int
-    warm_up: float
-    max_speed: float
+    initial_peak: Count
+    warm_up: NotNegative
+    max_speed: Positive
 
 
-@dataclass(frozen=True)
-class GeneratedData:
+class GeneratedData(Settings, frozen=True):
     """A data config whose source is the solver; conf/data/generated.yaml says what each key is."""
 
     source: Literal["generated"]
-    root: str
-    seed: int
+    seed: Index
     manifests: str
     fields: tuple[str, ...]
-    shape: tuple[int | None, ...]
+    shape: tuple[Count | None, ...]
     names: tuple[str, ...]
-    domain_extent: float
-    num_points: int
-    simulated_points: int
-    num_frames: int
-    frame_interval: float
+    generated: tuple[str, ...]
+    imported: tuple[str, ...]
+    domain_extent: Positive
+    num_points: Count
+    simulated_points: Count
+    num_frames: Count
+    frame_interval: Positive
     datasets: dict[str, Dataset]
 
     def __post_init__(self) -> None:
         """Refuse what the solver or the study could not use."""
-        for name in ("domain_extent", "num_points", "num_frames", "frame_interval"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"data.{name} is {getattr(self, name)}, expected more than 0")
         if self.simulated_points < self.num_points:
             raise InputError(
-                f"data.simulated_points is {self.simulated_points}, "
+                f"simulated_points is {self.simulated_points}, "
                 f"expected at least data.num_points ({self.num_points})"
             )
         for number, (name, dataset) in enumerate(self.datasets.items()):
             expected = set(SPLITS) if number == 0 else {"test"}
             if set(dataset.trajectories) != expected:
                 raise InputError(
-                    f"data.datasets.{name}.trajectories has {sorted(dataset.trajectories)}, "
+                    f"datasets.{name}.trajectories has {sorted(dataset.trajectories)}, "
                     f"expected {sorted(expected)}"
                 )
-            for split, count in dataset.trajectories.items():
-                if count < 1:
-                    raise InputError(
-                        f"data.datasets.{name}.trajectories.{split} is {count}, expected at least 1"
-                    )
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Settings, frozen=True):
     """Which trajectories of somebody's files one dataset has: those that fulfil every condition.
 
     Attributes:
@@ -102,47 +100,37 @@ class Selection:
 
     files: str | None = None
     where: str | None = None
-    trajectories: tuple[int, ...] | None = None
+    trajectories: tuple[Index, ...] | None = None
 
 
-@dataclass(frozen=True)
-class ImportedData:
+class ImportedData(Settings, frozen=True):
     """A data config whose source is somebody's files; conf/data/ says what each key is."""
 
     source: Literal["well", "pdebench", "npz"]
     root: str
-    seed: int
+    seed: Index
     manifests: str
     fields: tuple[str, ...]
-    shape: tuple[int | None, ...]
-    boundary: tuple[Literal["periodic", "open"], ...] | None
-    extent: tuple[float, ...] | None
-    frame_interval: float | None
-    fractions: dict[str, float]
+    shape: tuple[Count | None, ...]
+    boundary: tuple[Literal["periodic", "open"], Literal["periodic", "open"]] | None
+    extent: tuple[Positive, Positive] | None
+    frame_interval: Positive | None
+    fractions: dict[str, Positive]
     names: tuple[str, ...]
-    datasets: dict[str, Selection]
+    generated: tuple[str, ...]
+    imported: tuple[str, ...]
+    datasets: Annotated[dict[str, Selection], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
         """Refuse what no import could use."""
         if not self.fields or len(set(self.fields)) < len(self.fields):
             raise InputError(
-                f"data.fields is {list(self.fields)}, expected at least one name, none twice"
+                f"fields is {list(self.fields)}, expected at least one name, none twice"
             )
-        if set(self.fractions) != set(SPLITS) or not all(f > 0 for f in self.fractions.values()):
+        if set(self.fractions) != set(SPLITS):
             raise InputError(
-                f"data.fractions is {self.fractions}, expected a share above 0 for each of "
-                f"{', '.join(SPLITS)}"
+                f"fractions is {self.fractions}, expected a share for each of {', '.join(SPLITS)}"
             )
-        for name in ("boundary", "extent"):
-            value = getattr(self, name)
-            if value is not None and len(value) != 2:
-                raise InputError(f"data.{name} is {list(value)}, expected two entries, x and y")
-        for name, value in (("extent", self.extent), ("frame_interval", self.frame_interval)):
-            numbers = value if isinstance(value, tuple) else (value,)
-            if not all(number is None or number > 0 for number in numbers):
-                raise InputError(f"data.{name} is {value}, expected more than 0")
-        if not self.datasets:
-            raise InputError("data.datasets is empty, expected IND and then the OOD axes")
 
     def require_root(self) -> None:
         """Refuse a root that is not there.
@@ -173,25 +161,21 @@ def read_generated(section: Any) -> GeneratedData:
     """Return the section `data` of generated flow, whose size is known before there is any.
 
     Raises:
-        InputError: If the source is somebody's files.
+        InputError: If the source is files.
     """
     data = read_data(section)
     if not isinstance(data, GeneratedData):
-        raise InputError(
-            f"data.source is {data.source!r}, expected generated: what somebody's files hold is "
-            "known when they have been imported"
-        )
+        raise InputError(f"data.source is {data.source!r}, expected generated")
     return data
 
 
-def request(section: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-    """Return what of the section `data` decides the content of one dataset.
+def read_imported(section: Any) -> ImportedData:
+    """Return the section `data` of files.
 
-    A generated dataset depends on none of the others. An imported IND is what no OOD axis took, so
-    that each depends on all.
+    Raises:
+        InputError: If the source is the solver.
     """
-    if section["source"] != "generated":
-        return {"dataset": dataset} | dict(section)
-    others = ("manifests", "fields", "shape", "names", "datasets")
-    shared = {name: value for name, value in section.items() if name not in others}
-    return {"dataset": dataset} | shared | section["datasets"][dataset]
+    data = read_data(section)
+    if not isinstance(data, ImportedData):
+        raise InputError("data.source is 'generated', expected well, pdebench or npz")
+    return data

@@ -1,89 +1,134 @@
-"""Plain mappings into frozen dataclasses, strictly.
+"""Sections of params.yaml as frozen records that declare their own bounds.
 
-A missing key, an unknown key or a value of the wrong type is one sentence with the dotted key, the
-value seen and what was expected. Nothing is converted but an int where a float is due, and a list
-where a tuple is.
+A record is a class below `Settings`; its fields say type and range (`Count`, `Positive`, ...), and
+`__post_init__` refuses what depends on several fields at once, in a sentence that begins with the
+name of one; the section's own is put before it. msgspec checks them: nothing is
+converted but an integer where a float is due and a list where a tuple is, and every number is
+finite. Whatever does not fit is one sentence with the dotted key, the value and what was expected.
 """
 
-import types
+import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from sys import float_info
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
 
 from chimera.interface.errors import InputError
+
+_LARGEST = float_info.max
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST)]
+Positive = Annotated[float, Meta(gt=0, le=_LARGEST)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Probability = Annotated[float, Meta(ge=0, lt=1)]
+Count = Annotated[int, Meta(ge=1, lt=1 << 31)]
+Index = Annotated[int, Meta(ge=0, lt=1 << 31)]
 
 T = TypeVar("T")
 
 
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A section of settings; fields are its keys."""
+
+
 def read_settings(values: Any, key: str, kind: type[T]) -> T:
-    """Return a dataclass made of a mapping.
+    """Return a record made of a mapping.
 
     Args:
         values: What the YAML holds at `key`.
         key: Dotted, for messages; empty for a whole file.
-        kind: The dataclass.
+        kind: A class below `Settings`.
 
     Raises:
-        InputError: If a key is missing or unknown, or a value is not of the field's type.
+        InputError: If a key is missing or unknown, or a value is out of its type or range.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{key or 'params.yaml'} is {values!r}, expected a mapping")
-    hints = get_type_hints(kind)
-    names = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    for name in values:
-        if name not in names:
-            close = get_close_matches(str(name), names, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise InputError(
-                f"{_join(key, name)} is not a known key; {hint}expected {', '.join(names)}"
-            )
-    for name, field in names.items():
-        if name not in values and field.default is MISSING and field.default_factory is MISSING:
-            raise InputError(f"{_join(key, name)} is missing, expected {_describe(hints[name])}")
-    return kind(**{name: _read(v, _join(key, name), hints[name]) for name, v in values.items()})
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(_sentence(str(error), values, key, kind)) from None
 
 
-def _join(key: str, name: object) -> str:
-    return f"{key}.{name}" if key else str(name)
+def as_plain(settings: Settings) -> dict[str, Any]:
+    """Return a record as plain values, which JSON and YAML can hold."""
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    return plain
 
 
-def _read(value: Any, key: str, hint: Any) -> Any:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        return _read(value, key, next(a for a in arguments if a is not type(None)))
-    if is_dataclass(hint):
-        return read_settings(value, key, hint)  # type: ignore[arg-type]
-    if origin is Literal:
-        if value in arguments and type(value) in {type(a) for a in arguments}:
-            return value
-    elif origin is tuple:
-        if isinstance(value, list | tuple):
-            return tuple(_read(v, f"{key}[{i}]", arguments[0]) for i, v in enumerate(value))
-    elif origin is dict:
-        if isinstance(value, Mapping):
-            return {name: _read(v, _join(key, name), arguments[1]) for name, v in value.items()}
-    elif hint is float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
-            return float(value)
-    elif isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool):
-        return value
-    raise InputError(f"{key} is {value!r}, expected {_describe(hint)}")
+def _sentence(message: str, values: Any, key: str, kind: Any) -> str:
+    """Return msgspec's message in our form: key, value, expectation."""
+    fault, _, path = message.partition(" - at `$")
+    for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
+        kind = _record_of(kind)
+        if step == "[...]":  # msgspec leaves out which key of a mapping
+            name, kind = _culprit(values, get_args(kind)[1])
+            values, key = values[name], f"{key}.{name}"
+        elif step.startswith("["):
+            values, kind = values[int(step[1:-1])], get_args(kind)[0]
+            key += step
+        else:
+            hints = {field.name: field.type for field in msgspec.structs.fields(kind)}
+            values, kind = values[step[1:]], hints[step[1:]]
+            key = f"{key}{step}" if key else step[1:]
+    return _explain(fault, values, key, _record_of(kind))
 
 
-def _describe(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if origin is tuple:
-        return f"a list, each entry {_describe(arguments[0])}"
-    if origin in (Union, types.UnionType):
-        return " or ".join("nothing (null)" if a is type(None) else _describe(a) for a in arguments)
-    if origin is dict or is_dataclass(hint):
-        return "a mapping"
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    return names.get(hint, str(hint))
+def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
+    prefix = f"{key}." if key else ""
+    if unknown := re.match(r"Object contains unknown field `(.*)`", fault):
+        names = [field.name for field in msgspec.structs.fields(kind)]
+        close = get_close_matches(unknown[1], names, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        return f"{prefix}{unknown[1]} is not a known key; {hint}expected {', '.join(names)}"
+    if missing := re.match(r"Object missing required field `(.*)`", fault):
+        return f"{prefix}{missing[1]} is missing, expected a value"
+    if not fault.startswith(("Expected", "Invalid")):
+        return f"{prefix}{fault}"  # of __post_init__
+    if choices := [c for c in get_args(kind) if isinstance(c, str | int) and c is not None]:
+        return f"{key} is {value!r}, expected one of {', '.join(map(str, choices))}"
+    wanted = fault.removeprefix("Expected ").partition(", got ")[0].replace("of length", "of")
+    for name, noun in _NOUNS.items():
+        wanted = wanted.replace(f"`{name}`", noun)
+    for sign, words in _BOUNDS.items():
+        wanted = re.sub(rf" {sign} (\S+?)(?:\.0)?$", rf" {words} \1", wanted)
+    if str(_LARGEST)[:6] in wanted:
+        wanted = "a finite number"
+    return f"{key} is {value!r}, expected {wanted}"
+
+
+_NOUNS = {
+    "int | null": "a whole number or null",
+    "float | null": "a number or null",
+    "str | null": "text or null",
+    "array | null": "a list or null",
+    "object | null": "a mapping or null",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+_BOUNDS = {">=": "of at least", ">": "above", "<=": "of at most", "<": "below"}
+
+
+def _record_of(kind: Any) -> Any:
+    """Return what a type says without its bounds and its `| None`."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    is_optional = type(None) in get_args(kind) and len(parts) == 1
+    return _record_of(parts[0]) if is_optional else kind
+
+
+def _culprit(values: Mapping[str, Any], kind: Any) -> tuple[str, Any]:
+    for name, value in values.items():
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            return name, kind
+    raise AssertionError("a mapping that failed has an entry that fails")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chimera.probes import settings
-from chimera.probes.subject import Measurement, Subject, Track
+from chimera.probes.common.subject import Measurement, Subject, Track
 
 Measure = Callable[[Subject, Any, np.random.Generator, Track], Measurement]
 

@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 
 from chimera.interface.errors import InputError
-from chimera.probes.convolutions import FEWEST_KEYS_PER_DIMENSION
-from chimera.probes.sampling import FEWEST_SAMPLES
+from chimera.probes.common.sampling import FEWEST_SAMPLES
+from chimera.probes.rome.convolutions import FEWEST_KEYS_PER_DIMENSION
 
 MOST_SHUFFLED = 5  # neighbours k of an estimate of information under shuffles
 

@@ -8,7 +8,7 @@ from typing import Any
 from chimera.data.layout.axes import axis_name
 from chimera.figures.forest import contrast_label
 from chimera.figures.style import axis_label, model_label
-from chimera.preregistration import deviations as differences
+from chimera.governance.preregistration import deviations as differences
 from chimera.report.verdict import p_value
 
 
@@ -189,7 +189,7 @@ def deviations(found: Sequence[Any], log: Sequence[Mapping[str, str]]) -> Table 
     """Return every parameter that deviates and its last logged reason, None without any.
 
     Args:
-        found: `chimera.preregistration.Deviation`s.
+        found: `chimera.governance.preregistration.Deviation`s.
         log: Entries of Deviation_Log.md.
     """
     reasons = {entry["key"]: entry.get("reason", "") for entry in log if "key" in entry}
@@ -215,7 +215,7 @@ def machines(records: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return where the networks were trained: each machine once, with the runs that it made.
 
     Args:
-        records: By run, what `chimera.devices.describe` returned there.
+        records: By run, what `chimera.models.forecasting.devices.describe` returned there.
     """
     runs: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for run, record in records.items():

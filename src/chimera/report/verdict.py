@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chimera import statistics
-from chimera.contrasts import by_model
 from chimera.figures.style import axis_label, model_label
-from chimera.preregistration import Preregistration
+from chimera.governance.preregistration import Preregistration
+from chimera.statistics.power import paired_t_power
+from chimera.study.contrasts import by_model
 
 Contrast = Mapping[str, float]
 
@@ -129,7 +129,7 @@ def _numbers(endpoint: str, row: Contrast, name: str, other: str, plan: Preregis
 
 def _power(n: int, stats: Mapping[str, Any], plan: Preregistration) -> str:
     needed = int(stats["required_replicates"])
-    power = statistics.paired_t_power(plan.effect, n, alpha=plan.alpha)
+    power = paired_t_power(plan.effect, n, alpha=plan.alpha)
     enough = "enough" if n >= needed else "too few"
     return (
         f"{n} replicates are {enough} for what was planned: a mean difference of {plan.effect:g} "

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from chimera.logbook import entries
+from chimera.governance.logbook import entries
 from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes
 from chimera.review.revisions import LOGS, METRICS, Revision
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from chimera.governance.logbook import git, named_keys
+from chimera.governance.preregistration import Preregistration, deviations, parse_preregistration
 from chimera.interface.errors import InputError
-from chimera.logbook import git, named_keys
-from chimera.preregistration import Preregistration, deviations, parse_preregistration
 
 METRICS = ("summary", "parity", "probes", "stats", "verify")
 LOGS = ("Deviation_Log.md", "Decision_Log.md")

@@ -6,7 +6,7 @@
 the grid, u v and v^2 - u^2 back. In Fourier space u = i k_y / k^2 omega, v = -i k_x / k^2 omega.
 
 Two engines evaluate it: this one with torch's transforms, on any device, and
-chimera.solver.compiled_advection, several times faster on a processor.
+chimera.solver.compiled.advection, several times faster on a processor.
 
 B trajectories, N points a side, M x C kept modes (chimera.solver.spectral_grid).
 """

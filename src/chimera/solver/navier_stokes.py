@@ -102,7 +102,7 @@ def _engine(grid: SpectralGrid, domain_extent: float, state: Tensor) -> Engine:
     """Return the fastest engine that can work on such a state."""
     if state.device.type == "cpu":
         # Here, since what reads parameters alone must not wait for a compiler to load.
-        from chimera.solver import compiled_advection
+        from chimera.solver.compiled import advection as compiled_advection
 
         if compiled_advection.covers(grid, state):
             return compiled_advection.CompiledAdvection(grid, domain_extent, state)

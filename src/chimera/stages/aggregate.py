@@ -8,9 +8,9 @@ that is no longer in the study stay out.
 
 from pathlib import Path
 
-from chimera.artifacts import read_csv, read_json, read_params, write_csv, write_json
-from chimera.collation import error_rows, rollout_rows, summarise, summarise_probes
+from chimera.files.artifacts import read_csv, read_json, read_params, write_csv, write_json
 from chimera.interface.errors import guarded
+from chimera.study.aggregation import error_rows, rollout_rows, summarise, summarise_probes
 
 
 def aggregate() -> None:

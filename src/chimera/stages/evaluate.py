@@ -1,6 +1,6 @@
 """Evaluate one trained network on IND test and on every OOD axis, beside the baselines.
 
-Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.collation) and fields.safetensors
+Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.aggregation) and fields.safetensors
 (rollouts and truth at evaluate.field_frame, for the figures).
 """
 
@@ -11,22 +11,17 @@ from typing import Any
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_yaml, write_json
-from chimera.checkpoints import read_network, write_tensors
 from chimera.data.layout.splits import Split
-from chimera.devices import prepare_device
-from chimera.evaluation import (
-    EvaluateSettings,
-    evaluate,
-    joined,
-    kolmogorov_diffusion,
-    network_forecaster,
-    persistence,
-    within,
-)
+from chimera.evaluation.errors import evaluate, joined, within
+from chimera.evaluation.forecasters import kolmogorov_diffusion, network_forecaster, persistence
+from chimera.evaluation.settings import EvaluateSettings
+from chimera.files.artifacts import read_params, read_yaml, write_json
+from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
 from chimera.interface.progress import track
 from chimera.interface.settings import read_settings
+from chimera.models.forecasting.checkpoint import read_network
+from chimera.models.forecasting.devices import prepare_device
 
 # Bytes of the trajectories that are evaluated at once.
 GROUP = 1 << 27

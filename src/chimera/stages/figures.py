@@ -6,12 +6,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from chimera import figures
-from chimera.arrays import read_arrays
-from chimera.artifacts import read_csv, read_json, read_params, read_yaml, write_bytes
-from chimera.contrasts import by_model, differences
 from chimera.data.layout.axes import axis_name
+from chimera.files.arrays import read_safetensors
+from chimera.files.artifacts import read_csv, read_json, read_params, read_yaml, write_bytes
+from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
-from chimera.preregistration import read_preregistration
+from chimera.study.contrasts import by_model, differences
 
 Runs = dict[tuple[str, int], Any]
 
@@ -33,7 +33,7 @@ def fields(params: dict[str, Any], runs: Runs) -> Figure:
     axes = {dataset: axis_name(dataset, datasets) for dataset in datasets[1:]}
     arrays = {}
     for model in params["model_names"]:
-        read = read_arrays(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
+        read = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
         arrays[model] = {
             f"{axis}.{kind}": read[f"{dataset}.{kind}"]
             for dataset, axis in axes.items()

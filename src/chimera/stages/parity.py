@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_yaml, write_json, write_yaml
+from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import InputError, guarded
-from chimera.models import as_the_data, build_model
-from chimera.models.parity import (
+from chimera.models.forecasting.building import build_model, fit_to_data
+from chimera.models.parity.gate import (
     count,
     count_torchinfo,
     gaps,
@@ -57,7 +57,7 @@ def on_the_data(
     found = {}
     for name, fields in models.items():
         try:
-            found[name] = as_the_data(fields, (channels, *layout["grid"]), layout["boundary"])
+            found[name] = fit_to_data(fields, (channels, *layout["grid"]), layout["boundary"])
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
     return found

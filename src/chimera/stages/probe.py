@@ -14,16 +14,15 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_yaml, write_csv, write_json
-from chimera.checkpoints import read_network
 from chimera.data.layout.axes import axis_name
 from chimera.data.layout.splits import Split
-from chimera.devices import prepare_device
+from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.interface.errors import InapplicableError, guarded
 from chimera.interface.progress import track
-from chimera.interface.settings import read_settings
-from chimera.probes.registry import PROBES, measure_of
-from chimera.probes.subject import Measurement, Subject
+from chimera.models.forecasting.checkpoint import read_network
+from chimera.models.forecasting.devices import prepare_device
+from chimera.probes.common.registry import probe_measure, probe_settings
+from chimera.probes.common.subject import Measurement, Subject
 
 
 @dataclass
@@ -38,9 +37,8 @@ class Options:
 def main() -> None:
     """Run the stage."""
     options = ArgumentParser(Options).parse_args()
-    params, probe = read_params(), PROBES[options.probe]
-    fields, section = params["probes"][options.probe], f"probes.{options.probe}"
-    settings: object = read_settings(fields, section, probe.settings)
+    params = read_params()
+    settings = probe_settings(options.probe, params["probes"].get(options.probe))
     device = prepare_device(params["evaluate"]["device"], params["evaluate"]["threads"])
     cell = f"{options.model}/{options.replicate}"
     network, mean, std = read_network(Path("checkpoints") / cell / "model.safetensors", device)
@@ -59,15 +57,14 @@ def main() -> None:
         mean=mean,
         std=std,
         domain_extent=layout["extent"][0] if layout["extent"] else 1.0,
+        fields=tuple(names),
     )
     # Both models of a replicate see the same draws; two probes see different ones.
     entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))
     label = f"probe-{options.probe}-{options.model}-{options.replicate}"
     rng = np.random.default_rng(entropy)
     try:
-        if probe.of_vorticity and names != ["vorticity"]:
-            raise InapplicableError(f"data.fields is {names}, expected [vorticity]")
-        found = measure_of(options.probe)(subject, settings, rng, partial(track, label))
+        found = probe_measure(options.probe)(subject, settings, rng, partial(track, label))
     except InapplicableError as error:
         if layout["source"] == "generated" and names == ["vorticity"]:
             raise

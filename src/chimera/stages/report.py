@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from chimera.artifacts import read_bytes, read_json, read_params, read_yaml, write_text
-from chimera.contrasts import by_model
+from chimera.files.artifacts import read_bytes, read_json, read_params, read_yaml, write_text
+from chimera.governance.logbook import read_log
+from chimera.governance.preregistration import deviations, read_preregistration, read_sections
 from chimera.interface.errors import guarded
-from chimera.logbook import read_log
-from chimera.preregistration import deviations, read_preregistration, read_sections
 from chimera.report import prose, tables
 from chimera.report.document import data_uri, git_object, render
 from chimera.report.verdict import beaten_by_persistence, status, verdicts
+from chimera.study.contrasts import by_model
 
 # Lines are sharpest as SVG; a field's pixels are smallest as PNG.
 DRAWN = "fig1_errors training rollout forest parity spectra twonn ib patching rome"

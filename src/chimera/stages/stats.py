@@ -14,18 +14,18 @@ import numpy as np
 from argparse_dataclass import ArgumentParser
 from numpy.typing import NDArray
 
-from chimera import statistics
-from chimera.artifacts import read_csv, read_json, read_params, write_json
-from chimera.contrasts import (
+from chimera.files.artifacts import read_csv, read_json, read_params, write_json
+from chimera.governance.logbook import logged_keys
+from chimera.governance.preregistration import deviations, read_preregistration, require_logged
+from chimera.interface.errors import guarded
+from chimera.statistics.power import required_replicates
+from chimera.study.contrasts import (
     contrasts,
     correlations,
     endpoint,
     endpoint_names,
     interval_coverage,
 )
-from chimera.interface.errors import guarded
-from chimera.logbook import logged_keys
-from chimera.preregistration import deviations, read_preregistration, require_logged
 
 
 @dataclass
@@ -67,7 +67,7 @@ def main() -> None:
         pairs = {name: (values(name, model), values(name, baseline)) for name in names}
         prefix = f"{model}." if len(others) > 1 else ""
         tested = contrasts(pairs, plan.primary, plan.alpha)
-        labels = interval_coverage(read_csv(Path("plots/calibration.csv")), len(replicates))
+        labels = interval_coverage(read_csv(Path("benchmarks/calibration.csv")), len(replicates))
         report |= {prefix + name: row | labels for name, row in tested.items()}
     probes = {
         name: [probe_statistic(name, model, replicate) for model, replicate in runs]
@@ -78,7 +78,7 @@ def main() -> None:
         report["spearman"] = correlations(probes, gaps, plan.alpha)
     frozen = read_json(Path("metrics/verify.json"))["unfrozen"] == 0
     deviating = deviations(plan.parameters, params)
-    report["required_replicates"] = statistics.required_replicates(
+    report["required_replicates"] = required_replicates(
         plan.effect, alpha=plan.alpha, power=plan.power
     )
     report["replicates"] = len(replicates)

@@ -15,18 +15,20 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.artifacts import read_params, read_yaml, write_csv, write_yaml
-from chimera.checkpoints import normalisation, write_tensors
 from chimera.data.batches.streaming import Form, read_splits
 from chimera.data.layout.splits import Split
 from chimera.data.layout.well import channel_moments
-from chimera.devices import describe, device_type, prepare_device
+from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yaml
+from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
-from chimera.interface.settings import read_settings
-from chimera.models import as_the_data, build_model
-from chimera.resumption import fingerprint, run_resumable, scratch_folder
+from chimera.interface.settings import as_plain, read_settings
+from chimera.models.forecasting.building import build_model, fit_to_data
+from chimera.models.forecasting.checkpoint import normalisation
+from chimera.models.forecasting.devices import describe, device_type, prepare_device
 from chimera.training.distributed import Group, is_launched, launch, process_group
-from chimera.training.loop import Training, TrainSettings
+from chimera.training.loop import Training
+from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
+from chimera.training.settings import TrainSettings
 
 
 @dataclass
@@ -47,9 +49,9 @@ def train_model(
     entropy = (params["seed"], options.replicate)
     train, valid = (Split(Path("data") / ind / "data" / s, names) for s in ("train", "valid"))
     layout = read_yaml(Path("metrics/gates/generate") / ind / "layout.yaml")
-    fields = as_the_data(params["models"][options.model], train.shape[2:], layout["boundary"])
+    fields = fit_to_data(params["models"][options.model], train.shape[2:], layout["boundary"])
     moments = channel_moments(read_yaml(Path("data") / ind / "stats.yaml"), names)
-    identity = {"entropy": entropy, "model": fields, "train": asdict(settings)}
+    identity = {"entropy": entropy, "model": fields, "train": as_plain(settings)}
     verified = read_yaml(Path("metrics/gates/verify/training.yaml"))
 
     # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.

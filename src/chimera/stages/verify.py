@@ -15,9 +15,8 @@ from pathlib import Path
 from argparse_dataclass import ArgumentParser
 from tqdm import tqdm
 
-from chimera.artifacts import read_params, write_json, write_yaml
 from chimera.data.layout.leakage import require_disjoint
-from chimera.governance import (
+from chimera.data.verification import (
     counts,
     hash_missing,
     intact,
@@ -26,6 +25,7 @@ from chimera.governance import (
     stored_bytes,
     verify,
 )
+from chimera.files.artifacts import read_params, write_json, write_yaml
 from chimera.interface.errors import guarded
 
 

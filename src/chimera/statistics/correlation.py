@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from chimera.interface.errors import InputError
-from chimera.statistics.intervals import Interval
-from chimera.statistics.samples import Floats, pair, require_count, require_fraction
+from chimera.statistics.resampling.intervals import Interval
+from chimera.statistics.resampling.samples import Floats, pair, require_count, require_fraction
 
 
 class Correlation(NamedTuple):

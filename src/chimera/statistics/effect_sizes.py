@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from chimera.statistics.samples import Floats, has_spread, pair, sample
+from chimera.statistics.resampling.samples import Floats, has_spread, pair, sample
 
 
 def cohens_d(x: ArrayLike, y: ArrayLike) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from chimera.interface.errors import InputError
-from chimera.statistics.samples import ROUNDING, sample, sample_has_spread
+from chimera.statistics.resampling.samples import ROUNDING, sample, sample_has_spread
 
 # 2^23 sums take 64 MiB; a larger sample has no need of an exact test.
 LARGEST_SAMPLE = 24

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from chimera.interface.errors import InputError
-from chimera.statistics.samples import Floats, sample
+from chimera.statistics.resampling.samples import Floats, sample
 
 
 def benjamini_hochberg(p: ArrayLike) -> Floats:

@@ -12,7 +12,7 @@ import math
 from scipy import stats
 
 from chimera.interface.errors import InputError
-from chimera.statistics.samples import require_count, require_fraction
+from chimera.statistics.resampling.samples import require_count, require_fraction
 
 # Beyond these no number of replicates is of interest: one effect is seen at n = 2, or nearly, the
 # other asks for 8 million replicates.

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from chimera.statistics.intervals import Interval
-from chimera.statistics.samples import has_spread, matrix, require_fraction
+from chimera.statistics.resampling.intervals import Interval
+from chimera.statistics.resampling.samples import has_spread, matrix, require_fraction
 
 
 def satterthwaite_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:

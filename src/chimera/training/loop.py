@@ -1,7 +1,7 @@
 """Training that can be killed at any moment and go on to the same bytes.
 
 Minimises the mean of ||x_{t+u} - x̂_{t+u}||^2 over u = 1 .. unroll, where x̂ is the network's own
-rollout from x_t (chimera.models.forecast), with AdamW (Loshchilov & Hutter 2019, algorithm 2), the
+rollout from x_t (chimera.models.forecasting.stepping), with AdamW (Loshchilov & Hutter 2019, algorithm 2), the
 one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient (Pascanu et al.
 2013).
 
@@ -18,72 +18,23 @@ B batch, T time, C channel, H, W space.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from chimera.data.batches.prefetch import Batches
-from chimera.devices import require_compiler
-from chimera.field_metrics import nrmse
+from chimera.fields.nrmse import nrmse
 from chimera.interface.errors import InputError
-from chimera.models import UNet, forecast
-from chimera.models.layers import Dropout
+from chimera.models.forecasting import stepping
+from chimera.models.forecasting.devices import require_compiler
 from chimera.training.distributed import Group
+from chimera.training.settings import TrainSettings
 
 # A run whose loss exceeds so many times that of persistence has diverged: it started near 1.
 DIVERGED = 100.0
 # Of so many consecutive valid frames one is forecast: the others say much the same (the default
 # flow's autocorrelation falls below 0.2 after 8 frames), and would cost 2% of a training.
 VALID_SPACING = 4
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """params.yaml's section `train`; conf/config.yaml says what each one is."""
-
-    steps: int
-    batch_size: int
-    unroll: int
-    lr: float
-    weight_decay: float
-    schedule: Literal["one_cycle", "cosine", "constant"]
-    warmup: float
-    gradient_clip: float
-    ema_decay: float
-    validate_every: int
-    log_every: int
-    save_every: int
-    device: Literal["auto", "cpu", "cuda"]
-    devices: int
-    threads: int
-    precision: Literal["float32", "tf32", "bfloat16"]
-    deterministic: bool
-    compile: bool
-    memory: float = 0.75
-
-    def __post_init__(self) -> None:
-        """Refuse values that no run could use."""
-        counts = ("batch_size", "unroll", "validate_every", "log_every", "save_every")
-        for name in (*counts, "devices", "threads"):
-            if getattr(self, name) < 1:
-                raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 1")
-        for name in ("steps", "weight_decay", "memory"):
-            if getattr(self, name) < 0:
-                raise InputError(f"train.{name} is {getattr(self, name)}, expected at least 0")
-        for name in ("lr", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"train.{name} is {getattr(self, name)}, expected more than 0")
-        for name in ("warmup", "ema_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(
-                    f"train.{name} is {getattr(self, name)}, expected at least 0 and less than 1"
-                )
-        if self.batch_size % self.devices:
-            raise InputError(
-                f"train.batch_size is {self.batch_size}, expected a multiple of train.devices "
-                f"({self.devices}): every process takes the same share of a batch"
-            )
 
 
 @dataclass(frozen=True)
@@ -131,7 +82,7 @@ class Objective(nn.Module):
         """Return the mean squared error over the unrolled frames of (B, 1 + unroll, C, H, W)."""
         frames, loss = window[:, 0], torch.zeros((), device=window.device)
         for u in range(1, 1 + self.unroll):
-            frames = forecast.step(self.network, frames)
+            frames = stepping.step(self.network, frames)
             loss = loss + (frames - window[:, u]).square().mean() / self.unroll
         return loss
 
@@ -162,10 +113,10 @@ class Training:
         self.parameters = dict(network.named_parameters())
         self.device = next(network.parameters()).device
         for layer in network.modules():
-            if isinstance(layer, Dropout):
-                layer.share = (group.rank, group.size)
+            if hasattr(layer, "share"):  # it draws the whole batch's mask and takes its part
+                setattr(layer, "share", (group.rank, group.size))
         # Drop-path leaves parameters out, the same ones everywhere: all draw the same numbers.
-        drops = isinstance(network, UNet) and network.settings.drop_path > 0
+        drops = getattr(network, "leaves_out_parameters", False)
         objective = group.divided(Objective(network, settings.unroll), some_unused=drops)
         if settings.compile:
             require_compiler()
@@ -270,7 +221,7 @@ class Training:
         inputs = self.valid[:, :-1:VALID_SPACING].flatten(0, 1)[own]  # (n T / S N, C, H, W)
         targets = self.valid[:, 1::VALID_SPACING].flatten(0, 1)[own]
         errors = [
-            nrmse(forecast.step(self.network, x.to(self.device)), y.to(self.device)).reshape(-1)
+            nrmse(stepping.step(self.network, x.to(self.device)), y.to(self.device)).reshape(-1)
             for x, y in zip(
                 inputs.split(self.settings.batch_size),
                 targets.split(self.settings.batch_size),

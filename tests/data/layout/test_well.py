@@ -11,10 +11,10 @@ import torch
 from the_well.data import WellDataset
 from the_well.data.normalization import ZScoreNormalization
 
-from chimera.artifacts import write_yaml
 from chimera.data.layout.splits import Split
 from chimera.data.layout.well import statistics, write_trajectories
-from chimera.fourier import velocity
+from chimera.fields.fourier import velocity
+from chimera.files.artifacts import write_yaml
 from chimera.interface.errors import InputError
 
 SCALARS = {"viscosity": 0.01, "drag": 0.1, "forcing": 1.0}

@@ -11,7 +11,7 @@ from chimera.data.layout.well import write_trajectories
 from chimera.data.sources.export import export_pdebench
 from chimera.data.sources.importing import channel_blocks
 from chimera.data.sources.pdebench import open_pdebench
-from chimera.fourier import velocity
+from chimera.fields.fourier import velocity
 
 
 def test_round_trip_keeps_velocity_and_gives_the_vorticity_back(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chimera.data.sources.fingerprint import flow_fingerprint, recipe
-from chimera.governance import FINGERPRINT_TOLERANCE, agree
+from chimera.data.verification import FINGERPRINT_TOLERANCE, agree
 
 
 def waves(amplitudes, extent=3.0, m=(2, 3), n=32):

@@ -8,7 +8,7 @@ import torch
 
 from chimera.data.sources import generation
 from chimera.data.sources.generation import Regime, generate, simulate_trajectories
-from chimera.fourier import resample, velocity
+from chimera.fields.fourier import resample, velocity
 from chimera.interface.errors import InputError
 from chimera.solver import KolmogorovForcing, simulate
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import flows
-from chimera.artifacts import sha256
 from chimera.data.batches.prefetch import Prefetched
 from chimera.data.batches.streaming import Form, StreamedWindows, open_windows
 from chimera.data.batches.trajectories import Windows
@@ -21,6 +20,7 @@ from chimera.data.layout.splits import Split
 from chimera.data.settings import ImportedData, Selection, read_data
 from chimera.data.sources.importing import import_dataset
 from chimera.data.sources.selection import read_condition
+from chimera.files.artifacts import sha256
 from chimera.interface.errors import InputError
 
 FRACTIONS = {"train": 0.7, "valid": 0.15, "test": 0.15}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from chimera.data.sources.vorticity import vorticity
-from chimera.fourier import axis_derivative, velocity
+from chimera.fields.fourier import axis_derivative, velocity
 
 
 def test_periodic_vorticity_undoes_the_solver_s_velocity():

@@ -18,7 +18,7 @@ from chimera.data.batches.prefetch import Batches, Prefetched
 from chimera.data.batches.trajectories import Order, Windows
 from chimera.data.layout.recordings import Array
 from chimera.data.layout.splits import Split
-from chimera.devices import has_room
+from chimera.models.forecasting.devices import has_room
 
 Moments = Mapping[str, Sequence[float]]
 

@@ -3,7 +3,7 @@
 The same generator, parameters and seeds give the same flow up to rounding, which chaos amplifies
 but, over the length of a trajectory, not to 1e-5: so the recipe must be equal, and the enstrophy
 1/2 <omega^2> of every trajectory's last frame and the mean energy 1/2 <|u|^2> of every frame must
-agree within 1e-5 (chimera.governance compares).
+agree within 1e-5 (chimera.data.verification compares).
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chimera.fourier import velocity
+from chimera.fields.fourier import velocity
 
 
 def recipe(generator: str, parameters: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chimera.fourier import resample
+from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
 from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate

@@ -24,12 +24,13 @@ from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
 from chimera.data.layout.recordings import Array, Made, Recording, files_below, require_field
 from chimera.data.layout.splits import require_same_form
-from chimera.data.layout.well import WellRecording, create_trajectories, open_well
+from chimera.data.layout.well import WellRecording, open_well
 from chimera.data.settings import ImportedData
 from chimera.data.sources.arrays import open_arrays
 from chimera.data.sources.pdebench import open_pdebench
 from chimera.data.sources.selection import Member, members_of
 from chimera.data.sources.vorticity import vorticity
+from chimera.data.sources.well_writer import create_trajectories
 from chimera.interface.errors import InputError
 
 _VELOCITY = ("velocity_x", "velocity_y")

@@ -8,10 +8,11 @@ from zlib import crc32
 
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.recordings import Layout, Made
-from chimera.data.layout.well import statistics, write_trajectories
 from chimera.data.settings import SPLITS, GeneratedData
 from chimera.data.sources.fingerprint import flow_fingerprint, recipe
 from chimera.data.sources.generation import GENERATOR, Regime, generate
+from chimera.data.sources.well_writer import statistics, write_trajectories
+from chimera.interface.settings import as_plain
 from chimera.solver import KolmogorovForcing
 
 
@@ -27,7 +28,7 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
         InputError: If the solver refuses the regime.
     """
     dataset = data.datasets[name]
-    forcing = KolmogorovForcing(**asdict(dataset.forcing)) if dataset.forcing else None
+    forcing = KolmogorovForcing(**as_plain(dataset.forcing)) if dataset.forcing else None
     regime = Regime(
         viscosity=dataset.viscosity,
         drag=dataset.drag,

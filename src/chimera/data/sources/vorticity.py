@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from chimera.data.layout.recordings import Array
-from chimera.fourier import axis_derivative
+from chimera.fields.fourier import axis_derivative
 
 
 def vorticity(u: Array, v: Array, extent: Sequence[float], boundary: Sequence[str]) -> Array:

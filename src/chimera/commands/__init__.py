@@ -1,0 +1,1 @@
+"""What people call by hand, one file each."""

@@ -1,0 +1,57 @@
+"""Append an entry to a log, or check that the logs were only appended to.
+
+python -m chimera.commands.log decision "TITLE" --context ... --alternatives ... --decision ...
+python -m chimera.commands.log deviation --key train.steps "REASON"
+python -m chimera.commands.log check --base main
+"""
+
+import argparse
+import datetime
+from pathlib import Path
+
+from chimera.files.artifacts import read_params
+from chimera.governance.logbook import append_entry, current_commit, require_appended
+from chimera.governance.preregistration import deviations, read_preregistration
+from chimera.interface.errors import InputError, guarded
+
+DECISIONS, DEVIATIONS = Path("Decision_Log.md"), Path("Deviation_Log.md")
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="log", description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    decision = commands.add_parser("decision", help="append to Decision_Log.md")
+    decision.add_argument("title")
+    for name in ("context", "decision", "alternatives"):
+        decision.add_argument(f"--{name}", required=True)
+    deviation = commands.add_parser("deviation", help="append to Deviation_Log.md")
+    deviation.add_argument("reason")
+    deviation.add_argument("--key", required=True, help="dotted, such as train.steps")
+    check = commands.add_parser("check", help="fail if an older entry was edited or removed")
+    check.add_argument("--base", default="main", help="revision to compare with")
+    options = parser.parse_args()
+
+    if options.command == "check":
+        for path in (DECISIONS, DEVIATIONS):
+            require_appended(path, options.base)
+        return
+    dated = {"date": datetime.date.today().isoformat(), "commit": current_commit()}
+    if options.command == "decision":
+        text = {name: getattr(options, name) for name in ("context", "decision", "alternatives")}
+        append_entry(DECISIONS, options.title, dated | text)
+        return
+    found = {d.key: d for d in deviations(read_preregistration().parameters, read_params())}
+    if options.key not in found:
+        raise InputError(
+            f"--key is {options.key}, expected a parameter that deviates: "
+            + (", ".join(found) or "none does")
+        )
+    entry = found[options.key]
+    values = {"key": entry.key, "frozen": str(entry.frozen), "running": str(entry.running)}
+    title = f"{entry.key}: {entry.frozen} became {entry.running}"
+    append_entry(DEVIATIONS, title, dated | values | {"reason": options.reason})
+
+
+if __name__ == "__main__":
+    guarded(main)

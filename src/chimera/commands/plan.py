@@ -1,0 +1,95 @@
+"""Print what a study costs before anyone spends it: operations, hours, bytes; it needs no data.
+
+`python -m chimera.commands.plan [OVERRIDE ...]` counts the study that conf/ composes with these
+overrides, such as `scale=gpu`. Times follow from the laws that benchmarks/scaling.py measured on
+one core; with `--throughput`, those of the networks from the MACs that a device sustains a second.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from chimera.data.settings import read_generated
+from chimera.files.artifacts import read_yaml
+from chimera.interface.errors import InputError, guarded
+from chimera.interface.settings import read_settings
+from chimera.planning.composition import compose
+from chimera.planning.costs import FLOAT_BYTES, Laws, Part, generation_part, network_cost, run_parts
+from chimera.training.settings import TrainSettings
+
+
+def readable(size: float) -> str:
+    """Return a number of bytes in the largest unit that leaves at least one."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def line(part: Part, seconds: float) -> str:
+    """Return one line of the table."""
+    count = f"{part.operations:.3g} {'FLOPs' if part.name == 'generate' else 'MACs'}"
+    return (
+        f"{part.name:24}{part.number:>7}{count:>16}{seconds / 3600:>10.3g}"
+        f"{readable(part.bytes):>10}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="plan", description=__doc__)
+    parser.add_argument("--cores", type=int, default=1, help="that work side by side")
+    parser.add_argument("--throughput", type=float, help="MACs a second that a device sustains")
+    parser.add_argument("overrides", nargs="*", help="such as scale=gpu or train.steps=10000")
+    options = parser.parse_args(arguments)
+    for name in ("cores", "throughput"):
+        if (value := getattr(options, name)) is not None and not value > 0:
+            raise InputError(f"--{name} is {value}, expected more than 0")
+    params = yaml.safe_load(compose(options.overrides))
+    laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
+    data = read_generated(params["data"])
+    train = read_settings(params["train"], "train", TrainSettings)
+    names, replicates = params["datasets"], len(params["replicates"])
+    horizon = params["evaluate"]["horizon"]
+
+    parts, memory = [generation_part(data, names, laws)], []
+    resident = data.datasets[names[0]].trajectories["train"] * data.num_frames
+    resident *= data.num_points**2 * FLOAT_BYTES
+    for name in params["model_names"]:
+        cost = network_cost(params["models"][name], train.precision)
+        parts += run_parts(name, cost, replicates, train, horizon, data, names, laws)
+        batch = train.batch_size // train.devices * train.unroll * cost.activation_bytes
+        memory.append(
+            f"  {name}: {cost.params:,} parameters, {cost.macs:,} MACs a frame; a batch's "
+            f"activations {readable(batch)}, weights and optimiser "
+            f"{readable(cost.optimiser_bytes)}, training data {readable(resident)}"
+        )
+    seconds = {
+        part.name: part.operations / options.throughput
+        if options.throughput and part.name != "generate"
+        else part.core_seconds / options.cores
+        for part in parts
+    }
+    cores = f"{options.cores} core(s) of {laws.machine}"
+    where = f"all on {cores}, by benchmarks/laws.yaml"
+    if options.throughput:
+        where = f"networks at {options.throughput:.3g} MACs/s, generate on {cores}"
+    total, stored = sum(seconds.values()) / 3600, sum(part.bytes for part in parts)
+    print(  # noqa: T201
+        f"{params['scale']['name']}: {data.num_points}^2, {train.steps} steps of "
+        f"{train.batch_size}, {replicates} replicates",
+        f"{'part':24}{'number':>7}{'operations':>16}{'hours':>10}{'disk':>10}",
+        *(line(part, seconds[part.name]) for part in parts),
+        f"{'all':47}{total:>10.3g}{readable(stored):>10}",
+        "memory of one process that trains:",
+        *memory,
+        f"hours: {where}; probes and report are not counted",
+        sep="\n",
+    )
+
+
+if __name__ == "__main__":
+    guarded(main)

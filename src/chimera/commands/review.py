@@ -1,0 +1,30 @@
+"""Print what a pull request does to the experiment, as one Markdown comment.
+
+python -m chimera.commands.review --base main [--head HEAD]
+
+Compares the head with its merge base, both as committed. Where GITHUB_SERVER_URL and
+GITHUB_REPOSITORY are set, as in GitHub Actions, figures are shown from there.
+"""
+
+import argparse
+import os
+
+from chimera.interface.errors import guarded
+from chimera.review.comment import comment
+from chimera.review.revisions import merge_base, read_revision
+
+
+def main() -> None:
+    """Print the comment."""
+    parser = argparse.ArgumentParser(prog="review", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--base", default="main", help="revision to compare with")
+    parser.add_argument("--head", default="HEAD", help="revision that is proposed")
+    options = parser.parse_args()
+    base = read_revision(options.base, merge_base(options.base, options.head))
+    server, repository = (os.environ.get(f"GITHUB_{n}") for n in ("SERVER_URL", "REPOSITORY"))
+    site = f"{server}/{repository}" if server and repository else None
+    print(comment(base, read_revision(options.head), site))  # noqa: T201
+
+
+if __name__ == "__main__":
+    guarded(main)

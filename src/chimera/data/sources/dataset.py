@@ -1,0 +1,47 @@
+"""A dataset and its records, written whole or not at all, whatever its source.
+
+`data/<dataset>/` has data/<split>/, stats.yaml (of the train split, IND only) and checksums.yaml;
+`metrics/gates/generate/<dataset>/` has, for the stages after it, a copy of the last, the layout of
+the trajectories and the digest of every frame.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from chimera.data.layout.leakage import require_disjoint
+from chimera.data.layout.recordings import Made
+from chimera.data.verification import checksum_entry, format_entries
+from chimera.files.arrays import write_arrays
+from chimera.files.artifacts import whole_folder, write_text, write_yaml
+
+
+def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
+    """Write one dataset.
+
+    Args:
+        name: Of the dataset.
+        origin: `generated` or `imported`.
+        make: Fills an empty folder with the trajectories.
+
+    Raises:
+        InputError: If a frame is in two splits, the disk is full, or `make` raises it.
+    """
+    final, gate = Path("data") / name, Path("metrics/gates/generate") / name
+    with whole_folder(final) as folder:
+        made = make(folder)
+        require_disjoint({f"{final}/data/{split}": f for split, f in made.frames.items()})
+        if made.stats is not None:
+            write_yaml(folder / "stats.yaml", made.stats)
+        entries = [
+            checksum_entry(folder / path, origin, fingerprint) | {"path": (final / path).as_posix()}
+            for path, fingerprint in made.files
+        ]
+        listing = "files:\n" + format_entries(entries)
+        write_text(folder / "checksums.yaml", listing)
+    write_text(gate / "checksums.yaml", listing)
+    write_yaml(gate / "layout.yaml", made.layout.plain())
+    frames = {split: frames.digests for split, frames in made.frames.items()}
+    places = {f"{s}.places": np.array(frames.places) for s, frames in made.frames.items()}
+    write_arrays(gate / "frames.npz", frames | places)

@@ -1,0 +1,129 @@
+"""Errors of a forecaster, one frame ahead and over a rollout, for every trajectory.
+
+Every number is kept per trajectory, since trajectories are the
+blocks that statistics resample.
+
+B batch, n trajectories, T time, C channel, H, W space.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from msgspec.structs import replace
+from torch import Tensor
+
+from chimera.evaluation.forecasters import Forecaster
+from chimera.evaluation.settings import EvaluateSettings
+from chimera.fields.metrics import band_rmse, correlation, nrmse, valid_time, vrmse
+from chimera.interface.errors import InputError
+
+# A rollout that blows up is as lost as one ten times off; the cap keeps its mean finite.
+LARGEST_ROLLOUT_NRMSE = 10.0
+
+
+def one_step_errors(
+    forecaster: Forecaster, trajectories: Tensor, batch_size: int
+) -> dict[str, Tensor]:
+    """Return each metric's mean over a trajectory's one-step forecasts.
+
+    Args:
+        forecaster: One interval ahead.
+        trajectories: Physical frames (n, T, C, H, W).
+        batch_size: Frames forecast at once.
+
+    Returns:
+        nrmse, vrmse, rmse_low, rmse_mid, rmse_high, each (n,) and the mean over channels.
+    """
+    inputs = trajectories[:, :-1].flatten(0, 1).split(batch_size)  # (n (T - 1), C, H, W)
+    targets = trajectories[:, 1:].flatten(0, 1).split(batch_size)
+    rows: list[Tensor] = []
+    for frames, target in zip(inputs, targets, strict=True):
+        prediction = forecaster(frames)
+        bands = band_rmse(prediction, target)
+        columns = (nrmse(prediction, target), vrmse(prediction, target), *bands)
+        rows.append(torch.stack([column.mean(dim=1) for column in columns]))  # mean over C
+    table = torch.cat(rows, dim=1).unflatten(1, (len(trajectories), -1)).mean(dim=2)
+    return dict(zip(("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high"), table, strict=True))
+
+
+@dataclass(frozen=True)
+class RolloutErrors:
+    """nrmse and correlation (n, horizon), valid_time (n,) and a field (n, C, H, W) of rollouts."""
+
+    nrmse: Tensor
+    correlation: Tensor
+    valid_time: Tensor
+    field: Tensor
+
+
+def rollout_errors(
+    forecaster: Forecaster, trajectories: Tensor, settings: EvaluateSettings
+) -> RolloutErrors:
+    """Forecast from each trajectory's first frame, feeding every forecast back.
+
+    Raises:
+        InputError: If the trajectories are shorter than the horizon.
+    """
+    horizon = settings.horizon
+    if trajectories.shape[1] <= horizon:
+        raise InputError(
+            f"evaluate.horizon is {horizon}, expected less than the {trajectories.shape[1]} frames "
+            "of a trajectory"
+        )
+    frames, predictions = trajectories[:, 0], []
+    for _ in range(horizon):
+        frames = torch.cat([forecaster(batch) for batch in frames.split(settings.batch_size)])
+        predictions.append(frames)
+    prediction = torch.stack(predictions, dim=2)  # (n, C, T, H, W)
+    target = trajectories[:, 1 : 1 + horizon].transpose(1, 2)
+    error = nrmse(prediction, target).mean(dim=1)
+    return RolloutErrors(
+        nrmse=error.nan_to_num(torch.inf).clamp(max=LARGEST_ROLLOUT_NRMSE),
+        correlation=correlation(prediction, target).nan_to_num(0.0).mean(dim=1),
+        valid_time=valid_time(prediction, target, settings.valid_correlation).mean(dim=1),
+        field=predictions[settings.field_frame - 1].nan_to_num(),
+    )
+
+
+def within(settings: EvaluateSettings, num_frames: int) -> EvaluateSettings:
+    """Return the settings with a horizon that trajectories of so many frames have."""
+    horizon = min(settings.horizon, num_frames - 1)
+    return replace(settings, horizon=horizon, field_frame=min(settings.field_frame, horizon))
+
+
+def joined(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
+    """Return the evaluation of all trajectories from those of consecutive groups of them."""
+    if len(parts) == 1:
+        return parts[0]
+    sizes = [len(part["nrmse"]) for part in parts]
+    result: dict[str, list[float]] = {}
+    for name in parts[0]:
+        if name.startswith("frame_"):  # a mean over trajectories
+            columns = zip(*(part[name] for part in parts), strict=True)
+            sums = (sum(s * v for s, v in zip(sizes, column, strict=True)) for column in columns)
+            result[name] = [total / sum(sizes) for total in sums]
+        else:
+            result[name] = [value for part in parts for value in part[name]]
+    return result
+
+
+def evaluate(
+    forecaster: Forecaster, trajectories: Tensor, settings: EvaluateSettings
+) -> tuple[dict[str, list[float]], Tensor]:
+    """Evaluate one forecaster on one dataset.
+
+    Returns:
+        collation's METRICS, one value per trajectory; `frame_nrmse` and `frame_correlation`, the
+        means over trajectories, one value per frame of the rollout; and the rollout's field (n, C,
+        H, W) at settings.field_frame.
+    """
+    one_step = one_step_errors(forecaster, trajectories, settings.batch_size)
+    rollout = rollout_errors(forecaster, trajectories, settings)
+    tensors = one_step | {
+        "rollout_nrmse": rollout.nrmse.mean(dim=1),
+        "valid_time": rollout.valid_time,
+        "frame_nrmse": rollout.nrmse.mean(dim=0),
+        "frame_correlation": rollout.correlation.mean(dim=0),
+    }
+    return {name: values.double().tolist() for name, values in tensors.items()}, rollout.field

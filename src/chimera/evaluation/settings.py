@@ -1,0 +1,25 @@
+"""Section `evaluate` of params.yaml; conf/config.yaml says what each key is."""
+
+from typing import Literal
+
+from chimera.interface.errors import InputError
+from chimera.interface.settings import Count, Settings, Share
+
+
+class EvaluateSettings(Settings, frozen=True):
+    """How a forecaster is evaluated."""
+
+    horizon: Count
+    batch_size: Count
+    valid_correlation: Share
+    field_frame: Count
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Count
+
+    def __post_init__(self) -> None:
+        """Refuse a field beyond the rollout's end."""
+        if self.field_frame > self.horizon:
+            raise InputError(
+                f"field_frame is {self.field_frame}, expected at most evaluate.horizon "
+                f"({self.horizon})"
+            )

@@ -1,0 +1,1 @@
+"""Fields on a grid: Fourier transforms, errors, bands of wavenumbers."""

@@ -1,0 +1,1 @@
+"""The one place that opens, hashes and replaces files."""

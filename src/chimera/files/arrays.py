@@ -1,0 +1,53 @@
+"""Arrays in files, for what has no use for torch: npz archives and safetensors.
+
+Whole or not at all, and nothing is unpickled.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from chimera.files.artifacts import read_bytes, write_bytes
+from chimera.interface.errors import InputError
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name as an npz archive; equal content gives equal bytes."""
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **dict(arrays))
+    write_bytes(path, stream.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an npz archive; nothing is unpickled.
+
+    Raises:
+        InputError: If it is missing, cut off or another format.
+    """
+    content = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a whole npz archive: {error}") from None
+
+
+def read_safetensors(path: Path) -> dict[str, NDArray[np.floating]]:
+    """Return the arrays of a safetensors file by name; nothing is unpickled.
+
+    Raises:
+        InputError: If it is missing, cut off or another format.
+    """
+    try:
+        with safe_open(path, "np") as stream:
+            return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"cannot read {path}: {error}; expected a whole safetensors file: run `dvc repro`"
+        ) from None

@@ -1,0 +1,1 @@
+"""What was fixed before the numbers, and the logs that are only appended to."""

@@ -1,0 +1,96 @@
+"""The append-only logs: Decision_Log.md and Deviation_Log.md.
+
+An entry is a level-two heading with its number, then a list of fields. Entries are only ever added
+at the end: `require_appended` compares with an older revision byte for byte.
+"""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from chimera.files.artifacts import read_bytes, write_text
+from chimera.interface.errors import InputError
+
+_HEADING = re.compile(r"^## (\d+)\. ", flags=re.MULTILINE)
+_ENTRY = re.compile(r"^## \d+\. (.+)\n((?:- .*\n?)*)", flags=re.MULTILINE)
+_FIELD = re.compile(r"^- (\w+): (.*)$", flags=re.MULTILINE)
+_KEY = re.compile(r"^- key: (\S+)$", flags=re.MULTILINE)
+
+
+def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
+    """Add an entry at the end of a log and return its number.
+
+    Raises:
+        InputError: If the title or a field is empty or has more than one line.
+    """
+    for name, value in ({"title": title} | dict(fields)).items():
+        if not value.strip() or "\n" in value:
+            raise InputError(f"{name} is {value!r}, expected one line that is not empty")
+    text = read_bytes(path).decode()
+    number = 1 + max((int(n) for n in _HEADING.findall(text)), default=0)
+    lines = [f"## {number}. {title}", *(f"- {name}: {value}" for name, value in fields.items())]
+    write_text(path, text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n")
+    return number
+
+
+def entries(text: str) -> list[dict[str, str]]:
+    """Return the fields of every entry of a log in order, its title as `title`."""
+    found = _ENTRY.findall(text)
+    return [{"title": title} | dict(_FIELD.findall(body)) for title, body in found]
+
+
+def named_keys(text: str) -> set[str]:
+    """Return the parameters that the entries of a deviation log name."""
+    return set(_KEY.findall(text))
+
+
+def logged_keys(path: Path) -> set[str]:
+    """Return the parameters that the entries of a deviation log on disk name."""
+    return named_keys(read_bytes(path).decode())
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """Return the entries of a log on disk."""
+    return entries(read_bytes(path).decode())
+
+
+def current_commit() -> str:
+    """Return the short hash of HEAD."""
+    return git("rev-parse", "--short", "HEAD").decode().strip()
+
+
+def require_appended(path: Path, base: str) -> None:
+    """Refuse a log in which anything that stood at the merge base was edited or removed.
+
+    Args:
+        path: Relative to the repository's root, from which this is called.
+        base: The revision to compare with, such as main.
+
+    Raises:
+        InputError: If it was, with the first line that differs; or if git knows no such revision.
+    """
+    merge_base = git("merge-base", base, "HEAD").decode().strip()
+    if not git("ls-tree", merge_base, "--", str(path)):
+        return  # the log did not exist then
+    before, now = git("show", f"{merge_base}:{path.as_posix()}"), read_bytes(path)
+    if now.startswith(before):
+        return
+    pairs = zip(before.splitlines(), [*now.splitlines(), b""], strict=False)
+    line = next((n for n, (a, b) in enumerate(pairs, start=1) if a != b), len(now.splitlines()) + 1)
+    raise InputError(
+        f"{path} was edited or cut at line {line} since {merge_base[:10]}, "
+        "expected that entries are only added at the end"
+    )
+
+
+def git(*arguments: str) -> bytes:
+    """Return what a git command prints.
+
+    Raises:
+        InputError: If it fails, with git's own words.
+    """
+    done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    if done.returncode:
+        raise InputError(f"git {' '.join(arguments)} failed: {done.stderr.decode().strip()}")
+    return done.stdout

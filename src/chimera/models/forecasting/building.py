@@ -1,0 +1,89 @@
+"""A network from its section of params.yaml.
+
+`type` names a network of `chimera.models.networks`; `source`, where its code is found, is there for
+DVC to track; all other keys are the network's own settings.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from chimera.interface.errors import InputError
+from chimera.interface.settings import read_settings
+from chimera.models.forecasting.registry import network_path
+
+_NOT_OF_THE_NETWORK = ("type", "source")
+
+
+def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
+    """Build the network that the settings describe.
+
+    Args:
+        settings: `type` and the fields of that network's settings, such as `UNetSettings`; `source`
+            is ignored.
+        key: Dotted, for messages.
+
+    Returns:
+        A network from (B, C, H, W) to (B, C, H, W), weights drawn from torch's default generator.
+
+    Raises:
+        InputError: If a field is missing, unknown, or has a value that cannot be used.
+    """
+    kind = _network_class(settings, key)
+    network: nn.Module = kind(_read(kind, settings, key))
+    return network
+
+
+def check_model(settings: Mapping[str, Any], key: str) -> Any:
+    """Return the checked settings of a model; a null in `input_shape` stands for a large side.
+
+    Raises:
+        InputError: As `build_model`.
+    """
+    shape = settings.get("input_shape") if isinstance(settings, Mapping) else None
+    if isinstance(shape, Sequence) and not isinstance(shape, str):
+        settings = {**settings, "input_shape": [1 << 10 if s is None else s for s in shape]}
+    return _read(_network_class(settings, key), settings, key)
+
+
+def fit_to_data(
+    settings: Mapping[str, Any], shape: Sequence[int], boundary: Sequence[str], key: str = "model"
+) -> dict[str, Any]:
+    """Return a model's settings for data of one form, without `source`.
+
+    Args:
+        settings: As in params.yaml; a null in `input_shape` stands for what the data have.
+        shape: (C, H, W) of the data.
+        boundary: `periodic` or not, along H and W: a `padding` that is not given follows from it.
+        key: Dotted, for messages.
+
+    Raises:
+        InputError: If the settings say another shape than the data have.
+    """
+    wanted = settings.get("input_shape")
+    if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) != len(shape):
+        raise InputError(f"{key}.input_shape is {wanted!r}, expected [C, H, W]")
+    filled = [have if want is None else want for want, have in zip(wanted, shape, strict=True)]
+    if filled != list(shape):
+        raise InputError(
+            f"{key}.input_shape is {list(wanted)}, expected {list(shape)} as the data have; a null "
+            f"in data.shape stands for what they have"
+        )
+    result = {**settings, "input_shape": filled}
+    result.pop("source", None)
+    padding = ["circular" if kind == "periodic" else "replicate" for kind in boundary]
+    if "replicate" in padding:
+        result.setdefault("padding", padding)
+    return result
+
+
+def _network_class(settings: Mapping[str, Any], key: str) -> Any:
+    module, _, name = network_path(settings, key).rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _read(kind: Any, settings: Mapping[str, Any], key: str) -> Any:
+    own = {name: value for name, value in settings.items() if name not in _NOT_OF_THE_NETWORK}
+    return read_settings(own, key, kind.Settings)

@@ -1,0 +1,6 @@
+"""Whether networks are of equal size: `count` and `solve_widths` are public."""
+
+from chimera.models.parity.counting import count
+from chimera.models.parity.width_search import solve_widths
+
+__all__ = ["count", "solve_widths"]

@@ -1,0 +1,151 @@
+"""Channel lists with which one network is as large as another.
+
+With a_l channels into the block of a level and b_l out of it, k x k kernels, n outer convolutions
+(from a_l) and m inner ones (from b_l), a block costs
+
+    parameters  n (k^2 a b + b) + m (k^2 b^2 + b) + 2 b (n + m) [norm]
+    MACs        (n k^2 a b + m k^2 b^2) H W / 4^l
+
+where n = m = 1 for the double convolution and n = C, m = 2^C - 1 - C for the fractal f_C. One
+width scaled at all levels often misses the mark, so every level's width is free: all lists on a
+lattice around the baseline's are tried, and the nearest in profile that are also near enough in
+size are built and counted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+
+from chimera.interface.errors import InputError
+from chimera.models.forecasting.building import build_model, check_model
+from chimera.models.parity.counting import count
+
+_MOST = 10
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A channel list within tolerance of the baseline.
+
+    Attributes:
+        channels: width of each level.
+        params: parameters of the network.
+        macs: MACs of one sample.
+        params_gap: (params - baseline) / baseline.
+        macs_gap: the same for MACs.
+        profile_change: root-mean-square, over neighbouring levels, of the change against the
+            baseline of log2(b_{l+1} / b_l): 0 where the widths grow as the baseline's do. A
+            difference between the models that the study does not ask about: a confound.
+
+    """
+
+    channels: tuple[int, ...]
+    params: int
+    macs: int
+    params_gap: float
+    macs_gap: float
+    profile_change: float
+
+
+def solve_widths(
+    settings: Mapping[str, Any], baseline: Mapping[str, Any], tolerance: float
+) -> list[Solution]:
+    """Find channel lists that bring a network within tolerance of the baseline.
+
+    Widths are multiples of 8, 4, 2 or 1, whichever is the largest up to half of the baseline's
+    narrowest level, between a quarter and one and a half of the baseline's.
+
+    Args:
+        settings: the network's settings; its `channels` only say the number of levels.
+        baseline: the baseline's settings.
+        tolerance: largest relative gap allowed in parameters and in MACs, such as 0.05.
+
+    Returns:
+        Up to ten solutions, each built and counted, the smallest change of profile first.
+
+    Raises:
+        InputError: settings that cannot be used, or no list on the lattice is within tolerance.
+
+    """
+    wanted = check_model(baseline, "model")
+    wanted_params, wanted_macs = count(build_model(baseline), wanted.input_shape)
+    widths = wanted.channels
+    network = check_model({**settings, "channels": list(widths)}, "model")
+
+    found: list[tuple[int, ...]] = []
+    lattice = _lattice(widths)
+    for outer in product(*lattice[:-3]):
+        inner = np.meshgrid(*lattice[-3:], indexing="ij")
+        channels = [*(np.full_like(inner[0], width) for width in outer), *inner]
+        params, macs = closed_form(network, channels)
+        passes = (abs(params / wanted_params - 1) <= tolerance) & (
+            abs(macs / wanted_macs - 1) <= tolerance
+        )
+        rows = np.stack([width[passes] for width in channels], axis=-1)
+        found.extend(tuple(row) for row in rows.tolist())
+    if not found:
+        raise InputError(
+            f"'tolerance' = {tolerance} is met by no channel list of a {settings['type']} near the "
+            f"baseline's {list(widths)}, expected a larger tolerance, other columns or a wider "
+            f"baseline."
+        )
+    found.sort(key=lambda widths_found: (_profile_change(widths_found, widths), widths_found))
+    solutions = []
+    for candidate in found[:_MOST]:
+        model = build_model({**settings, "channels": list(candidate)})
+        params, macs = count(model, network.input_shape)
+        gaps = params / wanted_params - 1, macs / wanted_macs - 1
+        change = _profile_change(candidate, widths)
+        solutions.append(Solution(candidate, params, macs, *gaps, change))
+    return solutions
+
+
+def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
+    """Parameters and MACs of a network by the formula above.
+
+    Args:
+        settings: everything but the widths.
+        channels: L widths, integers or integer arrays of one shape.
+
+    Returns:
+        Parameters and MACs, like the widths.
+
+    """
+    field_channels, (H, W) = settings.input_shape[0], settings.grid
+    taps = settings.kernel_size**2
+    outer, inner = settings.units
+    vectors = 1 if settings.norm == "none" else 3  # bias; scale and shift
+    params, macs = 0, 0
+
+    def add_block(level: int, a: Any, b: Any) -> None:
+        nonlocal params, macs
+        weights = taps * (outer * a * b + inner * b * b)
+        params = params + weights + vectors * (outer + inner) * b
+        macs = macs + weights * (H * W >> 2 * level)
+
+    for level, (a, b) in enumerate(zip([field_channels, *channels[:-1]], channels, strict=True)):
+        add_block(level, a, b)
+    for level, (b, below) in enumerate(pairwise(channels)):
+        params = params + 4 * below * b + b
+        macs = macs + below * b * (H * W >> 2 * level)
+        add_block(level, 2 * b if settings.use_skip else b, b)
+    head = field_channels * channels[0]
+    return params + head + field_channels, macs + head * H * W
+
+
+def _lattice(widths: tuple[int, ...]) -> list[np.ndarray]:
+    base = next(step for step in (8, 4, 2, 1) if 2 * step <= max(2, min(widths)))
+    lattice = []
+    for width in widths:
+        step = base * max(1, width // (32 * base))
+        lowest = step * max(1, width // (4 * step))
+        lattice.append(np.arange(lowest, 3 * width // 2 + 1, step, dtype=np.int64))
+    return lattice
+
+
+def _profile_change(channels: tuple[int, ...], baseline: tuple[int, ...]) -> float:
+    growth = np.diff(np.log2(channels)) - np.diff(np.log2(baseline))
+    return float(np.sqrt(np.mean(growth**2)))

@@ -1,0 +1,57 @@
+"""What every probe is given, and what every probe gives back.
+
+A probe is a function `measure(subject, settings, rng, track) -> Measurement`. It is told everything
+it may use: no probe reads a file or a parameter by itself.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from torch import Tensor, nn
+
+Item = TypeVar("Item")
+Row = dict[str, str | int | float]
+
+
+class Track(Protocol):
+    """Iterates over the units of a probe's work and shows how many are done."""
+
+    def __call__(self, items: Sequence[Item], /) -> Iterator[Item]:
+        """Yield the items."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained network and the frozen test trajectories.
+
+    Attributes:
+        network: Maps normalised frames (B, C, H, W) to their increment of the same shape.
+        trajectories: By axis, `ind` first and then `ood_<axis>`: normalised frames
+            (n, T, C, H, W).
+        mean: Of the IND train split, (C, 1, 1): physical = normalised * std + mean.
+        std: Its standard deviation, (C, 1, 1).
+        domain_extent: Side L of the periodic square.
+        fields: Names of the channels.
+    """
+
+    network: nn.Module
+    trajectories: Mapping[str, Tensor]
+    mean: Tensor
+    std: Tensor
+    domain_extent: float
+    fields: tuple[str, ...] = ("vorticity",)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a probe found.
+
+    Attributes:
+        statistics: Its headline numbers by name, all finite. A statistic that had to be withheld
+            is absent and counted under a name `withheld...`.
+        rows: The table behind its figure; all rows have the same columns.
+    """
+
+    statistics: dict[str, float]
+    rows: list[Row]

@@ -1,0 +1,213 @@
+"""The mutual information of two sides of samples, with what tells whether to believe it.
+
+An estimate I(x; y) of n samples comes with
+
+- its values at n / 2 and n / 4 (means over disjoint parts): one that still grows measures n;
+- a null: estimates after whole blocks (trajectories) of y were exchanged, none left in its place;
+- the information of Gaussian variables of the same canonical correlations rho_i (Hotelling 1936),
+
+      I_G = -1/2 sum_i ln(1 - rho_i^2);
+
+- a positive control: estimates from Gaussian samples of the same n, d_x, d_y and rho_i, whose
+  information I_G is known. Their relative error, root mean square over the draws, holds both the
+  bias and the scatter of one estimate; where it exceeds a tolerance the estimate is withheld.
+
+The control speaks for dependence as strong as I_G. Where the estimate exceeds I_G, the rest is
+dependence that no linear projection shows, and the control does not vouch for that.
+
+n samples in b blocks of m, D features, d components, B shuffles.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+from chimera.interface.errors import InputError
+from chimera.probes.ib.ksg import Ranked, mutual_information, shuffled_information
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Relative to the largest: features and directions below are rounding, not signal, in float32.
+_SMALLEST_SD = 1e-5
+
+
+@dataclass(frozen=True)
+class Components:
+    """What of a side is kept.
+
+    Attributes:
+        scores: (n, d) of mean 0, standard deviation 1, uncorrelated.
+        explained: Part of the standardised features' variance that they hold.
+    """
+
+    scores: Floats
+    explained: float
+
+
+def principal_components(features: Floats, num_components: int, name: str) -> Components:
+    """Standardise features, project them on their principal components and standardise these.
+
+    The sign of a component is such that its largest loading, the first of equals, is positive.
+
+    Args:
+        features: (n, D); features that do not vary are left out.
+        num_components: Components to keep, where there are so many.
+        name: What an error message calls them.
+
+    Raises:
+        InputError: If the features are not finite or all are constant.
+
+    Example:
+        >>> line = np.outer([1.0, 2.0, 3.0, 4.0], [1.0, -10.0])
+        >>> kept = principal_components(line, 2, "x")
+        >>> kept.scores.round(3).T.tolist(), round(kept.explained, 6)
+        ([[-1.342, -0.447, 0.447, 1.342]], 1.0)
+    """
+    if not np.isfinite(features).all():
+        raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
+    sd = features.std(axis=0)
+    varies = sd > _SMALLEST_SD * sd.max()
+    if not varies.any():
+        raise InputError(
+            f"{name} is constant over {len(features)} samples, expected some variation"
+        )
+    values = (features[:, varies] - features[:, varies].mean(axis=0)) / sd[varies]
+    n, D = values.shape
+    wide = n < D
+    gram = values @ values.T if wide else values.T @ values
+    size = len(gram)
+    variances, vectors = eigh(gram, subset_by_index=(max(0, size - num_components), size - 1))
+    real = variances > _SMALLEST_SD**2 * variances[-1]
+    variances, vectors = variances[real][::-1], vectors[:, real][:, ::-1]
+    loadings = values.T @ vectors if wide else vectors
+    largest = np.abs(loadings).argmax(axis=0)
+    signs = np.sign(loadings[largest, np.arange(len(variances))])
+    projected = vectors if wide else values @ vectors
+    scores = signs * projected / projected.std(axis=0)
+    return Components(scores, float(variances.sum() / (n * D)))
+
+
+def canonical_correlations(x: Floats, y: Floats) -> Floats:
+    """Return the canonical correlations of (n, d_x) and (n, d_y), descending, min(d_x, d_y).
+
+    Those of a sample are biased upward, by about d_x d_y / 2n nats in I_G.
+
+    Example:
+        >>> x = np.random.default_rng(0).standard_normal((50, 2))
+        >>> canonical_correlations(x, x[:, :1] + 5).round(6).tolist()
+        [1.0]
+    """
+    bases = [np.linalg.qr(side - side.mean(axis=0))[0] for side in (x, y)]
+    return np.clip(np.linalg.svd(bases[0].T @ bases[1], compute_uv=False), 0, 1)
+
+
+def gaussian_information(correlations: Floats) -> float:
+    """Return I_G of canonical correlations, in nats.
+
+    >>> round(gaussian_information(np.array([0.5, 0.0])), 6)
+    0.143841
+    """
+    return float(-0.5 * np.log1p(-np.square(np.minimum(correlations, 1 - 1e-12))).sum())
+
+
+def block_orders(
+    num_blocks: int, block_size: int, shuffles: int, rng: np.random.Generator
+) -> Integers:
+    """Draw orders of samples that exchange whole blocks and leave none in its place.
+
+    Args:
+        num_blocks: b >= 2 blocks, each a run of samples.
+        block_size: m.
+        shuffles: B.
+        rng: Generator of the draw.
+
+    Returns:
+        (B, b m), each row a permutation; a sample keeps its place within its block.
+
+    Example:
+        >>> block_orders(2, 3, 1, np.random.default_rng(0)).tolist()
+        [[3, 4, 5, 0, 1, 2]]
+    """
+    blocks = np.arange(num_blocks)
+    derangements: list[Integers] = []
+    while len(derangements) < shuffles:
+        order = rng.permutation(num_blocks)
+        if (order != blocks).all():
+            derangements.append(order)
+    starts = block_size * np.stack(derangements)[:, :, None]
+    return (starts + np.arange(block_size)).reshape(shuffles, -1)
+
+
+@dataclass(frozen=True)
+class Information:
+    """An estimate in nats and what it is to be judged by.
+
+    Attributes:
+        information: The estimate from all n samples.
+        half: Mean of those from the two halves.
+        quarter: Mean of those from the four quarters.
+        null_mean: Mean of the estimates after shuffles.
+        null_sd: Their standard deviation.
+        p: (1 + number of those no smaller than it) / (1 + B).
+        gaussian: I_G of the sample's canonical correlations, the truth of the control.
+        control: Mean estimate over the control's draws.
+        control_error: Root mean square of their errors relative to the truth.
+    """
+
+    information: float
+    half: float
+    quarter: float
+    null_mean: float
+    null_sd: float
+    p: float
+    gaussian: float
+    control: float
+    control_error: float
+
+
+def judged_information(
+    x: Ranked, y: Ranked, orders: Integers, draws: Floats, num_neighbors: int
+) -> Information:
+    """Estimate I(x; y) by the protocol above.
+
+    Args:
+        x: Ranked samples (n, d_x), standardised.
+        y: Ranked samples (n, d_y).
+        orders: Shuffles of y, (B, n), as `block_orders` gives.
+        draws: Standard normal numbers for the controls, (controls, 2, n, d), d >= d_x, d_y.
+        num_neighbors: k of the estimator.
+
+    Raises:
+        InputError: As `chimera.probes.ib.ksg.mutual_information`, for n / 4 samples.
+    """
+    d_x, d_y = x.points.shape[1], y.points.shape[1]
+
+    def part(stride: int) -> float:
+        parts = ((x.points[i::stride], y.points[i::stride]) for i in range(stride))
+        return float(np.mean([mutual_information(*sides, num_neighbors) for sides in parts]))
+
+    value = part(1)
+    null = shuffled_information(x, y, orders, num_neighbors)
+    rho = canonical_correlations(x.points, y.points)
+    gaussian = gaussian_information(rho)
+    shared, weights = len(rho), np.sqrt(1 - np.square(rho))
+    controls = []
+    for source, noise in draws:
+        target = noise[:, :d_y].copy()
+        target[:, :shared] = rho * source[:, :shared] + weights * noise[:, :shared]
+        controls.append(mutual_information(source[:, :d_x], target, num_neighbors))
+    error = np.sqrt(np.mean(np.square(np.array(controls) - gaussian)))
+    return Information(
+        information=value,
+        half=part(2),
+        quarter=part(4),
+        null_mean=float(null.mean()),
+        null_sd=float(null.std(ddof=1)),
+        p=float((1 + (null >= value).sum()) / (1 + len(null))),
+        gaussian=gaussian,
+        control=float(np.mean(controls)),
+        control_error=float(error / max(gaussian, np.finfo(float).tiny)),
+    )

@@ -1,0 +1,34 @@
+"""Section `probes.ib` of params.yaml."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from chimera.interface.settings import Count, Positive, Settings, Share
+from chimera.probes.common.sampling import MIN_SAMPLES
+
+MAX_SHUFFLED_NEIGHBORS = 5
+
+
+class IbSettings(Settings, frozen=True):
+    """How mutual information is estimated.
+
+    Attributes:
+        threshold: Autocorrelation below which samples count as independent.
+        largest_samples: Most samples of an axis; shuffles take time and memory like n^2.
+        components: Principal components d of each side.
+        noise: Standard deviation of what is added to each component of T, relative to its own.
+        num_neighbors: k.
+        shuffles: B.
+        controls: Draws of the positive control.
+        tolerance: Largest relative error of the control.
+    """
+
+    threshold: Share
+    largest_samples: Annotated[int, Meta(ge=MIN_SAMPLES, le=10000)]
+    components: Annotated[int, Meta(ge=1, le=3)]
+    noise: Positive
+    num_neighbors: Annotated[int, Meta(ge=1, le=MAX_SHUFFLED_NEIGHBORS)]
+    shuffles: Annotated[int, Meta(ge=100)]
+    controls: Count
+    tolerance: Share

@@ -1,0 +1,87 @@
+"""The causal effect of each site, by patching activations from one run into another.
+
+What an effect is: chimera.probes.common.effects.
+
+T time, C channel, N x N space.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chimera.fields.bands import BANDS
+from chimera.probes.common.activations import site_names
+from chimera.probes.common.effects import draw_pairs, recovered_effects, summarise
+from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.patching.settings import PatchingSettings
+
+# The two ends of the U: what passes through its coarsest grid, and what goes around all of it.
+HEADLINE_SITES = ("bottleneck", "skip0")
+
+
+def _draw_over(
+    sets: Sequence[tuple[Tensor, Tensor]], num_pairs: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw pairs from several sets of donors and recipients, about equally many from each."""
+    shares = [len(part) for part in np.array_split(np.arange(num_pairs), len(sets))]
+    drawn = [
+        draw_pairs(donors, recipients, share, rng)
+        for (donors, recipients), share in zip(sets, shares, strict=True)
+        if share
+    ]
+    given, taken = zip(*drawn, strict=True)
+    return torch.cat(given), torch.cat(taken)
+
+
+def measure_effects(
+    subject: Subject, settings: PatchingSettings, rng: np.random.Generator, track: Track
+) -> Measurement:
+    """Patch every site with the activations of IND and OOD samples.
+
+    Donors and recipients are IND into OOD, OOD into IND, and IND into other IND trajectories; OOD
+    pairs are spread evenly over the axes. Rows: `donor`, `recipient`, `site`, `depth` (its place
+    in the network), `direction`, `band` (`all`, or one of low, mid, high), `effect` and `sd` over
+    `pairs`. The block of a fractal is its columns patched jointly.
+
+    Returns:
+        Statistics `<donor>_into_<recipient>_<site>_sufficiency` and `..._necessity` of the
+        bottleneck and of the finest skip, where the network has them.
+
+    Raises:
+        InputError: If there are too few trajectories for a pair, or an activation is not finite.
+    """
+    ind, *ood = subject.trajectories.values()
+    kinds = [("ind", "ind", draw_pairs(ind, None, settings.pairs, rng))]
+    if ood:
+        kinds.append(("ind", "ood", _draw_over([(ind, axis) for axis in ood], settings.pairs, rng)))
+        kinds.append(("ood", "ind", _draw_over([(axis, ind) for axis in ood], settings.pairs, rng)))
+    sites = site_names(subject.network)
+    statistics: dict[str, float] = {"pairs": float(settings.pairs)}
+    rows: list[Row] = []
+    for donor, recipient, pairs in track(kinds):
+        effects = recovered_effects(subject.network, *pairs, sites)
+        for depth, site in enumerate(sites):
+            for direction in ("sufficiency", "necessity"):
+                whole = getattr(effects[site], direction)
+                bands = getattr(effects[site], f"{direction}_bands").unbind(dim=-1)
+                for band, values in zip(("all", *BANDS), (whole, *bands), strict=True):
+                    mean, sd = summarise(values)
+                    rows.append(
+                        {
+                            "donor": donor,
+                            "recipient": recipient,
+                            "site": site,
+                            "depth": depth,
+                            "direction": direction,
+                            "band": band,
+                            "effect": mean,
+                            "sd": sd,
+                            "pairs": settings.pairs,
+                        }
+                    )
+                if site in HEADLINE_SITES:
+                    name = f"{donor}_into_{recipient}_{site}_{direction}"
+                    statistics[name] = summarise(whole).mean
+    return Measurement(statistics, rows)

@@ -1,0 +1,17 @@
+"""Section `probes.patching` of params.yaml."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from chimera.interface.settings import Settings
+
+
+class PatchingSettings(Settings, frozen=True):
+    """How many samples are patched.
+
+    Attributes:
+        pairs: Pairs of samples for each kind of donor and recipient.
+    """
+
+    pairs: Annotated[int, Meta(ge=2)]

@@ -1,0 +1,316 @@
+"""A rank-one, or rank-n, edit of one convolution that repairs one failure of a forecaster.
+
+A convolution is a linear map of patches, v = W k (+ bias). Among all dW with (W + dW) K = V* the
+one that moves the outputs for usual keys least, tr(dW C dW^T) minimal with C = E[k k^T], is
+
+    dW = (V* - W K) (lambda + K^T C^-1 K)^-1 K^T C^-1,    lambda = 0
+
+(Meng et al. 2022, arXiv:2202.05262, eq. 2, for one key; Meng et al. 2023, arXiv:2210.07229, eq. 14,
+for several). With lambda > 0 it is the soft form R K^T (lambda C + K K^T)^-1, which trades what is
+left of the residual R = V* - W K against the drift. The keys are the patches where the failing
+forecast is worst, and V* minimises
+
+    ||f(x) - y||^2 / ||f_0(x) - y||^2 + rho ||f(x_p) - f_0(x_p)||^2 / ||f_0(x_p) - y_p||^2
+
+for the edited network f, the failure (x, y) and IND samples (x_p, y_p) that are to be preserved.
+
+B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from chimera.interface.errors import InputError
+from chimera.probes.common.activations import evaluation_mode
+from chimera.probes.rome.convolutions import (
+    edited,
+    failing_keys,
+    find_convolution,
+    reference_keys,
+    second_moment,
+)
+from chimera.probes.rome.failure import Failure, Pairs, error_norms
+from chimera.probes.rome.settings import EditSettings
+
+Matrix = TypeVar("Matrix", Tensor, NDArray[np.floating])
+
+
+def rank_one_update(
+    weight: Matrix, keys: Matrix, values: Matrix, covariance: Matrix, softness: float = 0.0
+) -> Matrix:
+    """Return dW, of the rank of the keys, such that W + dW maps the keys to the values.
+
+    Args:
+        weight: W (O, D).
+        keys: K (D, n), or (D,) for one key.
+        values: The targets V* (O, n), or (O,): not the residual V* - W K.
+        covariance: C (D, D), the uncentred second moment of usual keys.
+        softness: lambda; 0 meets the values exactly, more leaves a part of the residual.
+
+    Returns:
+        dW (O, D), computed in float64, of the kind and precision of the weight.
+
+    Raises:
+        InputError: If shapes do not match, C is singular or not positive, or the keys depend on
+            each other and softness is 0.
+
+    Example:
+        >>> weight, key, value = np.zeros((1, 2)), np.array([1.0, 0.0]), np.array([3.0])
+        >>> rank_one_update(weight, key, value, np.array([[2.0, 1.0], [1.0, 2.0]]))
+        array([[ 3. , -1.5]])
+    """
+    W, K, V, C = (torch.as_tensor(m).double() for m in (weight, keys, values, covariance))
+    K, V = (m[:, None] if m.dim() == 1 else m for m in (K, V))
+    if K.shape[0] != W.shape[1] or V.shape != (W.shape[0], K.shape[1]):
+        raise InputError(
+            f"keys have shape {tuple(K.shape)} and values {tuple(V.shape)} for a weight of shape "
+            f"{tuple(W.shape)}, expected (D, n) and (O, n) for (O, D)"
+        )
+    if C.shape != (len(K), len(K)):
+        raise InputError(
+            f"the covariance C has shape {tuple(C.shape)}, expected {(len(K), len(K))} for keys of "
+            f"{len(K)} dimensions"
+        )
+    whitened, overlap = _whiten(K, C, softness)
+    dW = (V - W @ K) @ torch.linalg.solve(overlap, whitened.T)
+    return dW.to(weight.dtype) if isinstance(weight, Tensor) else dW.numpy().astype(weight.dtype)
+
+
+def _whiten(keys: Tensor, covariance: Tensor, softness: float) -> tuple[Tensor, Tensor]:
+    """Return C^-1 K (D, n) and lambda + K^T C^-1 K (n, n)."""
+    _require_regular(covariance, "the covariance C", "use more independent activations")
+    whitened = torch.linalg.solve(covariance, keys)
+    overlap = keys.T @ whitened + softness * torch.eye(
+        keys.shape[1], dtype=keys.dtype, device=keys.device
+    )
+    overlap = (overlap + overlap.T) / 2
+    _require_regular(overlap, "K^T C^-1 K of the keys", "use fewer keys or a softness above 0")
+    return whitened, overlap
+
+
+def _require_regular(matrix: Tensor, name: str, remedy: str) -> None:
+    if not torch.isfinite(matrix).all():
+        raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
+    eigenvalues = torch.linalg.eigvalsh(matrix)
+    smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
+    if smallest <= len(matrix) * torch.finfo(matrix.dtype).eps * largest:
+        raise InputError(
+            f"{name} is singular (eigenvalues {smallest:.1e} to {largest:.1e}), expected a "
+            f"positive definite matrix: {remedy}"
+        )
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What the edit did, beside one gradient step of equal efficacy and the update with C = I.
+
+    With e the norm of an error before and e' after, averaged over samples: efficacy is 1 - e'/e at
+    the target, later_frames and other_trajectories are 1 - e'/e there, ind_drift is e'/e - 1 on IND
+    samples held out. The gradient step is the shortest of equal efficacy, or the best where none
+    reaches it. `update_norm` is ||dW|| / ||W||.
+    """
+
+    efficacy: float
+    later_frames: float
+    other_trajectories: float
+    ind_drift: float
+    update_norm: float
+    gradient_efficacy: float
+    gradient_later_frames: float
+    gradient_other_trajectories: float
+    gradient_ind_drift: float
+    gradient_update_norm: float
+    identity_efficacy: float
+    identity_later_frames: float
+    identity_other_trajectories: float
+    identity_ind_drift: float
+    identity_update_norm: float
+
+
+def edit(
+    model: nn.Module,
+    layer: str,
+    failure: Failure,
+    settings: EditSettings,
+    rng: np.random.Generator,
+) -> EditResult:
+    """Edit one convolution so that a failing forecast is repaired, judge it, and undo it.
+
+    Args:
+        model: A network from (B, C, H, W) to the same shape; it is left as it was.
+        layer: Path of an `nn.Conv2d` in `named_modules()`.
+        failure: What to repair, from `choose_failure`.
+        settings: Rank, preservation and precision.
+        rng: Draws the IND keys that C is made of.
+
+    Raises:
+        InputError: If the layer is not a convolution with periodic padding, an activation is not
+            finite, C is singular or made of too few keys, or the keys do not fit into the frame.
+
+    Example:
+        >>> from chimera.probes.rome.failure import choose_failure
+        >>> layers = [nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), nn.GELU()]
+        >>> network = nn.Sequential(*layers, nn.Conv2d(4, 1, 1))
+        >>> ind, ood = torch.randn(2, 4, 8, 1, 16, 16)
+        >>> failure = choose_failure(network, ind, ood, gap=3)
+        >>> result = edit(network, "0", failure, EditSettings(), np.random.default_rng(0))
+        >>> result.efficacy > 0
+        True
+    """
+    conv = find_convolution(model, layer)
+    with evaluation_mode(model):
+        before = _errors(model, failure)
+        if not min(before.values()) > 0:
+            raise InputError(
+                "a forecast that judges the edit has no error, expected a failure to repair"
+            )
+        keys = failing_keys(model, conv, failure.target, settings.num_keys)
+        moment = second_moment(
+            reference_keys(model, conv, failure.reference.inputs, settings.keys_per_dimension, rng)
+        )
+        values = _optimise_values(model, layer, keys, moment, failure, settings)
+        identity = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device).expand_as(moment)
+        update = _layer_update(conv, keys, values, moment, settings.softness)
+        report = _report(model, conv, update, failure, before, "")
+        gradient = _gradient_step(model, layer, failure.target, update, report["efficacy"])
+        report |= _report(model, conv, gradient, failure, before, "gradient_")
+        plain = _layer_update(conv, keys, values, identity, settings.softness)
+        report |= _report(model, conv, plain, failure, before, "identity_")
+    return EditResult(**report)
+
+
+def _group_weight(conv: nn.Conv2d) -> Tensor:
+    """Return the weight as (G, O, D)."""
+    return conv.weight.detach().double().flatten(1).unflatten(0, (conv.groups, -1))
+
+
+def _layer_update(
+    conv: nn.Conv2d, keys: Tensor, values: Tensor, moment: Tensor, softness: float
+) -> Tensor:
+    """Return dW in the shape and precision of the layer's weight."""
+    groups = zip(_group_weight(conv), keys, values, moment, strict=True)
+    updates = [rank_one_update(W, K, V, C, softness) for W, K, V, C in groups]
+    return torch.cat(updates).reshape(conv.weight.shape).to(conv.weight.dtype)
+
+
+def _optimise_values(
+    model: nn.Module,
+    layer: str,
+    keys: Tensor,
+    moment: Tensor,
+    failure: Failure,
+    settings: EditSettings,
+) -> Tensor:
+    """Return V* (G, O, n), by L-BFGS on the output of the edited network.
+
+    The unknown is Z in V* = W K + Z S^T, S S^T = lambda + K^T C^-1 K, so that dW = Z S^-1 K^T C^-1:
+    for lambda = 0 the drift tr(dW C dW^T) is ||Z||^2, and all directions cost alike.
+    """
+    conv = find_convolution(model, layer)
+    groups = [_whiten(K, C, settings.softness) for K, C in zip(keys, moment, strict=True)]
+    whitened, overlap = (torch.stack(matrices) for matrices in zip(*groups, strict=True))
+    scale = torch.linalg.cholesky(overlap)
+    basis = torch.linalg.solve_triangular(scale, whitened.mT, upper=False)  # S^-1 K^T C^-1
+    target, preserved = failure.target, failure.preserved
+    inputs = torch.cat([target.inputs, preserved.inputs])
+    with torch.no_grad():
+        output = model(inputs)
+    split = len(target.inputs)
+    target_error = (output[:split] - target.targets).square().sum()
+    preserved_error = (output[split:] - preserved.targets).square().sum()
+
+    def loss_of(z: Tensor) -> Tensor:
+        dW = (z @ basis).reshape(conv.weight.shape).to(conv.weight.dtype)
+        weights = {f"{layer}.weight": conv.weight.detach() + dW}
+        now = functional_call(model, weights, (inputs,))
+        failing = (now[:split] - target.targets).square().sum() / target_error
+        moved = (now[split:] - output[split:]).square().sum() / preserved_error
+        return failing + settings.preservation * moved
+
+    values = _group_weight(conv) @ keys
+    z = _minimise(loss_of, torch.zeros_like(values), settings.iterations)
+    return values + z @ scale.mT
+
+
+def _minimise(loss_of: Callable[[Tensor], Tensor], start: Tensor, iterations: int) -> Tensor:
+    z = start.clone().requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        [z], max_iter=iterations, max_eval=2 * iterations, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = loss_of(z)
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimiser.step(closure)
+    return z.detach()
+
+
+def _gradient_step(
+    model: nn.Module, layer: str, target: Pairs, update: Tensor, efficacy: float
+) -> Tensor:
+    """Return the shortest step along minus the gradient that is as effective as the update."""
+    conv = find_convolution(model, layer)
+    before = _mean_error(model, target)
+    weight = conv.weight.detach().requires_grad_()
+    with torch.enable_grad():
+        output = functional_call(model, {f"{layer}.weight": weight}, (target.inputs,))
+        (slope,) = torch.autograd.grad((output - target.targets).square().sum(), weight)
+    if not slope.any():
+        raise InputError(f"the output does not depend on {layer!r}, expected a layer that matters")
+    direction = -slope / slope.norm() * update.norm()
+
+    def reached(size: float) -> float:
+        with edited(conv, size * direction):
+            return 1 - _mean_error(model, target) / before
+
+    sizes = [2.0**exponent for exponent in range(-8, 5)]
+    found = [reached(size) for size in sizes]
+    high = next((i for i, value in enumerate(found) if value >= efficacy), None)
+    if high is None:
+        return sizes[int(np.nanargmax(found))] * direction
+    low, up = (0.0 if high == 0 else sizes[high - 1]), sizes[high]
+    for _ in range(12):
+        middle = (low + up) / 2
+        low, up = (low, middle) if reached(middle) >= efficacy else (middle, up)
+    return up * direction
+
+
+def _mean_error(model: nn.Module, pairs: Pairs) -> float:
+    return float(error_norms(model, pairs.inputs, pairs.targets).mean())
+
+
+def _errors(model: nn.Module, failure: Failure) -> dict[str, float]:
+    judges = {
+        "efficacy": failure.target,
+        "later_frames": failure.later,
+        "other_trajectories": failure.others,
+        "ind_drift": failure.held_out,
+    }
+    return {name: _mean_error(model, pairs) for name, pairs in judges.items()}
+
+
+def _report(
+    model: nn.Module,
+    conv: nn.Conv2d,
+    update: Tensor,
+    failure: Failure,
+    before: Mapping[str, float],
+    prefix: str,
+) -> dict[str, float]:
+    with edited(conv, update):
+        after = _errors(model, failure)
+    report = {f"{prefix}{name}": 1 - after[name] / before[name] for name in before}
+    report[f"{prefix}ind_drift"] *= -1
+    report[f"{prefix}update_norm"] = float(update.norm() / conv.weight.detach().norm())
+    return report

@@ -1,0 +1,166 @@
+"""The spectra of rollouts beside the truth's, and of every site's activations.
+
+What a spectrum is: chimera.probes.spectra.spectrum.
+
+n trajectories, T time, C channel, N x N space.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chimera.fields.bands import (
+    BANDS,
+    PDEBENCH_EDGES,
+    pdebench_frmse,
+    spectral_error,
+    well_spectral_mse,
+)
+from chimera.interface.errors import InapplicableError
+from chimera.models.forecasting.stepping import rollout
+from chimera.probes.common.activations import capture, evaluation_mode, site_names
+from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.spectra.settings import SpectraSettings
+from chimera.probes.spectra.spectrum import (
+    activation_spectra,
+    centroid,
+    rollout_spectra,
+    spectral_slope,
+)
+from chimera.statistics.resampling.intervals import t_interval
+
+FIELDS = ("prediction", "target", "error")
+
+
+def measure_spectra(
+    subject: Subject, settings: SpectraSettings, rng: np.random.Generator, track: Track
+) -> Measurement:
+    """Compare the spectra of rollouts with the truth's, and take those of every site.
+
+    Nothing is drawn: every trajectory's rollout from its first frame counts, unless it ceases to
+    be finite. Rows: `axis`, `frame` of the rollout (1 for a site), `quantity` (`prediction`,
+    `target`, `error` or, for IND, a site), `wavenumber` up to N / 2, and the means over
+    trajectories of `energy` and `enstrophy`; of a site, whose activations have no flow, both are
+    E(k).
+
+    Returns:
+        Statistics of IND (`ind_`) and of the OOD axes together (`ood_`): `slope_target` and
+        `slope_prediction`, the exponent of the energy spectrum in the last frame, and the ends
+        `_low` and `_high` of its 95% t interval over trajectories; `error_<band>`, the relative
+        error of that frame by band; one frame ahead, in physical units, `well_<bin>` and, on grids
+        that have them, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the
+        mean shell of its activations. `diverged` counts the rollouts that ceased to be finite.
+
+    Raises:
+        InputError: If a trajectory is shorter than the frames asked for, or the slope's shells
+            leave the spectrum.
+    """
+    del rng
+    if subject.fields != ("vorticity",):
+        raise InapplicableError(f"data.fields is {list(subject.fields)}, expected [vorticity]")
+    rows: list[Row] = []
+    found: dict[str, list[_Axis]] = {"ind": [], "ood": []}
+    for axis, trajectories in track(list(subject.trajectories.items())):
+        result = _measure_axis(subject, trajectories, settings)
+        told = [row for row in result.rows if axis == "ind" or row["quantity"] in FIELDS]
+        rows += [{"axis": axis, **row} for row in told]
+        found["ind" if axis == "ind" else "ood"].append(result)
+    statistics = {"diverged": float(sum(r.diverged for results in found.values() for r in results))}
+    for name, results in found.items():
+        kept = [result for result in results if result.means]
+        for key in kept[0].means if kept else ():
+            statistics[f"{name}_{key}"] = fmean(result.means[key] for result in kept)
+        for quantity in ("target", "prediction") if kept else ():
+            slopes = [slope for result in kept for slope in result.slopes[quantity]]
+            statistics[f"{name}_slope_{quantity}"] = fmean(slopes)
+            if len(slopes) > 1:
+                ends = t_interval(slopes)
+                statistics[f"{name}_slope_{quantity}_low"] = ends.low
+                statistics[f"{name}_slope_{quantity}_high"] = ends.high
+    return Measurement(statistics, rows)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """What one dataset gives; no means where no rollout stayed finite."""
+
+    rows: list[Row]
+    means: dict[str, float]
+    slopes: dict[str, list[float]]
+    diverged: int
+
+
+def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSettings) -> _Axis:
+    horizon = settings.frames[-1]
+    if trajectories.shape[1] <= horizon:
+        raise InapplicableError(
+            f"probes.spectra.frames ends with {horizon}, expected less than the "
+            f"{trajectories.shape[1]} frames of a trajectory"
+        )
+    with evaluation_mode(subject.network):
+        predicted = torch.cat(
+            [rollout(subject.network, frames, horizon) for frames in trajectories[:, 0].split(32)]
+        )
+    finite = predicted.flatten(1).isfinite().all(dim=1)
+    rows: list[Row] = []
+    activations = capture(subject.network, site_names(subject.network), trajectories[:, 0])
+    by_site = activation_spectra(activations)
+    for site, spectrum in by_site.items():
+        rows += _rows(1, site, spectrum, spectrum)
+    diverged = int((~finite).sum())
+    if diverged == len(finite):
+        return _Axis(rows, {}, {}, diverged)
+
+    prediction, target = (
+        (frames[finite] * subject.std + subject.mean).double()
+        for frames in (predicted, trajectories[:, 1 : 1 + horizon])
+    )  # (n, horizon, C, N, N)
+    chosen = [frame - 1 for frame in settings.frames]
+    spectra = rollout_spectra(prediction[:, chosen], target[:, chosen], subject.domain_extent)
+    for place, frame in enumerate(settings.frames):
+        for quantity in FIELDS:
+            energy, enstrophy = (
+                getattr(spectra, f"{kind}_{quantity}")[:, place].mean(dim=0).sum(dim=0)
+                for kind in ("energy", "enstrophy")
+            )
+            rows += _rows(frame, quantity, energy, enstrophy)
+    slopes = {
+        quantity: [
+            spectral_slope(energy, *settings.slope_shells).value
+            for energy in getattr(spectra, f"energy_{quantity}")[:, -1].sum(dim=1)
+        ]
+        for quantity in ("target", "prediction")
+    }
+    means = {f"centroid_{s}": centroid(by_site[s]) for s in ("bottleneck",) if s in by_site}
+    last = spectral_error(prediction[:, -1], target[:, -1])  # (n, C, 3)
+    means |= _by_name("error", BANDS, last.mean(dim=(0, 1)))
+    first = prediction[:, 0], target[:, 0]
+    means |= _by_name("well", BANDS, well_spectral_mse(*first).mean(dim=(0, 1)))
+    if prediction.shape[-1] // 2 > PDEBENCH_EDGES[-1]:
+        for name, full in (("pdebench", False), ("pdebench_full", True)):
+            means |= _by_name(name, BANDS, pdebench_frmse(*first, full_plane=full).mean(dim=0))
+    return _Axis(rows, means, slopes, diverged)
+
+
+def _by_name(prefix: str, names: Sequence[str], values: Tensor) -> dict[str, float]:
+    return {f"{prefix}_{name}": float(v) for name, v in zip(names, values, strict=True)}
+
+
+def _rows(frame: int, quantity: str, energy: Tensor, enstrophy: Tensor) -> list[Row]:
+    """Return a row for each shell up to N / 2; a spectrum has 1 + round(N / sqrt 2)."""
+    shells = range(1 + int((len(energy) - 1) / math.sqrt(2) + 0.5))
+    return [
+        {
+            "frame": frame,
+            "quantity": quantity,
+            "wavenumber": k,
+            "energy": float(energy[k]),
+            "enstrophy": float(enstrophy[k]),
+        }
+        for k in shells
+    ]

@@ -1,0 +1,26 @@
+"""Section `probes.spectra` of params.yaml."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from chimera.interface.errors import InputError
+from chimera.interface.settings import Count, Index, Settings
+
+
+class SpectraSettings(Settings, frozen=True):
+    """Which spectra are compared.
+
+    Attributes:
+        frames: Rising frames of the rollout whose spectra are tabulated; the last one is that of
+            the statistics.
+        slope_shells: First and last shell of the slope's fit.
+    """
+
+    frames: Annotated[tuple[Count, ...], Meta(min_length=1)]
+    slope_shells: tuple[Index, Index]
+
+    def __post_init__(self) -> None:
+        """Refuse frames that do not rise."""
+        if list(self.frames) != sorted(set(self.frames)):
+            raise InputError(f"frames is {list(self.frames)}, expected rising frames")

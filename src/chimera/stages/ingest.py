@@ -1,0 +1,31 @@
+"""Import one dataset from files; see chimera.data.sources.dataset for what is written."""
+
+from dataclasses import dataclass
+
+from argparse_dataclass import ArgumentParser
+
+from chimera.data.settings import read_imported
+from chimera.data.sources.dataset import write_dataset
+from chimera.data.sources.importing import import_dataset
+from chimera.files.artifacts import read_params, sha256
+from chimera.interface.errors import InputError, guarded
+
+
+@dataclass
+class Options:
+    """Matrix coordinates."""
+
+    dataset: str
+
+
+def main() -> None:
+    """Run the stage."""
+    name = ArgumentParser(Options).parse_args().dataset
+    data = read_imported(read_params()["data"])
+    if name not in data.datasets:
+        raise InputError(f"--dataset is {name!r}, expected one of {', '.join(data.datasets)}")
+    write_dataset(name, "imported", lambda folder: import_dataset(name, data, folder, sha256))
+
+
+if __name__ == "__main__":
+    guarded(main)

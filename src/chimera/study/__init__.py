@@ -1,0 +1,1 @@
+"""What the study is about: endpoints, contrasts, aggregation over replicates."""

@@ -1,0 +1,221 @@
+"""Paired contrasts between a model and the baseline, over replicates.
+
+Replicate r trains both models on the same batches in the same order: the difference d_r of an
+endpoint between them is one independent value, and the unit of analysis. Errors are compared as the
+mean over trajectories of ln nRMSE, so that a difference is a log ratio:
+
+    d_r = y_model,r - y_baseline,r,    exp(mean d) = ratio of (geometric mean) errors.
+
+The frozen test trajectories are fixed: the claim is about them, and chance is the seed's alone.
+Under that claim the t interval and test are exact for normal d (benchmarks/calibration.py).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chimera.data.layout.axes import axis_name
+from chimera.interface.errors import InputError
+from chimera.statistics.correlation import spearman, spearman_interval
+from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
+from chimera.statistics.location import paired_t_p, sign_flip_p
+from chimera.statistics.multiplicity import benjamini_hochberg
+from chimera.statistics.resampling.intervals import bca_interval, t_interval
+from chimera.study.aggregation import Evaluation
+
+Floats = NDArray[np.float64]
+
+# The procedures of benchmarks/calibration.csv that stand behind a contrast's two intervals.
+INTERVALS = {"paired t": "ci_coverage", "BCa": "bca_coverage"}
+
+
+def endpoint_names(datasets: Sequence[str]) -> list[str]:
+    """Return the endpoints that the datasets allow, the OOD ones last."""
+    axes = [axis_name(dataset, datasets) for dataset in datasets[1:]]
+    names = ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
+    return names + (["ood_nrmse", "gap", *(f"{axis}_nrmse" for axis in axes)] if axes else [])
+
+
+def endpoint(name: str, evaluation: Evaluation, datasets: Sequence[str]) -> float:
+    """Return one endpoint of one run.
+
+    Args:
+        name: `ind_nrmse`, `ood_nrmse`, `ood_<axis>_nrmse`: mean over trajectories of ln nRMSE.
+            `ind_rmse_high`: the same of the error in the highest quarter of wavenumbers.
+            `gap`: ood_nrmse - ind_nrmse. `ind_valid_time`: frames, mean over trajectories.
+        evaluation: What the stage evaluate wrote for the run.
+        datasets: IND first, then the OOD axes, which weigh alike.
+
+    Raises:
+        InputError: If there is no such endpoint.
+    """
+    runs = {axis_name(dataset, datasets): evaluation["model"][dataset] for dataset in datasets}
+
+    def log_mean(axis: str, metric: str) -> float:
+        return fmean(math.log(value) for value in runs[axis][metric])
+
+    axes = [axis for axis in runs if axis != "ind"]
+    if name == "ind_valid_time":
+        return fmean(runs["ind"]["valid_time"])
+    if name == "ind_rmse_high":
+        return log_mean("ind", "rmse_high")
+    if name == "ood_nrmse" and axes:
+        return fmean(log_mean(axis, "nrmse") for axis in axes)
+    if name == "gap" and axes:
+        return endpoint("ood_nrmse", evaluation, datasets) - log_mean("ind", "nrmse")
+    axis = name.removesuffix("_nrmse")
+    if axis in runs and axis != name:
+        return log_mean(axis, "nrmse")
+    known = ", ".join(endpoint_names(datasets))
+    raise InputError(f"the endpoint is {name!r}, expected one of {known}")
+
+
+def contrast(x: Floats, y: Floats, alpha: float) -> dict[str, float]:
+    """Return what is known of mean(x) - mean(y) over paired replicates.
+
+    Args:
+        x: The model's endpoint by replicate (n,), n >= 2.
+        y: The baseline's, in the same order.
+        alpha: Level of the tests; intervals cover 1 - alpha.
+
+    Returns:
+        `estimate`; `ci_low`, `ci_high` (t, the trustworthy ones), `p` (paired t); the exact
+        `sign_flip_p`, and `sign_flip_p_smallest`, below which it cannot fall at this n; the BCa
+        bootstrap's `bca_low`, `bca_high`; `cohens_dz`, `hedges_gz`, and `n`.
+
+    Raises:
+        InputError: If n < 2, or all differences are the same.
+    """
+    differences = x - y
+    low, high = t_interval(differences, 1 - alpha)
+    bca_low, bca_high = bca_interval(differences, 1 - alpha)
+    return {
+        "estimate": float(differences.mean()),
+        "ci_low": low,
+        "ci_high": high,
+        "p": paired_t_p(differences),
+        "sign_flip_p": sign_flip_p(differences),
+        "sign_flip_p_smallest": 2.0 ** (1 - len(differences)),
+        "bca_low": bca_low,
+        "bca_high": bca_high,
+        "cohens_dz": cohens_dz(x, y),
+        "hedges_gz": hedges_gz(x, y),
+        "n": len(differences),
+    }
+
+
+def contrasts(
+    endpoints: Mapping[str, tuple[Floats, Floats]], primary: str, alpha: float
+) -> dict[str, Any]:
+    """Return the contrast of every endpoint, with q over the secondary family.
+
+    Args:
+        endpoints: Values of model and baseline by replicate; every declared endpoint.
+        primary: Tested alone at alpha: its q is its p.
+        alpha: Level.
+    """
+    result = {name: contrast(x, y, alpha) for name, (x, y) in endpoints.items()}
+    family = [name for name in result if name != primary]
+    if family:
+        q = benjamini_hochberg([result[name]["p"] for name in family])
+        for name, value in zip(family, q, strict=True):
+            result[name]["q"] = float(value)
+    if primary in result:
+        result[primary]["q"] = result[primary]["p"]
+    return result
+
+
+def correlations(
+    probes: Mapping[str, Sequence[float | None]], gaps: Sequence[float], alpha: float
+) -> dict[str, Any]:
+    """Return Spearman's correlation of every declared probe statistic with the gap, over runs.
+
+    Args:
+        probes: One value per run, by the statistic's name; None where the run withheld it.
+        gaps: The endpoint `gap` of the same runs, in the same order.
+        alpha: Level; intervals cover 1 - alpha.
+
+    Returns:
+        `rho`, `ci_low`, `ci_high`, `p` and, over this family, `q` of each statistic that every run
+        has; `withheld`, how many others were declared. With fewer than 3 runs, which two ranks
+        would always correlate, all are withheld.
+
+    Raises:
+        InputError: If a statistic is the same in all runs.
+    """
+    result: dict[str, Any] = {}
+    for name, given in probes.items():
+        values = [value for value in given if value is not None]
+        if len(values) < len(gaps) or len(gaps) < 3:
+            continue
+        rho, p = spearman(values, gaps)
+        low, high = spearman_interval(values, gaps, 1 - alpha)
+        result[name] = {"rho": rho, "ci_low": low, "ci_high": high, "p": p}
+    if result:
+        q = benjamini_hochberg([row["p"] for row in result.values()])
+        for row, value in zip(result.values(), q, strict=True):
+            row["q"] = float(value)
+    return result | {"withheld": len(probes) - len(result)}
+
+
+def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dict[str, float]:
+    """Return each interval's worst simulated coverage of a claim about fixed trajectories.
+
+    Args:
+        rows: benchmarks/calibration.csv.
+        replicates: Of the study; the largest tabulated number up to it is looked up.
+
+    Returns:
+        `ci_coverage` and `bca_coverage`; nothing where no number of replicates is small enough.
+    """
+    fixed = [row for row in rows if row["scenario"].startswith("fixed")]
+    tabulated = [n for n in (int(row["replicates"]) for row in fixed) if n <= replicates]
+    worst: dict[str, float] = {}
+    for row in fixed:
+        name = INTERVALS.get(row["procedure"])
+        if name and tabulated and int(row["replicates"]) == max(tabulated):
+            worst[name] = min(worst.get(name, 1.0), float(row["coverage"]))
+    return worst
+
+
+def by_model(
+    stats: Mapping[str, Any], models: Sequence[str], baseline: str
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the contrasts of metrics/stats.json by model and endpoint.
+
+    With one model beside the baseline its endpoints have no prefix; with more, `<model>.`.
+
+    >>> by_model({"gap": {"estimate": 0.1}, "replicates": 3}, ["unet", "large"], "unet")
+    {'large': {'gap': {'estimate': 0.1}}}
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {m: {} for m in models if m != baseline}
+    for key, row in stats.items():
+        if isinstance(row, Mapping) and "estimate" in row:
+            model, _, name = key.rpartition(".")
+            found[model or next(iter(found))][name] = dict(row)
+    return found
+
+
+def differences(
+    name: str,
+    runs: Mapping[tuple[str, int], Evaluation],
+    models: tuple[str, str],
+    datasets: Sequence[str],
+) -> list[float]:
+    """Return an endpoint's difference, model minus baseline, of every replicate in order.
+
+    Args:
+        name: See `endpoint`.
+        runs: Evaluations by model and replicate.
+        models: Model and baseline.
+        datasets: IND first, then the OOD axes.
+    """
+    values = {
+        cell: endpoint(name, run, datasets) for cell, run in runs.items() if cell[0] in models
+    }
+    replicates = [replicate for model, replicate in values if model == models[0]]
+    return [values[models[0], r] - values[models[1], r] for r in replicates]
