@@ -1,4 +1,4 @@
-"""The study's figures, one file each, drawn from tables: rows of plots/*.csv and metrics/*.json.
+"""The study's figures, one file each, drawn from tables: rows of metrics/tables/ and metrics/*.json.
 
 Every replicate is a point or a line of its own. Equal tables give equal bytes. A table without rows
 gives a figure that says why.

@@ -1,4 +1,4 @@
-"""Intrinsic dimension of the activations along the network, from plots/twonn.csv."""
+"""Intrinsic dimension of the activations along the network, from metrics/tables/twonn.csv."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def dimension_along_network(rows: Rows, models: Sequence[str], estimator: str) -
     """Draw the dimension at every site: a point for each replicate, a line through their means.
 
     Args:
-        rows: plots/twonn.csv: model, replicate, axis, site, depth, estimator, dimension.
+        rows: metrics/tables/twonn.csv: model, replicate, axis, site, depth, estimator, dimension.
         models: The trained models, in order: a panel each.
         estimator: The one that is drawn.
     """

@@ -1,4 +1,4 @@
-"""What a closed-form edit of one convolution repairs, and what it costs, from plots/rome.csv.
+"""What a closed-form edit of one convolution repairs, and what it costs, from metrics/tables/rome.csv.
 
 With e the norm of an error before the edit and e' after it: the part repaired is 1 - e' / e, the
 IND drift e' / e - 1 on IND samples held out.
@@ -35,7 +35,7 @@ def edit_tradeoff(rows: Rows, models: Sequence[str]) -> Figure:
     """Draw the part of an error repaired against the IND drift: a point for each run and axis.
 
     Args:
-        rows: plots/rome.csv: model, replicate, axis, method, efficacy, later_frames,
+        rows: metrics/tables/rome.csv: model, replicate, axis, method, efficacy, later_frames,
             other_trajectories, ind_drift.
         models: The trained models, in order.
     """

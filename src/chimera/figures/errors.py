@@ -1,6 +1,6 @@
 """One-step error of every forecaster, in distribution and along each axis out of it.
 
-nRMSE = ||prediction - target|| / ||target||, from plots/errors.csv.
+nRMSE = ||prediction - target|| / ||target||, from metrics/errors.csv.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def errors_by_axis(rows: Rows, models: Sequence[str]) -> Figure:
     """Draw one-step nRMSE by axis: a point for each replicate, a bar at the mean, the baselines.
 
     Args:
-        rows: plots/errors.csv: model, replicate, axis, nrmse.
+        rows: metrics/errors.csv: model, replicate, axis, nrmse.
         models: The trained models, in order; every other name in `rows` is a baseline.
     """
     figure = Figure(figsize=(WIDTH, 3.6))

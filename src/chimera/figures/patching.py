@@ -1,4 +1,4 @@
-"""How much of the difference between two runs each site carries, from plots/patching.csv.
+"""How much of the difference between two runs each site carries, from metrics/tables/patching.csv.
 
 RE = <patched - recipient, donor - recipient> / ||donor - recipient||^2 of the outputs: 0 where
 nothing of the donor arrives through the site, 1 where all of it does.
@@ -17,7 +17,7 @@ def patching_effects(rows: Rows, models: Sequence[str]) -> Figure:
     """Draw the sufficiency of every site by donor, recipient and band: mean over replicates.
 
     Args:
-        rows: plots/patching.csv: model, donor, recipient, site, depth, direction, band, effect.
+        rows: metrics/tables/patching.csv: model, donor, recipient, site, depth, direction, band, effect.
         models: The trained models, in order: a panel each.
     """
     shown = where(rows, direction="sufficiency")

@@ -1,4 +1,4 @@
-"""Error and correlation while forecasts are fed back, from plots/rollout.csv."""
+"""Error and correlation while forecasts are fed back, from metrics/tables/rollout.csv."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def rollout_curves(
     """Draw error and correlation over a rollout: a column for each axis, a line for each run.
 
     Args:
-        rows: plots/rollout.csv: model, replicate, axis, frame, nrmse, correlation.
+        rows: metrics/tables/rollout.csv: model, replicate, axis, frame, nrmse, correlation.
         models: The trained models, in order.
         frame_interval: Time between two frames, in the solver's unit of time.
         valid_correlation: The correlation at which a rollout stops being valid, drawn as a line.

@@ -1,4 +1,4 @@
-"""Energy of truth, forecast and error by wavenumber, from plots/spectra.csv.
+"""Energy of truth, forecast and error by wavenumber, from metrics/tables/spectra.csv.
 
 A forecast may have the right energy at the wrong phases: its error's spectrum then reaches twice
 the truth's, which the grey line is.
@@ -29,7 +29,7 @@ def energy_spectra(rows: Rows, models: Sequence[str], frame_interval: float) -> 
     """Draw kinetic energy spectra at the first and last frame: a line for each run, and the truth.
 
     Args:
-        rows: plots/spectra.csv: model, replicate, axis, frame, quantity, wavenumber, energy.
+        rows: metrics/tables/spectra.csv: model, replicate, axis, frame, quantity, wavenumber, energy.
         models: The trained models, in order.
         frame_interval: Time between two frames, in the solver's unit of time.
     """

@@ -18,7 +18,7 @@ WIDTH = 7.2  # inches: a page's, and a README's
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
 GREY = "0.45"
 MODEL_LABELS = {"unet": "UNet", "fractal_unet": "FractalUNet"}
-Rows = Sequence[Mapping[str, str]]
+Rows = Sequence[Mapping[str, Any]]
 
 mpl.rcParams.update(
     {

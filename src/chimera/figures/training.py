@@ -1,4 +1,4 @@
-"""Loss and validation error while training, from plots/training.csv."""
+"""Loss and validation error while training, from metrics/tables/training.csv."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def training_curves(rows: Rows, models: Sequence[str]) -> Figure:
     """Draw training loss and validation error over the steps, a line for each replicate.
 
     Args:
-        rows: plots/training.csv: model, replicate, step, train_loss, valid_nrmse.
+        rows: metrics/tables/training.csv: model, replicate, step, train_loss, valid_nrmse.
         models: The trained models, in order.
     """
     if not rows:

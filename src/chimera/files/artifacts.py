@@ -145,8 +145,8 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is not JSON: {error}") from None
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write plain values as JSON.
+def write_json(path: Path, content: Any, digits: int | None = None) -> None:
+    """Write plain values as JSON, numbers with so many significant digits or with all of them.
 
     Raises:
         InputError: If a number is not finite: no reader of a metric could tell it from a mistake.
@@ -154,7 +154,14 @@ def write_json(path: Path, content: Any) -> None:
     for key, value in _numbers(content):
         if not math.isfinite(value):
             raise InputError(f"{path}: {key} is {value}, expected a finite number")
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    rounded = content if digits is None else _rounded(content, digits)
+    write_text(path, json.dumps(rounded, indent=2) + "\n")
+
+
+def _rounded(content: Any, digits: int) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _rounded(value, digits) for name, value in content.items()}
+    return float(f"{content:.{digits}g}") if isinstance(content, float) else content
 
 
 def _numbers(content: Any, key: str = "") -> Iterator[tuple[str, float]]:
@@ -168,13 +175,15 @@ def _numbers(content: Any, key: str = "") -> Iterator[tuple[str, float]]:
         yield key, content
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows with the keys of the first as header; floats with 9 significant digits."""
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9) -> None:
+    """Write rows with the keys of the first as header, floats with so many significant digits."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: f"{v:.9g}" if isinstance(v, float) else v for k, v in row.items()})
+        writer.writerow(
+            {k: f"{v:.{digits}g}" if isinstance(v, float) else v for k, v in row.items()}
+        )
     write_text(path, stream.getvalue())
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chimera.figures.style import model_label
+from chimera.study.contrasts import by_model
 
 
 def title(models: Sequence[str], baseline: str) -> str:
@@ -94,7 +95,7 @@ def limits(
             f"{counted(replicates, 'replicate')}, where the effect that was planned for needs "
             f"{needed}: whatever was not found may still be there."
         )
-    contrast = next((r for r in stats.values() if isinstance(r, Mapping) and "estimate" in r), None)
+    contrast = next((row for rows in by_model(stats).values() for row in rows.values()), None)
     if contrast:
         found.append(
             "The exact sign-flip p cannot fall below "

@@ -46,7 +46,7 @@ def verdicts(
         models: The trained models, in order.
         baseline: The one that the others are compared with.
     """
-    found = by_model(stats, models, baseline) if baseline in models else {}
+    found = by_model(stats) if baseline in models else {}
     if not found:
         return [Verdict("There is nothing to compare: only one model was trained.", ())]
     return [_verdict(model, baseline, rows, stats, summary, plan) for model, rows in found.items()]

@@ -28,7 +28,7 @@ class Revision:
             a key.
         logs: Text of each log.
         plan: PREREGISTRATION.md, where there is one.
-        figures: Blob id of every plots/*.png.
+        figures: Blob id of every plots/png/*.png.
         deviating: Frozen parameters with another value, and whether an entry names them.
         remark: What could not be read, as a sentence; empty if all could.
     """
@@ -107,7 +107,7 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
         },
         logs,
         plan,
-        {p: b for p, b in blobs.items() if p.startswith("plots/") and p.endswith(".png")},
+        {p: b for p, b in blobs.items() if p.startswith("plots/png/") and p.endswith(".png")},
         {d.key: d.key in logged for d in (deviations(plan.parameters, params) if plan else [])},
         remark,
     )

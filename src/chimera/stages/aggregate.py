@@ -1,6 +1,8 @@
 """Collate the evaluations and probes of every model and replicate.
 
-Writes metrics/summary.json, metrics/probes.json and plots/*.csv.
+Writes metrics/errors.csv and metrics/statistics.csv, the errors per trajectory and the probes'
+statistics per run; metrics/summary.json and metrics/probes.json, their means over replicates;
+metrics/tables/, every table in full; and plots/tables/, what git keeps of them.
 
 Loops over the lists in params.yaml, never over what lies on disk: results of a model or replicate
 that is no longer in the study stay out.
@@ -8,40 +10,59 @@ that is no longer in the study stay out.
 
 from pathlib import Path
 
-from chimera.files.artifacts import read_csv, read_json, read_params, write_csv, write_json
+from chimera.files.artifacts import (
+    read_csv,
+    read_json,
+    read_params,
+    whole_folder,
+    write_csv,
+    write_json,
+)
 from chimera.interface.errors import guarded
-from chimera.study.aggregation import error_rows, rollout_rows, summarise, summarise_probes
+from chimera.study.aggregation import summarise, summarise_probes
+from chimera.study.error_table import error_rows, frame_rows, read_errors
+from chimera.study.tables import BY_RUN, DIGESTS, digest
 
 
-def aggregate() -> None:
+def main() -> None:
     """Run the stage."""
     params = read_params()
-    models, replicates = params["model_names"], params["replicates"]
-    datasets = params["datasets"]
-    cells = [(model, replicate) for model in models for replicate in replicates]
-    folders = {
-        (model, replicate): Path(f"metrics/runs/{model}/{replicate}") for model, replicate in cells
-    }
+    cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
+    folders = {(model, r): Path("metrics/runs", model, str(r)) for model, r in cells}
     runs = {cell: read_json(folder / "evaluate.json") for cell, folder in folders.items()}
-    write_json(Path("metrics/summary.json"), summarise(runs, datasets))
-    write_csv(Path("plots/errors.csv"), error_rows(runs, datasets))
-    write_csv(Path("plots/rollout.csv"), rollout_rows(runs, datasets))
-    tables = {"training": {c: Path("checkpoints", *map(str, c), "history.csv") for c in cells}}
-    statistics: dict[tuple[str, int], dict[str, dict[str, float]]] = {cell: {} for cell in cells}
-    for probe in params["probes"]:
-        measured = folders if probe in params["probe_names"] else {}  # else a table without rows
-        tables[probe] = {cell: folder / f"{probe}.csv" for cell, folder in measured.items()}
-        for cell, folder in measured.items():
-            statistics[cell][probe] = read_json(folder / f"{probe}.json")
-    write_json(Path("metrics/probes.json"), summarise_probes(statistics))
-    for name, paths in tables.items():
-        rows = [
-            {"model": model, "replicate": replicate} | row
-            for (model, replicate), path in paths.items()
-            for row in read_csv(path)
-        ]
-        write_csv(Path(f"plots/{name}.csv"), rows)
+    errors, statistics = Path("metrics/errors.csv"), Path("metrics/statistics.csv")
+    write_csv(errors, error_rows(runs, params["datasets"]))
+    write_json(Path("metrics/summary.json"), summarise(read_errors(read_csv(errors))), digits=6)
+    probes = {
+        cell: {probe: read_json(folder / f"{probe}.json") for probe in params["probe_names"]}
+        for cell, folder in folders.items()
+    }
+    write_csv(
+        statistics,
+        [
+            {"model": model, "replicate": r, "probe": probe, "statistic": name, "value": value}
+            for (model, r), by_probe in probes.items()
+            for probe, found in by_probe.items()
+            for name, value in found.items()
+        ],
+    )
+    write_json(Path("metrics/probes.json"), summarise_probes(probes), digits=6)
+    sources = {"training": {c: Path("checkpoints", *map(str, c), "history.csv") for c in cells}}
+    sources |= {p: {c: folders[c] / f"{p}.csv" for c in cells} for p in params["probe_names"]}
+    with whole_folder(Path("metrics/tables")) as full, whole_folder(Path("plots/tables")) as small:
+        write_csv(full / "rollout.csv", frame_rows(runs, params["datasets"]))
+        for name, paths in sources.items():
+            rows = [
+                {"model": model, "replicate": replicate} | row
+                for (model, replicate), path in paths.items()
+                for row in read_csv(path)
+            ]
+            write_csv(full / f"{name}.csv", rows)
+        for name, kept in DIGESTS.items():
+            rows = read_csv(full / f"{name}.csv") if (full / f"{name}.csv").exists() else []
+            write_csv(small / f"{name}.csv", digest(rows, kept), digits=4)
+        write_csv(small / "errors.csv", digest(read_csv(errors), BY_RUN), digits=4)
 
 
 if __name__ == "__main__":
-    guarded(aggregate)
+    guarded(main)

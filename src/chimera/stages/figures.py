@@ -1,4 +1,4 @@
-"""Draw the figures of plots/*.csv and metrics/*.json: a PNG each for git, an SVG each for print."""
+"""Draw the figures of metrics/: a PNG each for git (plots/png/), an SVG for print (plots/svg/)."""
 
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,27 @@ from matplotlib.figure import Figure
 from chimera import figures
 from chimera.data.layout.axes import axis_name
 from chimera.files.arrays import read_safetensors
-from chimera.files.artifacts import read_csv, read_json, read_params, read_yaml, write_bytes
+from chimera.files.artifacts import (
+    read_csv,
+    read_json,
+    read_params,
+    read_yaml,
+    whole_folder,
+    write_bytes,
+)
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
 from chimera.study.contrasts import by_model, differences
+from chimera.study.error_table import read_errors
+from chimera.study.tables import BY_RUN, digest
 
 Runs = dict[tuple[str, int], Any]
 
 
 def table(name: str) -> figures.Rows:
-    """Return plots/<name>.csv, which has no rows for a probe that is not in the study."""
-    return read_csv(Path("plots") / f"{name}.csv")
+    """Return a table in full; a probe that is not in the study has no rows."""
+    path = Path("metrics/tables") / f"{name}.csv"
+    return read_csv(path) if path.exists() else []
 
 
 def frame_interval(params: dict[str, Any]) -> float:
@@ -49,15 +59,15 @@ def fields(params: dict[str, Any], runs: Runs) -> Figure:
     return figures.example_fields(examples, time, replicate, params["data"]["fields"][0])
 
 
-def forest(params: dict[str, Any], runs: Runs) -> Figure:
+def forest(baseline: str) -> Figure:
     """Draw the contrasts of every model with the baseline."""
-    plan, baseline = read_preregistration(), params["baseline"]
-    found = by_model(read_json(Path("metrics/stats.json")), params["model_names"], baseline)
+    plan, runs = read_preregistration(), read_errors(read_csv(Path("metrics/errors.csv")))
+    found = by_model(read_json(Path("metrics/stats.json")))
     comparisons = [
         figures.Comparison(
             model,
             rows,
-            {n: differences(n, runs, (model, baseline), params["datasets"]) for n in rows},
+            {name: differences(name, runs, model, baseline) for name in rows},
         )
         for model, rows in found.items()
     ]
@@ -76,11 +86,13 @@ def main() -> None:
     }
     parity = read_json(Path("metrics/parity.json"))
     drawn = {
-        "fig1_errors": figures.errors_by_axis(table("errors"), models),
+        "fig1_errors": figures.errors_by_axis(
+            digest(read_csv(Path("metrics/errors.csv")), BY_RUN), models
+        ),
         "training": figures.training_curves(table("training"), models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
         "fields": fields(params, runs),
-        "forest": forest(params, runs),
+        "forest": forest(params["baseline"]),
         "parity": figures.parity_bars(parity, models, params["baseline"]),
         "spectra": figures.energy_spectra(table("spectra"), models, interval),
         "twonn": figures.dimension_along_network(table("twonn"), models, "linear"),
@@ -88,9 +100,10 @@ def main() -> None:
         "patching": figures.patching_effects(table("patching"), models),
         "rome": figures.edit_tradeoff(table("rome"), models),
     }
-    for name, figure in drawn.items():
-        for suffix in ("png", "svg"):
-            write_bytes(Path("plots") / f"{name}.{suffix}", figures.picture(figure, suffix))
+    for suffix in ("png", "svg"):
+        with whole_folder(Path("plots") / suffix) as folder:
+            for name, figure in drawn.items():
+                write_bytes(folder / f"{name}.{suffix}", figures.picture(figure, suffix))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main() -> None:
         for path, digest in read_yaml(Path(f"metrics/gates/verify/{gate}.yaml")).items()
     }
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
-    compared = by_model(stats, models, baseline)
+    compared = by_model(stats)
     content = {
         "title": prose.title(models, baseline),
         "facts": prose.facts(params, stats),
@@ -52,7 +52,7 @@ def main() -> None:
         "correlations": prose.correlations(stats),
         "params": read_bytes(Path("params.yaml")).decode(),
         "pictures": {
-            name: data_uri(read_bytes(Path(f"plots/{name}.{suffix}")), suffix)
+            name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
             for name, suffix in PICTURES.items()
         },
         "tables": {

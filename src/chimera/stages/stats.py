@@ -1,9 +1,9 @@
 """Test the preregistered contrasts, and say how far the study is the preregistered one.
 
-Writes metrics/stats.json: every contrast, its intervals labelled with their simulated coverage at
-so many replicates, and how many the declared effect needs. With `--check-deviations` it writes
-nothing and fails, naming each frozen parameter that has another value and no entry in
-Deviation_Log.md.
+Writes metrics/stats.json: for every model beside the baseline each contrast, its intervals labelled
+with their simulated coverage at so many replicates; the correlations; and how many replicates the
+declared effect needs. With `--check-deviations` it writes nothing and fails, naming each frozen
+parameter that has another value and no entry in Deviation_Log.md.
 """
 
 from dataclasses import dataclass, field
@@ -19,13 +19,9 @@ from chimera.governance.logbook import logged_keys
 from chimera.governance.preregistration import deviations, read_preregistration, require_logged
 from chimera.interface.errors import guarded
 from chimera.statistics.power import required_replicates
-from chimera.study.contrasts import (
-    contrasts,
-    correlations,
-    endpoint,
-    endpoint_names,
-    interval_coverage,
-)
+from chimera.study.contrasts import contrasts, correlations, interval_coverage
+from chimera.study.endpoints import endpoint, endpoint_names
+from chimera.study.error_table import read_errors
 
 
 @dataclass
@@ -35,56 +31,51 @@ class Options:
     check_deviations: bool = field(default=False)
 
 
-def probe_statistic(name: str, model: str, replicate: int) -> float | None:
-    """Return `<probe>.<statistic>` of one run; None where the run had to withhold it."""
-    probe, _, statistic = name.partition(".")
-    return read_json(Path(f"metrics/runs/{model}/{replicate}/{probe}.json")).get(statistic)
-
-
 def main() -> None:
     """Run the stage."""
     options = ArgumentParser(Options).parse_args()
     params, plan = read_params(), read_preregistration()
+    deviating = deviations(plan.parameters, params)
     if options.check_deviations:
-        found = deviations(plan.parameters, params)
-        require_logged(found, logged_keys(Path("Deviation_Log.md")))
+        require_logged(deviating, logged_keys(Path("Deviation_Log.md")))
         return
-    datasets, baseline = params["datasets"], params["baseline"]
-    replicates, others = params["replicates"], [m for m in params["model_names"] if m != baseline]
-    runs = {
-        (model, replicate): read_json(Path(f"metrics/runs/{model}/{replicate}/evaluate.json"))
-        for model in params["model_names"]
-        for replicate in replicates
-    }
-    declared = [plan.primary, *plan.secondary]
-    names = [name for name in declared if name in endpoint_names(datasets)]
+    models, baseline = params["model_names"], params["baseline"]
+    replicates = params["replicates"]
+    found = read_errors(read_csv(Path("metrics/errors.csv")))
+    runs = {(model, r): found[model, r] for model in models for r in replicates}
+    possible = endpoint_names(list(runs[models[0], replicates[0]]))
+    names = [name for name in (plan.primary, *plan.secondary) if name in possible]
+    labels = interval_coverage(read_csv(Path("benchmarks/calibration.csv")), len(replicates))
+
+    def values(name: str, model: str) -> NDArray[np.float64]:
+        return np.array([endpoint(name, runs[model, r]) for r in replicates])
+
     report: dict[str, Any] = {}
-    for model in others if len(replicates) > 1 else []:
-
-        def values(name: str, which: str) -> NDArray[np.float64]:
-            return np.array([endpoint(name, runs[which, r], datasets) for r in replicates])
-
+    for model in [m for m in models if m != baseline]:
         pairs = {name: (values(name, model), values(name, baseline)) for name in names}
-        prefix = f"{model}." if len(others) > 1 else ""
-        tested = contrasts(pairs, plan.primary, plan.alpha)
-        labels = interval_coverage(read_csv(Path("benchmarks/calibration.csv")), len(replicates))
-        report |= {prefix + name: row | labels for name, row in tested.items()}
-    probes = {
-        name: [probe_statistic(name, model, replicate) for model, replicate in runs]
-        for name in plan.correlations
-    }
-    if "gap" in endpoint_names(datasets):
-        gaps = [endpoint("gap", run, datasets) for run in runs.values()]
+        tested = contrasts(pairs, plan.primary, plan.alpha) if len(replicates) > 1 else {}
+        report[model] = {name: row | labels for name, row in tested.items()}
+    if "gap" in possible:
+        statistics = {
+            (row["model"], int(row["replicate"]), f"{row['probe']}.{row['statistic']}"): row[
+                "value"
+            ]
+            for row in read_csv(Path("metrics/statistics.csv"))
+        }
+        probes = {
+            name: [float(v) if (v := statistics.get((*run, name))) else None for run in runs]
+            for name in plan.correlations
+        }
+        gaps = [endpoint("gap", errors) for errors in runs.values()]
         report["spearman"] = correlations(probes, gaps, plan.alpha)
     frozen = read_json(Path("metrics/verify.json"))["unfrozen"] == 0
-    deviating = deviations(plan.parameters, params)
     report["required_replicates"] = required_replicates(
         plan.effect, alpha=plan.alpha, power=plan.power
     )
     report["replicates"] = len(replicates)
     report["deviations"] = len(deviating)
     report["confirmatory"] = int(not deviating and frozen)
-    write_json(Path("metrics/stats.json"), report)
+    write_json(Path("metrics/stats.json"), report, digits=6)
 
 
 if __name__ == "__main__":

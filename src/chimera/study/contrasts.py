@@ -10,68 +10,24 @@ The frozen test trajectories are fixed: the claim is about them, and chance is t
 Under that claim the t interval and test are exact for normal d (benchmarks/calibration.py).
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.axes import axis_name
-from chimera.interface.errors import InputError
 from chimera.statistics.correlation import spearman, spearman_interval
 from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
 from chimera.statistics.location import paired_t_p, sign_flip_p
 from chimera.statistics.multiplicity import benjamini_hochberg
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
-from chimera.study.aggregation import Evaluation
+from chimera.study.endpoints import endpoint
+from chimera.study.error_table import Errors
 
 Floats = NDArray[np.float64]
 
 # The procedures of benchmarks/calibration.csv that stand behind a contrast's two intervals.
 INTERVALS = {"paired t": "ci_coverage", "BCa": "bca_coverage"}
-
-
-def endpoint_names(datasets: Sequence[str]) -> list[str]:
-    """Return the endpoints that the datasets allow, the OOD ones last."""
-    axes = [axis_name(dataset, datasets) for dataset in datasets[1:]]
-    names = ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
-    return names + (["ood_nrmse", "gap", *(f"{axis}_nrmse" for axis in axes)] if axes else [])
-
-
-def endpoint(name: str, evaluation: Evaluation, datasets: Sequence[str]) -> float:
-    """Return one endpoint of one run.
-
-    Args:
-        name: `ind_nrmse`, `ood_nrmse`, `ood_<axis>_nrmse`: mean over trajectories of ln nRMSE.
-            `ind_rmse_high`: the same of the error in the highest quarter of wavenumbers.
-            `gap`: ood_nrmse - ind_nrmse. `ind_valid_time`: frames, mean over trajectories.
-        evaluation: What the stage evaluate wrote for the run.
-        datasets: IND first, then the OOD axes, which weigh alike.
-
-    Raises:
-        InputError: If there is no such endpoint.
-    """
-    runs = {axis_name(dataset, datasets): evaluation["model"][dataset] for dataset in datasets}
-
-    def log_mean(axis: str, metric: str) -> float:
-        return fmean(math.log(value) for value in runs[axis][metric])
-
-    axes = [axis for axis in runs if axis != "ind"]
-    if name == "ind_valid_time":
-        return fmean(runs["ind"]["valid_time"])
-    if name == "ind_rmse_high":
-        return log_mean("ind", "rmse_high")
-    if name == "ood_nrmse" and axes:
-        return fmean(log_mean(axis, "nrmse") for axis in axes)
-    if name == "gap" and axes:
-        return endpoint("ood_nrmse", evaluation, datasets) - log_mean("ind", "nrmse")
-    axis = name.removesuffix("_nrmse")
-    if axis in runs and axis != name:
-        return log_mean(axis, "nrmse")
-    known = ", ".join(endpoint_names(datasets))
-    raise InputError(f"the endpoint is {name!r}, expected one of {known}")
 
 
 def contrast(x: Floats, y: Floats, alpha: float) -> dict[str, float]:
@@ -182,40 +138,24 @@ def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dic
     return worst
 
 
-def by_model(
-    stats: Mapping[str, Any], models: Sequence[str], baseline: str
-) -> dict[str, dict[str, dict[str, float]]]:
+def by_model(stats: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
     """Return the contrasts of metrics/stats.json by model and endpoint.
 
-    With one model beside the baseline its endpoints have no prefix; with more, `<model>.`.
-
-    >>> by_model({"gap": {"estimate": 0.1}, "replicates": 3}, ["unet", "large"], "unet")
+    >>> by_model({"large": {"gap": {"estimate": 0.1}}, "spearman": {"withheld": 0}, "n": 3})
     {'large': {'gap': {'estimate': 0.1}}}
     """
-    found: dict[str, dict[str, dict[str, float]]] = {m: {} for m in models if m != baseline}
-    for key, row in stats.items():
-        if isinstance(row, Mapping) and "estimate" in row:
-            model, _, name = key.rpartition(".")
-            found[model or next(iter(found))][name] = dict(row)
+    found = {}
+    for model, rows in stats.items():
+        if isinstance(rows, Mapping) and model != "spearman":
+            found[model] = {
+                name: dict(row) for name, row in rows.items() if isinstance(row, Mapping)
+            }
     return found
 
 
 def differences(
-    name: str,
-    runs: Mapping[tuple[str, int], Evaluation],
-    models: tuple[str, str],
-    datasets: Sequence[str],
+    name: str, runs: Mapping[tuple[str, int], Errors], model: str, baseline: str
 ) -> list[float]:
-    """Return an endpoint's difference, model minus baseline, of every replicate in order.
-
-    Args:
-        name: See `endpoint`.
-        runs: Evaluations by model and replicate.
-        models: Model and baseline.
-        datasets: IND first, then the OOD axes.
-    """
-    values = {
-        cell: endpoint(name, run, datasets) for cell, run in runs.items() if cell[0] in models
-    }
-    replicates = [replicate for model, replicate in values if model == models[0]]
-    return [values[models[0], r] - values[models[1], r] for r in replicates]
+    """Return an endpoint's difference, model minus baseline, of every replicate in order."""
+    replicates = [replicate for other, replicate in runs if other == model]
+    return [endpoint(name, runs[model, r]) - endpoint(name, runs[baseline, r]) for r in replicates]

@@ -1,0 +1,86 @@
+"""The errors of every forecaster on every test trajectory: one table, from which all else follows.
+
+An evaluation, as the stage `evaluate` writes it, is
+`{forecaster: {dataset: {metric: [value per trajectory or frame]}}}`, where the forecaster is
+`model` or a baseline. The table, metrics/errors.csv, has a row for each forecaster, replicate, axis
+and trajectory; a baseline is not trained and has one replicate, 0.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from chimera.data.layout.axes import axis_name
+from chimera.interface.errors import InputError
+
+METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
+BASELINES = ("persistence", "linear")
+
+Evaluation = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
+Evaluations = Mapping[tuple[str, int], Evaluation]
+Errors = Mapping[str, Mapping[str, Sequence[float]]]  # metric values of trajectories, by axis
+Row = dict[str, str | int | float]
+
+
+def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int], Errors]:
+    """Return the values of every (forecaster, replicate) by axis; the baselines last.
+
+    Args:
+        runs: Evaluations by (model, replicate).
+        datasets: IND first, then the OOD axes.
+
+    Raises:
+        InputError: If two datasets are of one axis, such as two versions.
+    """
+    axes = {axis_name(dataset, datasets): dataset for dataset in datasets}
+    if len(axes) < len(datasets):
+        raise InputError(f"datasets are {', '.join(datasets)}, expected one for each axis")
+    found: dict[tuple[str, int], Errors] = {
+        cell: {axis: evaluation["model"][dataset] for axis, dataset in axes.items()}
+        for cell, evaluation in runs.items()
+    }
+    first = next(iter(runs.values()))
+    for name in BASELINES:
+        if name in first:
+            found[name, 0] = {axis: first[name][dataset] for axis, dataset in axes.items()}
+    return found
+
+
+def error_rows(runs: Evaluations, datasets: Sequence[str]) -> list[Row]:
+    """Return the table: `model`, `replicate`, `axis`, `trajectory` and METRICS."""
+    rows: list[Row] = []
+    for (name, replicate), by_axis in evaluated(runs, datasets).items():
+        for axis, values in by_axis.items():
+            for number in range(len(values["nrmse"])):
+                row: Row = {"model": name, "replicate": replicate, "axis": axis}
+                errors: Row = {metric: values[metric][number] for metric in METRICS}
+                rows.append(row | {"trajectory": number} | errors)
+    return rows
+
+
+def read_errors(rows: Sequence[Mapping[str, str]]) -> Mapping[tuple[str, int], Errors]:
+    """Return the values of every (forecaster, replicate) from the rows of metrics/errors.csv."""
+    found: dict[tuple[str, int], dict[str, dict[str, list[float]]]] = {}
+    for row in rows:
+        run = found.setdefault((row["model"], int(row["replicate"])), {})
+        values = run.setdefault(row["axis"], {metric: [] for metric in METRICS})
+        for metric in METRICS:
+            values[metric].append(float(row[metric]))
+    return found
+
+
+def frame_rows(runs: Evaluations, datasets: Sequence[str]) -> list[Row]:
+    """Return the error and correlation of rollouts: one row per forecaster, replicate, axis, frame."""
+    return [
+        {
+            "model": name,
+            "replicate": replicate,
+            "axis": axis,
+            "frame": frame,
+            "nrmse": error,
+            "correlation": correlation,
+        }
+        for (name, replicate), by_axis in evaluated(runs, datasets).items()
+        for axis, values in by_axis.items()
+        for frame, (error, correlation) in enumerate(
+            zip(values["frame_nrmse"], values["frame_correlation"], strict=True), start=1
+        )
+    ]
