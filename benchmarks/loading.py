@@ -28,7 +28,7 @@ from chimera.data.batches.streaming import StreamedWindows, normalised
 from chimera.data.batches.trajectories import Order, Windows
 from chimera.data.layout.recordings import Layout
 from chimera.data.layout.splits import Split
-from chimera.data.layout.well import create_trajectories
+from chimera.data.sources.well_writer import create_trajectories
 
 BATCH, FRAMES, TURNS = 16, 21, 7
 MOMENTS = {"mean": [0.0], "std": [1.0]}

@@ -34,8 +34,11 @@ from chimera.interface.settings import read_settings
 from chimera.models import build_model, forecast
 from chimera.planning.composition import compose
 from chimera.planning.costs import Law, Laws, network_cost, solver_step_flops
-from chimera.solver import KolmogorovForcing, random_vorticity, simulate
-from chimera.training.loop import Training, TrainSettings
+from chimera.solver.forcing import KolmogorovForcing
+from chimera.solver.initial import random_vorticity
+from chimera.solver.navier_stokes import simulate
+from chimera.training.loop import Training
+from chimera.training.settings import TrainSettings
 
 BOX = 2 * math.pi
 GRIDS = (32, 64, 128, 256)

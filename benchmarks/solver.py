@@ -45,13 +45,11 @@ from torch import Tensor
 from chimera.data.sources.generation import Regime, simulate_trajectories
 from chimera.fields.fourier import resample, velocity
 from chimera.files.artifacts import read_params
-from chimera.solver import (
-    KolmogorovForcing,
-    compiled_advection,
-    kernels,
-    random_vorticity,
-    simulate,
-)
+from chimera.solver.compiled import advection as compiled_advection
+from chimera.solver.compiled import kernels
+from chimera.solver.forcing import KolmogorovForcing
+from chimera.solver.initial import random_vorticity
+from chimera.solver.navier_stokes import simulate
 from chimera.solver.spectral_grid import SpectralGrid, split_planes
 
 BOX = 2 * math.pi

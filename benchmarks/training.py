@@ -39,12 +39,13 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from chimera.data.batches.trajectories import Windows
 from chimera.data.layout.splits import Split
-from chimera.fields.metrics import nrmse
+from chimera.fields.nrmse import nrmse
 from chimera.files.artifacts import read_params, read_yaml, write_yaml
+from chimera.files.tensors import write_tensors
 from chimera.interface.settings import read_settings
 from chimera.models import build_model, forecast
-from chimera.models.forecasting.checkpoint import write_tensors
-from chimera.training.loop import VALID_SPACING, Training, TrainSettings
+from chimera.training.loop import VALID_SPACING, Training
+from chimera.training.settings import TrainSettings
 
 TURN = 20  # steps
 

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from chimera.data.layout.recordings import Layout
-from chimera.data.layout.well import create_trajectories
+from chimera.data.sources.well_writer import create_trajectories
 
 
 def flow(n=4, T=9, H=16, W=16, extent=(2 * math.pi, 2 * math.pi), seed=0):

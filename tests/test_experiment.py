@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from chimera.models.forecasting.checkpoint import read_tensors, write_tensors
+from chimera.files.tensors import read_tensors, write_tensors
 from workspaces import ENVIRONMENT, SMOKE, call, commit, stage
 
 # The tests share one finished workspace, so that one process runs them all.

@@ -1,23 +1,25 @@
 """The structure of the UNet and of the fractal, found on the networks themselves."""
 
 import re
+from functools import partial
 from itertools import pairwise
 
 import pytest
 import torch
-from chimera.models.networks.fractal import (
+from torch import nn
+
+from chimera.interface.errors import InputError
+from chimera.models import build_model
+from chimera.models.networks.fractal_unet import (
     FractalBlock,
     GlobalDropPath,
     LocalDropPath,
     draw_drop_path,
     joining_columns,
 )
-from torch import nn
-
-from chimera.interface.errors import InputError
-from chimera.models import ModelSettings, Site, build_model
 from chimera.models.networks.layers import ConvUnit
 from chimera.models.networks.periodic import PeriodicConv2d
+from chimera.models.networks.site import Site
 
 UNET = {
     "type": "unet",
@@ -33,8 +35,9 @@ FRACTAL = UNET | {"type": "fractal_unet", "columns": 3, "drop_path": 0.0}
 
 
 def block(columns, norm="none", channels=2):
-    settings = FRACTAL | {"columns": columns, "norm": norm}
-    return FractalBlock(channels, channels, ModelSettings.of(settings))
+    settings = FRACTAL | {"columns": columns}
+    unit = partial(ConvUnit, kernel_size=3, norm=norm, activation="gelu", padding=("circular",) * 2)
+    return FractalBlock(channels, channels, settings["columns"], unit)
 
 
 class Paths(nn.Module):

@@ -6,10 +6,12 @@ import torch
 from torch.nn import functional
 
 from chimera.interface.errors import InputError
-from chimera.models import ModelSettings, build_model, fit_to_data
+from chimera.models import build_model
+from chimera.models.forecasting.building import check_model, fit_to_data
 from chimera.models.networks.padding import PaddedConv2d, enlarge, extend
 from chimera.models.networks.periodic import PeriodicConv2d
-from chimera.models.parity.gate import count, is_same_graph
+from chimera.models.parity.counting import count
+from chimera.models.parity.graph import is_same_graph
 from chimera.models.parity.width_search import closed_form
 
 UNET = {
@@ -72,7 +74,7 @@ def test_any_rectangle_keeps_its_shape_and_is_counted_as_run(settings, shape, pa
     with torch.no_grad():
         assert network(x).shape == x.shape
     params, macs = count(network, shape)
-    checked = ModelSettings.of(settings)
+    checked = check_model(settings, "model")
     assert all(a % 4 == 0 and 0 <= a - b < 4 for a, b in zip(checked.grid, shape[1:], strict=True))
     assert (params, macs) == closed_form(checked, checked.channels)
     larger = count(network, (shape[0], *checked.grid))
@@ -120,4 +122,4 @@ def test_a_null_is_what_the_data_have():
     with pytest.raises(InputError, match=r"is \[1, 16, 16\], expected \[2, 16, 16\] as the data"):
         fit_to_data(UNET, (2, 16, 16), ("periodic", "periodic"))
     with pytest.raises(InputError, match="'padding' is"):
-        ModelSettings.of(UNET | {"padding": ["zero", "zero"]})
+        build_model(UNET | {"padding": ["zero", "zero"]})

@@ -5,15 +5,10 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.models.parity.gate import (
-    count,
-    count_torchinfo,
-    gaps,
-    is_same_graph,
-    require_distinct,
-    require_parity,
-    solve_widths,
-)
+from chimera.models.parity.counting import count, count_torchinfo
+from chimera.models.parity.gate import gaps, require_distinct, require_parity
+from chimera.models.parity.graph import is_same_graph
+from chimera.models.parity.width_search import solve_widths
 
 UNET = {
     "type": "unet",

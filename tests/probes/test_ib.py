@@ -13,7 +13,9 @@ from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.sampling import draw_samples
 from chimera.probes.common.subject import Subject
-from chimera.probes.ib.measure import IbSettings, equal_blocks, measure
+from chimera.probes.ib.measure import equal_blocks
+from chimera.probes.ib.measure import measure_information as measure
+from chimera.probes.ib.settings import IbSettings
 
 SETTINGS = IbSettings(
     threshold=0.2,

@@ -10,9 +10,14 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.probes import patching, rome, spectra
 from chimera.probes.common.sampling import decorrelation
 from chimera.probes.common.subject import Subject
+from chimera.probes.patching.measure import measure_effects
+from chimera.probes.patching.settings import PatchingSettings
+from chimera.probes.rome.measure import measure_edits
+from chimera.probes.rome.settings import RomeSettings
+from chimera.probes.spectra.measure import measure_spectra
+from chimera.probes.spectra.settings import SpectraSettings
 
 UNET = {
     "type": "unet",
@@ -24,7 +29,7 @@ UNET = {
     "activation": "gelu",
     "dropout": 0.0,
 }
-ROME = rome.RomeSettings(num_keys=2, iterations=3, pairs=2, threshold=0.2)
+ROME = RomeSettings(num_keys=2, iterations=3, pairs=2, threshold=0.2)
 
 
 def plain(items):
@@ -84,8 +89,8 @@ def test_slopes_are_those_of_the_flow():
     exponents = (-3.0, -3.5, -4.3)
     fields = [power_law(e, torch.rand(20, generator=generator) * 6) for e in exponents]
     frames = torch.stack(fields)[:, None, None].expand(-1, 4, -1, -1, -1)
-    settings = spectra.SpectraSettings(frames=(1, 3), slope_shells=(4, 16))
-    found = spectra.measure(
+    settings = SpectraSettings(frames=(1, 3), slope_shells=(4, 16))
+    found = measure_spectra(
         subject(Still(), ind=frames / 7, ood_x=frames[:2] / 7, std=7.0),
         settings,
         np.random.default_rng(0),
@@ -118,11 +123,11 @@ def test_error_of_a_still_forecast_is_the_change_of_the_flow():
     x = 2 * torch.pi * torch.arange(32, dtype=torch.float64) / 32
     wave = torch.cos(2 * x)[:, None].expand(32, 32)
     frames = torch.stack([wave, 3 * wave])[None, :, None].repeat(2, 1, 1, 1, 1)
-    settings = spectra.SpectraSettings(frames=(1,), slope_shells=(1, 3))
+    settings = SpectraSettings(frames=(1,), slope_shells=(1, 3))
     noisy = frames + 1e-3 * torch.randn(
         frames.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
-    found = spectra.measure(subject(Still(), ind=noisy), settings, np.random.default_rng(0), plain)
+    found = measure_spectra(subject(Still(), ind=noisy), settings, np.random.default_rng(0), plain)
     # All of it is at |m| = 2 of 16: the low band of ours and of PDEBench's, The Well's first or
     # second bin; its mean square is (3 - 1)^2 / 2.
     assert found.statistics["ind_error_low"] == pytest.approx(2 / 3, rel=1e-2)
@@ -141,8 +146,8 @@ def test_a_rollout_that_blows_up_is_counted_and_leaves_no_number():
 
     generator = torch.Generator().manual_seed(0)
     flows = {"ind": waves(generator, 3), "ood_x": waves(generator, 2)}
-    settings = spectra.SpectraSettings(frames=(1, 4), slope_shells=(1, 4))
-    found = spectra.measure(
+    settings = SpectraSettings(frames=(1, 4), slope_shells=(1, 4))
+    found = measure_spectra(
         subject(Explosion(), **flows), settings, np.random.default_rng(0), plain
     )
     assert found.statistics == {"diverged": 5.0}
@@ -150,9 +155,7 @@ def test_a_rollout_that_blows_up_is_counted_and_leaves_no_number():
 
 
 def test_patching_covers_every_site_direction_and_band(study):
-    found = patching.measure(
-        study, patching.PatchingSettings(pairs=4), np.random.default_rng(0), plain
-    )
+    found = measure_effects(study, PatchingSettings(pairs=4), np.random.default_rng(0), plain)
     kinds = {(row["donor"], row["recipient"]) for row in found.rows}
     assert kinds == {("ind", "ind"), ("ind", "ood"), ("ood", "ind")}
     sites = study.network.sites()
@@ -181,9 +184,7 @@ def test_patching_columns_of_a_fractal_alone_and_jointly():
     model = build_model(UNET | {"type": "fractal_unet", "columns": 2, "drop_path": 0.0})
     generator = torch.Generator().manual_seed(1)
     fractal = subject(model, ind=waves(generator, 3), ood_x=waves(generator, 2))
-    found = patching.measure(
-        fractal, patching.PatchingSettings(pairs=2), np.random.default_rng(0), plain
-    )
+    found = measure_effects(fractal, PatchingSettings(pairs=2), np.random.default_rng(0), plain)
     effects = {
         row["site"]: row["effect"]
         for row in found.rows
@@ -197,7 +198,7 @@ def test_patching_columns_of_a_fractal_alone_and_jointly():
 
 def test_rome_edits_every_axis_and_restores_the_network(study):
     weights = {name: value.clone() for name, value in study.network.state_dict().items()}
-    found = rome.measure(study, ROME, np.random.default_rng(0), plain)
+    found = measure_edits(study, ROME, np.random.default_rng(0), plain)
     for name, value in study.network.state_dict().items():
         assert torch.equal(value, weights[name]), name
     assert found.statistics["edits"] == 2
@@ -214,19 +215,21 @@ def test_rome_edits_every_axis_and_restores_the_network(study):
 def test_without_ood_or_a_second_trajectory_nothing_is_edited(study):
     ind, ood = study.trajectories["ind"], study.trajectories["ood_a"]
     for flows in ({"ind": ind}, {"ind": ind, "ood_a": ood[:1]}, {"ind": ind[:1], "ood_a": ood}):
-        found = rome.measure(subject(study.network, **flows), ROME, np.random.default_rng(0), plain)
+        found = measure_edits(
+            subject(study.network, **flows), ROME, np.random.default_rng(0), plain
+        )
         assert found.statistics == {"edits": 0.0}
         assert found.rows == []
 
 
 def test_the_same_seed_measures_the_same(study):
-    for probe, settings in (
-        (patching, patching.PatchingSettings(pairs=2)),
-        (rome, ROME),
-        (spectra, spectra.SpectraSettings(frames=(1, 4), slope_shells=(2, 6))),
+    for measure, settings in (
+        (measure_effects, PatchingSettings(pairs=2)),
+        (measure_edits, ROME),
+        (measure_spectra, SpectraSettings(frames=(1, 4), slope_shells=(2, 6))),
     ):
         first, second = (
-            probe.measure(study, settings, np.random.default_rng(5), plain) for _ in range(2)
+            measure(study, settings, np.random.default_rng(5), plain) for _ in range(2)
         )
         assert first == second
 
@@ -234,17 +237,17 @@ def test_the_same_seed_measures_the_same(study):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (lambda: patching.PatchingSettings(pairs=1), "probes.patching.pairs is 1, expected"),
+        (lambda: PatchingSettings(pairs=1), "probes.patching.pairs is 1, expected"),
         (
-            lambda: spectra.SpectraSettings(frames=(4, 2), slope_shells=(1, 4)),
+            lambda: SpectraSettings(frames=(4, 2), slope_shells=(1, 4)),
             r"probes.spectra.frames is \[4, 2\], expected rising",
         ),
         (
-            lambda: spectra.SpectraSettings(frames=(1,), slope_shells=(1,)),
+            lambda: SpectraSettings(frames=(1,), slope_shells=(1,)),
             r"probes.spectra.slope_shells is \[1\], expected two",
         ),
-        (lambda: rome.RomeSettings(pairs=0, threshold=0.2), "probes.rome.pairs is 0, expected"),
-        (lambda: rome.RomeSettings(pairs=1, threshold=1.0), "probes.rome.threshold is 1.0, exp"),
+        (lambda: RomeSettings(pairs=0, threshold=0.2), "probes.rome.pairs is 0, expected"),
+        (lambda: RomeSettings(pairs=1, threshold=1.0), "probes.rome.threshold is 1.0, exp"),
     ],
 )
 def test_settings_that_no_probe_could_use(settings, sentence):
@@ -253,6 +256,6 @@ def test_settings_that_no_probe_could_use(settings, sentence):
 
 
 def test_trajectories_shorter_than_the_frames_asked_for(study):
-    settings = spectra.SpectraSettings(frames=(1, 8), slope_shells=(2, 6))
+    settings = SpectraSettings(frames=(1, 8), slope_shells=(2, 6))
     with pytest.raises(InputError, match="ends with 8, expected less than the 8 frames"):
-        spectra.measure(study, settings, np.random.default_rng(0), plain)
+        measure_spectra(study, settings, np.random.default_rng(0), plain)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from chimera.interface.errors import InputError
-from chimera.probes import neighbors
+from chimera.probes.twonn import neighbors
 from chimera.probes.twonn.neighbors import neighbor_distances
 
 

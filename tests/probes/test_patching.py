@@ -9,12 +9,8 @@ from chimera.fields.bands import band_products
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.activations import capture, patched
-from chimera.probes.patching.measure import (
-    draw_pairs,
-    recovered_effect,
-    recovered_effects,
-    summarise,
-)
+from chimera.probes.common.effects import draw_pairs, recovered_effect, recovered_effects
+from chimera.probes.patching.measure import summarise
 
 UNET = {
     "type": "unet",

@@ -10,8 +10,9 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
+from chimera.probes.rome.edit import edit, rank_one_update
 from chimera.probes.rome.failure import Failure, Pairs, choose_failure
-from chimera.probes.rome.measure import EditSettings, edit, rank_one_update
+from chimera.probes.rome.settings import EditSettings
 
 UNET = {
     "type": "unet",

@@ -13,7 +13,7 @@ from chimera.fields.metrics import band_rmse
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.activations import capture
-from chimera.probes.spectra.measure import (
+from chimera.probes.spectra.spectrum import (
     activation_spectra,
     centroid,
     energy_spectrum,

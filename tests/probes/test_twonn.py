@@ -12,7 +12,8 @@ from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.sampling import MIN_SAMPLES
 from chimera.probes.common.subject import Subject
-from chimera.probes.twonn.measure import TwonnSettings, measure
+from chimera.probes.twonn.measure import measure_dimension as measure
+from chimera.probes.twonn.settings import TwonnSettings
 
 SETTINGS = TwonnSettings(
     threshold=0.2, largest_samples=600, discard_fraction=0.1, scales=(2, 4), bootstraps=20

@@ -10,7 +10,7 @@ import yaml
 from safetensors.numpy import save_file
 
 from chimera.data.layout.axes import axis_name
-from chimera.study.aggregation import METRICS
+from chimera.study.error_table import METRICS
 from figures import tables
 
 ROOT = Path(__file__).parents[2]

@@ -10,13 +10,11 @@ from scipy.integrate import solve_ivp
 
 from chimera.fields.fourier import derivative, velocity
 from chimera.interface.errors import InputError
-from chimera.solver import (
-    LARGEST_CFL,
-    KolmogorovForcing,
-    compiled_advection,
-    random_vorticity,
-    simulate,
-)
+from chimera.solver.compiled import advection as compiled_advection
+from chimera.solver.forcing import KolmogorovForcing
+from chimera.solver.initial import random_vorticity
+from chimera.solver.navier_stokes import simulate
+from chimera.solver.stability import LARGEST_CFL
 
 BOX = 2 * math.pi
 

@@ -12,7 +12,7 @@ from the_well.data import WellDataset
 from the_well.data.normalization import ZScoreNormalization
 
 from chimera.data.layout.splits import Split
-from chimera.data.layout.well import statistics, write_trajectories
+from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.fields.fourier import velocity
 from chimera.files.artifacts import write_yaml
 from chimera.interface.errors import InputError

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 import flows
-from chimera.data.layout.well import write_trajectories
 from chimera.data.sources.export import export_pdebench
 from chimera.data.sources.importing import channel_blocks
 from chimera.data.sources.pdebench import open_pdebench
+from chimera.data.sources.well_writer import write_trajectories
 from chimera.fields.fourier import velocity
 
 

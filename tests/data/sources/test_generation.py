@@ -10,7 +10,8 @@ from chimera.data.sources import generation
 from chimera.data.sources.generation import Regime, generate, simulate_trajectories
 from chimera.fields.fourier import resample, velocity
 from chimera.interface.errors import InputError
-from chimera.solver import KolmogorovForcing, simulate
+from chimera.solver.forcing import KolmogorovForcing
+from chimera.solver.navier_stokes import simulate
 
 SMALL = Regime(
     viscosity=0.02,

@@ -7,13 +7,13 @@ import sys
 import pytest
 import torch
 
-from chimera import checkpoints
+from chimera.files import tensors as checkpoints
 from chimera.interface.errors import InputError
 
 TENSORS = """
 import sys, torch
 from pathlib import Path
-from chimera.models.forecasting.checkpoint import write_tensors
+from chimera.files.tensors import write_tensors
 values = {name: name for name in ("model", "normalisation", "mean", "std", "frame")}
 tensors = {name: torch.arange(6.0).reshape(2, 3).t() for name in ("b", "a", "weight")}
 write_tensors(Path(sys.argv[1]), tensors, values)

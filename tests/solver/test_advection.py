@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 
-from chimera.solver import compiled_advection, kernels
 from chimera.solver.advection import Advection
+from chimera.solver.compiled import advection as compiled_advection
+from chimera.solver.compiled import kernels
 from chimera.solver.compiled.advection import CompiledAdvection, covers
 from chimera.solver.spectral_grid import SpectralGrid, split_planes
 

@@ -7,13 +7,7 @@ import pingouin
 import pytest
 from scipy import stats
 
-from chimera.statistics import (
-    cohens_d,
-    cohens_dz,
-    hedges_g,
-    hedges_gz,
-    probability_of_superiority,
-)
+from chimera.statistics import cohens_d, cohens_dz, hedges_g, hedges_gz, probability_of_superiority
 
 X, Y = [0.30, 0.25, 0.35], [0.20, 0.22, 0.19]
 CONTRASTS = [cohens_d, cohens_dz, hedges_g, hedges_gz]

@@ -10,10 +10,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from chimera.data.batches.trajectories import Windows
+from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.models.forecasting.checkpoint import read_tensors, write_tensors
-from chimera.training.loop import VALID_SPACING, Training, TrainSettings, learning_rate, run
+from chimera.training.loop import VALID_SPACING, Training, learning_rate, run
+from chimera.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(
     steps=12,

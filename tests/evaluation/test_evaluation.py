@@ -4,20 +4,18 @@ import math
 
 import pytest
 import torch
-from chimera.evaluation.evaluation import (
+
+from chimera.evaluation.errors import (
     LARGEST_ROLLOUT_NRMSE,
-    EvaluateSettings,
     evaluate,
     joined,
-    linear_diffusion,
-    network_forecaster,
-    persistence,
     rollout_errors,
     within,
 )
-
+from chimera.evaluation.forecasters import linear_diffusion, network_forecaster, persistence
+from chimera.evaluation.settings import EvaluateSettings
 from chimera.interface.errors import InputError
-from chimera.solver import KolmogorovForcing
+from chimera.solver.forcing import KolmogorovForcing
 
 SETTINGS = EvaluateSettings(
     horizon=4, batch_size=3, valid_correlation=0.8, field_frame=2, device="cpu", threads=1

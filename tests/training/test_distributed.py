@@ -15,7 +15,7 @@ import yaml
 from torch.nn import functional
 
 from chimera.data.batches.trajectories import Windows
-from chimera.data.layout.well import statistics, write_trajectories
+from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.models.networks.layers import Dropout
 from chimera.training.distributed import Group
 

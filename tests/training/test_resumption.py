@@ -6,9 +6,9 @@ import sys
 import time
 
 import pytest
+from test_training import same, training
 
 from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
-from test_training import same, training
 
 HOLD = """
 import sys, time

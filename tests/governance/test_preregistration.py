@@ -7,9 +7,9 @@ import yaml
 
 from chimera.governance.preregistration import Deviation, deviations, read_preregistration
 from chimera.interface.errors import InputError
-from chimera.study.contrasts import endpoint_names
+from chimera.study.endpoints import endpoint_names
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def params():

@@ -8,7 +8,8 @@ import torch
 from the_well.benchmark.metrics import VRMSE
 from the_well.data.datasets import WellMetadata
 
-from chimera.fields.metrics import band_rmse, correlation, nrmse, rmse, valid_time, vrmse
+from chimera.fields.metrics import band_rmse, correlation, rmse, valid_time, vrmse
+from chimera.fields.nrmse import nrmse
 from chimera.interface.errors import InputError
 
 

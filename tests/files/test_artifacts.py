@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chimera import artifacts
+from chimera.files import artifacts
 from chimera.interface.errors import InputError
 
 FULL_DISK = """

@@ -22,10 +22,11 @@ from chimera.planning.costs import (
     solver_step_flops,
     training_cost,
 )
-from chimera.stages import plan
-from chimera.training.loop import VALID_SPACING, TrainSettings
+from chimera.solver.compiled.advection import plan
+from chimera.training.loop import VALID_SPACING
+from chimera.training.settings import TrainSettings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LAWS = Laws("nowhere", Law(1.0, 0.0, 0.0), Law(0.0, 2.0, 0.0), Law(0.0, 3.0, 0.0))
 
 

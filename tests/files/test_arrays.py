@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from chimera.files.arrays import read_arrays
+from chimera.files.tensors import write_tensors
 from chimera.interface.errors import InputError
-from chimera.models.forecasting.checkpoint import write_tensors
 
 
 def test_what_the_stages_write_is_read_without_torch(tmp_path):

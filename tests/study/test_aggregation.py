@@ -4,15 +4,10 @@ import math
 
 import pytest
 
+from chimera.data.layout.axes import axis_name
 from chimera.interface.errors import InputError
-from chimera.study.aggregation import (
-    METRICS,
-    axis_name,
-    error_rows,
-    rollout_rows,
-    summarise,
-    summarise_probes,
-)
+from chimera.study.aggregation import METRICS, summarise, summarise_probes
+from chimera.study.error_table import error_rows, frame_rows
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
 
@@ -90,7 +85,7 @@ def test_rows_hold_every_run_axis_and_frame():
     assert len(rows) == (3 + 2) * 3
     assert rows[3]["replicate"] == 1
     assert rows[3]["nrmse"] == pytest.approx(4.0)
-    rows = rollout_rows(RUNS, DATASETS)
+    rows = frame_rows(RUNS, DATASETS)
     assert len(rows) == (3 + 2) * 3 * 2
     assert (rows[1]["frame"], rows[1]["nrmse"], rows[1]["correlation"]) == (2, 2.0, 0.8)
 
