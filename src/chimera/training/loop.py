@@ -114,7 +114,7 @@ class Training:
         self.device = next(network.parameters()).device
         for layer in network.modules():
             if hasattr(layer, "share"):  # it draws the whole batch's mask and takes its part
-                setattr(layer, "share", (group.rank, group.size))
+                layer.share = group.rank, group.size
         # Drop-path leaves parameters out, the same ones everywhere: all draw the same numbers.
         drops = getattr(network, "leaves_out_parameters", False)
         objective = group.divided(Objective(network, settings.unroll), some_unused=drops)
