@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.study.error_table import METRICS
 from figures import tables
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.figures.forest import contrast_label
 from chimera.figures.style import axis_label, model_label
 from chimera.governance.preregistration import deviations as differences

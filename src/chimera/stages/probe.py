@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.interface.errors import InapplicableError, guarded

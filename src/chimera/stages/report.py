@@ -10,7 +10,7 @@ from chimera.interface.errors import guarded
 from chimera.report import prose, tables
 from chimera.report.document import data_uri, git_object, render
 from chimera.report.verdict import beaten_by_persistence, status, verdicts
-from chimera.study.contrasts import by_model
+from chimera.study.endpoints import by_model
 
 # Lines are sharpest as SVG; a field's pixels are smallest as PNG.
 DRAWN = "fig1_errors training rollout forest parity spectra twonn ib patching rome"
