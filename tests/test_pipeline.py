@@ -38,9 +38,12 @@ FLOORS = {
     "commands": 4,
 }
 # They read, report and refuse, and decide no byte of an output.
-EXEMPT = {f"chimera.interface.{name}" for name in ("errors", "progress", "settings")}
+EXEMPT = {f"chimera.interface.{name}" for name in ("errors", "progress", "settings", "versions")}
 # What a gate hands on stands for the files that it hashes.
-HASHED = {"metrics/gates/networks": "chimera.models.networks"}
+HASHED = {
+    "metrics/gates/networks": "chimera.models.networks",
+    "checkpoints/${item.model}": "chimera.models.networks",
+}
 
 
 def module_files() -> dict[str, Path]:

@@ -2,8 +2,9 @@
 
 Each site's activations over the same squares of the flow are points of a set; its dimension
 (chimera.probes.twonn.estimator) tells how many degrees of freedom the site keeps of the flow
-(Ansuini et al. 2019, "Intrinsic dimension of data representations in deep neural networks"). An estimate depends on
-the number of points: all axes and sites are therefore measured with one number of samples.
+(Ansuini et al. 2019, "Intrinsic dimension of data representations in deep neural networks"). An
+estimate depends on the number of points: all axes and sites are therefore measured with one number
+of samples.
 
 n samples, T time, B batch, C channel, N x N space, D dimensions of a patch.
 """
