@@ -18,9 +18,9 @@ from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.interface.errors import InapplicableError, guarded
 from chimera.interface.progress import track
+from chimera.interface.versions import tell_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
-from chimera.interface.versions import tell_differing_versions
 from chimera.probes.common.registry import probe_measure, probe_settings
 from chimera.probes.common.subject import Measurement, Subject
 
