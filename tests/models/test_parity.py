@@ -1,6 +1,7 @@
 """Counts by hand, and the gate that they decide."""
 
 import pytest
+import torch
 from torch import nn
 
 import networks
@@ -73,14 +74,22 @@ def test_the_default_pair_is_the_study_s():
 
 
 def test_torchinfo_charges_transposed_convolutions_four_times():
-    macs = count(build_model(UNET), (1, 64, 64))[1]
-    transposed = sum(
-        4 * deep * width * (64 >> (level + 1)) ** 2
-        for level, (width, deep) in enumerate([(8, 16), (16, 32), (32, 64)])
-    )
-    shown = count_torchinfo(build_model(UNET), (1, 64, 64))
-    # torchinfo multiplies parameters, bias included, by output cells: take both differences away.
-    assert shown > macs + 2.9 * transposed
+    """It multiplies parameters, biases included, by the cells of the output; norms by one."""
+    model = build_model(UNET)
+    cells = {}
+    for module in model.modules():
+        module.register_forward_hook(lambda m, _, y: cells.update({m: y.shape[-2] * y.shape[-1]}))
+    model(torch.zeros(1, 1, 64, 64))
+    expected = 0
+    for module in model.modules():
+        own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        is_norm = isinstance(module, nn.GroupNorm)
+        expected += own * (1 if is_norm or not own else cells[module])
+    assert count_torchinfo(build_model(UNET), (1, 64, 64)) == expected
+    transposed = nn.ConvTranspose2d(3, 5, kernel_size=2, stride=2, bias=False)
+    macs = 4 * 3 * 5 * 8 * 8  # each input cell meets the 2 x 2 kernel once
+    assert count(transposed, (3, 8, 8)) == (4 * 3 * 5, macs)
+    assert count_torchinfo(transposed, (3, 8, 8)) == 4 * macs
 
 
 def test_shared_parameters_count_once():
