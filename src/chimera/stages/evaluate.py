@@ -1,7 +1,7 @@
 """Evaluate one trained network on IND test and on every OOD axis, beside the baselines.
 
-Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.aggregation) and fields.safetensors
-(rollouts and truth at evaluate.field_frame, for the figures).
+Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.error_table) and
+fields.safetensors (rollouts and truth at evaluate.field_frame, for the figures).
 """
 
 from dataclasses import dataclass

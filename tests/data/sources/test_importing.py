@@ -40,6 +40,8 @@ def config(source, root, fields=("vorticity",), **changes):
         "frame_interval": None,
         "fractions": FRACTIONS,
         "names": ["ind"],
+        "generated": [],
+        "imported": ["ind"],
         "datasets": {"ind": {}},
     }
     return read_data(section | changes)
