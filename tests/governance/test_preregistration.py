@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.governance.preregistration import Deviation, deviations, read_preregistration
 from chimera.interface.errors import InputError
 from chimera.study.endpoints import endpoint_names

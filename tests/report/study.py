@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.figures.style import where
 from chimera.files.artifacts import write_csv, write_json, write_yaml
 from chimera.stages import aggregate
@@ -72,7 +72,8 @@ def write_study(folder, stats, replicates=3, ood=True):
     gates = folder / "metrics/gates"
     write_yaml(gates / f"generate/{datasets[0]}/layout.yaml", {"frame_interval": 0.25})
     for gate in ("training", "evaluation"):
-        write_yaml(gates / f"verify/{gate}.yaml", {f"data/{gate}.hdf5": "0f" * 32})
+        passed = {"axes": {}, "sha256": {f"data/{gate}.hdf5": "0f" * 32}}
+        write_yaml(gates / f"verify/{gate}.yaml", passed)
     rng = np.random.default_rng(0)
     counts = tuple(range(replicates))
     evaluations = tables.evaluations(lambda *_: math.exp(rng.normal()), axes, counts, datasets)
@@ -89,7 +90,8 @@ def write_study(folder, stats, replicates=3, ood=True):
             write_csv(path / f"{name}.csv", [without_run(row) for row in of_run])
             if name != "history":
                 write_json(run / f"{name}.json", {"efficacy": 0.1 + replicate, "edits": 5.0})
-        write_yaml(checkpoint / "machine.yaml", {"processor": "Test Processor", "torch": "2.0.0"})
+        about = {"bytes": "test class", "torch": "2.0.0", "network": {"a.py": "0f"}}
+        write_yaml(checkpoint / "provenance.yaml", about)
     with chdir(folder):
         aggregate.main()
 

@@ -171,7 +171,7 @@ def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
     text = html.unescape(re.sub(r"<[^>]+>|base64,[^\"]+", "", first))
     assert git_object(path.read_bytes()) in text
     assert "0f" * 32 in text
-    assert "Test Processor" in text
+    assert "test class" in text
     assert "Standing: exploratory" in text
     assert "Of 2 declared correlations" in text
     assert "-0.90 to +0.60" in text

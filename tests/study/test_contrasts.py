@@ -13,10 +13,9 @@ from chimera.study.contrasts import (
     contrast,
     contrasts,
     correlations,
-    differences,
     interval_coverage,
 )
-from chimera.study.endpoints import endpoint, endpoint_names
+from chimera.study.endpoints import differences, endpoint, endpoint_names
 
 AXES = ["ind", "ood_viscosity", "ood_decay"]
 
