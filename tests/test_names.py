@@ -1,0 +1,48 @@
+"""One word, one meaning: a public name of the source stands in one module."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "src/chimera"
+EVERYWHERE = {"main", "Options"}  # every command and stage has its own
+
+
+def defined(tree):
+    """Return the public functions, classes, constants and type aliases of a module."""
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            named = [name for target in targets for name in ast.walk(target)]
+            names |= {name.id for name in named if isinstance(name, ast.Name)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def rooms():
+    """Return every public name with the modules that define it."""
+    found = defaultdict(list)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        for name in sorted(defined(ast.parse(path.read_text()))):
+            found[name].append(module)
+    return found
+
+
+def test_definitions_of_every_kind_are_found():
+    source = (
+        "X = 1\nY: int = 2\n_z = 3\na, b = 1, 2\nA = list[int]\ndef f(): pass\nclass C: q = 1\n"
+    )
+    assert defined(ast.parse(source)) == {"X", "Y", "a", "b", "A", "f", "C"}
+    assert {"main", "nrmse", "FractalUNet", "Row"} <= rooms().keys()
+
+
+def test_no_public_name_stands_in_two_modules():
+    twice = {
+        name: modules
+        for name, modules in rooms().items()
+        if len(modules) > 1 and name not in EVERYWHERE
+    }
+    assert not twice
