@@ -1,10 +1,13 @@
-"""One word, one meaning: a public name of the source stands in one module."""
+"""One word, one meaning: a public name of the source stands in one module, and prose names it."""
 
 import ast
+import pkgutil
+import re
 from collections import defaultdict
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "src/chimera"
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src/chimera"
 EVERYWHERE = {"main", "Options"}  # every command and stage has its own
 
 
@@ -46,3 +49,23 @@ def test_no_public_name_stands_in_two_modules():
         if len(modules) > 1 and name not in EVERYWHERE
     }
     assert not twice
+
+
+def exists(name):
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def test_whatever_docstrings_and_comments_name_exists():
+    assert exists("chimera.study.endpoints.endpoint")
+    assert not exists("chimera.study.endpoints." + "gone")
+    named = defaultdict(set)
+    for folder in ("src", "tests", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for name in re.findall(r"\bchimera(?:\.[A-Za-z_]\w*)+", path.read_text()):
+                named[name].add(path.name)
+    stale = {name: paths for name, paths in named.items() if not exists(name)}
+    assert not stale

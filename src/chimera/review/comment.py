@@ -74,8 +74,8 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
 def _headline(changes: Sequence[Change]) -> dict[str, list[Change | None]]:
     """Return by forecaster the three numbers that matter."""
     found = {change.name: change for change in changes}
-    names = dict.fromkeys(name.split(".")[0] for name in found)
     wanted = ("ind.nrmse", "ood.nrmse", "gap")
+    names = [n.removesuffix(".ind.nrmse") for n in found if n.endswith(".ind.nrmse")]
     return {name: [found.get(f"{name}.{key}") for key in wanted] for name in names}
 
 
