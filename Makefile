@@ -19,10 +19,10 @@ side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan connect worker collect review comment current docs parity smoke report
+.PHONY: help install repro test test-full lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan connect worker collect review comment current docs parity smoke report
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z_0-9]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed  ## the environment that everything below needs, in .venv
 
@@ -44,7 +44,10 @@ repro: intact  ## the whole experiment: only what has changed runs, JOBS cells s
 	$(call side_by_side,train|evaluate|probe)
 	dvc repro
 
-test: lint  ## linters, types, configuration and every test
+test: lint  ## linters, types, configuration and every test but those that take minutes
+	python -m pytest --numprocesses 2 --dist loadgroup -m "not full"
+
+test-full: lint  ## every test
 	python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: .venv/actionlint
