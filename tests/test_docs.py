@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")]
-TARGETS = set(re.findall(r"^([a-z_0-9]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z_0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 CITATION = ROOT / "CITATION.cff"
 README_LINES = 60
