@@ -254,6 +254,14 @@ def test_every_public_name_is_in_the_reference():
             assert getattr(importlib.import_module(package), public_name) is value
 
 
+def test_architecture_names_every_room_and_stage():
+    page = (DOCS / "architecture.md").read_text()
+    rooms = [path.parent for path in (ROOT / "src/chimera").glob("*/__init__.py")]
+    for room in rooms:
+        assert f"`{room.relative_to(ROOT).as_posix()}`" in page
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == list(PIPELINE["stages"])
+
+
 def rows():
     """Return (what, file, name, stages) of every row of the page `where is`."""
     found = []
