@@ -10,7 +10,7 @@ from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.activations import capture, patched
 from chimera.probes.common.effects import draw_pairs, recovered_effect, recovered_effects
-from chimera.probes.patching.measure import summarise
+from chimera.probes.patching.measure import summarise_pairs
 
 UNET = {
     "type": "unet",
@@ -190,10 +190,10 @@ def test_activations_that_are_not_finite_name_the_site(model):
 
 
 def test_summary_is_mean_and_spread():
-    assert summarise(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
+    assert summarise_pairs(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
         (3.0, np.std([1, 2, 6], ddof=1))
     )
-    assert summarise(torch.tensor([4.0])) == (4.0, 0.0)
+    assert summarise_pairs(torch.tensor([4.0])) == (4.0, 0.0)
 
 
 def trajectories(first, count, frames=5):

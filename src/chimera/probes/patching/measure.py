@@ -13,7 +13,7 @@ from torch import Tensor
 
 from chimera.fields.bands import BANDS
 from chimera.probes.common.activations import site_names
-from chimera.probes.common.effects import draw_pairs, recovered_effects, summarise
+from chimera.probes.common.effects import draw_pairs, recovered_effects, summarise_pairs
 from chimera.probes.common.subject import Measurement, Row, Subject, Track
 from chimera.probes.patching.settings import PatchingSettings
 
@@ -67,7 +67,7 @@ def measure_effects(
                 whole = getattr(effects[site], direction)
                 bands = getattr(effects[site], f"{direction}_bands").unbind(dim=-1)
                 for band, values in zip(("all", *BANDS), (whole, *bands), strict=True):
-                    mean, sd = summarise(values)
+                    mean, sd = summarise_pairs(values)
                     rows.append(
                         {
                             "donor": donor,
@@ -83,5 +83,5 @@ def measure_effects(
                     )
                 if site in HEADLINE_SITES:
                     name = f"{donor}_into_{recipient}_{site}_{direction}"
-                    statistics[name] = summarise(whole).mean
+                    statistics[name] = summarise_pairs(whole).mean
     return Measurement(statistics, rows)

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from chimera.probes.common.activations import capture, site_names
-from chimera.probes.common.effects import draw_pairs, recovered_effects, summarise
+from chimera.probes.common.effects import draw_pairs, recovered_effects, summarise_pairs
 from chimera.probes.common.sampling import decorrelation
 from chimera.probes.common.subject import Measurement, Row, Subject, Track
 from chimera.probes.rome.convolutions import (
@@ -55,7 +55,7 @@ def measure_edits(
         pairs = draw_pairs(ind, ood, settings.pairs, rng)
         sites = _sites_with_enough_keys(subject.network, failure.reference.inputs)
         effects = recovered_effects(subject.network, *pairs, sites)
-        means = {site: summarise(effect.sufficiency).mean for site, effect in effects.items()}
+        means = {site: summarise_pairs(effect.sufficiency).mean for site, effect in effects.items()}
         layer = choose_layer(subject.network, means)
         result = edit(subject.network, layer, failure, settings, rng)
         results.append(result)
