@@ -10,7 +10,7 @@ from chimera.probes.ib.controls import (
     block_orders,
     canonical_correlations,
     gaussian_information,
-    judged_information,
+    controlled_information,
     principal_components,
 )
 from chimera.probes.ib.ksg import rank
@@ -22,7 +22,7 @@ def judged(x, y, num_components, blocks=10, num_neighbors=3, orders=None, seed=0
     if orders is None:
         orders = block_orders(blocks, len(x) // blocks, 100, r)
     draws = r.standard_normal((4, 2, len(x), num_components))
-    return judged_information(*sides, orders, draws, num_neighbors)
+    return controlled_information(*sides, orders, draws, num_neighbors)
 
 
 def channel(n, rho, rng):

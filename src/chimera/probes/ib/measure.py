@@ -49,7 +49,7 @@ from chimera.probes.ib.controls import (
     Information,
     Integers,
     block_orders,
-    judged_information,
+    controlled_information,
     principal_components,
 )
 from chimera.probes.ib.ksg import Ranked, rank
@@ -199,7 +199,9 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
     rows = []
     for pair in pairs:
         other = ground.x if pair == "x_t" else ground.y
-        found = judged_information(other, t, ground.orders, ground.draws, settings.num_neighbors)
+        found = controlled_information(
+            other, t, ground.orders, ground.draws, settings.num_neighbors
+        )
         withheld = WITHHELD_CONTROL if found.control_error > settings.tolerance else REPORTED
         rows.append(_row(axis, site, depth, pair, withheld, d, kept.explained, found))
     return rows
