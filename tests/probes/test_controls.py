@@ -9,8 +9,8 @@ from chimera.interface.errors import InputError
 from chimera.probes.ib.controls import (
     block_orders,
     canonical_correlations,
-    gaussian_information,
     controlled_information,
+    gaussian_information,
     principal_components,
 )
 from chimera.probes.ib.ksg import rank
