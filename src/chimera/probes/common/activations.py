@@ -39,13 +39,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 def capture(model: nn.Module, sites: Iterable[str], inputs: Tensor) -> dict[str, Tensor]:
     """Run the network once, in evaluation mode, and copy the activation of each site.
 
-    Args:
-        model: Any network whose sites are identity modules.
-        sites: Names of sites.
-        inputs: Inputs of the network, (B, C, H, W).
-
-    Returns:
-        For each site its activations, (B, C', H', W') in a convolutional network.
+    Inputs are (B, C, H, W), activations (B, C', H', W') in a convolutional network.
 
     Raises:
         InputError: If a site does not exist or an activation is not finite.
@@ -70,10 +64,6 @@ def capture(model: nn.Module, sites: Iterable[str], inputs: Tensor) -> dict[str,
 @contextmanager
 def patched(model: nn.Module, replacements: Mapping[str, Tensor]) -> Iterator[None]:
     """Replace the activations of sites within the context, in evaluation mode.
-
-    Args:
-        model: Any network whose sites are identity modules.
-        replacements: For each site the tensor that replaces its activation.
 
     Raises:
         InputError: If a site does not exist or, when the network runs, a replacement has another

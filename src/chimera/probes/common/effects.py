@@ -82,17 +82,8 @@ def recovered_effects(
 ) -> dict[str, Effects]:
     """Return each site's effects, patched one at a time, in both directions and by band.
 
-    Args:
-        model: A network from (B, C, N, N) to (B, C, N, N) whose sites are identity modules.
-        donor: Inputs (B, C, N, N).
-        recipient: Inputs of the same shape.
-        sites: Names of sites.
-
-    Returns:
-        For each site its effects, float64; bands as in `chimera.fields.metrics.band_rmse`.
-
-    Raises:
-        InputError: As `recovered_effect`.
+    Args and errors as for `recovered_effect`, for networks from (B, C, N, N) to (B, C, N, N); bands
+    as in `chimera.fields.metrics.band_rmse`.
     """
     sites = list(sites)
     donors, recipients = _two_runs(model, donor, recipient, sites)
@@ -120,13 +111,13 @@ def summarise_pairs(values: Tensor) -> Summary:
 def draw_pairs(
     donors: Tensor, recipients: Tensor | None, num_pairs: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Draw donor and recipient frames, (B, C, N, N) each, every trajectory about equally often.
+    """Draw B donor and recipient frames, (B, C, N, N) each, every trajectory about equally often.
 
     Args:
         donors: Frames (n, T, C, N, N).
         recipients: Frames (m, T', C, N, N) of another set; None to pair each donor with another
             trajectory of its own set.
-        num_pairs: Number B of pairs.
+        num_pairs: B.
         rng: Generator of the draw.
 
     Raises:

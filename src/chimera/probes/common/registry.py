@@ -23,22 +23,14 @@ PROBES = {
 
 
 def probe_settings(name: str, section: Any) -> Any:
-    """Return the checked settings of a probe.
-
-    Raises:
-        InputError: If there is no such probe, or a setting is invalid.
-    """
+    """Return the checked settings of a probe; an unknown probe or setting is an InputError."""
     class_name, _ = _entry(name)
     kind = getattr(import_module(f"chimera.probes.{name}.settings"), class_name)
     return read_settings(section, f"probes.{name}", kind)
 
 
 def probe_measure(name: str) -> Measure:
-    """Return the measuring function of a probe.
-
-    Raises:
-        InputError: If there is no such probe.
-    """
+    """Return the measuring function of a probe; an unknown probe is an InputError."""
     _, function_name = _entry(name)
     measure: Measure = getattr(import_module(f"chimera.probes.{name}.measure"), function_name)
     return measure

@@ -47,11 +47,7 @@ class Decorrelation:
 
 
 def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation:
-    """Return the time and length by which samples of a flow have to be separated.
-
-    Args:
-        trajectories: Frames (n, T, C, N, N) on a periodic square, n or T above 1.
-        threshold: Autocorrelation below which samples count as independent.
+    """Return the lags at which frames (n, T, C, N, N) on a periodic square decorrelate.
 
     Raises:
         InputError: If the shape differs, a frame is not finite, all frames are equal, or the
@@ -74,11 +70,8 @@ def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation
 def autocorrelations(trajectories: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return R(tau) (T,), and R(delta) along rows and along columns, (N // 2 + 1,) each, float64.
 
-    Args:
-        trajectories: Frames (n, T, C, N, N).
-
     Raises:
-        InputError: As for `decorrelation`.
+        InputError: As for `decorrelation`, of frames (n, T, C, N, N).
     """
     if trajectories.dim() != 5 or trajectories.shape[-1] != trajectories.shape[-2]:
         raise InapplicableError(
@@ -223,10 +216,8 @@ def thin(samples: Samples, largest: int, rng: np.random.Generator) -> Samples:
 def gather_patches(activation: Tensor, samples: Samples) -> Tensor:
     """Return the patch of an activation over each sample's square of the field, (n, D).
 
-    Args:
-        activation: (F, C, H, H) of the frames `samples.frames()`, in that order. A patch has
-            side * H / N cells along each axis, at least one.
-        samples: Positions of the patches.
+    The activation is (F, C, H, H) of the frames `samples.frames()`, in that order. A patch has
+    side * H / N cells along each axis, at least one.
 
     Raises:
         InputError: If the activation is not square or has another number of frames.
@@ -266,12 +257,7 @@ def site_patches(
 ) -> dict[str, Tensor]:
     """Return for each site the patches of its activations, (n, D) with a D of its own.
 
-    Args:
-        network: Network from (B, C, N, N).
-        sites: Names of its sites.
-        trajectories: Frames (n, T, C, N, N), in the network's units.
-        samples: Positions of the patches.
-        batch_size: Number of frames that run at once.
+    The network maps from (B, C, N, N); the trajectories (n, T, C, N, N) are in its units.
 
     Raises:
         InputError: If a site does not exist or an activation is not finite.
@@ -307,12 +293,7 @@ def all_patches(
 def coarsest_cell(network: nn.Module, frame: Tensor) -> int:
     """Return the number of the field's cells along one cell of the network's coarsest site.
 
-    Args:
-        network: Network from (B, C, N, N), with sites.
-        frame: One frame (C, N, N).
-
-    Raises:
-        InputError: If an activation is not finite.
+    The network is run on one frame (C, N, N).
     """
     activations = capture(network, site_names(network), frame[None])
     return max(frame.shape[-1] // activation.shape[-1] for activation in activations.values())

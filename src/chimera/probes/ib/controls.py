@@ -50,17 +50,13 @@ class Components(NamedTuple):
 
 
 def principal_components(features: Floats, num_components: int, name: str) -> Components:
-    """Return the standardised principal components of standardised features.
+    """Return at most d standardised principal components of standardised features (n, D).
 
-    The sign of a component is such that its largest loading, the first of equals, is positive.
-
-    Args:
-        features: (n, D); features that do not vary are left out.
-        num_components: Maximum number d of components.
-        name: Name of the features in error messages.
+    Features that do not vary are left out. The sign of a component is such that its largest
+    loading, the first of equals, is positive.
 
     Raises:
-        InputError: If the features are not finite or all are constant.
+        InputError: If the features are not finite or all are constant; it begins with their name.
     """
     if not np.isfinite(features).all():
         raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
@@ -103,16 +99,7 @@ def gaussian_information(correlations: Floats) -> float:
 def block_orders(
     num_blocks: int, block_size: int, shuffles: int, rng: np.random.Generator
 ) -> Integers:
-    """Draw B permutations of samples that exchange whole blocks and leave none in its place.
-
-    Args:
-        num_blocks: b >= 2.
-        block_size: m, consecutive samples of a block, whose order is kept.
-        shuffles: B.
-        rng: Generator of the draw.
-
-    Returns:
-        (B, b m).
+    """Draw B permutations of b blocks of m samples, (B, b m), that leave no block in its place.
 
     Example:
         >>> block_orders(2, 3, 1, np.random.default_rng(0)).tolist()

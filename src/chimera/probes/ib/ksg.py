@@ -110,20 +110,14 @@ def rank(points: Floats) -> Ranked:
 
 
 def shuffled_information(x: Ranked, y: Ranked, orders: Integers, num_neighbors: int = 3) -> Floats:
-    """Return `mutual_information(x.points, y.points[order], num_neighbors)` for many orders, (B,).
+    """Return `mutual_information(x.points, y.points[order], num_neighbors)` of orders (B, n).
 
     Faster than one estimate at a time: the neighbours of a sample in x and y together are found
     among its neighbours in x, in ascending order, until the next is further away in x than the k-th
-    nearest so far is in both.
-
-    Args:
-        x: Ranked samples (n, d_x) without copies.
-        y: Ranked samples (n, d_y) without copies.
-        orders: A permutation of 0..n-1 in each row, (B, n).
-        num_neighbors: k, at most 5 and below n.
+    nearest so far is in both. The samples of a side have to be distinct.
 
     Raises:
-        InputError: If k is not in that range.
+        InputError: If k is not below n and at most 5.
     """
     n = len(x.points)
     _check_neighbors(num_neighbors, n)

@@ -209,12 +209,10 @@ def _statistics(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def equal_blocks(samples: Samples, largest: int, rng: np.random.Generator) -> Samples:
-    """Keep at most `largest` samples, equally many of each trajectory, in their order.
+    """Keep at most `largest` samples, equally many of each trajectory, in the order of `draw_samples`.
 
-    Args:
-        samples: From `draw_samples`: by trajectory, equally many of each.
-        largest: Maximum number of samples; at least one of each trajectory is kept.
-        rng: Draws the places within a trajectory, the same for all trajectories.
+    At least one of each trajectory is kept. The places within a trajectory are drawn, the same for
+    all trajectories.
     """
     blocks = len(np.unique(samples.trajectory))
     size = len(samples) // blocks

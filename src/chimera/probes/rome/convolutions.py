@@ -40,11 +40,7 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
     """Return the path of the last convolution of the block with the largest effect below 1.
 
     A block through which all information passes has an effect of 1, whatever it computes. Of equal
-    effects (blocks that cut the network at the same place) the last counts.
-
-    Args:
-        model: A network whose blocks are sites, such as from `chimera.models.build_model`.
-        effects: Mean recovered effect of each site, in network order.
+    effects (blocks that cut the network at the same place) the last in network order counts.
 
     Raises:
         InputError: If no block with a convolution has an effect below 1.
@@ -81,12 +77,8 @@ def edited(layer: nn.Conv2d, update: Tensor) -> Iterator[None]:
 def unfold_keys(layer: nn.Conv2d, activation: Tensor) -> Tensor:
     """Return the keys of a convolution, (G, D, B H' W'), D = C / G k_h k_w; it gives W K + bias.
 
-    Args:
-        layer: A convolution with periodic or no padding.
-        activation: Its input (B, C, H, W).
-
     Raises:
-        InputError: If the layer has another padding.
+        InputError: If the layer pads its input (B, C, H, W) other than periodically.
 
     Example:
         >>> layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular", bias=False)
@@ -147,14 +139,9 @@ def _layer_input(model: nn.Module, conv: nn.Conv2d, inputs: Tensor) -> tuple[Ten
 def failing_keys(model: nn.Module, conv: nn.Conv2d, target: Pairs, count: int) -> Tensor:
     """Return the keys (G, D, n) of one sample where the output's error is largest, worst first.
 
-    The squared error is averaged over each cell of the layer's grid. A cell that the kernel around
-    a worse cell covers is left out: neighbouring patches are nearly the same key.
-
-    Args:
-        model: A network whose output has the same spatial layout as its input.
-        conv: One of its convolutions.
-        target: One input (1, C, H, W) and its target.
-        count: Number n of keys.
+    The squared error is averaged over each cell of the layer's grid; the network's output has the
+    spatial layout of its input (1, C, H, W). A cell that the kernel around a worse cell covers is
+    left out: neighbouring patches are nearly the same key.
 
     Raises:
         InputError: If the layer's grid is too small for n keys, or an activation is not finite.
@@ -189,14 +176,9 @@ def reference_keys(
     keys_per_dimension: int,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Return keys (G, D, n), drawn evenly from all samples and positions.
+    """Return keys (G, D, n) of inputs (B, C, H, W), drawn evenly from all samples and positions.
 
-    Args:
-        model: A network.
-        conv: One of its convolutions.
-        inputs: Inputs of the network, (B, C, H, W).
-        keys_per_dimension: n is at most this times D, rounded up in every chunk of inputs.
-        rng: Generator of the draw.
+    n is at most keys_per_dimension * D, rounded up in every chunk of inputs.
 
     Raises:
         InputError: If an activation is not finite.

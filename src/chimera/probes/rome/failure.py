@@ -52,8 +52,8 @@ def choose_failure(
 
     Args:
         model: Network from (B, C, H, W) to the increment, in normalised units.
-        ind: Normalised frames (n, T, C, H, W) of n >= 2 trajectories.
-        ood: Normalised frames (m, T, C, H, W) of m >= 2 trajectories.
+        ind: Normalised frames (n, T, C, H, W), n >= 2.
+        ood: Normalised frames (m, T, C, H, W), m >= 2.
         gap: Decorrelation time in frames, from the failure to its later frames and between the
             frames of another trajectory.
         num_preserved: Number of samples in the preservation term.

@@ -49,9 +49,7 @@ def energy_spectrum(field: Field) -> Field:
 def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi) -> Field:
     """Return the spectrum (..., K) of 1/2 |u|^2 of the flow without mean that has this vorticity.
 
-    Args:
-        vorticity: Array or tensor (..., N, N).
-        domain_extent: Side L of the square.
+    The vorticity is (..., N, N) on a square of side `domain_extent`.
 
     Raises:
         InputError: If the vorticity is not square or not finite.
@@ -86,17 +84,11 @@ def spectral_slope(
 ) -> Slope:
     """Fit E ~ k^s over first_shell <= k <= last_shell by least squares in log-log.
 
-    Student's t interval with n - 2 degrees of freedom for n shells: it includes the deviation from
-    a power law, but not the spread between trajectories.
-
-    Args:
-        spectrum: E(k), (K,), from k = 0.
-        first_shell: First k of the range, at least 1.
-        last_shell: Last k of the range, below K.
-        confidence: Level of the interval.
+    E(k) is (K,), from k = 0. Student's t interval has n - 2 degrees of freedom for n shells: it
+    includes the deviation from a power law, but not the spread between trajectories.
 
     Raises:
-        InputError: If the range has fewer than three shells, exceeds the spectrum, or E is not
+        InputError: If the range has fewer than three shells, exceeds 1 to K - 1, or E is not
             positive and finite in it.
     """
     values = np.asarray(spectrum, dtype=np.float64)
@@ -129,12 +121,8 @@ def rollout_spectra(
 ) -> dict[str, FlowSpectra]:
     """Return the spectra of a rollout's `prediction`, of its `target` and of their difference.
 
-    The spectrum of this `error` includes the phases, which the other two do not show.
-
-    Args:
-        prediction: Vorticity (..., N, N), in physical units.
-        target: The true frames, of the same shape.
-        domain_extent: Side L of the square.
+    The spectrum of this `error` includes the phases, which the other two do not show. Both are
+    vorticity (..., N, N) in physical units.
 
     Raises:
         InputError: If the shapes differ or a field is not square or not finite.

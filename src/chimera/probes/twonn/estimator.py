@@ -90,11 +90,9 @@ class Neighbors(NamedTuple):
 
 
 def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighbors:
-    """Leave out duplicates and find the nearest neighbours of every other point.
+    """Leave out duplicates of points (n, D) and find the k nearest neighbours of every other point.
 
-    Args:
-        points: (n, D).
-        num_neighbors: k; at most k distinct points give the distances to all others.
+    At most k distinct points give the distances to all others.
 
     Raises:
         InputError: If the shape is invalid, a value is not finite, fewer than 10 points are
@@ -188,14 +186,9 @@ def bootstrap_sd(
 ) -> float:
     """Return the standard deviation of an estimate over bootstraps of whole blocks.
 
-    The ratios are resampled, not the points: points drawn twice would be neighbours at distance 0.
-
-    Args:
-        estimate: Estimator from ratios.
-        ratios: (N,).
-        blocks: Label of each ratio's block, such as its trajectory, (N,).
-        repeats: Number of bootstraps, at least 2.
-        rng: Draws as many blocks as there are, with replacement.
+    The ratios (N,) are resampled, not the points: points drawn twice would be neighbours at
+    distance 0. `blocks` (N,) labels the block of each ratio, such as its trajectory; every bootstrap
+    draws as many blocks as there are, with replacement.
     """
     members = [ratios[blocks == label] for label in np.unique(blocks)]
     draws = rng.integers(len(members), size=(repeats, len(members)))

@@ -35,12 +35,10 @@ DIFFERENCE_ENTRIES = 2**20
 def neighbor_distances(points: Tensor, num_neighbors: int) -> Tensor:
     """Return the Euclidean distances to the k nearest other points, ascending, (n, k) in float64.
 
-    Args:
-        points: (n, D), finite, float32 or float64.
-        num_neighbors: k, below n.
+    The points are (n, D), finite, float32 or float64.
 
     Raises:
-        InputError: If k is not below n.
+        InputError: If k is not between 1 and n - 1.
 
     Example:
         >>> neighbor_distances(torch.tensor([[0.0], [1.0], [3.0]]), 2).tolist()
