@@ -110,7 +110,7 @@ class Samples:
     """Positions of samples, which are patches of frames of trajectories.
 
     Attributes:
-        trajectory: (n,), ascending; also labels the blocks of every shuffle and bootstrap.
+        trajectory: (n,); also labels the blocks of every shuffle and bootstrap.
         frame: (n,).
         row: First row of the patch, in cells of the field, (n,).
         column: First column, (n,). A patch may extend across the periodic edge.
@@ -194,16 +194,14 @@ def draw_samples(
     lattice = spacing * np.arange(max(1, N // spacing))
     shift = side * rng.integers(N // side, size=(2, *frame.shape, 1))
     row, column = (lattice + shift) % N  # (n, frames, patches along one axis)
-    shape = (*frame.shape, len(lattice), len(lattice))
-    return Samples(
-        trajectory=np.broadcast_to(np.arange(n)[:, None, None, None], shape).ravel(),
-        frame=np.broadcast_to(frame[:, :, None, None], shape).ravel(),
-        row=np.broadcast_to(row[:, :, :, None], shape).ravel(),
-        column=np.broadcast_to(column[:, :, None, :], shape).ravel(),
-        side=side,
-        num_points=N,
-        decorrelation=found,
+    places = np.broadcast_arrays(
+        np.arange(n)[:, None, None, None],
+        frame[:, :, None, None],
+        row[:, :, :, None],
+        column[:, :, None, :],
     )
+    trajectory, frame, row, column = (place.ravel() for place in places)
+    return Samples(trajectory, frame, row, column, side, N, found)
 
 
 def thin(samples: Samples, largest: int, rng: np.random.Generator) -> Samples:

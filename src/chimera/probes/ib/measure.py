@@ -209,10 +209,9 @@ def _statistics(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def equal_blocks(samples: Samples, largest: int, rng: np.random.Generator) -> Samples:
-    """Keep at most `largest` samples, equally many of each trajectory, in the order of `draw_samples`.
+    """Keep at most `largest` of the drawn samples, equally many of each trajectory, in their order.
 
-    At least one of each trajectory is kept. The places within a trajectory are drawn, the same for
-    all trajectories.
+    At least one of each trajectory is kept. All trajectories keep the same places, drawn at random.
     """
     blocks = len(np.unique(samples.trajectory))
     size = len(samples) // blocks

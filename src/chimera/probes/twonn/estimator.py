@@ -122,11 +122,6 @@ def dimension(ratios: Floats, discard_fraction: float = 0.1, method: Method = "l
     Raises:
         InputError: If the fraction or the method is invalid, fewer than 2 ratios are kept, or all
             of these are 1.
-
-    Example:
-        >>> quantiles = (np.arange(1, 1000) - 0.5) / 999
-        >>> f"{dimension((1 - quantiles) ** (-1 / 3)):.2f}"  # F(mu) = 1 - mu^-3
-        '3.00'
     """
     if not 0 <= discard_fraction < 1:
         raise InputError(f"the discarded fraction is {discard_fraction}, expected 0 <= ... < 1")
@@ -187,8 +182,8 @@ def bootstrap_sd(
     """Return the standard deviation of an estimate over bootstraps of whole blocks.
 
     The ratios (N,) are resampled, not the points: points drawn twice would be neighbours at
-    distance 0. `blocks` (N,) labels the block of each ratio, such as its trajectory; every bootstrap
-    draws as many blocks as there are, with replacement.
+    distance 0. `blocks` (N,) labels the block of each ratio, such as its trajectory; every
+    bootstrap draws as many blocks as there are, with replacement.
     """
     members = [ratios[blocks == label] for label in np.unique(blocks)]
     draws = rng.integers(len(members), size=(repeats, len(members)))
