@@ -113,12 +113,8 @@ def draw_pairs(
 ) -> tuple[Tensor, Tensor]:
     """Draw B donor and recipient frames, (B, C, N, N) each, every trajectory about equally often.
 
-    Args:
-        donors: Frames (n, T, C, N, N).
-        recipients: Frames (m, T', C, N, N) of another set; None to pair each donor with another
-            trajectory of its own set.
-        num_pairs: B.
-        rng: Generator of the draw.
+    Donors are frames (n, T, C, N, N), recipients (m, T', C, N, N) of another set, or None to pair
+    each donor with another trajectory of its own set.
 
     Raises:
         InputError: If no pair can be drawn.

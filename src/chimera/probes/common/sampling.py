@@ -70,8 +70,7 @@ def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation
 def autocorrelations(trajectories: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return R(tau) (T,), and R(delta) along rows and along columns, (N // 2 + 1,) each, float64.
 
-    Raises:
-        InputError: As for `decorrelation`, of frames (n, T, C, N, N).
+    Frames (n, T, C, N, N) and errors as for `decorrelation`.
     """
     if trajectories.dim() != 5 or trajectories.shape[-1] != trajectories.shape[-2]:
         raise InapplicableError(
@@ -256,9 +255,6 @@ def site_patches(
     """Return for each site the patches of its activations, (n, D) with a D of its own.
 
     The network maps from (B, C, N, N); the trajectories (n, T, C, N, N) are in its units.
-
-    Raises:
-        InputError: If a site does not exist or an activation is not finite.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in sites}
     batch = samples.frame_index() // batch_size
@@ -275,10 +271,7 @@ def site_patches(
 def all_patches(
     network: nn.Module, sites: Iterable[str], trajectories: Tensor, samples: Samples
 ) -> dict[str, Tensor]:
-    """Return the patches (n, D) of the `input`, of every site, and of the increment, `target`.
-
-    Args and errors as for `site_patches`.
-    """
+    """Return the patches (n, D) of the `input`, of every site, and of the increment, `target`."""
     frames = gather_frames(trajectories, samples)
     increments = gather_frames(trajectories, samples, later=1) - frames
     return {

@@ -145,17 +145,10 @@ class Information:
 def controlled_information(
     x: Ranked, y: Ranked, orders: Integers, draws: Floats, num_neighbors: int
 ) -> Information:
-    """Estimate I(x; y) with its controls.
+    """Estimate I(x; y) of standardised samples (n, d_x) and (n, d_y) with its controls.
 
-    Args:
-        x: Ranked samples (n, d_x), standardised.
-        y: Ranked samples (n, d_y).
-        orders: Shuffles of y, (B, n), from `block_orders`.
-        draws: Standard normal numbers for the controls, (controls, 2, n, d), d >= d_x, d_y.
-        num_neighbors: k of the estimator.
-
-    Raises:
-        InputError: As `chimera.probes.ib.ksg.mutual_information`, for n / 4 samples.
+    Args and errors as for `chimera.probes.ib.ksg.shuffled_information` and, for n / 4 samples,
+    `mutual_information`; `draws` are standard normal numbers (controls, 2, n, d), d >= d_x, d_y.
     """
     d_x, d_y = x.points.shape[1], y.points.shape[1]
 

@@ -25,11 +25,7 @@ MIN_KEYS_PER_DIMENSION = 10
 
 
 def find_convolution(model: nn.Module, layer: str) -> nn.Conv2d:
-    """Return the convolution with that path in `named_modules()`.
-
-    Raises:
-        InputError: If there is none; the message lists those that exist.
-    """
+    """Return the convolution with that path in `named_modules()`."""
     found = {name: part for name, part in model.named_modules() if isinstance(part, nn.Conv2d)}
     if layer not in found:
         raise InputError(f"{layer!r} is not a convolution, expected one of {', '.join(found)}")
@@ -107,11 +103,7 @@ def _periodic_padding(layer: nn.Conv2d) -> tuple[int, int]:
 
 
 def second_moment(keys: Tensor) -> Tensor:
-    """Return C = 1/n sum k k^T, uncentred, (G, D, D) in float64, of keys (G, D, n).
-
-    Raises:
-        InputError: If there are fewer than ten keys for each of the D dimensions.
-    """
+    """Return C = 1/n sum k k^T, uncentred, (G, D, D) in float64, of keys (G, D, n)."""
     D, n = keys.shape[-2:]
     if n < MIN_KEYS_PER_DIMENSION * D:
         raise InapplicableError(
@@ -179,9 +171,6 @@ def reference_keys(
     """Return keys (G, D, n) of inputs (B, C, H, W), drawn evenly from all samples and positions.
 
     n is at most keys_per_dimension * D, rounded up in every chunk of inputs.
-
-    Raises:
-        InputError: If an activation is not finite.
     """
     parts = []
     for chunk in inputs.split(8):

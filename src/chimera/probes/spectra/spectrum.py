@@ -49,10 +49,7 @@ def energy_spectrum(field: Field) -> Field:
 def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi) -> Field:
     """Return the spectrum (..., K) of 1/2 |u|^2 of the flow without mean that has this vorticity.
 
-    The vorticity is (..., N, N) on a square of side `domain_extent`.
-
-    Raises:
-        InputError: If the vorticity is not square or not finite.
+    The vorticity is (..., N, N) on a square of side `domain_extent`; errors as `energy_spectrum`.
     """
     density = _density(vorticity, "vorticity")
     return like_field(shell_sums(density / _square_wavenumber(density, domain_extent)), vorticity)
@@ -122,10 +119,7 @@ def rollout_spectra(
     """Return the spectra of a rollout's `prediction`, of its `target` and of their difference.
 
     The spectrum of this `error` includes the phases, which the other two do not show. Both are
-    vorticity (..., N, N) in physical units.
-
-    Raises:
-        InputError: If the shapes differ or a field is not square or not finite.
+    vorticity (..., N, N) in physical units; errors as `energy_spectrum`.
     """
     require_equal_shapes(prediction, target)
     fields = {"prediction": prediction, "target": target, "error": prediction - target}
@@ -138,11 +132,7 @@ def rollout_spectra(
 
 
 def activation_spectra(activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return each site's spectrum (K,), the mean over samples and channels of (B, C, N, N).
-
-    Raises:
-        InputError: If a site's activations are not square, not finite, or constant over space.
-    """
+    """Return each site's spectrum (K,), the mean over samples and channels of (B, C, N, N)."""
     spectra = {}
     for name, activation in activations.items():
         deviation = activation - activation.mean(dim=(-2, -1), keepdim=True)

@@ -117,12 +117,7 @@ def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighb
 
 
 def dimension(ratios: Floats, discard_fraction: float = 0.1, method: Method = "linear") -> float:
-    """Estimate d from the ratios mu = r_2 / r_1, (N,), each at least 1.
-
-    Raises:
-        InputError: If the fraction or the method is invalid, fewer than 2 ratios are kept, or all
-            of these are 1.
-    """
+    """Estimate d from the ratios mu = r_2 / r_1 (N,); other args as for `intrinsic_dimension`."""
     if not 0 <= discard_fraction < 1:
         raise InputError(f"the discarded fraction is {discard_fraction}, expected 0 <= ... < 1")
     N = len(ratios)
@@ -147,11 +142,7 @@ def dimension(ratios: Floats, discard_fraction: float = 0.1, method: Method = "l
 
 
 def scale_dimension(ratios: Floats, scale: int) -> float:
-    """Estimate d from the ratios mu = r_{2n} / r_n (N,), for the scale n (GRIDE).
-
-    Raises:
-        InputError: If there are fewer than 2 ratios, or all are 1.
-    """
+    """Estimate d from the ratios mu = r_{2n} / r_n (N,), for the scale n (GRIDE)."""
     log_mu = np.log(ratios)
     N, total = len(log_mu), float(log_mu.sum())
     if N < 2 or not total > 0:
