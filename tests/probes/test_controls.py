@@ -1,4 +1,4 @@
-"""Gaussian channels of known information go through the whole protocol; what saturates is seen."""
+"""Gaussian channels of known information through the whole protocol; saturation is detected."""
 
 import math
 
@@ -75,7 +75,7 @@ def test_a_function_of_x_grows_with_the_number_of_samples():
 
 
 def test_block_shuffles_keep_what_a_trajectory_has_in_common():
-    """Levels of trajectories that are independent of each other look like information."""
+    """Independent levels of trajectories look like information if samples are shuffled."""
     r = np.random.default_rng(0)
     levels = 3 * np.repeat(r.standard_normal((12, 2)), 50, axis=0)
     x, y = np.split(levels + r.standard_normal((600, 2)), 2, axis=1)

@@ -10,8 +10,12 @@ from chimera.fields.bands import band_products
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.activations import capture, patched, site_names
-from chimera.probes.common.effects import draw_pairs, recovered_effect, recovered_effects
-from chimera.probes.patching.measure import summarise_pairs
+from chimera.probes.common.effects import (
+    draw_pairs,
+    mean_over_pairs,
+    recovered_effect,
+    recovered_effects,
+)
 
 UNET = networks.UNET | {"dropout": 0.1}
 FRACTAL = networks.FRACTAL | {"dropout": 0.1, "columns": 3, "drop_path": 0.2}
@@ -30,7 +34,7 @@ def inputs(num_pairs=4):
 
 
 class Branches(nn.Module):
-    """y = w a(x) + (1 - w) b(x): each branch's effect is its weight, whatever the pair."""
+    """y = w a(x) + (1 - w) b(x): each branch's effect is its weight, for every pair."""
 
     def __init__(self, weight):
         super().__init__()
@@ -85,7 +89,7 @@ def test_self_patch_is_zero(model):
 
 
 def test_own_activations_put_back_change_nothing(model):
-    """The numerator itself is zero where a run is given what it had anyway."""
+    """The numerator itself is zero if a run is patched with its own activations."""
     _, recipient = inputs()
     activations = capture(model, site_names(model), recipient)
     model.eval()
@@ -182,10 +186,10 @@ def test_activations_that_are_not_finite_name_the_site(model):
 
 
 def test_summary_is_mean_and_spread():
-    assert summarise_pairs(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
+    assert mean_over_pairs(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
         (3.0, np.std([1, 2, 6], ddof=1))
     )
-    assert summarise_pairs(torch.tensor([4.0])) == (4.0, 0.0)
+    assert mean_over_pairs(torch.tensor([4.0])) == (4.0, 0.0)
 
 
 def trajectories(first, count, frames=5):

@@ -123,7 +123,7 @@ def periodic_conv(kernel):
 
 
 def linear_failure(old, new):
-    """IND obeys the kernel `old` but for a little noise, OOD obeys `new`."""
+    """IND follows the kernel `old` with a little noise, OOD the kernel `new`."""
 
     def pairs(kernel, seed, count, noise=0.0):
         generator = torch.Generator().manual_seed(seed)
@@ -197,7 +197,7 @@ def test_gradient_step_of_equal_efficacy():
 
 
 def smooth(count, seed, angle):
-    """Flows of smooth random fields, carried by two cells a frame along x or y."""
+    """Flows of smooth random fields, advected by two cells per frame along x or y."""
     generator = torch.Generator().manual_seed(seed)
     noise_hat = torch.fft.rfft2(torch.randn(count, 16, 16, generator=generator))
     m_x, m_y = torch.fft.fftfreq(16, 1 / 16)[:, None], torch.fft.rfftfreq(16, 1 / 16)
@@ -245,7 +245,7 @@ def test_edit_of_a_trained_network(trained):
         assert value.grad is None
     for repairs in results.values():
         assert all(math.isfinite(value) for repair in repairs.values() for value in repair)
-    # More of the target is repaired without preservation, at the price of IND.
+    # More of the target is repaired without preservation, at the expense of IND.
     assert results[0.0]["rome"].efficacy > results[1.0]["rome"].efficacy > 0.02
     assert results[0.0]["rome"].ind_drift > results[1.0]["rome"].ind_drift
     assert results[1.0]["rome"].ind_drift < results[1.0]["gradient"].ind_drift

@@ -30,7 +30,7 @@ def grid(n):
 
 
 def fixture():
-    """The fields whose spectra and errors the published definitions gave as quoted below."""
+    """The fields for which the published definitions gave the values quoted below."""
     n = 64
     r = np.random.default_rng(0)
     y0, e = r.standard_normal((n, n)), r.standard_normal((n, n))

@@ -102,7 +102,7 @@ def recovered_effects(
     return effects
 
 
-def summarise_pairs(values: Tensor) -> Summary:
+def mean_over_pairs(values: Tensor) -> Summary:
     """Return the mean and the standard deviation of values (B,)."""
     sd = values.std() if len(values) > 1 else torch.zeros(())
     return Summary(float(values.mean()), float(sd))

@@ -30,7 +30,7 @@ from chimera.probes.common.activations import capture, site_names
 # A probe withholds an estimate from fewer samples.
 MIN_SAMPLES = 200
 
-Integers = NDArray[np.int64]
+_Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ class Samples:
         decorrelation: The spacing of the samples.
     """
 
-    trajectory: Integers
-    frame: Integers
-    row: Integers
-    column: Integers
+    trajectory: _Integers
+    frame: _Integers
+    row: _Integers
+    column: _Integers
     side: int
     num_points: int
     decorrelation: Decorrelation
@@ -130,20 +130,20 @@ class Samples:
         """Return n, the effective number of samples."""
         return len(self.trajectory)
 
-    def frames(self) -> Integers:
+    def frames(self) -> _Integers:
         """Return the trajectory and the frame of every frame that holds samples, (F, 2), sorted."""
         return np.unique(self._places(), axis=0)
 
-    def frame_index(self) -> Integers:
+    def frame_index(self) -> _Integers:
         """Return the place of each sample's frame in `frames()`, (n,)."""
         return np.unique(self._places(), axis=0, return_inverse=True)[1].ravel()
 
-    def take(self, chosen: Integers) -> "Samples":
+    def take(self, chosen: _Integers) -> "Samples":
         """Return some of the samples, by index."""
         names = ("trajectory", "frame", "row", "column")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
-    def _places(self) -> Integers:
+    def _places(self) -> _Integers:
         return np.stack([self.trajectory, self.frame], axis=1)
 
 

@@ -25,13 +25,8 @@ import numpy as np
 from scipy.linalg import eigh
 
 from chimera.interface.errors import InputError
-from chimera.probes.ib.ksg import (
-    Floats,
-    Integers,
-    Ranked,
-    mutual_information,
-    shuffled_information,
-)
+from chimera.probes.ib.ksg import Ranked, mutual_information, shuffled_information
+from chimera.statistics.resampling.samples import Floats, Integers
 
 # Relative to the largest: smaller features and directions are float32 rounding errors.
 _SMALLEST_SD = 1e-5

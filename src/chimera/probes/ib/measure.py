@@ -33,6 +33,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from chimera.files.artifacts import Row
 from chimera.probes.common.activations import site_names
 from chimera.probes.common.sampling import (
     MIN_SAMPLES,
@@ -41,7 +42,7 @@ from chimera.probes.common.sampling import (
     coarsest_cell,
     draw_samples,
 )
-from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.ib.controls import (
     Components,
     Information,
@@ -49,8 +50,9 @@ from chimera.probes.ib.controls import (
     controlled_information,
     principal_components,
 )
-from chimera.probes.ib.ksg import Floats, Integers, Ranked, rank
+from chimera.probes.ib.ksg import Ranked, rank
 from chimera.probes.ib.settings import IbSettings
+from chimera.statistics.resampling.samples import Floats, Integers
 
 # Sites that repeat the output of the block before them, unchanged, pooled or expanded.
 EDGES = ("skip", "down", "up")

@@ -32,18 +32,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from torch import Tensor
 
 from chimera.interface.errors import InputError
 from chimera.probes.twonn.neighbors import neighbor_distances
+from chimera.statistics.resampling.samples import Floats, Integers
 
 Method = Literal["linear", "mle", "censored"]
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
-MIN_POINTS = 10
+MIN_DISTINCT = 10
 
 
 def intrinsic_dimension(
@@ -100,10 +99,10 @@ def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighb
     """
     tensor = _as_points(points)
     count, kept = len(tensor), _distinct(tensor)
-    if len(kept) < MIN_POINTS:
+    if len(kept) < MIN_DISTINCT:
         raise InputError(
             f"the set has {count} points of which {len(kept)} are distinct, expected at least "
-            f"{MIN_POINTS}"
+            f"{MIN_DISTINCT}"
         )
     if len(kept) < count:
         tensor = tensor[torch.from_numpy(kept).to(tensor.device)]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
 from chimera.probes.common.activations import site_names
 from chimera.probes.common.sampling import (
@@ -26,7 +27,7 @@ from chimera.probes.common.sampling import (
     draw_samples,
     thin,
 )
-from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.twonn.estimator import (
     bootstrap_sd,
     dimension,
@@ -45,7 +46,7 @@ class Estimate(NamedTuple):
     sd: float
 
 
-class SiteResult(NamedTuple):
+class SiteDimension(NamedTuple):
     """Result for one axis and site.
 
     Attributes:
@@ -84,7 +85,7 @@ def measure_dimension(
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])
     chosen = {axis: thin(samples, count, rng) for axis, samples in enough.items()}
-    found: dict[tuple[str, str], SiteResult] = {}
+    found: dict[tuple[str, str], SiteDimension] = {}
     rows: list[Row] = []
     for axis in track(list(chosen)):
         samples = chosen[axis]
@@ -119,9 +120,9 @@ def _estimate_sites(
     axis: str,
     settings: TwonnSettings,
     rng: np.random.Generator,
-) -> dict[str, SiteResult]:
+) -> dict[str, SiteDimension]:
     """Estimate the dimension of each site, once for sites of equal activations."""
-    found: dict[str, SiteResult] = {}
+    found: dict[str, SiteDimension] = {}
     for site, points in patches.items():
         same = next((name for name in found if torch.equal(patches[name], points)), None)
         try:
@@ -133,11 +134,11 @@ def _estimate_sites(
 
 def _estimate_points(
     points: Tensor, samples: Samples, settings: TwonnSettings, rng: np.random.Generator
-) -> SiteResult:
+) -> SiteDimension:
     neighbors = distinct_neighbors(points, 2 * max(1, *settings.scales))
     count, duplicates = len(neighbors.kept), neighbors.duplicates
     if count < MIN_SAMPLES:
-        return SiteResult(count, duplicates, ())
+        return SiteDimension(count, duplicates, ())
     blocks = samples.trajectory[neighbors.kept]
     estimators = [
         ("linear", 1, partial(dimension, discard_fraction=settings.discard_fraction)),
@@ -149,7 +150,7 @@ def _estimate_points(
         ratios = neighbors.ratios(scale)
         sd = bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng)
         estimates.append(Estimate(name, scale, estimate(ratios), sd))
-    return SiteResult(count, duplicates, tuple(estimates))
+    return SiteDimension(count, duplicates, tuple(estimates))
 
 
 def _headlines(
