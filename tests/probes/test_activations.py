@@ -1,4 +1,4 @@
-"""Reading and replacing activations leaves nothing behind, and says what is wrong."""
+"""Reading and replacing activations leaves the network unchanged; errors name their cause."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ class Fork(nn.Module):
 
 
 class InPlace(nn.Module):
-    """Spoils what passed its site."""
+    """Overwrites its site's activation in place."""
 
     def __init__(self):
         super().__init__()
@@ -81,7 +81,7 @@ def test_capture_is_in_evaluation_mode_and_without_gradients():
 @pytest.mark.parametrize("fails", [False, True])
 def test_everything_is_restored(fails):
     model = build_model(FRACTAL).train()
-    model.bottleneck.eval()  # a mixture must come back as it was
+    model.bottleneck.eval()  # a mixture of modes is restored
     modes = [module.training for module in model.modules()]
     x = torch.randn(1, 1, 16, 16)
     activations = capture(model, ["skip0"], x)

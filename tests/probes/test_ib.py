@@ -42,7 +42,7 @@ class Scale(nn.Module):
 
 
 def network(factor=1.0, bottleneck=None):
-    """Three sites, at each of which the activation is a multiple of the input, but for one."""
+    """Three sites whose activation is a multiple of the input, except a changed bottleneck."""
     sites = {"encoder0": nn.Identity(), "skip0": nn.Identity(), "bottleneck": nn.Identity()}
     parts = OrderedDict(first=Scale(factor), **sites)
     if bottleneck is not None:
@@ -104,7 +104,7 @@ def test_information_of_white_frames_is_that_of_the_formula():
 
 
 class Unrelated(nn.Module):
-    """Noise that has nothing to do with the input."""
+    """Noise that is independent of the input."""
 
     def forward(self, x):
         return torch.randn(x.shape, generator=torch.Generator().manual_seed(len(x)))

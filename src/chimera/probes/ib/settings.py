@@ -11,17 +11,17 @@ MAX_SHUFFLED_NEIGHBORS = 5
 
 
 class IbSettings(Settings, frozen=True):
-    """How mutual information is estimated.
+    """Settings of the mutual information.
 
     Attributes:
         threshold: Autocorrelation below which samples count as independent.
-        largest_samples: Most samples of an axis; shuffles take time and memory like n^2.
+        largest_samples: Maximum number of samples of an axis; shuffles take O(n^2) time and memory.
         components: Principal components d of each side.
-        noise: Standard deviation of what is added to each component of T, relative to its own.
+        noise: Standard deviation of the noise added to each component of T, relative to its own.
         num_neighbors: k.
         shuffles: B.
         controls: Draws of the positive control.
-        tolerance: Largest relative error of the control.
+        tolerance: Maximum relative error of the control.
     """
 
     threshold: Share

@@ -11,14 +11,14 @@ Weight = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class EditSettings(Settings, frozen=True):
-    """How an edit is made.
+    """Settings of an edit.
 
     Attributes:
-        num_keys: Keys n, and the rank of the edit.
+        num_keys: Number n of keys, and the rank of the edit.
         preservation: rho, the weight of the preservation term.
         softness: lambda.
-        iterations: Of L-BFGS for V*.
-        keys_per_dimension: Most keys, per patch dimension, that C is made of.
+        iterations: L-BFGS iterations for V*.
+        keys_per_dimension: Maximum number of keys for C, per patch dimension.
     """
 
     num_keys: Repetitions = 8
@@ -29,10 +29,10 @@ class EditSettings(Settings, frozen=True):
 
 
 class RomeSettings(EditSettings, frozen=True, kw_only=True):
-    """How an edit is made, and what it is tried on.
+    """Settings of an edit, its layer and its samples.
 
     Attributes:
-        pairs: Pairs of an IND and an OOD sample whose patching effects choose the layer.
+        pairs: Number of pairs of an IND and an OOD sample whose patching effects choose the layer.
         threshold: Autocorrelation below which frames count as independent.
     """
 

@@ -9,11 +9,11 @@ from chimera.interface.settings import Count, Index, Settings
 
 
 class SpectraSettings(Settings, frozen=True):
-    """Which spectra are compared.
+    """Settings of the spectra.
 
     Attributes:
-        frames: Rising frames of the rollout whose spectra are tabulated; the last one is that of
-            the statistics.
+        frames: Frames of the rollout whose spectra are in the table, rising; the statistics are
+            those of the last.
         slope_shells: First and last shell of the slope's fit.
     """
 

@@ -9,14 +9,14 @@ from chimera.probes.common.sampling import MIN_SAMPLES
 
 
 class TwonnSettings(Settings, frozen=True):
-    """How the intrinsic dimension is estimated.
+    """Settings of the intrinsic dimension.
 
     Attributes:
         threshold: Autocorrelation below which samples count as independent.
-        largest_samples: Most samples of an axis.
+        largest_samples: Maximum number of samples of an axis.
         discard_fraction: Share of the largest ratios that the linear fit leaves out.
         scales: Neighbour ranks n of the GRIDE curve; n = 1 is the mle.
-        bootstraps: Draws of the trajectories behind each standard deviation.
+        bootstraps: Number of bootstraps over trajectories for each standard deviation.
     """
 
     threshold: Share
