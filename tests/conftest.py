@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
-from workspaces import SMOKE, call, commit, copy_tree, stage
+from workspaces import SMOKE, call, command, commit, copy_tree
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def finished(tmp_path_factory):
     """Return a workspace, committed to git, in which the smoke scale has run twice over."""
     workspace = tmp_path_factory.mktemp("experiment") / "chimera"
     copy_tree(workspace)
-    stage(workspace, "compose", *SMOKE)
+    command(workspace, "compose", *SMOKE)
     call(workspace, "dvc", "repro")
     commit(workspace)
     return workspace

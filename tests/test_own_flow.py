@@ -12,7 +12,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 import flows
-from workspaces import call, commit, copy_tree, stage
+from workspaces import call, command, commit, copy_tree, sentence, stage
 
 pytestmark = pytest.mark.xdist_group("own_flow")
 
@@ -26,21 +26,13 @@ def clone(tmp_path_factory):
     return workspace
 
 
-def sentence(printed):
-    """Return the one error sentence that a stage printed, and assert that it is alone."""
-    assert "Traceback" not in printed
-    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, printed
-    return errors[0]
-
-
 def gates(workspace, *overrides):
     """Run everything up to the gates, as dvc does, and return the names of the datasets."""
-    stage(workspace, "compose", "scale=smoke", "train.steps=4", *overrides)
+    command(workspace, "compose", "scale=smoke", "train.steps=4", *overrides)
     stage(workspace, "validate")
     names = yaml.safe_load((workspace / "params.yaml").read_text())["datasets"]
     for name in names:
-        stage(workspace, "generate", "--dataset", name)
+        stage(workspace, "ingest", "--dataset", name)
     stage(workspace, "verify")
     stage(workspace, "parity")
     return names
@@ -69,7 +61,7 @@ def test_one_command_runs_e1_from_three_trajectories(clone, tmp_path):
     assert stats["confirmatory"] == 0
     assert "Running stage" not in call(clone, "dvc", "repro")
     flows.write_pdebench(root, n=4, seed=1)
-    status = call(clone, "dvc", "status", "generate@ind")
+    status = call(clone, "dvc", "status", "ingest@ind")
     assert str(root) in status, "a source that changed makes the import run again"
 
 
@@ -121,13 +113,13 @@ def test_a_failed_import_leaves_the_dataset_as_it_was(clone, tmp_path):
     before = {p: p.read_bytes() for p in sorted((clone / "data").rglob("*")) if p.is_file()}
     with h5py.File(root, "r+") as file:
         file["Vx"][3, 8, 1, 1] = np.nan
-    error = sentence(stage(clone, "generate", "--dataset", "ind", expect=2))
+    error = sentence(stage(clone, "ingest", "--dataset", "ind", expect=2))
     assert str(root) in error
     assert "trajectory 3, frame 8" in error
     assert {p: p.read_bytes() for p in sorted((clone / "data").rglob("*")) if p.is_file()} == before
     root.rename(tmp_path / "gone.hdf5")
     assert f"data.root is '{root}'" in sentence(
-        stage(clone, "generate", "--dataset", "ind", expect=2)
+        stage(clone, "ingest", "--dataset", "ind", expect=2)
     )
     assert {p: p.read_bytes() for p in sorted((clone / "data").rglob("*")) if p.is_file()} == before
 
@@ -154,7 +146,7 @@ def test_the_split_is_frozen_in_a_manifest(clone, tmp_path):
     verify = json.loads((clone / "metrics/verify.json").read_text())
     assert verify["exact"] == verify["files"] == 4
     stage(clone, "compose", "scale=smoke", *override, "data.seed=1")
-    stage(clone, "generate", "--dataset", "ind")
+    stage(clone, "ingest", "--dataset", "ind")
     assert "is not the frozen data" in sentence(stage(clone, "verify", expect=2))
 
 
@@ -166,7 +158,7 @@ def test_a_frame_shared_by_two_datasets_fails_the_gate(clone, tmp_path):
     stage(clone, "compose", "scale=smoke", "data=well", f"data.root={tmp_path}/w",
           "+data.datasets.ood_b.files=b.hdf5")  # fmt: skip
     for name in ("ind", "ood_b"):
-        stage(clone, "generate", "--dataset", name)
+        stage(clone, "ingest", "--dataset", name)
     error = sentence(stage(clone, "verify", expect=2))
     assert f"frame 7 of trajectory 0 of {tmp_path}/w/a.hdf5" in error
     assert f"frame 4 of trajectory 1 of {other} (in data/ood_b/data/test)" in error
@@ -174,7 +166,7 @@ def test_a_frame_shared_by_two_datasets_fails_the_gate(clone, tmp_path):
 
 def test_export_writes_what_the_importer_reads(clone, tmp_path):
     stage(clone, "compose", "scale=smoke")
-    stage(clone, "generate", "--dataset", "cfd2d_ood_amplitude_v1")
+    stage(clone, "ingest", "--dataset", "cfd2d_ood_amplitude_v1")
     stage(clone, "generate", "--export", "pdebench", "--dataset", "cfd2d_ood_amplitude_v1")
     path = clone / "exports/pdebench/cfd2d_ood_amplitude_v1/test.hdf5"
     written = clone / "data/cfd2d_ood_amplitude_v1/data/test/cfd2d_ood_amplitude_v1_test.hdf5"

@@ -39,6 +39,19 @@ def stage(workspace, name, *arguments, expect=0):
     return call(workspace, "python", "-m", f"chimera.stages.{name}", *arguments, expect=expect)
 
 
+def command(workspace, name, *arguments, expect=0):
+    """Run a command's module as a person does."""
+    return call(workspace, "python", "-m", f"chimera.commands.{name}", *arguments, expect=expect)
+
+
+def sentence(printed):
+    """Return the one error sentence that was printed, and assert that it is alone."""
+    assert "Traceback" not in printed
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, printed
+    return errors[0]
+
+
 def commit(workspace):
     """Commit everything that git does not ignore."""
     call(workspace, "git", "add", "--all")

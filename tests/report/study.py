@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.study.error_table import METRICS
 from figures import tables
 
@@ -81,7 +81,9 @@ def write_study(folder, stats, replicates=3, ood=True):
     gates = folder / "metrics/gates/verify"
     gates.mkdir(parents=True)
     for gate in ("training", "evaluation"):
-        (gates / f"{gate}.yaml").write_text(f"data/{gate}.hdf5: {'0f' * 32}\n")
+        (gates / f"{gate}.yaml").write_text(
+            f"axes: {{}}\nsha256: {{data/{gate}.hdf5: {'0f' * 32}}}\n"
+        )
     for model in models:
         for replicate in range(replicates):
             _write_run(folder, params, model, replicate)
@@ -90,9 +92,9 @@ def write_study(folder, stats, replicates=3, ood=True):
 
 def _write_run(folder, params, model, replicate):
     rng = np.random.default_rng(replicate + 10 * len(model))
-    machine = folder / f"checkpoints/{model}/{replicate}/machine.yaml"
+    machine = folder / f"checkpoints/{model}/{replicate}/provenance.yaml"
     machine.parent.mkdir(parents=True)
-    machine.write_text("processor: Test Processor\ntorch: 2.0.0\n")
+    machine.write_text("bytes: test class\ntorch: 2.0.0\nnetwork: {a.py: 0f}\n")
     values = {metric: [0.1, 0.2, 0.3] for metric in METRICS}
     by_dataset = {
         name: values | {"nrmse": [math.exp(rng.normal()) for _ in range(3)]}

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.interface.errors import InputError
 from chimera.study.aggregation import METRICS, summarise, summarise_probes
 from chimera.study.error_table import error_rows, frame_rows

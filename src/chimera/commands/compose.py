@@ -1,8 +1,8 @@
 """Compose conf/ into params.yaml, exactly as `dvc exp run` does.
 
-`python -m chimera.commands.compose [OVERRIDE ...]` writes params.yaml (Hydra's override grammar, such
-as `scale=smoke train.lr=1e-3`); `--check` writes nothing and fails when the committed file differs
-from what conf/ gives.
+`python -m chimera.commands.compose [OVERRIDE ...]` writes params.yaml (Hydra's override grammar,
+such as `scale=smoke train.lr=1e-3`); `--check` writes nothing and fails when the committed file
+differs from what conf/ gives.
 """
 
 import argparse

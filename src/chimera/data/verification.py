@@ -8,7 +8,7 @@ manifest lists is `unfrozen`: it runs, and the study is exploratory.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import yaml
 
+from chimera.data.checksums import Entry, format_entries, read_entries
 from chimera.data.layout.leakage import Frames
 from chimera.data.layout.links import NAME, read_links, require_linked
 from chimera.files.arrays import read_arrays
-from chimera.files.artifacts import read_bytes, read_yaml, sha256, write_text
+from chimera.files.artifacts import read_bytes, sha256, write_text
 from chimera.interface.errors import InputError
 
 VERDICTS = ("exact", "equivalent", "mismatched", "missing", "unfrozen")
-Entry = Mapping[str, Any]
 
 # Relative difference that rounding may cause in a fingerprint (chimera.data.sources.fingerprint).
 FINGERPRINT_TOLERANCE = 1e-5
@@ -49,40 +49,6 @@ class Verdict:
 def manifest_path(folder: Path, dataset: str, datasets: Sequence[str]) -> Path:
     """Return the manifest that a dataset belongs to: the first is IND, every other OOD."""
     return folder / ("IND_MANIFEST.yaml" if dataset == datasets[0] else "OOD_MANIFEST.yaml")
-
-
-def checksum_entry(path: Path, origin: str, fingerprint: Entry | None) -> dict[str, Any]:
-    """Return the entry {path, sha256, bytes, origin, fingerprint} of a file."""
-    return {
-        "path": path.as_posix(),
-        "sha256": sha256(path),
-        "bytes": path.stat().st_size,
-        "origin": origin,
-        "fingerprint": fingerprint,
-    }
-
-
-def format_entries(entries: Iterable[Entry]) -> str:
-    """Return entries as the YAML of a list, one line for each list of numbers."""
-    listed = [dict(entry) for entry in entries]
-    return yaml.safe_dump(listed, sort_keys=False, default_flow_style=None, width=1 << 20)
-
-
-def read_entries(path: Path) -> dict[str, Entry]:
-    """Return the entries of a manifest or checksums.yaml by path; none if it does not exist.
-
-    Raises:
-        InputError: If the file has another form.
-    """
-    if not path.exists():
-        return {}
-    content = read_yaml(path)
-    entries = content.get("files") if isinstance(content, Mapping) else None
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, Mapping) and {"path", "sha256"} <= entry.keys() for entry in entries
-    ):
-        raise InputError(f"{path} has another form, expected a list `files` of path, sha256, ...")
-    return {entry["path"]: entry for entry in entries}
 
 
 def agree(one: Entry | None, other: Entry | None) -> bool:

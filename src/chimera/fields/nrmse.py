@@ -16,6 +16,7 @@ Field = TypeVar("Field", Tensor, NDArray[np.floating])
 
 
 def as_tensors(*fields: Field) -> list[Tensor]:
+    """Return prediction and target as tensors of one shape (..., H, W)."""
     # An array is copied: torch takes neither read-only ones nor negative strides.
     pair = [f if isinstance(f, Tensor) else torch.from_numpy(np.array(f)) for f in fields]
     if pair[0].shape != pair[1].shape or pair[0].dim() < 2:
@@ -27,6 +28,7 @@ def as_tensors(*fields: Field) -> list[Tensor]:
 
 
 def like_field(result: Tensor, field: Field) -> Field:
+    """Return a result as a tensor where the field is one, as an array where it is one."""
     return result if isinstance(field, Tensor) else result.numpy()
 
 

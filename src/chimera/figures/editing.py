@@ -1,4 +1,4 @@
-"""What a closed-form edit of one convolution repairs, and what it costs, from metrics/tables/rome.csv.
+"""What a closed-form edit of one convolution repairs, and what it costs: metrics/tables/rome.csv.
 
 With e the norm of an error before the edit and e' after it: the part repaired is 1 - e' / e, the
 IND drift e' / e - 1 on IND samples held out.

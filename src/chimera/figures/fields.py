@@ -59,6 +59,15 @@ def rank_trajectories(errors: Mapping[str, Sequence[float]]) -> dict[str, tuple[
     return {"best": ranked[0], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[-1]}
 
 
+def mean_errors(errors: Sequence[Sequence[float]], kept: int) -> list[float]:
+    """Return the mean over runs of each of the first `kept` trajectories' errors.
+
+    >>> mean_errors([[0.1, 0.2, 0.3], [0.3, 0.4, 0.5]], 2)
+    [0.2, 0.30000000000000004]
+    """
+    return [sum(values) / len(values) for values in zip(*errors, strict=True)][:kept]
+
+
 def examples(
     errors: Mapping[str, Sequence[float]], fields: Mapping[str, Mapping[str, Floats]]
 ) -> list[Example]:

@@ -1,8 +1,8 @@
 """The information plane: what each site tells of the output against what it keeps of the input.
 
 Mutual information by nearest neighbours (KSG) of a few principal components a side, from
-metrics/tables/ib.csv. A value whose Gaussian control of the same size erred by too much is withheld: it is
-drawn hollow and grey, to be looked at and not to be believed.
+metrics/tables/ib.csv. A value whose Gaussian control of the same size erred by too much is
+withheld: it is drawn hollow and grey, to be looked at and not to be believed.
 """
 
 from collections.abc import Container, Sequence
@@ -29,7 +29,7 @@ def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
     """Draw I(T; Y) against I(X; T): a point for each replicate and site, coloured by depth.
 
     Args:
-        rows: metrics/tables/ib.csv: model, replicate, axis, site, depth, pair, information, withheld: 0
+        rows: ib.csv: model, replicate, axis, site, depth, pair, information, withheld: 0
             where the value is reported, 1 where its control erred, more where there is none.
         models: The trained models, in order: a row each.
     """

@@ -17,7 +17,7 @@ def patching_effects(rows: Rows, models: Sequence[str]) -> Figure:
     """Draw the sufficiency of every site by donor, recipient and band: mean over replicates.
 
     Args:
-        rows: metrics/tables/patching.csv: model, donor, recipient, site, depth, direction, band, effect.
+        rows: patching.csv: model, donor, recipient, site, depth, direction, band, effect.
         models: The trained models, in order: a panel each.
     """
     shown = where(rows, direction="sufficiency")

@@ -29,7 +29,7 @@ def energy_spectra(rows: Rows, models: Sequence[str], frame_interval: float) -> 
     """Draw kinetic energy spectra at the first and last frame: a line for each run, and the truth.
 
     Args:
-        rows: metrics/tables/spectra.csv: model, replicate, axis, frame, quantity, wavenumber, energy.
+        rows: spectra.csv: model, replicate, axis, frame, quantity, wavenumber, energy.
         models: The trained models, in order.
         frame_interval: Time between two frames, in the solver's unit of time.
     """

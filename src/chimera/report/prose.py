@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chimera.figures.style import model_label
-from chimera.study.contrasts import by_model
+from chimera.study.endpoints import by_model
 
 
 def title(models: Sequence[str], baseline: str) -> str:

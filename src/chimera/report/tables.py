@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.figures.forest import contrast_label
 from chimera.figures.style import axis_label, model_label
 from chimera.governance.preregistration import deviations as differences
@@ -212,15 +212,16 @@ def hashes(digests: Mapping[str, str]) -> Table:
 
 
 def machines(records: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return where the networks were trained: each machine once, with the runs that it made.
+    """Return what trained the networks: each class of bytes and versions once, with its runs.
 
     Args:
-        records: By run, what `chimera.models.forecasting.devices.describe` returned there.
+        records: By run, its provenance.yaml.
     """
     runs: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for run, record in records.items():
-        runs.setdefault(tuple((k, str(v)) for k, v in record.items()), []).append(run)
+        plain_facts = tuple((k, v) for k, v in record.items() if isinstance(v, str))
+        runs.setdefault(plain_facts, []).append(run)
     rows: list[tuple[str, str]] = []
     for fields, names in runs.items():
         rows += [("runs", ", ".join(names)), *fields]
-    return Table("Hardware and software that trained the networks.", ("", "value"), tuple(rows))
+    return Table("What trained the networks.", ("", "value"), tuple(rows))

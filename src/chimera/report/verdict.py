@@ -12,7 +12,7 @@ from typing import Any
 from chimera.figures.style import axis_label, model_label
 from chimera.governance.preregistration import Preregistration
 from chimera.statistics.power import paired_t_power
-from chimera.study.contrasts import by_model
+from chimera.study.endpoints import by_model
 
 Contrast = Mapping[str, float]
 

@@ -1,7 +1,7 @@
 """Evaluate one trained network on IND test and on every OOD axis, beside the baselines.
 
-Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.aggregation) and fields.safetensors
-(rollouts and truth at evaluate.field_frame, for the figures).
+Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.error_table) and
+fields.safetensors (rollouts and truth at evaluate.field_frame, for the figures).
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
 from chimera.interface.progress import track
 from chimera.interface.settings import read_settings
+from chimera.interface.versions import tell_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
 
@@ -47,9 +48,10 @@ def main() -> None:
     names = params["data"]["fields"]
     report: dict[str, dict[str, Any]] = {}
     fields: dict[str, torch.Tensor] = {}
-    for dataset in track(f"evaluate-{cell}", params["datasets"]):
+    tell_differing_versions(f"evaluate-{cell}")
+    axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values()
+    for dataset, layout in track(f"evaluate-{cell}", [(a["dataset"], a["layout"]) for a in axes]):
         split = Split(Path("data") / dataset / "data" / "test", names)
-        layout = read_yaml(Path("metrics/gates/generate") / dataset / "layout.yaml")
         forecasters = {
             "model": network_forecaster(network, mean, std),
             "persistence": persistence,

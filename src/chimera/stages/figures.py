@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from chimera import figures
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.files.arrays import read_safetensors
 from chimera.files.artifacts import (
     read_csv,
@@ -18,11 +18,9 @@ from chimera.files.artifacts import (
 )
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
-from chimera.study.contrasts import by_model, differences
+from chimera.study.endpoints import by_model, differences
 from chimera.study.error_table import read_errors
 from chimera.study.tables import BY_RUN, digest
-
-Runs = dict[tuple[str, int], Any]
 
 
 def table(name: str) -> figures.Rows:
@@ -31,69 +29,50 @@ def table(name: str) -> figures.Rows:
     return read_csv(path) if path.exists() else []
 
 
-def frame_interval(params: dict[str, Any]) -> float:
-    """Return the time between two frames, 1 where no file says it."""
-    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
-    return layout["frame_interval"] or 1.0
-
-
-def fields(params: dict[str, Any], runs: Runs) -> Figure:
+def fields(params: dict[str, Any], runs: dict[tuple[str, int], Any], interval: float) -> Figure:
     """Draw the best, the median and the worst OOD trajectory of the first replicate."""
     datasets, replicate = params["datasets"], params["replicates"][0]
     axes = {dataset: axis_name(dataset, datasets) for dataset in datasets[1:]}
     arrays = {}
     for model in params["model_names"]:
-        read = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
+        found = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
         arrays[model] = {
-            f"{axis}.{kind}": read[f"{dataset}.{kind}"]
+            f"{axis}.{kind}": found[f"{dataset}.{kind}"]
             for dataset, axis in axes.items()
             for kind in ("prediction", "target")
         }
-    errors = {}
-    for dataset, axis in axes.items():
-        kept = min(len(found[f"{axis}.target"]) for found in arrays.values())
-        by_run = [run["model"][dataset]["rollout_nrmse"][:kept] for run in runs.values()]
-        errors[axis] = [sum(values) / len(values) for values in zip(*by_run, strict=True)]
-    time = params["evaluate"]["field_frame"] * frame_interval(params)
+    errors = {
+        axis: figures.mean_errors([run[axis]["rollout_nrmse"] for run in runs.values()], kept)
+        for axis in axes.values()
+        for kept in [min(len(found[f"{axis}.target"]) for found in arrays.values())]
+    }
     examples = figures.examples(errors, arrays)
+    time = params["evaluate"]["field_frame"] * interval
     return figures.example_fields(examples, time, replicate, params["data"]["fields"][0])
-
-
-def forest(baseline: str) -> Figure:
-    """Draw the contrasts of every model with the baseline."""
-    plan, runs = read_preregistration(), read_errors(read_csv(Path("metrics/errors.csv")))
-    found = by_model(read_json(Path("metrics/stats.json")))
-    comparisons = [
-        figures.Comparison(
-            model,
-            rows,
-            {name: differences(name, runs, model, baseline) for name in rows},
-        )
-        for model, rows in found.items()
-    ]
-    return figures.forest(comparisons, baseline, plan.primary, 1 - plan.alpha)
 
 
 def main() -> None:
     """Run the stage."""
-    params = read_params()
-    models, interval = params["model_names"], frame_interval(params)
-    valid = params["evaluate"]["valid_correlation"]
-    runs: Runs = {
-        (model, replicate): read_json(Path(f"metrics/runs/{model}/{replicate}/evaluate.json"))
-        for model in models
-        for replicate in params["replicates"]
-    }
-    parity = read_json(Path("metrics/parity.json"))
+    params, plan = read_params(), read_preregistration()
+    models, baseline = params["model_names"], params["baseline"]
+    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
+    interval = layout["frame_interval"] or 1.0  # where no file says it
+    rows = read_csv(Path("metrics/errors.csv"))
+    errors = {run: found for run, found in read_errors(rows).items() if run[0] in models}
+    comparisons = [
+        figures.Comparison(
+            model, found, {name: differences(name, errors, model, baseline) for name in found}
+        )
+        for model, found in by_model(read_json(Path("metrics/stats.json"))).items()
+    ]
+    parity, valid = read_json(Path("metrics/parity.json")), params["evaluate"]["valid_correlation"]
     drawn = {
-        "fig1_errors": figures.errors_by_axis(
-            digest(read_csv(Path("metrics/errors.csv")), BY_RUN), models
-        ),
+        "fig1_errors": figures.errors_by_axis(digest(rows, BY_RUN), models),
         "training": figures.training_curves(table("training"), models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
-        "fields": fields(params, runs),
-        "forest": forest(params["baseline"]),
-        "parity": figures.parity_bars(parity, models, params["baseline"]),
+        "fields": fields(params, errors, interval),
+        "forest": figures.forest(comparisons, baseline, plan.primary, 1 - plan.alpha),
+        "parity": figures.parity_bars(parity, models, baseline),
         "spectra": figures.energy_spectra(table("spectra"), models, interval),
         "twonn": figures.dimension_along_network(table("twonn"), models, "linear"),
         "ib": figures.information_plane(table("ib"), models),

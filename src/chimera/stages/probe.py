@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.data.layout.axes import axis_name
 from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.interface.errors import InapplicableError, guarded
 from chimera.interface.progress import track
+from chimera.interface.versions import tell_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
 from chimera.probes.common.registry import probe_measure, probe_settings
@@ -48,12 +48,15 @@ def main() -> None:
         frames = torch.from_numpy(split.read(0, split.fitting(memory))).to(device)
         return frames.sub_(mean).div_(std)  # (n, T, C, H, W)
 
-    datasets, names = params["datasets"], params["data"]["fields"]
-    memory = int(params["train"]["memory"] * 2**30) // len(datasets)
-    layout = read_yaml(Path("metrics/gates/generate") / datasets[0] / "layout.yaml")
+    axes, names = (
+        read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"],
+        params["data"]["fields"],
+    )
+    memory = int(params["train"]["memory"] * 2**30) // len(axes)
+    layout = axes["ind"]["layout"]
     subject = Subject(
         network=network,
-        trajectories={axis_name(name, datasets): trajectories(name) for name in datasets},
+        trajectories={axis: trajectories(about["dataset"]) for axis, about in axes.items()},
         mean=mean,
         std=std,
         domain_extent=layout["extent"][0] if layout["extent"] else 1.0,
@@ -63,6 +66,7 @@ def main() -> None:
     entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))
     label = f"probe-{options.probe}-{options.model}-{options.replicate}"
     rng = np.random.default_rng(entropy)
+    tell_differing_versions(label)
     try:
         found = probe_measure(options.probe)(subject, settings, rng, partial(track, label))
     except InapplicableError as error:

@@ -10,7 +10,7 @@ from chimera.interface.errors import guarded
 from chimera.report import prose, tables
 from chimera.report.document import data_uri, git_object, render
 from chimera.report.verdict import beaten_by_persistence, status, verdicts
-from chimera.study.contrasts import by_model
+from chimera.study.endpoints import by_model
 
 # Lines are sharpest as SVG; a field's pixels are smallest as PNG.
 DRAWN = "fig1_errors training rollout forest parity spectra twonn ib patching rome"
@@ -28,13 +28,13 @@ def main() -> None:
     deviating = deviations(plan.parameters, params)
     cells = [(model, replicate) for model in models for replicate in params["replicates"]]
     machines = {
-        f"{model} {replicate}": read_yaml(Path(f"checkpoints/{model}/{replicate}/machine.yaml"))
+        f"{model} {replicate}": read_yaml(Path(f"checkpoints/{model}/{replicate}/provenance.yaml"))
         for model, replicate in cells
     }
     verified = {
         path: digest
         for gate in ("training", "evaluation")
-        for path, digest in read_yaml(Path(f"metrics/gates/verify/{gate}.yaml")).items()
+        for path, digest in read_yaml(Path(f"metrics/gates/verify/{gate}.yaml"))["sha256"].items()
     }
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
     compared = by_model(stats)

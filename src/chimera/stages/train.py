@@ -1,8 +1,9 @@
 """Train one model on IND, with one replicate's seed; resume it if it was killed.
 
 Writes checkpoints/<model>/<replicate>/model.safetensors (weights, with the model's settings and the
-normalisation), history.csv and machine.yaml (hardware and software). With `train.devices` above 1
-the same command runs once for each device, under torch's elastic launcher.
+normalisation), history.csv and provenance.yaml (the class of bytes, versions and the source of the
+network, on which evaluation and probes so depend). With `train.devices` above 1 the same command
+runs once for each device, under torch's elastic launcher.
 """
 
 import sys
@@ -22,6 +23,7 @@ from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yam
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
 from chimera.interface.settings import as_plain, read_settings
+from chimera.interface.versions import tell_differing_versions
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.forecasting.checkpoint import normalisation
 from chimera.models.forecasting.devices import describe, device_type, prepare_device
@@ -43,16 +45,15 @@ def train_model(
     options: Options, params: dict[str, Any], settings: TrainSettings, group: Group
 ) -> None:
     """Train in this process, by itself or as one of a group."""
-    ind, names = params["datasets"][0], params["data"]["fields"]
+    gate, names = read_yaml(Path("metrics/gates/verify/training.yaml")), params["data"]["fields"]
+    ind, layout = gate["axes"]["ind"]["dataset"], gate["axes"]["ind"]["layout"]
     numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
     device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
     entropy = (params["seed"], options.replicate)
     train, valid = (Split(Path("data") / ind / "data" / s, names) for s in ("train", "valid"))
-    layout = read_yaml(Path("metrics/gates/generate") / ind / "layout.yaml")
     fields = fit_to_data(params["models"][options.model], train.shape[2:], layout["boundary"])
     moments = channel_moments(read_yaml(Path("data") / ind / "stats.yaml"), names)
     identity = {"entropy": entropy, "model": fields, "train": as_plain(settings)}
-    verified = read_yaml(Path("metrics/gates/verify/training.yaml"))
 
     # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
@@ -62,7 +63,9 @@ def train_model(
     training = Training(network, *data, settings, group)
 
     key = f"train-{options.model}-{options.replicate}"
-    home, digest = Path(".scratch"), fingerprint(identity, verified)
+    if group.rank == 0:
+        tell_differing_versions(key)
+    home, digest = Path(".scratch"), fingerprint(identity, gate["sha256"])
     alone = scratch_folder(home, key, digest)  # one process locks it for the others
     with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
         run_resumable(training, key, scratch)
@@ -71,7 +74,8 @@ def train_model(
             about = {"model": fields, "normalisation": normalisation(moments)}
             write_tensors(folder / "model.safetensors", training.weights(), about)
             write_csv(folder / "history.csv", [asdict(row) for row in training.history])
-            write_yaml(folder / "machine.yaml", describe(device))
+            sources = read_yaml(Path(f"metrics/gates/networks/{options.model}.yaml"))
+            write_yaml(folder / "provenance.yaml", describe(device) | {"network": sources})
 
 
 def main() -> None:

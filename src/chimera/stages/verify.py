@@ -2,10 +2,11 @@
 
 Nor is any frame in two splits.
 
-Writes metrics/verify.json whatever the verdict; when the gate is passed, also the hashes of what
-training may read (metrics/gates/verify/training.yaml) and of what evaluation may
-(evaluation.yaml). `--intact` asks only whether the files that are there are as they were written,
-and `--hash-missing` freezes what is not frozen yet.
+Writes metrics/verify.json whatever the verdict; when the gate is passed, also the axes and the
+hashes of what training may read (metrics/gates/verify/training.yaml) and of what evaluation may
+(evaluation.yaml): for each axis its dataset and the layout of its trajectories. `--intact` asks
+only whether the files that are there are as they were written, and `--hash-missing` freezes what
+is not frozen yet.
 """
 
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from argparse_dataclass import ArgumentParser
 from tqdm import tqdm
 
+from chimera.data.axes import axis_name
 from chimera.data.layout.leakage import require_disjoint
 from chimera.data.verification import (
     counts,
@@ -25,7 +27,7 @@ from chimera.data.verification import (
     stored_bytes,
     verify,
 )
-from chimera.files.artifacts import read_params, write_json, write_yaml
+from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
 
 
@@ -61,11 +63,18 @@ def main() -> None:
     ind = f"data/{datasets[0]}/"
     training = tuple(ind + part for part in ("data/train/", "data/valid/", "stats.yaml"))
     hashes = {verdict.path: verdict.sha256 for verdict in verdicts}
-    for name, chosen in (
-        ("training", {p: h for p, h in hashes.items() if p.startswith(training)}),
-        ("evaluation", {p: h for p, h in hashes.items() if not p.startswith(training[:2])}),
+    gates = Path("metrics/gates")
+    axes = {
+        axis_name(dataset, datasets): {"dataset": dataset}
+        | {"layout": read_yaml(gates / "generate" / dataset / "layout.yaml")}
+        for dataset in datasets
+    }
+    for name, known, chosen in (
+        ("training", {"ind": axes["ind"]}, {p for p in hashes if p.startswith(training)}),
+        ("evaluation", axes, {p for p in hashes if not p.startswith(training[:2])}),
     ):
-        write_yaml(Path(f"metrics/gates/verify/{name}.yaml"), chosen)
+        passed = {"axes": known, "sha256": {p: h for p, h in hashes.items() if p in chosen}}
+        write_yaml(gates / "verify" / f"{name}.yaml", passed)
 
 
 if __name__ == "__main__":

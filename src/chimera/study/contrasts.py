@@ -21,8 +21,6 @@ from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
 from chimera.statistics.location import paired_t_p, sign_flip_p
 from chimera.statistics.multiplicity import benjamini_hochberg
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
-from chimera.study.endpoints import endpoint
-from chimera.study.error_table import Errors
 
 Floats = NDArray[np.float64]
 
@@ -136,26 +134,3 @@ def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dic
         if name and tabulated and int(row["replicates"]) == max(tabulated):
             worst[name] = min(worst.get(name, 1.0), float(row["coverage"]))
     return worst
-
-
-def by_model(stats: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the contrasts of metrics/stats.json by model and endpoint.
-
-    >>> by_model({"large": {"gap": {"estimate": 0.1}}, "spearman": {"withheld": 0}, "n": 3})
-    {'large': {'gap': {'estimate': 0.1}}}
-    """
-    found = {}
-    for model, rows in stats.items():
-        if isinstance(rows, Mapping) and model != "spearman":
-            found[model] = {
-                name: dict(row) for name, row in rows.items() if isinstance(row, Mapping)
-            }
-    return found
-
-
-def differences(
-    name: str, runs: Mapping[tuple[str, int], Errors], model: str, baseline: str
-) -> list[float]:
-    """Return an endpoint's difference, model minus baseline, of every replicate in order."""
-    replicates = [replicate for other, replicate in runs if other == model]
-    return [endpoint(name, runs[model, r]) - endpoint(name, runs[baseline, r]) for r in replicates]

@@ -5,8 +5,9 @@ Errors enter as the mean over trajectories of ln nRMSE, so that a difference is 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from chimera.interface.errors import InputError
 from chimera.study.error_table import Errors
@@ -54,3 +55,26 @@ def endpoint(name: str, errors: Errors) -> float:
         return log_mean(axis, "nrmse")
     known = ", ".join(endpoint_names(list(errors)))
     raise InputError(f"the endpoint is {name!r}, expected one of {known}")
+
+
+def by_model(stats: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the contrasts of metrics/stats.json by model and endpoint.
+
+    >>> by_model({"large": {"gap": {"estimate": 0.1}}, "spearman": {"withheld": 0}, "n": 3})
+    {'large': {'gap': {'estimate': 0.1}}}
+    """
+    found = {}
+    for model, rows in stats.items():
+        if isinstance(rows, Mapping) and model != "spearman":
+            found[model] = {
+                name: dict(row) for name, row in rows.items() if isinstance(row, Mapping)
+            }
+    return found
+
+
+def differences(
+    name: str, runs: Mapping[tuple[str, int], Errors], model: str, baseline: str
+) -> list[float]:
+    """Return an endpoint's difference, model minus baseline, of every replicate in order."""
+    replicates = [replicate for other, replicate in runs if other == model]
+    return [endpoint(name, runs[model, r]) - endpoint(name, runs[baseline, r]) for r in replicates]

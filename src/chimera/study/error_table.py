@@ -8,7 +8,7 @@ and trajectory; a baseline is not trained and has one replicate, 0.
 
 from collections.abc import Mapping, Sequence
 
-from chimera.data.layout.axes import axis_name
+from chimera.data.axes import axis_name
 from chimera.interface.errors import InputError
 
 METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
@@ -68,7 +68,7 @@ def read_errors(rows: Sequence[Mapping[str, str]]) -> Mapping[tuple[str, int], E
 
 
 def frame_rows(runs: Evaluations, datasets: Sequence[str]) -> list[Row]:
-    """Return the error and correlation of rollouts: one row per forecaster, replicate, axis, frame."""
+    """Return the error and correlation of rollouts by forecaster, replicate, axis and frame."""
     return [
         {
             "model": name,

@@ -1,9 +1,9 @@
 """Training that can be killed at any moment and go on to the same bytes.
 
 Minimises the mean of ||x_{t+u} - x̂_{t+u}||^2 over u = 1 .. unroll, where x̂ is the network's own
-rollout from x_t (chimera.models.forecasting.stepping), with AdamW (Loshchilov & Hutter 2019, algorithm 2), the
-one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient (Pascanu et al.
-2013).
+rollout from x_t (chimera.models.forecasting.stepping), with AdamW (Loshchilov & Hutter 2019,
+algorithm 2), the one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient
+(Pascanu et al. 2013).
 
 A step is a function of the state alone: the batch and the learning rate follow from the step's
 number, so weights, moments, average and random generator are all that has to be kept. Several
@@ -114,7 +114,7 @@ class Training:
         self.device = next(network.parameters()).device
         for layer in network.modules():
             if hasattr(layer, "share"):  # it draws the whole batch's mask and takes its part
-                setattr(layer, "share", (group.rank, group.size))
+                layer.share = group.rank, group.size  # type: ignore[assignment]
         # Drop-path leaves parameters out, the same ones everywhere: all draw the same numbers.
         drops = getattr(network, "leaves_out_parameters", False)
         objective = group.divided(Objective(network, settings.unroll), some_unused=drops)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from chimera.data.checksums import checksum_entry, format_entries
 from chimera.data.layout.leakage import require_disjoint
 from chimera.data.layout.recordings import Made
-from chimera.data.verification import checksum_entry, format_entries
 from chimera.files.arrays import write_arrays
 from chimera.files.artifacts import whole_folder, write_text, write_yaml
 

@@ -4,14 +4,12 @@ import os
 import platform
 import shutil
 from importlib.metadata import version
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from chimera.interface.errors import InputError
 
-# What decides the last bits and the speed of a training.
 PACKAGES = ("torch", "numpy", "h5py", "safetensors")
 # Of a GPU's free memory: the rest is for weights, moments and activations.
 _SHARE_OF_DATA = 0.5
@@ -94,28 +92,15 @@ def require_compiler() -> None:
         )
 
 
-def describe(device: torch.device) -> dict[str, str | int]:
-    """Return the machine by name: system, processor, cores, accelerator and versions.
+def describe(device: torch.device) -> dict[str, str]:
+    """Return what decides the bytes of a computation: its class and the versions of the packages.
 
-    The same text every time on one machine.
+    Machines of one class, such as `x86_64 avx2`, give the same bytes; a GPU is a class of its own.
 
     Args:
         device: Where the network runs.
     """
-    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else "none"
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count() or 0,
-        "accelerator": accelerator,
-        "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
-    }
-
-
-def _processor() -> str:
-    """Return the processor's name: Linux keeps it in a file, other systems say it."""
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or "unknown")
+    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability().lower()}"
+    if device.type == "cuda":
+        kind = torch.cuda.get_device_name(device)
+    return {"bytes": kind, **{package: version(package) for package in PACKAGES}}

@@ -1,4 +1,4 @@
-"""The UNet whose every block is a fractal, with drop-path (Larsson, Maire & Shakhnarovich 2017, arXiv:1605.07648).
+"""The UNet whose every block is a fractal, with drop-path (Larsson et al. 2017, arXiv:1605.07648).
 
     f_1(z) = conv(z),    f_{C+1}(z) = mean((f_C o f_C)(z), conv(z))                    (eq. 1, 2)
 

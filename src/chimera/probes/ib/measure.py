@@ -3,7 +3,7 @@
     I(X; T) and I(T; Y) in nats, after Shwartz-Ziv & Tishby 2017, arXiv:1703.00810
 
 X is a patch of the normalised input frame, Y the patch of the increment to the next frame at the
-same place, T the site's activations over that place; by chimera.probes.ib.ksg. What the numbers mean:
+same place, T the site's activations over that place; by chimera.probes.ib.ksg. What they mean:
 
 - Samples are patches, a decorrelation time and length apart, as many of each trajectory; n is
   their number. The variables are those of a patch drawn at random, place and frame included.

@@ -45,8 +45,8 @@ def choose_failure(
 ) -> Failure:
     """Take the worst forecast from the first frames of an OOD set, with all that judges a repair.
 
-    The network forecasts the increment of a frame, as in `chimera.models.forecasting.stepping`. The worst is
-    that of the largest error relative to the next frame, among frames that `gap` others follow.
+    The network forecasts the increment of a frame (chimera.models.forecasting.stepping). The worst
+    is that of the largest error relative to the next frame, among frames that `gap` others follow.
     Half of the IND trajectories serve C and the preservation term, the other half the specificity.
 
     Args:

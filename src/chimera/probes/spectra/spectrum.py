@@ -187,7 +187,7 @@ def activation_spectra(activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return each site's spectrum, the mean over samples and channels.
 
     Args:
-        activations: For each site (B, C, N, N), as `chimera.probes.common.activations.capture` gives.
+        activations: For each site (B, C, N, N), as `capture` gives.
 
     Returns:
         For each site (K,).

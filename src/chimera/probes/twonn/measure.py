@@ -1,9 +1,10 @@
 """The intrinsic dimension of a network's activations, and of the data, along the network.
 
 Each site's activations over the same squares of the flow are points of a set; its dimension
-(chimera.probes.twonn.estimator) tells how many degrees of freedom the site keeps of the flow (Ansuini et al.
-2019, "Intrinsic dimension of data representations in deep neural networks"). An estimate depends on
-the number of points: all axes and sites are therefore measured with one number of samples.
+(chimera.probes.twonn.estimator) tells how many degrees of freedom the site keeps of the flow
+(Ansuini et al. 2019, "Intrinsic dimension of data representations in deep neural networks"). An
+estimate depends on the number of points: all axes and sites are therefore measured with one number
+of samples.
 
 n samples, T time, B batch, C channel, N x N space, D dimensions of a patch.
 """
