@@ -8,6 +8,7 @@ import subprocess
 import pytest
 import yaml
 
+from chimera.files.artifacts import write_bytes
 from chimera.governance.preregistration import Preregistration
 from chimera.interface.errors import InputError
 from chimera.report import prose, tables
@@ -18,7 +19,15 @@ from report import study
 from report.study import statistics
 
 MODELS = ["unet", "fractal_unet"]
-PLAN = Preregistration(0.05, 0.8, 1.0, "ood_nrmse", ("ind_nrmse", "ind_valid_time", "gap"), (), {})
+PLAN = Preregistration(
+    alpha=0.05,
+    power=0.8,
+    effect=1.0,
+    primary="ood_nrmse",
+    secondary=("ind_nrmse", "ind_valid_time", "gap"),
+    correlations=(),
+    parameters={},
+)
 ROW = {"nrmse": 0.2}
 SUMMARY = {
     "unet": {"ind": {"nrmse": 0.1}, "ood": {"nrmse": 0.2}, "ood_decay": ROW},
@@ -84,7 +93,10 @@ def test_a_single_model_is_nothing_to_compare():
 
 def test_several_models_have_a_verdict_each():
     row = study.contrast(0.1, 0.05, 0.001, 3)
-    stats = {"large.ood_nrmse": row, "fractal_unet.ood_nrmse": row | {"p": 0.6}}
+    stats = {
+        "fractal_unet": {"ood_nrmse": row | {"p": 0.6}},
+        "large": {"ood_nrmse": row},
+    }
     about = {"required_replicates": 10, "replicates": 3}
     found = verdicts(stats | about, SUMMARY, PLAN, [*MODELS, "large"], "unet")
     assert [v.headline.split()[0] for v in found] == ["No", "large"]
@@ -138,7 +150,7 @@ def write(tmp_path, monkeypatch):
         study.write_study(tmp_path, stats, **kinds)
         monkeypatch.chdir(tmp_path)
         for name, suffix in report.PICTURES.items():
-            (tmp_path / f"plots/{name}.{suffix}").write_bytes(b"<svg/>")
+            write_bytes(tmp_path / f"plots/{suffix}/{name}.{suffix}", b"<svg/>")
         if draw:
             figures.main()
         report.main()
@@ -159,7 +171,7 @@ def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
     text = html.unescape(re.sub(r"<[^>]+>|base64,[^\"]+", "", first))
     assert git_object(path.read_bytes()) in text
     assert "0f" * 32 in text
-    assert "Test Processor" in text
+    assert "test class" in text
     assert "Standing: exploratory" in text
     assert "Of 2 declared correlations" in text
     assert "-0.90 to +0.60" in text
@@ -187,6 +199,6 @@ def test_a_study_with_less_in_it_is_a_page_too(write, kinds):
 
 def test_a_missing_picture_is_one_sentence(write, tmp_path):
     write(statistics())
-    (tmp_path / "plots/rome.svg").unlink()
-    with pytest.raises(InputError, match=r"cannot read plots/rome\.svg"):
+    (tmp_path / "plots/svg/rome.svg").unlink()
+    with pytest.raises(InputError, match=r"cannot read plots/svg/rome\.svg"):
         report.main()
