@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from scipy.stats import t
 
 from chimera.files.artifacts import read_params
 from chimera.governance.preregistration import read_preregistration
@@ -70,23 +71,23 @@ def test_readme_repeats_the_committed_metrics(section):
 
 
 def test_readme_says_what_the_metrics_say(section):
-    stats = metrics("stats")
-    row = by_model(stats)[MODEL][PLAN.primary]
-    said = NUMBERS.search(section)
-    spread = abs(row["estimate"] / row["cohens_dz"])
-    assert int(said["n"]) == row["n"] == len(PARAMS["replicates"])
+    row = by_model(metrics("stats"))[MODEL][PLAN.primary]
+    said, n = NUMBERS.search(section), len(PARAMS["replicates"])
+    assert int(said["n"]) == row["n"] == n
     assert int(said["level"]) == round(100 * (1 - PLAN.alpha))
     assert float(said["coverage"]) == pytest.approx(100 * row["ci_coverage"], abs=0.05)
     estimate, low, high = (log_ratio(said[name]) for name in ("estimate", "low", "high"))
-    assert estimate == pytest.approx(row["estimate"], abs=TOLERANCE * spread)
-    # The other numbers of the sentence follow from these three and n.
-    assert estimate == pytest.approx((low + high) / 2, abs=1e-3)
-    half = (row["ci_high"] - row["ci_low"]) / 2
-    t_over_n = half / spread  # t quantile / sqrt(n), whatever the spread is
-    d_z = estimate / ((high - low) / 2 / t_over_n)
-    assert float(said["g"]) == pytest.approx(d_z * row["hedges_gz"] / row["cohens_dz"], abs=0.01)
-    assert float(said["p"]) < PLAN.alpha if low > 0 or high < 0 else float(said["p"]) >= PLAN.alpha
-    assert ("No difference" in section) == (low <= 0 <= high) == (row["p"] >= PLAN.alpha)
+    half_width = t.isf(PLAN.alpha / 2, n - 1) / math.sqrt(n)  # of an interval, in spreads
+    spread = (high - low) / 2 / half_width
+    there = abs(row["estimate"] / row["cohens_dz"])
+    assert estimate == pytest.approx(row["estimate"], abs=TOLERANCE * max(spread, there))
+    # What else the sentence says follows from these, but for the rounding of its digits.
+    d_z = estimate / spread
+    assert estimate == pytest.approx((low + high) / 2, abs=2e-3)
+    assert float(said["g"]) == pytest.approx(d_z * row["hedges_gz"] / row["cohens_dz"], abs=0.02)
+    p = 2 * t.sf(abs(d_z) * math.sqrt(n), n - 1)
+    assert float(said["p"]) == pytest.approx(p, abs=0.02)
+    assert ("**No difference" in section) == (p >= PLAN.alpha)
 
 
 def test_readme_says_how_likely_an_effect_is_found(section):

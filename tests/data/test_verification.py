@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from chimera.data import verification
+from chimera.data import checksums, verification
 from chimera.interface.errors import InputError
 
 DATASETS = ("ind", "ood")
@@ -36,8 +36,8 @@ def write(dataset, content, origin="generated", seen=None):
     path = path_of(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    entry = verification.checksum_entry(path, origin, seen or fingerprint())
-    listing = "files:\n" + verification.format_entries([entry])
+    entry = checksums.checksum_entry(path, origin, seen or fingerprint())
+    listing = "files:\n" + checksums.format_entries([entry])
     (Path("data") / dataset / "checksums.yaml").write_text(listing)
 
 
@@ -46,8 +46,8 @@ def record(paths):
     for path in Path("data/ind").rglob("*.hdf5"):
         if path not in paths:
             path.unlink()
-    entries = [verification.checksum_entry(path, "imported", None) for path in paths]
-    listing = "files:\n" + verification.format_entries(entries)
+    entries = [checksums.checksum_entry(path, "imported", None) for path in paths]
+    listing = "files:\n" + checksums.format_entries(entries)
     Path("data/ind/checksums.yaml").write_text(listing)
 
 
@@ -241,4 +241,4 @@ def test_a_manifest_of_another_form_is_one_sentence(study):
 def test_entries_survive_their_yaml():
     entry = {"path": "a", "sha256": "0" * 64, "fingerprint": {"energy": list(np.arange(80) / 7)}}
     entry["fingerprint"]["energy"] = [float(v) for v in entry["fingerprint"]["energy"]]
-    assert yaml.safe_load(verification.format_entries([entry])) == [entry]
+    assert yaml.safe_load(checksums.format_entries([entry])) == [entry]

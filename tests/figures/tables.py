@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 
 from chimera.study.error_table import METRICS, error_rows, frame_rows
-from chimera.training.loop import Row
+from chimera.training.loop import HistoryRow
 
 MODELS = ("unet", "fractal_unet")
 BASELINES = ("persistence", "linear")
@@ -71,7 +71,7 @@ def rollout(nrmse, axes=AXES, replicates=(0, 1)):
 
 def training(replicates=(0, 1), steps=(1, 2, 3)):
     return text(
-        run | asdict(Row(step, 0.01, 0.1 / step, 1 / step))
+        run | asdict(HistoryRow(step, 0.01, 0.1 / step, 1 / step))
         for run in runs(replicates)
         for step in steps
     )

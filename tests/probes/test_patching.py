@@ -10,8 +10,12 @@ from chimera.fields.bands import band_products
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.activations import capture, patched, site_names
-from chimera.probes.common.effects import draw_pairs, recovered_effect, recovered_effects
-from chimera.probes.patching.measure import summarise
+from chimera.probes.common.effects import (
+    draw_pairs,
+    mean_over_pairs,
+    recovered_effect,
+    recovered_effects,
+)
 
 UNET = networks.UNET | {"dropout": 0.1}
 FRACTAL = networks.FRACTAL | {"dropout": 0.1, "columns": 3, "drop_path": 0.2}
@@ -182,10 +186,10 @@ def test_activations_that_are_not_finite_name_the_site(model):
 
 
 def test_summary_is_mean_and_spread():
-    assert summarise(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
+    assert mean_over_pairs(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
         (3.0, np.std([1, 2, 6], ddof=1))
     )
-    assert summarise(torch.tensor([4.0])) == (4.0, 0.0)
+    assert mean_over_pairs(torch.tensor([4.0])) == (4.0, 0.0)
 
 
 def trajectories(first, count, frames=5):

@@ -113,7 +113,7 @@ def test_standing_names_why_a_study_is_exploratory():
 def test_failed_gates_and_withheld_statistics_are_said():
     verify = {"files": 9, "exact": 8, "equivalent": 0, "mismatched": 1, "missing": 0, "unfrozen": 0}
     parity = {"tolerance": 0.05, "big": {"params_gap": 0.2, "macs_gap": 0.0}}
-    data, models = prose.gates(verify, parity)
+    data, models = prose.gate_sentences(verify, parity)
     assert data.startswith("Data: failed")
     assert models.startswith("Parity: failed")
     assert "20.0%" in models
@@ -121,8 +121,8 @@ def test_failed_gates_and_withheld_statistics_are_said():
     listed = " ".join(prose.limits(params, statistics(), {"unet": {"ib": {"withheld_x": 4.0}}}))
     assert "UNet, ib, withheld x: 4" in listed
     assert "out of distribution" in listed
-    assert "Without OOD data" in prose.correlations({})
-    assert "none is tested" in prose.correlations({"spearman": {"withheld": 0}})
+    assert "Without OOD data" in prose.correlation_sentence({})
+    assert "none is tested" in prose.correlation_sentence({"spearman": {"withheld": 0}})
 
 
 def test_the_table_of_errors_has_every_mean_and_its_spread():
@@ -130,7 +130,7 @@ def test_the_table_of_errors_has_every_mean_and_its_spread():
         "unet": {"ind": {"nrmse": 0.0761, "nrmse_sd": 0.0012}, "gap": 1.0},
         "persistence": {"ind": {"nrmse": 0.3}},
     }
-    table = tables.errors(summary, ["unet"], "nrmse")
+    table = tables.errors_table(summary, ["unet"], "nrmse")
     assert table.header == ("axis", "UNet", "persistence")
     assert table.rows == (("IND", "0.0761 ± 0.0012", "0.300"),)
 

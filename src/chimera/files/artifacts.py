@@ -21,6 +21,8 @@ import yaml
 
 from chimera.interface.errors import InputError
 
+Row = dict[str, str | int | float]  # of a table, by column
+
 _CHUNK = 1 << 20
 
 
