@@ -142,6 +142,15 @@ def test_what_the_control_cannot_vouch_for_is_withheld_and_counted():
     }
 
 
+def test_a_value_is_withheld_where_its_control_errs_by_more_than_the_tolerance():
+    errors = [row["control_error"] for row in measured(network(), ind=white()).rows]
+    assert len(set(errors)) == 2  # of X and T, and of T and Y
+    for tolerance in (factor * error for error in set(errors) for factor in (0.99, 1.0)):
+        found = measured(network(), replace(SETTINGS, tolerance=tolerance), ind=white())
+        assert [row["control_error"] for row in found.rows] == errors
+        assert [row["withheld"] for row in found.rows] == [int(e > tolerance) for e in errors]
+
+
 def test_one_axis_that_is_withheld_withholds_the_mean_over_axes():
     few = white(n=16, frames=2)[:, :, :, :2, :2]
     strong = replace(SETTINGS, tolerance=0.9)
@@ -208,6 +217,9 @@ def test_a_constant_site_is_one_sentence():
         ("shuffles", 99, "a whole number of at least 100"),
         ("controls", 0, "a whole number of at least 1"),
         ("tolerance", 0.0, "a number above 0"),
+        ("noise", 101.0, "a number of at most 100"),
+        ("shuffles", 10**12, "a whole number of at most 10000"),
+        ("controls", 10**12, "a whole number of at most 10000"),
     ],
 )
 def test_unusable_settings_name_their_key(key, value, expected):

@@ -249,6 +249,21 @@ def test_the_same_seed_measures_the_same(study):
             r"slope_shells is \[1\], expected a list of 2",
         ),
         (
+            "spectra",
+            {"frames": [1], "slope_shells": [0, 4]},
+            r"slope_shells is \[0, 4\], expected three or more shells, the first at least 1",
+        ),
+        (
+            "spectra",
+            {"frames": [1], "slope_shells": [4, 5]},
+            r"slope_shells is \[4, 5\], expected three or more shells, the first at least 1",
+        ),
+        (
+            "patching",
+            {"pairs": 10**12},
+            f"pairs is {10**12}, expected a whole number of at most 10000",
+        ),
+        (
             "rome",
             {"pairs": 0, "threshold": 0.2},
             "pairs is 0, expected a whole number of at least 1",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -308,8 +309,14 @@ def test_bad_edits(trained):
         ("preservation", -1.0),
         ("softness", math.inf),
         ("keys_per_dimension", 5),
+        ("keys_per_dimension", 10**12),
+        ("iterations", 10**12),
+        ("preservation", 1e300),
+        ("pairs", 10**12),
     ],
 )
 def test_bad_settings(name, value):
-    with pytest.raises(InputError, match=rf"^probes\.rome\.{name} is {value}, expected a "):
+    with pytest.raises(
+        InputError, match=rf"^probes\.rome\.{name} is {re.escape(str(value))}, expected a "
+    ):
         probe_settings("rome", {"pairs": 8, "threshold": 0.2, name: value})

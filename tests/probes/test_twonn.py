@@ -249,6 +249,8 @@ def test_bad_activations_are_one_sentence(model, message):
         ("scales", (1, 2)),
         ("scales", (100,)),
         ("bootstraps", 1),
+        ("bootstraps", 10**12),
+        ("largest_samples", 10**12),
     ],
 )
 def test_bad_settings_name_their_key(key, value):

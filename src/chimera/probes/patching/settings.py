@@ -14,4 +14,4 @@ class PatchingSettings(Settings, frozen=True):
         pairs: Number of pairs of samples for each kind of donor and recipient.
     """
 
-    pairs: Annotated[int, Meta(ge=2)]
+    pairs: Annotated[int, Meta(ge=2, le=10**4)]

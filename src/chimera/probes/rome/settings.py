@@ -4,8 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chimera.interface.settings import Count, NotNegative, Settings, Share
+from chimera.interface.settings import Repetitions, Settings, Share
 from chimera.probes.rome.convolutions import MIN_KEYS_PER_DIMENSION
+
+Weight = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class EditSettings(Settings, frozen=True):
@@ -19,11 +21,11 @@ class EditSettings(Settings, frozen=True):
         keys_per_dimension: Maximum number of keys for C, per patch dimension.
     """
 
-    num_keys: Count = 8
-    preservation: NotNegative = 1.0
-    softness: NotNegative = 0.0
-    iterations: Count = 20
-    keys_per_dimension: Annotated[int, Meta(ge=MIN_KEYS_PER_DIMENSION)] = 100
+    num_keys: Repetitions = 8
+    preservation: Weight = 1.0
+    softness: Weight = 0.0
+    iterations: Repetitions = 20
+    keys_per_dimension: Annotated[int, Meta(ge=MIN_KEYS_PER_DIMENSION, le=10**6)] = 100
 
 
 class RomeSettings(EditSettings, frozen=True, kw_only=True):
@@ -34,5 +36,5 @@ class RomeSettings(EditSettings, frozen=True, kw_only=True):
         threshold: Autocorrelation below which frames count as independent.
     """
 
-    pairs: Count
+    pairs: Repetitions
     threshold: Share

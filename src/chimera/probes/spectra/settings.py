@@ -21,6 +21,12 @@ class SpectraSettings(Settings, frozen=True):
     slope_shells: tuple[Index, Index]
 
     def __post_init__(self) -> None:
-        """Refuse frames that do not rise."""
+        """Refuse frames that do not rise, and too few shells for a slope."""
         if list(self.frames) != sorted(set(self.frames)):
             raise InputError(f"frames is {list(self.frames)}, expected rising frames")
+        first, last = self.slope_shells
+        if not 1 <= first <= last - 2:
+            raise InputError(
+                f"slope_shells is {list(self.slope_shells)}, expected three or more shells, "
+                "the first at least 1"
+            )

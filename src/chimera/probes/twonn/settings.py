@@ -20,7 +20,7 @@ class TwonnSettings(Settings, frozen=True):
     """
 
     threshold: Share
-    largest_samples: Annotated[int, Meta(ge=MIN_SAMPLES)]
+    largest_samples: Annotated[int, Meta(ge=MIN_SAMPLES, lt=1 << 31)]
     discard_fraction: Probability
     scales: tuple[Annotated[int, Meta(ge=2, le=(MIN_SAMPLES - 1) // 2)], ...]
-    bootstraps: Annotated[int, Meta(ge=2)]
+    bootstraps: Annotated[int, Meta(ge=2, le=10**4)]
