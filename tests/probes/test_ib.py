@@ -2,20 +2,23 @@
 
 import math
 from collections import OrderedDict
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from chimera.interface.errors import InputError
+from chimera.interface.settings import as_plain
 from chimera.models import build_model
+from chimera.probes.common.registry import probe_settings
 from chimera.probes.common.sampling import draw_samples
 from chimera.probes.common.subject import Subject
 from chimera.probes.ib.measure import equal_blocks
 from chimera.probes.ib.measure import measure_information as measure
 from chimera.probes.ib.settings import IbSettings
+from networks import FRACTAL
 
 SETTINGS = IbSettings(
     threshold=0.2,
@@ -39,7 +42,7 @@ class Scale(nn.Module):
 
 
 def network(factor=1.0, bottleneck=None):
-    """Three sites, at each of which the activation is a multiple of the input, but for one."""
+    """Three sites whose activation is a multiple of the input, except a changed bottleneck."""
     sites = {"encoder0": nn.Identity(), "skip0": nn.Identity(), "bottleneck": nn.Identity()}
     parts = OrderedDict(first=Scale(factor), **sites)
     if bottleneck is not None:
@@ -101,7 +104,7 @@ def test_information_of_white_frames_is_that_of_the_formula():
 
 
 class Unrelated(nn.Module):
-    """Noise that has nothing to do with the input."""
+    """Noise that is independent of the input."""
 
     def forward(self, x):
         return torch.randn(x.shape, generator=torch.Generator().manual_seed(len(x)))
@@ -139,6 +142,15 @@ def test_what_the_control_cannot_vouch_for_is_withheld_and_counted():
     }
 
 
+def test_a_value_is_withheld_where_its_control_errs_by_more_than_the_tolerance():
+    errors = [row["control_error"] for row in measured(network(), ind=white()).rows]
+    assert len(set(errors)) == 2  # of X and T, and of T and Y
+    for tolerance in (factor * error for error in set(errors) for factor in (0.99, 1.0)):
+        found = measured(network(), replace(SETTINGS, tolerance=tolerance), ind=white())
+        assert [row["control_error"] for row in found.rows] == errors
+        assert [row["withheld"] for row in found.rows] == [int(e > tolerance) for e in errors]
+
+
 def test_one_axis_that_is_withheld_withholds_the_mean_over_axes():
     few = white(n=16, frames=2)[:, :, :, :2, :2]
     strong = replace(SETTINGS, tolerance=0.9)
@@ -161,19 +173,7 @@ def test_few_trajectories_leave_too_few_exchanges(count, reason):
 
 
 def test_a_network_on_small_fields_gives_finite_counts():
-    settings = {
-        "type": "fractal_unet",
-        "input_shape": (1, 16, 16),
-        "channels": (4, 4, 8),
-        "kernel_size": 3,
-        "use_skip": True,
-        "norm": "group",
-        "activation": "gelu",
-        "dropout": 0.0,
-        "columns": 2,
-        "drop_path": 0.0,
-    }
-    model = build_model(settings)
+    model = build_model(FRACTAL | {"channels": [4, 4, 8]})
     units = []
 
     def track(items):
@@ -209,16 +209,19 @@ def test_a_constant_site_is_one_sentence():
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("threshold", 1.0, "above 0 and below 1"),
-        ("largest_samples", 199, "200 to 10000"),
-        ("components", 4, "1 to 3"),
-        ("noise", 0.0, "above 0"),
-        ("num_neighbors", 6, "1 to 5"),
-        ("shuffles", 99, "100 or more"),
-        ("controls", 0, "1 or more"),
-        ("tolerance", 0.0, "above 0 and below 1"),
+        ("threshold", 1.0, "a number below 1"),
+        ("largest_samples", 199, "a whole number of at least 200"),
+        ("components", 4, "a whole number of at most 3"),
+        ("noise", 0.0, "a number above 0"),
+        ("num_neighbors", 6, "a whole number of at most 5"),
+        ("shuffles", 99, "a whole number of at least 100"),
+        ("controls", 0, "a whole number of at least 1"),
+        ("tolerance", 0.0, "a number above 0"),
+        ("noise", 101.0, "a number of at most 100"),
+        ("shuffles", 10**12, "a whole number of at most 10000"),
+        ("controls", 10**12, "a whole number of at most 10000"),
     ],
 )
 def test_unusable_settings_name_their_key(key, value, expected):
-    with pytest.raises(InputError, match=rf"probes\.ib\.{key} is {value}, expected {expected}"):
-        replace(SETTINGS, **{key: value})
+    with pytest.raises(InputError, match=rf"probes\.ib\.{key} is {value}, expected {expected}$"):
+        probe_settings("ib", as_plain(SETTINGS) | {key: value})

@@ -23,6 +23,11 @@ from chimera.interface.settings import (
 )
 
 SPLITS = ("train", "valid", "test")
+_MOST_CELLS_CROSSED = 1e7  # by the fastest fluid in a trajectory: a step crosses about one
+
+Trajectories = Annotated[int, Meta(ge=1, le=10**6)]
+Frames = Annotated[int, Meta(ge=2, le=10**6)]
+Points = Annotated[int, Meta(ge=1, le=1 << 14)]
 
 
 class Forcing(Settings, frozen=True):
@@ -46,7 +51,7 @@ class Dataset(Settings, frozen=True):
         max_speed: The flow's largest speed, from which the time step follows.
     """
 
-    trajectories: dict[str, Count]
+    trajectories: dict[str, Trajectories]
     viscosity: NotNegative
     drag: NotNegative
     forcing: Forcing | None
@@ -67,9 +72,9 @@ class GeneratedData(Settings, frozen=True):
     generated: tuple[str, ...]
     imported: tuple[str, ...]
     domain_extent: Positive
-    num_points: Count
-    simulated_points: Count
-    num_frames: Count
+    num_points: Points
+    simulated_points: Points
+    num_frames: Frames
     frame_interval: Positive
     datasets: dict[str, Dataset]
 
@@ -80,12 +85,20 @@ class GeneratedData(Settings, frozen=True):
                 f"simulated_points is {self.simulated_points}, "
                 f"expected at least data.num_points ({self.num_points})"
             )
+        cell = self.domain_extent / self.simulated_points
         for number, (name, dataset) in enumerate(self.datasets.items()):
             expected = set(SPLITS) if number == 0 else {"test"}
             if set(dataset.trajectories) != expected:
                 raise InputError(
                     f"datasets.{name}.trajectories has {sorted(dataset.trajectories)}, "
                     f"expected {sorted(expected)}"
+                )
+            duration = dataset.warm_up + self.frame_interval * (self.num_frames - 1)
+            if not duration * dataset.max_speed <= _MOST_CELLS_CROSSED * cell:
+                raise InputError(
+                    f"datasets.{name}.max_speed is {dataset.max_speed}, expected a flow that "
+                    f"crosses at most {_MOST_CELLS_CROSSED:.0e} cells in a trajectory: here "
+                    f"{duration:.3g} units of time with cells of {cell:.3g}"
                 )
 
 

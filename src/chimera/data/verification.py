@@ -37,7 +37,7 @@ files:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FileVerdict:
     """One of VERDICTS on one file, its sha256 as found and, for a fault, the sentence."""
 
     path: str
@@ -68,7 +68,7 @@ def _written(dataset: str) -> dict[str, Entry]:
     return read_entries(Path("data") / dataset / "checksums.yaml")
 
 
-def intact(dataset: str, advance: Callable[[int], object]) -> list[Verdict]:
+def intact(dataset: str, advance: Callable[[int], object]) -> list[FileVerdict]:
     """Answer the first question for every file of a dataset; an intact one is `unfrozen` so far.
 
     Args:
@@ -81,20 +81,22 @@ def intact(dataset: str, advance: Callable[[int], object]) -> list[Verdict]:
         path = Path(name)
         if not path.exists():
             fault = f"{name} is missing, expected a file of sha256 {entry['sha256']}"
-            verdicts.append(Verdict(name, "missing", "", fault))
+            verdicts.append(FileVerdict(name, "missing", "", fault))
             continue
         found = sha256(path, advance)
         fault = f"{name} was changed: its sha256 is {found}, expected {entry['sha256']} as written"
         same = found == entry["sha256"]
         verdicts.append(
-            Verdict(name, "unfrozen" if same else "mismatched", found, "" if same else fault)
+            FileVerdict(name, "unfrozen" if same else "mismatched", found, "" if same else fault)
         )
         if same and path.name == NAME:
             verdicts[-1] = _linked(verdicts[-1], hashes, advance)
     return verdicts
 
 
-def _linked(listing: Verdict, hashes: dict[str, str], advance: Callable[[int], object]) -> Verdict:
+def _linked(
+    listing: FileVerdict, hashes: dict[str, str], advance: Callable[[int], object]
+) -> FileVerdict:
     """Return the verdict on a links.yaml: its own while all its files are as they were linked."""
     for link in read_links(Path(listing.path)):
         try:
@@ -102,13 +104,13 @@ def _linked(listing: Verdict, hashes: dict[str, str], advance: Callable[[int], o
         except InputError as error:
             there = Path(link.path).exists()
             verdict = "mismatched" if there else "missing"
-            return Verdict(listing.path, verdict, listing.sha256, str(error))
+            return FileVerdict(listing.path, verdict, listing.sha256, str(error))
         if link.path not in hashes:
             hashes[link.path] = sha256(path, advance)
         if hashes[link.path] != link.sha256:
             fault = f"{link.path} was changed: its sha256 is {hashes[link.path]}, expected "
             fault += f"{link.sha256} as when it was linked ({listing.path})"
-            return Verdict(listing.path, "mismatched", listing.sha256, fault)
+            return FileVerdict(listing.path, "mismatched", listing.sha256, fault)
     return listing
 
 
@@ -140,13 +142,13 @@ def stored_bytes(datasets: Sequence[str]) -> int:
 
 def verify(
     datasets: Sequence[str], manifests: Path, advance: Callable[[int], object]
-) -> list[Verdict]:
+) -> list[FileVerdict]:
     """Answer both questions for every file of every dataset, and for every frozen file.
 
     Raises:
         InputError: If a manifest cannot be read.
     """
-    verdicts: list[Verdict] = []
+    verdicts: list[FileVerdict] = []
     for dataset in datasets:
         manifest = manifest_path(manifests, dataset, datasets)
         prefix = f"data/{dataset}/"
@@ -154,7 +156,7 @@ def verify(
         written = _written(dataset)
         if not written and not frozen:
             fault = f"{prefix}checksums.yaml is missing, expected generated data: run `make repro`"
-            verdicts.append(Verdict(f"{prefix}checksums.yaml", "missing", "", fault))
+            verdicts.append(FileVerdict(f"{prefix}checksums.yaml", "missing", "", fault))
         for verdict in intact(dataset, advance):
             if verdict.fault or verdict.path not in frozen:
                 verdicts.append(verdict)
@@ -164,39 +166,39 @@ def verify(
         for path in [path for path in frozen if path not in written]:
             if not Path(path).exists():
                 fault = f"{path} is missing, expected a file of sha256 {frozen[path]['sha256']}"
-                verdicts.append(Verdict(path, "missing", "", fault))
+                verdicts.append(FileVerdict(path, "missing", "", fault))
             else:  # nothing says how it was written: only its bytes can agree
-                found = Verdict(path, "unfrozen", sha256(Path(path), advance))
+                found = FileVerdict(path, "unfrozen", sha256(Path(path), advance))
                 verdicts.append(_compare(found, frozen[path], {}, manifest))
         known = written.keys() | frozen.keys()
         for path in sorted(file.as_posix() for file in Path(prefix).rglob("*.hdf5")):
             if known and path not in known:  # it would be read with its split
                 fault = f"{path} is not known, expected files of {prefix}checksums.yaml alone"
-                verdicts.append(Verdict(path, "mismatched", sha256(Path(path), advance), fault))
+                verdicts.append(FileVerdict(path, "mismatched", sha256(Path(path), advance), fault))
     return verdicts
 
 
-def _compare(verdict: Verdict, frozen: Entry, written: Entry, manifest: Path) -> Verdict:
+def _compare(verdict: FileVerdict, frozen: Entry, written: Entry, manifest: Path) -> FileVerdict:
     path, found, expected = verdict.path, verdict.sha256, frozen["sha256"]
     if expected is None:
         fault = f"{path} has sha256 null in {manifest}, expected a hash: run `make hash_missing`"
-        return Verdict(path, "unfrozen", found, fault)
+        return FileVerdict(path, "unfrozen", found, fault)
     if found == expected:
-        return Verdict(path, "exact", found)
+        return FileVerdict(path, "exact", found)
     generated = frozen.get("origin") == written.get("origin") == "generated"
     if generated and agree(frozen.get("fingerprint"), written.get("fingerprint")):
-        return Verdict(path, "equivalent", found)
+        return FileVerdict(path, "equivalent", found)
     fault = f"{path} is not the frozen data: its sha256 is {found}, expected {expected}"
-    return Verdict(path, "mismatched", found, f"{fault} ({manifest})")
+    return FileVerdict(path, "mismatched", found, f"{fault} ({manifest})")
 
 
-def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+def counts(verdicts: Iterable[FileVerdict]) -> dict[str, int]:
     """Return `files` and the number of files of each verdict."""
     tally = Counter(verdict.verdict for verdict in verdicts)
     return {"files": tally.total()} | {name: tally[name] for name in VERDICTS}
 
 
-def require_verified(verdicts: Iterable[Verdict]) -> None:
+def require_verified(verdicts: Iterable[FileVerdict]) -> None:
     """Refuse data with a fault.
 
     Raises:

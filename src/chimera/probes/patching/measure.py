@@ -1,9 +1,4 @@
-"""The causal effect of each site, by patching activations from one run into another.
-
-What an effect is: chimera.probes.common.effects.
-
-T time, C channel, N x N space.
-"""
+"""The causal effect of each site, by activation patching (chimera.probes.common.effects)."""
 
 from collections.abc import Sequence
 
@@ -12,12 +7,13 @@ import torch
 from torch import Tensor
 
 from chimera.fields.bands import BANDS
+from chimera.files.artifacts import Row
 from chimera.probes.common.activations import site_names
-from chimera.probes.common.effects import draw_pairs, recovered_effects, summarise
-from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered_effects
+from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.patching.settings import PatchingSettings
 
-# The two ends of the U: what passes through its coarsest grid, and what goes around all of it.
+# Both ends of the U: the coarsest grid, and the edge that bypasses all coarser grids.
 HEADLINE_SITES = ("bottleneck", "skip0")
 
 
@@ -31,8 +27,8 @@ def _draw_over(
         for (donors, recipients), share in zip(sets, shares, strict=True)
         if share
     ]
-    given, taken = zip(*drawn, strict=True)
-    return torch.cat(given), torch.cat(taken)
+    donors, recipients = zip(*drawn, strict=True)
+    return torch.cat(donors), torch.cat(recipients)
 
 
 def measure_effects(
@@ -40,14 +36,14 @@ def measure_effects(
 ) -> Measurement:
     """Patch every site with the activations of IND and OOD samples.
 
-    Donors and recipients are IND into OOD, OOD into IND, and IND into other IND trajectories; OOD
-    pairs are spread evenly over the axes. Rows: `donor`, `recipient`, `site`, `depth` (its place
-    in the network), `direction`, `band` (`all`, or one of low, mid, high), `effect` and `sd` over
-    `pairs`. The block of a fractal is its columns patched jointly.
+    Donors into recipients are IND into OOD, OOD into IND, and IND into other IND trajectories; OOD
+    pairs are evenly distributed over the axes. Rows: `donor`, `recipient`, `site`, `depth` (its
+    place in the network), `direction`, `band` (`all`, `low`, `mid` or `high`), `effect` and `sd`
+    over `pairs`.
 
     Returns:
         Statistics `<donor>_into_<recipient>_<site>_sufficiency` and `..._necessity` of the
-        bottleneck and of the finest skip, where the network has them.
+        bottleneck and of the finest skip, if the network has them, and `pairs`.
 
     Raises:
         InputError: If there are too few trajectories for a pair, or an activation is not finite.
@@ -67,7 +63,7 @@ def measure_effects(
                 whole = getattr(effects[site], direction)
                 bands = getattr(effects[site], f"{direction}_bands").unbind(dim=-1)
                 for band, values in zip(("all", *BANDS), (whole, *bands), strict=True):
-                    mean, sd = summarise(values)
+                    mean, sd = mean_over_pairs(values)
                     rows.append(
                         {
                             "donor": donor,
@@ -83,5 +79,5 @@ def measure_effects(
                     )
                 if site in HEADLINE_SITES:
                     name = f"{donor}_into_{recipient}_{site}_{direction}"
-                    statistics[name] = summarise(whole).mean
+                    statistics[name] = mean_over_pairs(whole).mean
     return Measurement(statistics, rows)
