@@ -26,7 +26,7 @@ SPLITS = ("train", "valid", "test")
 _MOST_CELLS_CROSSED = 1e7  # by the fastest fluid in a trajectory: a step crosses about one
 
 Trajectories = Annotated[int, Meta(ge=1, le=10**6)]
-Frames = Annotated[int, Meta(ge=2, le=10**6)]
+FrameCount = Annotated[int, Meta(ge=2, le=10**6)]
 Points = Annotated[int, Meta(ge=1, le=1 << 14)]
 
 
@@ -74,7 +74,7 @@ class GeneratedData(Settings, frozen=True):
     domain_extent: Positive
     num_points: Points
     simulated_points: Points
-    num_frames: Frames
+    num_frames: FrameCount
     frame_interval: Positive
     datasets: dict[str, Dataset]
 
