@@ -139,7 +139,9 @@ def test_killed_and_run_again_a_group_ends_with_the_same_bytes(pair, tmp_path, v
         printed = finish(process, expect=2)
         errors = [line for line in printed.splitlines() if line.startswith("error: ")]
         assert len(errors) == 1, printed
-        assert "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` goes on" in errors[0]
+        assert (
+            "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` continues" in errors[0]
+        )
         assert "Traceback" not in printed
     else:
         os.killpg(process.pid, signal.SIGKILL)
@@ -199,4 +201,4 @@ def test_shares_of_a_dropout_mask_are_the_mask():
 def test_alone_a_process_is_the_whole_group():
     values = torch.tensor([1.0, 2.0, 6.0])
     assert float(Group().mean(values)) == 3.0
-    assert float(Group().average(values[2])) == 6.0
+    assert float(Group().mean(values[2])) == 6.0
