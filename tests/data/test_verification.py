@@ -1,13 +1,15 @@
 """Verdicts on files, and the freezing of what has no hash yet."""
 
 import hashlib
+from pathlib import Path
 from textwrap import indent
 
 import numpy as np
 import pytest
 import yaml
 
-from chimera import governance
+from chimera.data.checksums import checksum_entry, format_entries
+from chimera.data.verification import counts, hash_missing, require_verified, verify
 from chimera.interface.errors import InputError
 
 DATASETS = ("ind", "ood")
@@ -27,7 +29,7 @@ def study(tmp_path, monkeypatch):
 
 
 def path_of(dataset):
-    return governance.Path("data") / dataset / "data/test/file.hdf5"
+    return Path("data") / dataset / "data/test/file.hdf5"
 
 
 def write(dataset, content, origin="generated", seen=None):
@@ -35,51 +37,51 @@ def write(dataset, content, origin="generated", seen=None):
     path = path_of(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    entry = governance.checksum_entry(path, origin, seen or fingerprint())
-    listing = "files:\n" + governance.format_entries([entry])
-    (governance.Path("data") / dataset / "checksums.yaml").write_text(listing)
+    entry = checksum_entry(path, origin, seen or fingerprint())
+    listing = "files:\n" + format_entries([entry])
+    (Path("data") / dataset / "checksums.yaml").write_text(listing)
 
 
 def record(paths):
     """Write IND's checksums.yaml anew, of these files; another file that lies there goes."""
-    for path in governance.Path("data/ind").rglob("*.hdf5"):
+    for path in Path("data/ind").rglob("*.hdf5"):
         if path not in paths:
             path.unlink()
-    entries = [governance.checksum_entry(path, "imported", None) for path in paths]
-    listing = "files:\n" + governance.format_entries(entries)
-    governance.Path("data/ind/checksums.yaml").write_text(listing)
+    entries = [checksum_entry(path, "imported", None) for path in paths]
+    listing = "files:\n" + format_entries(entries)
+    Path("data/ind/checksums.yaml").write_text(listing)
 
 
 def verdicts(study):
-    return governance.verify(DATASETS, study, lambda _: None)
+    return verify(DATASETS, study, lambda _: None)
 
 
 def tally(study):
-    return {name: n for name, n in governance.counts(verdicts(study)).items() if n}
+    return {name: n for name, n in counts(verdicts(study)).items() if n}
 
 
 def fault(study):
     with pytest.raises(InputError) as caught:
-        governance.require_verified(verdicts(study))
+        require_verified(verdicts(study))
     return str(caught.value)
 
 
 def test_without_a_manifest_files_are_unfrozen_and_pass(study):
     assert tally(study) == {"files": 2, "unfrozen": 2}
-    governance.require_verified(verdicts(study))
+    require_verified(verdicts(study))
 
 
 def test_frozen_files_are_exact(study):
-    diff = governance.hash_missing(DATASETS, study)
+    diff = hash_missing(DATASETS, study)
     assert tally(study) == {"files": 2, "exact": 2}
     for dataset in DATASETS:
         digest = hashlib.sha256(f"content of {dataset}".encode()).hexdigest()
         assert f"+  sha256: {digest}" in diff
-    assert governance.hash_missing(DATASETS, study) == ""
+    assert hash_missing(DATASETS, study) == ""
 
 
 def test_one_flipped_bit_is_mismatched_and_named(study):
-    governance.hash_missing(DATASETS, study)
+    hash_missing(DATASETS, study)
     path = path_of("ood")
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
     content = bytearray(path.read_bytes())
@@ -106,7 +108,7 @@ def test_one_flipped_bit_is_mismatched_and_named(study):
     ],
 )
 def test_other_bytes_are_equivalent_only_as_the_same_flow(study, seen, origin, verdict):
-    governance.hash_missing(DATASETS, study)
+    hash_missing(DATASETS, study)
     write("ind", b"the same flow, rounded by another processor", origin, seen)
     assert tally(study) == {"files": 2, "exact": 1, verdict: 1}
     if verdict == "mismatched":
@@ -114,15 +116,15 @@ def test_other_bytes_are_equivalent_only_as_the_same_flow(study, seen, origin, v
         assert "is not the frozen data" in sentence
         assert "IND_MANIFEST.yaml" in sentence
     else:
-        governance.require_verified(verdicts(study))
+        require_verified(verdicts(study))
 
 
 def test_missing_files_are_named(study):
-    governance.hash_missing(DATASETS, study)
+    hash_missing(DATASETS, study)
     path_of("ind").unlink()
     assert tally(study) == {"files": 2, "exact": 1, "missing": 1}
     assert f"{path_of('ind')} is missing" in fault(study)
-    (governance.Path("data/ind/checksums.yaml")).unlink()
+    (Path("data/ind/checksums.yaml")).unlink()
     assert tally(study) == {"files": 2, "exact": 1, "missing": 1}
 
 
@@ -132,7 +134,7 @@ def test_data_that_were_never_generated_are_missing(tmp_path, monkeypatch):
 
 
 def test_null_is_filled_in_and_every_other_byte_kept(study):
-    governance.hash_missing(DATASETS, study)
+    hash_missing(DATASETS, study)
     manifest = study / "OOD_MANIFEST.yaml"
     frozen = "# a note\n" + manifest.read_text() + "# another note\n"
     manifest.write_text(frozen)
@@ -142,7 +144,7 @@ def test_null_is_filled_in_and_every_other_byte_kept(study):
         sentence = fault(study)
         assert "make hash_missing" in sentence
         assert "null" in sentence
-        diff = governance.hash_missing(DATASETS, study)
+        diff = hash_missing(DATASETS, study)
         assert manifest.read_text() == frozen
         assert f"+  sha256: {digest}" in diff
         assert "IND_MANIFEST" not in diff
@@ -172,7 +174,7 @@ def test_every_null_gets_its_own_file_s_hash_however_it_is_written(study, entry,
     manifest = study / "IND_MANIFEST.yaml"
     study.mkdir()
     manifest.write_bytes(listing([null, digests[1], null]))
-    governance.hash_missing(DATASETS, study)
+    hash_missing(DATASETS, study)
     after = "" if null else " "  # nothing stands right behind the colon, and the blank stays
     filled = [digests[0] + after, digests[1], digests[2] + after]
     assert manifest.read_bytes() == listing(filled)
@@ -180,7 +182,7 @@ def test_every_null_gets_its_own_file_s_hash_however_it_is_written(study, entry,
 
 
 def test_new_files_join_a_manifest_in_its_own_form(study):
-    governance.hash_missing(DATASETS, study)
+    hash_missing(DATASETS, study)
     manifest = study / "IND_MANIFEST.yaml"
     header, entries = manifest.read_text().split("files:\n")
     before = f"{header}files:\n{indent(entries, '    ')}".rstrip()
@@ -190,25 +192,25 @@ def test_new_files_join_a_manifest_in_its_own_form(study):
     for text in (before, before + "\nnote: the last word\n"):
         manifest.write_text(text)
         assert tally(study)["unfrozen"] == 1
-        governance.hash_missing(DATASETS, study)
+        hash_missing(DATASETS, study)
         assert tally(study) == {"files": 3, "exact": 3}
         assert manifest.read_text().startswith(before)
         assert yaml.safe_load(manifest.read_text()).get("note") == yaml.safe_load(text).get("note")
     manifest.write_text("files: []\n")
     with pytest.raises(InputError, match=r"IND_MANIFEST\.yaml lists files in brackets"):
-        governance.hash_missing(DATASETS, study)
+        hash_missing(DATASETS, study)
     assert manifest.read_text() == "files: []\n"
 
 
 def test_nothing_to_freeze_leaves_no_manifest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert governance.hash_missing(DATASETS, tmp_path / "manifests") == ""
+    assert hash_missing(DATASETS, tmp_path / "manifests") == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def test_frozen_files_without_a_record_must_be_exact(study):
-    governance.hash_missing(DATASETS, study)
-    (governance.Path("data/ind/checksums.yaml")).unlink()
+    hash_missing(DATASETS, study)
+    (Path("data/ind/checksums.yaml")).unlink()
     assert tally(study) == {"files": 2, "exact": 2}
     path_of("ind").write_bytes(b"the same flow, rounded by another processor")
     assert tally(study) == {"files": 2, "exact": 1, "mismatched": 1}
@@ -216,7 +218,7 @@ def test_frozen_files_without_a_record_must_be_exact(study):
 
 
 def test_a_stray_file_is_mismatched(study):
-    governance.hash_missing(DATASETS, study)
+    hash_missing(DATASETS, study)
     stray = path_of("ind").with_name("stray.hdf5")
     stray.write_bytes(b"read with its split")
     assert tally(study) == {"files": 3, "exact": 2, "mismatched": 1}
@@ -226,7 +228,7 @@ def test_a_stray_file_is_mismatched(study):
 def test_changed_files_are_never_frozen(study):
     path_of("ind").write_bytes(b"changed")
     with pytest.raises(InputError, match="was changed"):
-        governance.hash_missing(DATASETS, study)
+        hash_missing(DATASETS, study)
     assert not study.exists()
 
 
@@ -240,4 +242,4 @@ def test_a_manifest_of_another_form_is_one_sentence(study):
 def test_entries_survive_their_yaml():
     entry = {"path": "a", "sha256": "0" * 64, "fingerprint": {"energy": list(np.arange(80) / 7)}}
     entry["fingerprint"]["energy"] = [float(v) for v in entry["fingerprint"]["energy"]]
-    assert yaml.safe_load(governance.format_entries([entry])) == [entry]
+    assert yaml.safe_load(format_entries([entry])) == [entry]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.errors import InputError
 from chimera.models import build_model
@@ -57,7 +57,7 @@ def frames(seed=0, n=3):
 def training(settings=SETTINGS, fields=UNET, seed=0):
     """Return a run as the stage starts it."""
     torch.manual_seed(seed)
-    windows = Windows(frames(), 1 + settings.unroll, settings.batch_size, (seed, 0))
+    windows = Windows(frames(), Form(1 + settings.unroll, settings.batch_size, (seed, 0)))
     return Training(build_model(fields), windows, frames(1), settings)
 
 
@@ -207,7 +207,7 @@ def scaling(a, settings, ratio=0.5):
     first = frames()[:, :1]
     decaying = torch.cat([first * ratio**t for t in range(4)], dim=1)
     length = 1 + settings.unroll
-    return Training(Scale(a), Windows(decaying, length, 4, (0,)), decaying, settings), decaying
+    return Training(Scale(a), Windows(decaying, Form(length, 4, (0,))), decaying, settings), decaying
 
 
 @pytest.mark.parametrize("unroll", [1, 2, 3])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from chimera.data.settings import read_generated
+from chimera.data.settings import GeneratedData, read_data_of
 from chimera.files.artifacts import read_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import read_settings
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"--{name} is {value}, expected more than 0")
     params = yaml.safe_load(compose(options.overrides))
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
-    data = read_generated(params["data"])
+    data = read_data_of(params["data"], GeneratedData)
     train = read_settings(params["train"], "train", TrainSettings)
     names, replicates = params["datasets"], len(params["replicates"])
     horizon = params["evaluate"]["horizon"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from argparse_dataclass import ArgumentParser
 
-from chimera.data.settings import read_generated
+from chimera.data.settings import GeneratedData, read_data_of
 from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.simulation import simulate_dataset
 from chimera.files.artifacts import read_params
@@ -22,7 +22,7 @@ class Options:
 def main() -> None:
     """Run the stage."""
     name = ArgumentParser(Options).parse_args().dataset
-    data = read_generated(read_params()["data"])
+    data = read_data_of(read_params()["data"], GeneratedData)
     if name not in data.datasets:
         raise InputError(f"--dataset is {name!r}, expected one of {', '.join(data.datasets)}")
     tell_differing_versions(name)

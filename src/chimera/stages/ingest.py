@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from argparse_dataclass import ArgumentParser
 
-from chimera.data.settings import read_imported
+from chimera.data.settings import ImportedData, read_data_of
 from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.importing import import_dataset
 from chimera.files.artifacts import read_params, sha256
@@ -21,7 +21,7 @@ class Options:
 def main() -> None:
     """Run the stage."""
     name = ArgumentParser(Options).parse_args().dataset
-    data = read_imported(read_params()["data"])
+    data = read_data_of(read_params()["data"], ImportedData)
     if name not in data.datasets:
         raise InputError(f"--dataset is {name!r}, expected one of {', '.join(data.datasets)}")
     write_dataset(name, "imported", lambda folder: import_dataset(name, data, folder, sha256))

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.data.batches.streaming import Form, read_splits
+from chimera.data.batches.streaming import read_splits
+from chimera.data.batches.trajectories import Form
 from chimera.data.layout.splits import Split
 from chimera.data.layout.well import channel_moments
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yaml

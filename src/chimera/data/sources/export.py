@@ -1,4 +1,4 @@
-"""Datasets into layouts that other people's tools read."""
+"""Datasets exported to other layouts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +15,14 @@ def export_pdebench(folder: Path, path: Path) -> None:
 
     Args:
         folder: data/<dataset>/data/<split>.
-        path: Where to; an existing file is overwritten.
+        path: The new file; an existing one is overwritten.
 
     Raises:
         InputError: If the split has no velocity, or cannot be read.
     """
     split = Split(folder, ("velocity_x", "velocity_y"))
     n, T, _, H, W = split.shape
-    size = min(block_frames(split.layout, 2), T)
+    size = block_frames(split.layout, 2)
 
     def blocks() -> Iterator[tuple[int, int, Array]]:
         for trajectory in range(n):
@@ -32,10 +32,4 @@ def export_pdebench(folder: Path, path: Path) -> None:
                 yield trajectory, start, block[0]
 
     constant = {name: float(v[0]) for name, v in split.scalars.items() if (v == v[0]).all()}
-    write_incompressible(
-        path,
-        blocks(),
-        (n, T, H, W),
-        layout=split.layout,
-        settings=constant,
-    )
+    write_incompressible(path, blocks(), n, layout=split.layout, settings=constant)

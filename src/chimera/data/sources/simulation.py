@@ -17,7 +17,7 @@ from chimera.solver import KolmogorovForcing
 
 
 def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
-    """Make one dataset from the solver in an empty folder.
+    """Simulate one dataset into an empty folder.
 
     Args:
         name: A key of data.datasets.
@@ -27,7 +27,7 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
     Raises:
         InputError: If the solver refuses the regime.
     """
-    dataset = data.datasets[name]
+    dataset, box = data.datasets[name], data.domain_extent
     forcing = KolmogorovForcing(**as_plain(dataset.forcing)) if dataset.forcing else None
     regime = Regime(
         viscosity=dataset.viscosity,
@@ -36,7 +36,7 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
         initial_peak=dataset.initial_peak,
         warm_up=dataset.warm_up,
         max_speed=dataset.max_speed,
-        domain_extent=data.domain_extent,
+        domain_extent=box,
         simulated_points=data.simulated_points,
         num_points=data.num_points,
         num_frames=data.num_frames,
@@ -63,20 +63,21 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
             folder / path,
             vorticity,
             dataset_name=name,
-            domain_extent=data.domain_extent,
+            domain_extent=box,
             frame_interval=data.frame_interval,
             scalars=scalars,
         )
         digest = recipe(GENERATOR, {"regime": asdict(regime), "seed": seeds[split], "count": count})
-        files.append((path, flow_fingerprint(vorticity, data.domain_extent, digest)))
+        files.append((path, flow_fingerprint(vorticity, box, digest)))
         if split == "train":
-            stats = statistics(vorticity, data.domain_extent)
-            std = list(stats["std"].values())[:1]
+            stats = statistics(vorticity, box)
+            std = [stats["std"]["vorticity"]]
             files.append(("stats.yaml", {"recipe": digest, "std": std}))
         digests = digest_frames(vorticity.reshape(-1, *vorticity.shape[2:]))
         places = [f"trajectory {i} of data/{name}/{path}" for i in range(count)]
         frames[split] = Frames(digests.reshape(count, -1, 2), places)
-    box = ("periodic", "periodic"), (data.domain_extent, data.domain_extent)
     grid = (data.num_points, data.num_points)
-    layout = Layout("generated", grid, data.num_frames, *box, data.frame_interval)
+    layout = Layout(
+        "generated", grid, data.num_frames, extent=(box, box), frame_interval=data.frame_interval
+    )
     return Made(layout, stats, files, frames)
