@@ -141,8 +141,12 @@ class ImportedData(DataSettings, frozen=True):
             raise InputError(f"data.root is {self.root!r}, expected a file or folder that exists")
 
 
-_SOURCES = {"generated": GeneratedData} | dict.fromkeys(("well", "pdebench", "npz"), ImportedData)
-
+_SOURCES: dict[str, type[GeneratedData] | type[ImportedData]] = {
+    "generated": GeneratedData,
+    "well": ImportedData,
+    "pdebench": ImportedData,
+    "npz": ImportedData,
+}
 Kind = TypeVar("Kind", GeneratedData, ImportedData)
 
 

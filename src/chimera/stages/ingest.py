@@ -7,7 +7,7 @@ from argparse_dataclass import ArgumentParser
 from chimera.data.settings import ImportedData, read_data_of
 from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.importing import import_dataset
-from chimera.files.artifacts import read_params, sha256
+from chimera.files.artifacts import read_params
 from chimera.interface.errors import InputError, guarded
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     data = read_data_of(read_params()["data"], ImportedData)
     if name not in data.datasets:
         raise InputError(f"--dataset is {name!r}, expected one of {', '.join(data.datasets)}")
-    write_dataset(name, "imported", lambda folder: import_dataset(name, data, folder, sha256))
+    write_dataset(name, "imported", lambda folder: import_dataset(name, data, folder))
 
 
 if __name__ == "__main__":

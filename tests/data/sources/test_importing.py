@@ -50,7 +50,7 @@ def config(source, root, fields=("vorticity",), **changes):
 def made(data, folder, name="ind"):
     """Import one dataset into a folder, as the stage does, and refuse leaks."""
     folder.mkdir(parents=True)
-    result = import_dataset(name, data, folder, sha256)
+    result = import_dataset(name, data, folder)
     require_disjoint(result.frames)
     return result
 

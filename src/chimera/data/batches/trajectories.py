@@ -9,7 +9,6 @@ takes a part of every batch.
 n trajectories, B batch, T time, C channel, H, W space.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np

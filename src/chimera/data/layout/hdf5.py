@@ -145,9 +145,6 @@ class FieldReader:
         recording: The file.
         fields: Names of the C fields.
         cache: Bytes of chunks that HDF5 keeps of each dataset.
-
-    Raises:
-        InputError: If a dataset cannot be read.
     """
 
     def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:
@@ -179,7 +176,7 @@ class FieldReader:
                 part = (trajectory, slice(start, start + length))
                 values = read_hdf5(dataset, self._path, part)
                 for channel, component in channels:
-                    out[:, channel] = values[(..., *component)]
+                    out[:, channel] = values[(..., *component)]  # type: ignore[arg-type]
                 continue
             # One channel fills `out` without a gap; one of several is copied into it.
             frames = out if C == 1 else np.empty((length, H, W), dtype=np.float32)

@@ -11,12 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.leakage import Frames
 from chimera.interface.errors import InputError
 
 Array = NDArray[np.float32]
@@ -47,30 +45,10 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Made:
-    """The content of a dataset's new folder.
-
-    Attributes:
-        layout: Shared by all trajectories.
-        stats: Content of stats.yaml; none for an OOD axis.
-        files: Path in the folder and fingerprint of every file that checksums.yaml records.
-        frames: Digests by split.
-    """
-
-    layout: Layout
-    stats: dict[str, Any] | None
-    files: list[tuple[str, dict[str, Any] | None]]
-    frames: dict[str, Frames]
-
-
-@dataclass(frozen=True)
 class Recording(ABC):
-    """One file of trajectories.
+    """One file of n trajectories.
 
     Attributes:
-        path: The file.
-        count: n.
-        layout: Shared by all trajectories.
         fields: Names of the fields that can be read, each one channel.
         scalars: Physical parameters by name, a value for each trajectory (n,).
         split: train, valid or test, if the source declares splits.
@@ -108,11 +86,7 @@ def block_frames(layout: Layout, channels: int, chunk: int = 1) -> int:
 
 
 def require_shape(path: Path, name: str, shape: Sequence[int], axes: Sequence[str]) -> None:
-    """Refuse a dataset of another number of axes, or with nothing along one of them.
-
-    Raises:
-        InputError: Naming the file, the dataset and its shape.
-    """
+    """Refuse a dataset of another number of axes, or with nothing along one of them."""
     stated = f"{path}: {name} has shape {tuple(shape)}"
     if len(shape) != len(axes):
         raise InputError(f"{stated}, expected {len(axes)} axes ({', '.join(axes)})")
@@ -123,11 +97,7 @@ def require_shape(path: Path, name: str, shape: Sequence[int], axes: Sequence[st
 
 
 def require_field(recording: Recording, field: str) -> None:
-    """Refuse a field that a file does not hold.
-
-    Raises:
-        InputError: With the fields that it does hold.
-    """
+    """Refuse a recording without the field."""
     if field not in recording.fields:
         raise InputError(
             f"{recording.path} has no dataset of the field {field!r} that data.fields names, "
@@ -136,11 +106,7 @@ def require_field(recording: Recording, field: str) -> None:
 
 
 def require_same_layout(recording: Recording, first: Recording) -> None:
-    """Refuse trajectories of another grid, length or boundary than those of the first file.
-
-    Raises:
-        InputError: Naming both files.
-    """
+    """Refuse trajectories of another grid, length or boundary than those of the first file."""
     one, other = recording.layout, first.layout
     for what, found, expected in (
         ("a grid of", " x ".join(map(str, one.grid)), " x ".join(map(str, other.grid))),
@@ -156,11 +122,11 @@ def require_same_layout(recording: Recording, first: Recording) -> None:
 def shared_scalars(
     recordings: Sequence[Recording], members: Sequence[tuple[int, int]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scalars that all files of some trajectories declare, a value for each of them.
+    """Return the scalars that all files of the members declare, a value for each member (n,).
 
     Args:
         recordings: The files.
-        members: Trajectories (n), as numbers of the recording and within it.
+        members: Trajectories (n), each as numbers of the recording and within it.
     """
     used = [recordings[r].scalars for r in dict.fromkeys(r for r, _ in members)]
     return {

@@ -85,7 +85,7 @@ class Split:
         return 4 * int(np.prod(self.shape))
 
     def read(self, first: int = 0, last: int | None = None) -> Array:
-        """Return trajectories first .. last - 1 as (m, T, C, H, W).
+        """Return trajectories first .. last - 1 as (m, T, C, H, W), all values finite.
 
         Raises:
             InputError: If a file is broken, or a value is not finite.
@@ -116,12 +116,10 @@ class Split:
     def windows(self, trajectories: Sequence[int], starts: Sequence[int], out: Array) -> None:
         """Read windows of consecutive frames into `out` (B, length, C, H, W), C-contiguous.
 
-        They are read in their order in the files, so that no chunk of a compressed file is unpacked
-        twice for one batch.
-
         Raises:
             InputError: If a file is broken.
         """
+        # In their order in the files, so that no chunk is decompressed twice for one batch.
         places = [
             (*self._places[i], t, row)
             for row, (i, t) in enumerate(zip(trajectories, starts, strict=True))

@@ -118,11 +118,7 @@ def _read_array(path: Path, name: str) -> NDArray[Any]:
 
 
 def open_arrays(path: Path, names: Sequence[str]) -> ArrayRecording:
-    """Describe an archive.
-
-    Args:
-        path: The archive.
-        names: Names of its channels, in order.
+    """Describe an archive with channels of these names.
 
     Raises:
         InputError: If it is cut off, would unpickle, or has neither form.

@@ -8,11 +8,28 @@ the trajectories and the digest of every frame.
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from chimera.data.checksums import checksum_entry, format_entries
-from chimera.data.layout.leakage import require_disjoint, write_frames
-from chimera.data.layout.recordings import Made
+from chimera.data.layout.leakage import Frames, require_disjoint, write_frames
+from chimera.data.layout.recordings import Layout
 from chimera.files.artifacts import whole_folder, write_text, write_yaml
+
+
+class Made(NamedTuple):
+    """The content of a dataset's new folder.
+
+    Attributes:
+        layout: Shared by all trajectories.
+        stats: Content of stats.yaml; none for an OOD axis.
+        files: Path in the folder and fingerprint of every file that checksums.yaml records.
+        frames: Digests by split.
+    """
+
+    layout: Layout
+    stats: dict[str, Any] | None
+    files: list[tuple[str, dict[str, Any] | None]]
+    frames: dict[str, Frames]
 
 
 def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
@@ -21,7 +38,7 @@ def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
     Args:
         name: The dataset.
         origin: `generated` or `imported`.
-        make: Fills an empty folder with the trajectories.
+        make: Fills an empty folder.
 
     Raises:
         InputError: If a frame is in two splits, the disk is full, or `make` raises it.

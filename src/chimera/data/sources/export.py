@@ -11,11 +11,7 @@ from chimera.data.sources.pdebench import write_incompressible
 
 
 def export_pdebench(folder: Path, path: Path) -> None:
-    """Write the velocity of one split in PDEBench's 2D incompressible layout.
-
-    Args:
-        folder: data/<dataset>/data/<split>.
-        path: The new file; an existing one is overwritten.
+    """Write the velocity of a split, data/<dataset>/data/<split>, in the 2D incompressible layout.
 
     Raises:
         InputError: If the split has no velocity, or cannot be read.

@@ -22,7 +22,7 @@ from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
 from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
 
-# Part of every recipe, see chimera.data.sources.fingerprint. To be raised whenever the same settings
+# Part of every recipe (chimera.data.sources.fingerprint), to be raised whenever the same settings
 # and seeds give another flow.
 GENERATOR = "chimera.solver 1"
 
@@ -34,19 +34,12 @@ _MIN_PARALLEL_WORK = 1e8
 
 @dataclass(frozen=True)
 class Regime:
-    """A statistical state of the flow, and how it is sampled.
+    """A statistical state of the flow, and how it is sampled; see chimera.data.settings.
 
     Attributes:
-        viscosity: nu.
-        drag: mu, per unit of time.
-        forcing: Body force, none for decaying flow.
-        initial_peak: Wavenumber at the peak of the initial spectrum.
-        warm_up: Time before the first frame.
-        max_speed: Largest |u| + |v| of the flow, which limits the time step.
         domain_extent: Side of the periodic box.
         simulated_points: Points a side of the simulated grid.
         num_points: Points a side of the stored grid.
-        num_frames: Frames of a trajectory.
         frame_interval: Time between two frames.
     """
 
@@ -85,16 +78,13 @@ def simulate_trajectories(
     numbers: Sequence[int],
     progress: Callable[[int], object] = lambda _: None,
 ) -> NDArray[np.float32]:
-    """Simulate trajectories in this process, on one thread.
+    """Return the vorticity (len(numbers), T, N, N), simulated in this process on one thread.
 
     Args:
-        regime: The flow.
+        regime: The flow; N is its num_points.
         entropy: Seeds the random initial fields, such as (seed, dataset, split).
         numbers: Numbers of the trajectories, in any order.
         progress: Called with the number of steps since its last call.
-
-    Returns:
-        Vorticity (len(numbers), T, num_points, num_points).
 
     Raises:
         InputError: If the solver refuses the regime, naming the trajectory and the time.
@@ -141,16 +131,13 @@ def generate(
     processes: int,
     label: str = "",
 ) -> list[NDArray[np.float32]]:
-    """Simulate all trajectories of some splits in parallel processes of one thread each.
+    """Return the vorticity (count, T, N, N) of each split, simulated in parallel processes.
 
     Args:
-        regime: The flow.
+        regime: The flow; N is its num_points.
         splits: Entropy and number of trajectories of each.
-        processes: Largest number of processes; little work is done in this process.
+        processes: Largest number of processes, of one thread each.
         label: Name of the work in progress reports.
-
-    Returns:
-        Vorticity (count, T, num_points, num_points) of each split.
 
     Raises:
         InputError: If the solver refuses the regime, or a process is killed.

@@ -9,9 +9,9 @@ T time, C channel, H, W space.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
 from chimera.data.layout.recordings import (
     Array,
-    Made,
     Recording,
     files_below,
     require_field,
@@ -34,15 +33,16 @@ from chimera.data.layout.recordings import (
 from chimera.data.layout.well import open_well
 from chimera.data.settings import ImportedData
 from chimera.data.sources.arrays import open_arrays
+from chimera.data.sources.dataset import Made
 from chimera.data.sources.pdebench import open_pdebench
 from chimera.data.sources.selection import Member, members_of
 from chimera.data.sources.vorticity import vorticity
 from chimera.data.sources.well_writer import create_trajectories
+from chimera.files.artifacts import sha256
 from chimera.interface.errors import InputError
 
 _VELOCITY = ("velocity_x", "velocity_y")
 Floats = NDArray[np.float64]
-Hash = Callable[[Path, Callable[[int], object]], str]
 
 
 def open_source(data: ImportedData) -> list[Recording]:
@@ -64,14 +64,8 @@ def open_source(data: ImportedData) -> list[Recording]:
     return [replace(r, layout=replace(r.layout, **stated)) for r in found]
 
 
-def import_dataset(name: str, data: ImportedData, folder: Path, sha256: Hash) -> Made:
-    """Import one dataset into an empty folder.
-
-    Args:
-        name: A key of data.datasets.
-        data: The data config.
-        folder: Becomes data/<name>.
-        sha256: Hashes a file that is linked, and reports how many bytes it has read.
+def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
+    """Import one dataset, a key of data.datasets, into an empty folder that becomes data/<name>.
 
     Raises:
         InputError: If a file, a field, a scalar or a value cannot be used.
@@ -79,33 +73,32 @@ def import_dataset(name: str, data: ImportedData, folder: Path, sha256: Hash) ->
     recordings = open_source(data)
     splits = members_of(recordings, data)[name]
     used = [recordings[r] for r in sorted({r for members in splits.values() for r, _ in members})]
-    first = used[0]
+    layout = used[0].layout
     for recording in used:
-        require_same_layout(recording, first)
+        require_same_layout(recording, used[0])
         for wanted in data.fields:
             if wanted != "vorticity" or not set(_VELOCITY) <= set(recording.fields):
                 require_field(recording, wanted)
-    if first.layout.num_frames < 2:
+    if layout.num_frames < 2:
         raise InputError(
-            f"{first.path} has trajectories of 1 frame, expected at least 2: one to forecast from "
-            "and one to forecast"
+            f"{used[0].path} has trajectories of 1 frame, expected at least 2: one to forecast "
+            "from and one to forecast"
         )
     linked = data.source == "well" and all(set(data.fields) <= set(r.fields) for r in used)
-    hashes = _hash([recording.path for recording in used], sha256) if linked else {}
+    hashes = _hash([recording.path for recording in used]) if linked else {}
     files: list[tuple[str, dict[str, Any] | None]] = []
     with ExitStack() as stack:
         outputs: dict[str, h5py.File] = {}
         for split, members in splits.items():
             (folder / "data" / split).mkdir(parents=True)
+            path = f"data/{split}/{NAME if linked else f'{name}_{split}.hdf5'}"
             if linked:
-                path = f"data/{split}/{NAME}"
                 (folder / path).write_text(format_links(_links(recordings, members, hashes)))
             else:
-                path = f"data/{split}/{name}_{split}.hdf5"
                 file = create_trajectories(
                     folder / path,
                     data.fields,
-                    first.layout,
+                    layout,
                     count=len(members),
                     dataset_name=name,
                     scalars=shared_scalars(recordings, members),
@@ -116,13 +109,16 @@ def import_dataset(name: str, data: ImportedData, folder: Path, sha256: Hash) ->
                 files.append(("stats.yaml", None))
         frames, moments = _read_once(recordings, splits, data.fields, outputs, name)
     stats = moments.table(data.fields) if "train" in splits else None
-    return Made(first.layout, stats, files, frames)
+    return Made(layout, stats, files, frames)
 
 
-def _hash(paths: Sequence[Path], sha256: Hash) -> dict[Path, str]:
-    total = sum(path.stat().st_size for path in paths)
+def _bar(label: str, total: int, unit: str, scaled: bool = False) -> tqdm:
     silent = not sys.stderr.isatty()
-    with tqdm(total=total, desc="sha256", unit="B", unit_scale=True, disable=silent) as bar:
+    return tqdm(total=total, desc=label, unit=unit, unit_scale=scaled, disable=silent)
+
+
+def _hash(paths: Sequence[Path]) -> dict[Path, str]:
+    with _bar("sha256", sum(path.stat().st_size for path in paths), "B", scaled=True) as bar:
         return {path: sha256(path, bar.update) for path in paths}
 
 
@@ -151,28 +147,41 @@ def _read_once(
     T = recordings[used[0]].layout.num_frames
     digests = {s: np.empty((len(m), T, 2), dtype=np.uint64) for s, m in splits.items()}
     moments = _Moments()
-    total = len(position) * T
-    with tqdm(total=total, desc=label, unit="frame", disable=not sys.stderr.isatty()) as bar:
+    with _bar(label, len(position) * T, "frame") as bar:
         for r in used:
-            recording, faults = recordings[r], _Faults(recordings[r])
             numbers = sorted(i for other, i in position if other == r)
-            for number, start, block in channel_blocks(recording, numbers, fields):
+            faults: list[tuple[int, int, int]] = []  # trajectory, frame, channel
+            for number, start, block in channel_blocks(recordings[r], numbers, fields):
                 split, row = position[r, number]
-                faults.add(fields, number, start, block)
-                digests[split][row, start : start + len(block)] = digest_frames(block)
-                if split == "train" and not faults.count:
+                frames = slice(start, start + len(block))
+                finite = np.isfinite(block).all(axis=(2, 3))  # (t, C)
+                faults += [(number, start + int(t), int(c)) for t, c in np.argwhere(~finite)]
+                digests[split][row, frames] = digest_frames(block)
+                if split == "train" and not faults:
                     moments.add(block, start)
                 if split in outputs:
                     for channel, name in enumerate(fields):
-                        dataset = outputs[split]["t0_fields"][name]
-                        dataset[row, start : start + len(block)] = block[:, channel]
+                        outputs[split]["t0_fields"][name][row, frames] = block[:, channel]
                 bar.update(len(block))
-            faults.require_none()
-    frames = {
+            _require_finite(recordings[r], fields, faults)
+    return {
         s: Frames(digests[s], [f"trajectory {i} of {recordings[r].path}" for r, i in members])
         for s, members in splits.items()
-    }
-    return frames, moments
+    }, moments
+
+
+def _require_finite(
+    recording: Recording, fields: Sequence[str], faults: Sequence[tuple[int, int, int]]
+) -> None:
+    if faults:
+        trajectory, frame, channel = faults[0]
+        name, count = fields[channel], len({fault[:2] for fault in faults})
+        where = recording.where(name) if name in recording.fields else f"{name}, from the velocity,"
+        raise InputError(
+            f"{recording.path} has {'1 frame' if count == 1 else f'{count} frames'} with values "
+            f"that are not finite, the first of {where} in trajectory {trajectory}, frame {frame}, "
+            "expected finite numbers"
+        )
 
 
 def channel_blocks(
@@ -193,32 +202,6 @@ def channel_blocks(
         curl = vorticity(block[:, 0], block[:, 1], layout.extent, layout.boundary)
         channels = [curl if f == "vorticity" else block[:, stored.index(f)] for f in fields]
         yield number, start, np.stack(channels, axis=1)
-
-
-@dataclass
-class _Faults:
-    """Frames of one file with a value that is not finite."""
-
-    recording: Recording
-    count: int = 0
-    first: str = ""
-
-    def add(self, fields: Sequence[str], trajectory: int, start: int, block: Array) -> None:
-        wrong = np.argwhere(~np.isfinite(block))  # (values, 4): frame, channel, x, y
-        if len(wrong) and not self.count:
-            frame, name = int(wrong[0, 0]), fields[wrong[0, 1]]
-            known = name in self.recording.fields
-            where = self.recording.where(name) if known else f"{name}, from the velocity,"
-            self.first = f"{where} in trajectory {trajectory}, frame {start + frame}"
-        self.count += len(np.unique(wrong[:, 0]))
-
-    def require_none(self) -> None:
-        if self.count:
-            frames = "1 frame" if self.count == 1 else f"{self.count} frames"
-            raise InputError(
-                f"{self.recording.path} has {frames} with values that are not finite, the first "
-                f"of {self.first}, expected finite numbers"
-            )
 
 
 class _Moments:

@@ -125,21 +125,21 @@ def _is_number(text: str) -> bool:
 def write_incompressible(
     path: Path,
     blocks: Iterator[tuple[int, int, Array]],
-    count: int,
+    n: int,
     *,
     layout: Layout,
     settings: Mapping[str, float],
 ) -> None:
-    """Write flow in the 2D incompressible layout: channels last, a chunk for each frame.
+    """Write or overwrite a file in the 2D incompressible layout, a chunk for each frame.
 
     Args:
-        path: The new file; an existing one is overwritten.
+        path: The file.
         blocks: Trajectory, first frame and velocity (t, 2, H, W), see Recording.blocks.
-        count: Number of trajectories n.
+        n: Number of trajectories.
         layout: Shared by all trajectories.
         settings: Physical parameters by name, written into the attribute `config`.
     """
-    n, T, (H, W) = count, layout.num_frames, layout.grid
+    T, (H, W) = layout.num_frames, layout.grid
     closed = layout.boundary == ("periodic", "periodic")
     config = {"velocity_extrapolation": "periodic" if closed else "zero"}
     for key, length in zip(_EXTENT, layout.extent or (), strict=False):

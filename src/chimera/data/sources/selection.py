@@ -60,7 +60,7 @@ def select(
     Args:
         recordings: All files of the source.
         selection: The conditions.
-        root: Folder of the source; patterns are below it.
+        root: Folder of the source, below which patterns are.
         key: Dotted key of the selection, for messages.
 
     Raises:

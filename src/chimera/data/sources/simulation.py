@@ -1,14 +1,15 @@
 """One dataset of the solver's flow, written in The Well's layout."""
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 from chimera.data.layout.leakage import Frames, digest_frames
-from chimera.data.layout.recordings import Layout, Made
+from chimera.data.layout.recordings import Layout
 from chimera.data.settings import SPLITS, GeneratedData
+from chimera.data.sources.dataset import Made
 from chimera.data.sources.fingerprint import flow_fingerprint, recipe
 from chimera.data.sources.generation import GENERATOR, Regime, generate
 from chimera.data.sources.well_writer import statistics, write_trajectories
@@ -29,19 +30,11 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
     """
     dataset, box = data.datasets[name], data.domain_extent
     forcing = KolmogorovForcing(**as_plain(dataset.forcing)) if dataset.forcing else None
-    regime = Regime(
-        viscosity=dataset.viscosity,
-        drag=dataset.drag,
-        forcing=forcing,
-        initial_peak=dataset.initial_peak,
-        warm_up=dataset.warm_up,
-        max_speed=dataset.max_speed,
-        domain_extent=box,
-        simulated_points=data.simulated_points,
-        num_points=data.num_points,
-        num_frames=data.num_frames,
-        frame_interval=data.frame_interval,
-    )
+    given: dict[str, Any] = {
+        field.name: getattr(dataset if hasattr(dataset, field.name) else data, field.name)
+        for field in fields(Regime)
+    }
+    regime = Regime(**given | {"forcing": forcing})
     # A split's seed depends on names alone, so that adding a dataset changes no other.
     seeds = {s: (data.seed, crc32(name.encode()), SPLITS.index(s)) for s in dataset.trajectories}
     sizes = [(seeds[split], count) for split, count in dataset.trajectories.items()]
@@ -76,8 +69,6 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
         digests = digest_frames(vorticity.reshape(-1, *vorticity.shape[2:]))
         places = [f"trajectory {i} of data/{name}/{path}" for i in range(count)]
         frames[split] = Frames(digests.reshape(count, -1, 2), places)
-    grid = (data.num_points, data.num_points)
-    layout = Layout(
-        "generated", grid, data.num_frames, extent=(box, box), frame_interval=data.frame_interval
-    )
+    grid, periodic = (data.num_points, data.num_points), ("periodic", "periodic")
+    layout = Layout("generated", grid, data.num_frames, periodic, (box, box), data.frame_interval)
     return Made(layout, stats, files, frames)

@@ -30,10 +30,10 @@ def write_trajectories(
     frame_interval: float,
     scalars: Mapping[str, float],
 ) -> None:
-    """Write one file of the solver's flow; the velocity is computed from the vorticity.
+    """Write or overwrite a file of the solver's flow, with the velocity beside the vorticity.
 
     Args:
-        path: The new file; an existing one is overwritten.
+        path: The file.
         vorticity: (n, T, N, N), x before y.
         dataset_name: The name that The Well's loader reports.
         domain_extent: Side of the periodic box.
@@ -60,18 +60,15 @@ def create_trajectories(
     dataset_name: str,
     scalars: Mapping[str, NDArray[np.float64]],
 ) -> h5py.File:
-    """Create a file of scalar fields in `t0_fields`, to be filled in block by block.
+    """Return a new open file of scalar fields in `t0_fields`, to be filled in block by block.
 
     Args:
-        path: The new file; an existing one is overwritten.
+        path: The file, overwritten if it exists.
         fields: Names; each becomes a dataset (n, T, H, W) of zeros.
         layout: Shared by all trajectories; an unknown side or interval becomes 1 a point or frame.
         count: n.
         dataset_name: The name that The Well's loader reports.
         scalars: Physical parameters by name, a value for each trajectory (n,).
-
-    Returns:
-        The open file, which the caller closes.
     """
     file = h5py.File(path, "w")
     plain = {
@@ -142,15 +139,10 @@ def _write(group: h5py.Group, name: str, data: Any, **attributes: Any) -> None:
 
 
 def statistics(vorticity: Array, domain_extent: float) -> dict[str, dict[str, Any]]:
-    """Return the normalisation that The Well's loader expects in stats.yaml, of the solver's flow.
+    """Return the content of stats.yaml as The Well's loader expects it, of the solver's flow.
 
-    Args:
-        vorticity: The train split (n, T, N, N).
-        domain_extent: Side of the periodic box.
-
-    Returns:
-        `mean`, `std`, `rms` of each field and of its change from frame to frame (`_delta`); a list
-        of two for velocity.
+    These are `mean`, `std` and `rms` of the vorticity (n, T, N, N), of both components of its
+    velocity and of their changes from frame to frame (`_delta`).
     """
     field = torch.from_numpy(vorticity).double()
     fields = {"vorticity": field[..., None], "velocity": velocity(field, domain_extent)}
