@@ -1,6 +1,6 @@
-# Thin aliases over dvc; `make help` lists them.
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+# Thin aliases over dvc; `make help` lists them. Nothing here needs more than GNU make 3.81, bash 3.2
+# and the tools of POSIX, which is what macOS has: make 3.81 knows no .SHELLFLAGS.
+SHELL := /bin/bash -euo pipefail
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -11,17 +11,18 @@ export MODEL REPLICATE REMOTE OVERRIDES
 # model and a replicate) and runs its stages of the kinds named, in one dvc: starting costs seconds.
 # xargs starts nothing more after an exit status of 255: one failed cell stops the rest. Several
 # cells write their progress as lines, through a pipe: bars would draw over each other.
-JOBS ?= $(shell nproc)
+# `nproc` would answer OMP_NUM_THREADS, which says how many threads one process takes.
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
 	awk 'match($$0, /[^-@]+-[0-9]+$$/) { cell = substr($$0, RSTART); stages[cell] = stages[cell] " " $$0 } \
 	END { for (cell in stages) print stages[cell] }' | sort | \
-	xargs --max-procs $(JOBS) --replace={} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 255' \
+	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan connect worker collect review comment current parity smoke report
+.PHONY: help install repro test test-full lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan connect worker collect review comment current docs parity smoke report
 
 help:  ## list the targets
-	@grep -hE '^[a-z_0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed  ## the environment that everything below needs, in .venv
 
@@ -43,7 +44,10 @@ repro: intact  ## the whole experiment: only what has changed runs, JOBS cells s
 	$(call side_by_side,train|evaluate|probe)
 	dvc repro
 
-test: lint  ## linters, types, configuration and every test
+test: lint  ## linters, types, configuration and every test but those that take minutes
+	python -m pytest --numprocesses 2 --dist loadgroup -m "not full"
+
+test-full: lint  ## every test
 	python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: .venv/actionlint
@@ -104,6 +108,9 @@ current: install  ## fail if dvc.lock is not what a finished run of these files 
 	printed=$$(dvc repro --allow-missing --dry) || { echo "$$printed"; exit 1; }; \
 	if grep "Running stage" <<< "$$printed"; then echo "error: dvc.lock is not current: run make repro, commit it" >&2; exit 1; fi
 
+docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broken links fail
+	mkdocs build --strict --quiet
+
 parity: install  ## the parity gate alone
 	dvc repro parity
 
@@ -133,7 +140,7 @@ define in_temporary_workspace
 	workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \
 	git ls-files --cached --others --exclude-standard -z \
 	| while IFS= read -r -d '' f; do if test -e "$$f"; then printf '%s\0' "$$f"; fi; done \
-	| tar --create --null --files-from - | tar --extract --directory "$$workspace" && \
+	| tar --null -T - -cf - | tar -xf - -C "$$workspace" && \
 	cd "$$workspace" && git init --quiet && \
 	python -m chimera.commands.compose $(1) && dvc repro
 endef

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from chimera.data.checksums import checksum_entry, format_entries
-from chimera.data.verification import counts, hash_missing, require_verified, verify
+from chimera.data import checksums, verification
 from chimera.interface.errors import InputError
 
 DATASETS = ("ind", "ood")
@@ -37,8 +36,8 @@ def write(dataset, content, origin="generated", seen=None):
     path = path_of(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    entry = checksum_entry(path, origin, seen or fingerprint())
-    listing = "files:\n" + format_entries([entry])
+    entry = checksums.checksum_entry(path, origin, seen or fingerprint())
+    listing = "files:\n" + checksums.format_entries([entry])
     (Path("data") / dataset / "checksums.yaml").write_text(listing)
 
 
@@ -47,41 +46,41 @@ def record(paths):
     for path in Path("data/ind").rglob("*.hdf5"):
         if path not in paths:
             path.unlink()
-    entries = [checksum_entry(path, "imported", None) for path in paths]
-    listing = "files:\n" + format_entries(entries)
+    entries = [checksums.checksum_entry(path, "imported", None) for path in paths]
+    listing = "files:\n" + checksums.format_entries(entries)
     Path("data/ind/checksums.yaml").write_text(listing)
 
 
 def verdicts(study):
-    return verify(DATASETS, study, lambda _: None)
+    return verification.verify(DATASETS, study, lambda _: None)
 
 
 def tally(study):
-    return {name: n for name, n in counts(verdicts(study)).items() if n}
+    return {name: n for name, n in verification.counts(verdicts(study)).items() if n}
 
 
 def fault(study):
     with pytest.raises(InputError) as caught:
-        require_verified(verdicts(study))
+        verification.require_verified(verdicts(study))
     return str(caught.value)
 
 
 def test_without_a_manifest_files_are_unfrozen_and_pass(study):
     assert tally(study) == {"files": 2, "unfrozen": 2}
-    require_verified(verdicts(study))
+    verification.require_verified(verdicts(study))
 
 
 def test_frozen_files_are_exact(study):
-    diff = hash_missing(DATASETS, study)
+    diff = verification.hash_missing(DATASETS, study)
     assert tally(study) == {"files": 2, "exact": 2}
     for dataset in DATASETS:
         digest = hashlib.sha256(f"content of {dataset}".encode()).hexdigest()
         assert f"+  sha256: {digest}" in diff
-    assert hash_missing(DATASETS, study) == ""
+    assert verification.hash_missing(DATASETS, study) == ""
 
 
 def test_one_flipped_bit_is_mismatched_and_named(study):
-    hash_missing(DATASETS, study)
+    verification.hash_missing(DATASETS, study)
     path = path_of("ood")
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
     content = bytearray(path.read_bytes())
@@ -108,7 +107,7 @@ def test_one_flipped_bit_is_mismatched_and_named(study):
     ],
 )
 def test_other_bytes_are_equivalent_only_as_the_same_flow(study, seen, origin, verdict):
-    hash_missing(DATASETS, study)
+    verification.hash_missing(DATASETS, study)
     write("ind", b"the same flow, rounded by another processor", origin, seen)
     assert tally(study) == {"files": 2, "exact": 1, verdict: 1}
     if verdict == "mismatched":
@@ -116,11 +115,11 @@ def test_other_bytes_are_equivalent_only_as_the_same_flow(study, seen, origin, v
         assert "is not the frozen data" in sentence
         assert "IND_MANIFEST.yaml" in sentence
     else:
-        require_verified(verdicts(study))
+        verification.require_verified(verdicts(study))
 
 
 def test_missing_files_are_named(study):
-    hash_missing(DATASETS, study)
+    verification.hash_missing(DATASETS, study)
     path_of("ind").unlink()
     assert tally(study) == {"files": 2, "exact": 1, "missing": 1}
     assert f"{path_of('ind')} is missing" in fault(study)
@@ -134,7 +133,7 @@ def test_data_that_were_never_generated_are_missing(tmp_path, monkeypatch):
 
 
 def test_null_is_filled_in_and_every_other_byte_kept(study):
-    hash_missing(DATASETS, study)
+    verification.hash_missing(DATASETS, study)
     manifest = study / "OOD_MANIFEST.yaml"
     frozen = "# a note\n" + manifest.read_text() + "# another note\n"
     manifest.write_text(frozen)
@@ -144,7 +143,7 @@ def test_null_is_filled_in_and_every_other_byte_kept(study):
         sentence = fault(study)
         assert "make hash_missing" in sentence
         assert "null" in sentence
-        diff = hash_missing(DATASETS, study)
+        diff = verification.hash_missing(DATASETS, study)
         assert manifest.read_text() == frozen
         assert f"+  sha256: {digest}" in diff
         assert "IND_MANIFEST" not in diff
@@ -174,7 +173,7 @@ def test_every_null_gets_its_own_file_s_hash_however_it_is_written(study, entry,
     manifest = study / "IND_MANIFEST.yaml"
     study.mkdir()
     manifest.write_bytes(listing([null, digests[1], null]))
-    hash_missing(DATASETS, study)
+    verification.hash_missing(DATASETS, study)
     after = "" if null else " "  # nothing stands right behind the colon, and the blank stays
     filled = [digests[0] + after, digests[1], digests[2] + after]
     assert manifest.read_bytes() == listing(filled)
@@ -182,7 +181,7 @@ def test_every_null_gets_its_own_file_s_hash_however_it_is_written(study, entry,
 
 
 def test_new_files_join_a_manifest_in_its_own_form(study):
-    hash_missing(DATASETS, study)
+    verification.hash_missing(DATASETS, study)
     manifest = study / "IND_MANIFEST.yaml"
     header, entries = manifest.read_text().split("files:\n")
     before = f"{header}files:\n{indent(entries, '    ')}".rstrip()
@@ -192,24 +191,24 @@ def test_new_files_join_a_manifest_in_its_own_form(study):
     for text in (before, before + "\nnote: the last word\n"):
         manifest.write_text(text)
         assert tally(study)["unfrozen"] == 1
-        hash_missing(DATASETS, study)
+        verification.hash_missing(DATASETS, study)
         assert tally(study) == {"files": 3, "exact": 3}
         assert manifest.read_text().startswith(before)
         assert yaml.safe_load(manifest.read_text()).get("note") == yaml.safe_load(text).get("note")
     manifest.write_text("files: []\n")
     with pytest.raises(InputError, match=r"IND_MANIFEST\.yaml lists files in brackets"):
-        hash_missing(DATASETS, study)
+        verification.hash_missing(DATASETS, study)
     assert manifest.read_text() == "files: []\n"
 
 
 def test_nothing_to_freeze_leaves_no_manifest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert hash_missing(DATASETS, tmp_path / "manifests") == ""
+    assert verification.hash_missing(DATASETS, tmp_path / "manifests") == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def test_frozen_files_without_a_record_must_be_exact(study):
-    hash_missing(DATASETS, study)
+    verification.hash_missing(DATASETS, study)
     (Path("data/ind/checksums.yaml")).unlink()
     assert tally(study) == {"files": 2, "exact": 2}
     path_of("ind").write_bytes(b"the same flow, rounded by another processor")
@@ -218,7 +217,7 @@ def test_frozen_files_without_a_record_must_be_exact(study):
 
 
 def test_a_stray_file_is_mismatched(study):
-    hash_missing(DATASETS, study)
+    verification.hash_missing(DATASETS, study)
     stray = path_of("ind").with_name("stray.hdf5")
     stray.write_bytes(b"read with its split")
     assert tally(study) == {"files": 3, "exact": 2, "mismatched": 1}
@@ -228,7 +227,7 @@ def test_a_stray_file_is_mismatched(study):
 def test_changed_files_are_never_frozen(study):
     path_of("ind").write_bytes(b"changed")
     with pytest.raises(InputError, match="was changed"):
-        hash_missing(DATASETS, study)
+        verification.hash_missing(DATASETS, study)
     assert not study.exists()
 
 
@@ -242,4 +241,4 @@ def test_a_manifest_of_another_form_is_one_sentence(study):
 def test_entries_survive_their_yaml():
     entry = {"path": "a", "sha256": "0" * 64, "fingerprint": {"energy": list(np.arange(80) / 7)}}
     entry["fingerprint"]["energy"] = [float(v) for v in entry["fingerprint"]["energy"]]
-    assert yaml.safe_load(format_entries([entry])) == [entry]
+    assert yaml.safe_load(checksums.format_entries([entry])) == [entry]

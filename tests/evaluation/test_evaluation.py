@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from chimera.evaluation.errors import (
     LARGEST_ROLLOUT_NRMSE,
@@ -15,6 +16,7 @@ from chimera.evaluation.errors import (
 from chimera.evaluation.forecasters import linear_diffusion, network_forecaster, persistence
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.interface.errors import InputError
+from chimera.interface.settings import as_plain, read_settings
 from chimera.solver.forcing import KolmogorovForcing
 
 SETTINGS = EvaluateSettings(
@@ -50,7 +52,7 @@ def test_a_known_error_is_found_in_every_trajectory_and_frame():
 @pytest.mark.parametrize("batch_size", [1, 7, 25, 1000])
 def test_every_sample_counts_once_whatever_the_batches(batch_size):
     trajectories = torch.randn(5, 6, 1, 8, 8, generator=torch.Generator().manual_seed(1)).double()
-    settings = EvaluateSettings(4, batch_size, 0.8, 2, "cpu", 1)
+    settings = replace(SETTINGS, batch_size=batch_size)
     values, _ = evaluate(persistence, trajectories, settings)
     pairs = trajectories[:, :-1] - trajectories[:, 1:]
     norms = pairs.flatten(2).norm(dim=2) / trajectories[:, 1:].flatten(2).norm(dim=2)
@@ -119,12 +121,12 @@ def test_linear_baseline_follows_its_frames_to_their_device():
 )
 def test_impossible_settings_are_one_sentence(change, words):
     with pytest.raises(InputError, match=words):
-        EvaluateSettings(**(vars(SETTINGS) | change))
+        read_settings(as_plain(SETTINGS) | change, "evaluate", EvaluateSettings)
 
 
 def test_groups_of_trajectories_join_to_the_whole():
     trajectories = torch.randn(7, 6, 2, 8, 8)
-    settings = EvaluateSettings(5, 4, 0.8, 2, "cpu", 1)
+    settings = replace(SETTINGS, horizon=5, batch_size=4)
 
     def forecaster(frames):
         return 0.9 * frames
@@ -136,7 +138,7 @@ def test_groups_of_trajectories_join_to_the_whole():
 
 
 def test_a_horizon_is_cut_to_what_there_is():
-    settings = EvaluateSettings(20, 4, 0.8, 8, "cpu", 1)
+    settings = replace(SETTINGS, horizon=20, field_frame=8)
     assert within(settings, 21) == settings
     shorter = within(settings, 2)
     assert (shorter.horizon, shorter.field_frame) == (1, 1)

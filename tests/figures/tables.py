@@ -1,8 +1,18 @@
-"""Small tables with the columns that the stage aggregate writes, and values made up."""
+"""Small tables as the stage aggregate writes them, with values made up.
+
+Errors, rollouts and histories pass through the code that writes theirs; test_tables.py holds the
+columns of the probes' tables to those that the probes return.
+"""
+
+from dataclasses import asdict
 
 import numpy as np
 
+from chimera.study.error_table import METRICS, error_rows, frame_rows
+from chimera.training.loop import HistoryRow
+
 MODELS = ("unet", "fractal_unet")
+BASELINES = ("persistence", "linear")
 AXES = ("ind", "ood_viscosity", "ood_decay")
 SITES = {
     "unet": ("encoder0", "skip0", "bottleneck", "up0", "decoder0"),
@@ -18,11 +28,61 @@ def text(rows):
     return [{name: str(value) for name, value in row.items()} for row in rows]
 
 
+def evaluations(nrmse, axes=AXES, replicates=(0, 1), datasets=None, frames=4, trajectories=3):
+    """Return what the stage evaluate writes for each run, where every trajectory is alike.
+
+    Args:
+        nrmse: Function of the model or baseline, the replicate and the axis.
+        axes: Of the study.
+        replicates: Of the study.
+        datasets: Their names, where they are not those of the axes.
+        frames: Of a rollout.
+        trajectories: Of each axis.
+    """
+
+    def values(name, replicate, axis):
+        error = nrmse(name, replicate, axis)
+        return dict.fromkeys(METRICS, [0.3] * trajectories) | {
+            "nrmse": [error] * trajectories,
+            "frame_nrmse": [error * frame for frame in range(1, 1 + frames)],
+            "frame_correlation": [0.9] * frames,
+        }
+
+    return {
+        (model, r): {
+            key: {
+                dataset: values(name, r, axis)
+                for dataset, axis in zip(datasets or axes, axes, strict=True)
+            }
+            for key, name in (("model", model), *zip(BASELINES, BASELINES, strict=True))
+        }
+        for model in MODELS
+        for r in replicates
+    }
+
+
+def errors(nrmse, axes=AXES, replicates=(0, 1)):
+    return text(error_rows(evaluations(nrmse, axes, replicates), axes))
+
+
+def rollout(nrmse, axes=AXES, replicates=(0, 1)):
+    return text(frame_rows(evaluations(nrmse, axes, replicates), axes))
+
+
+def training(replicates=(0, 1), steps=(1, 2, 3)):
+    return text(
+        run | asdict(HistoryRow(step, 0.01, 0.1 / step, 1 / step))
+        for run in runs(replicates)
+        for step in steps
+    )
+
+
 def twonn(axes=AXES, sites=SITES, replicates=(0, 1)):
     rng = np.random.default_rng(0)
     return text(
         run
         | {"axis": axis, "site": site, "depth": depth, "samples": 1000, "duplicates": 0}
+        | {"decorrelation_time": 4, "decorrelation_length": 8}
         | {"estimator": estimator, "scale": 1, "sd": 0.4}
         | {"dimension": round(20 - 12 * abs(depth - 3) / 30 + rng.normal(), 4)}
         for run in runs(replicates)
@@ -37,8 +97,8 @@ def ib(axes=AXES, sites=SITES, replicates=(0, 1), withheld=()):
     return text(
         run
         | {"axis": axis, "site": site, "depth": depth, "pair": pair, "samples": 900}
-        | {"dimensions": 3, "half": 1.0, "quarter": 0.9, "null_mean": 0.01, "null_sd": 0.01}
-        | {"p": 0.01, "gaussian": 1.0, "control": 1.0, "control_truth": 1.0}
+        | {"dimensions": 3, "explained": 0.9, "half": 1.0, "quarter": 0.9, "null_mean": 0.01}
+        | {"null_sd": 0.01, "p": 0.01, "gaussian": 1.0, "control": 1.0, "control_error": 0.02}
         | {"information": round(2.5 - 0.1 * depth + 0.1 * rng.normal(), 4)}
         | {"withheld": int(site in withheld)}
         for run in runs(replicates)
@@ -62,14 +122,15 @@ def spectra(axes=AXES, replicates=(0, 1), shells=24):
     )
 
 
-def patching(sites=SITES, replicates=(0, 1)):
+def patching(axes=AXES, sites=SITES, replicates=(0, 1)):
+    kinds = (("ind", "ind"), ("ind", "ood"), ("ood", "ind"))[: None if len(axes) > 1 else 1]
     return text(
         run
         | {"donor": donor, "recipient": recipient, "site": site, "depth": depth}
         | {"direction": direction, "band": band, "sd": 0.1, "pairs": 16}
         | {"effect": round(depth / len(sites[run["model"]]), 4)}
         for run in runs(replicates)
-        for donor, recipient in (("ind", "ind"), ("ind", "ood"), ("ood", "ind"))
+        for donor, recipient in kinds
         for depth, site in enumerate(sites[run["model"]])
         for direction in ("sufficiency", "necessity")
         for band in ("all", "low", "mid", "high")
@@ -87,3 +148,6 @@ def rome(axes=AXES, replicates=(0, 1)):
         for axis in axes[1:]
         for rank, method in enumerate(("rome", "gradient", "identity"), start=1)
     )
+
+
+PROBES = {"twonn": twonn, "ib": ib, "spectra": spectra, "patching": patching, "rome": rome}

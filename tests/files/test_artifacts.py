@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from chimera.files import artifacts
@@ -124,6 +123,9 @@ def test_broken_files_are_one_sentence(tmp_path):
     path.write_text("{1: [")
     with pytest.raises(InputError, match="broken is not YAML"):
         artifacts.read_yaml(path)
+    path.write_text("day: 2026-13-45")
+    with pytest.raises(InputError, match="broken is not YAML: month must be in"):
+        artifacts.read_yaml(path)
     with pytest.raises(InputError, match="broken is not JSON"):
         artifacts.read_json(path)
     path.write_bytes(b"model,nrmse\n\xff\xfe,1\n")
@@ -154,17 +156,3 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         (fresh / "b").write_text("new")
     assert [p.name for p in path.iterdir()] == ["b"]
     assert [p.name for p in tmp_path.iterdir()] == ["dataset"]
-
-
-def test_arrays_come_back_and_equal_arrays_give_equal_bytes(tmp_path):
-    arrays = {"a": np.arange(6, dtype=np.uint64).reshape(2, 3), "b.places": np.array(["x", "yz"])}
-    for name in ("one", "two"):
-        artifacts.write_arrays(tmp_path / name, arrays)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    read = artifacts.read_arrays(tmp_path / "one")
-    assert read["a"].tolist() == arrays["a"].tolist()
-    assert read["b.places"].tolist() == ["x", "yz"]
-    whole = (tmp_path / "one").read_bytes()
-    (tmp_path / "one").write_bytes(whole[:-30])
-    with pytest.raises(InputError, match="one is not a whole npz archive"):
-        artifacts.read_arrays(tmp_path / "one")

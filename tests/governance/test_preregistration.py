@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chimera.data.axes import axis_name
 from chimera.governance.preregistration import Deviation, deviations, read_preregistration
 from chimera.interface.errors import InputError
 from chimera.study.endpoints import endpoint_names
@@ -24,7 +25,9 @@ def test_the_committed_parameters_are_the_frozen_ones():
 def test_every_declared_endpoint_exists_once():
     plan = read_preregistration(ROOT / "PREREGISTRATION.md")
     declared = [plan.primary, *plan.secondary]
-    assert sorted(declared) == sorted(endpoint_names(params()["datasets"]))
+    datasets = params()["datasets"]
+    axes = [axis_name(dataset, datasets) for dataset in datasets]
+    assert sorted(declared) == sorted(endpoint_names(axes))
 
 
 def test_what_decides_the_numbers_is_frozen():
@@ -35,7 +38,9 @@ def test_what_decides_the_numbers_is_frozen():
         "log_every", "save_every", "validate_every",
     }  # fmt: skip
     assert frozen["models"].keys() == running["models"].keys()
-    assert set(running["data"]) - set(frozen["data"]) == {"manifests", "root", "names"}
+    assert set(running["data"]) - set(frozen["data"]) == {
+        "manifests", "names", "generated", "imported",
+    }  # fmt: skip
     assert {"seed", "replicates", "baseline", "model_names", "datasets", "parity"} <= set(frozen)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.networks.fractal_unet import (
@@ -20,24 +21,15 @@ from chimera.models.networks.fractal_unet import (
 from chimera.models.networks.layers import ConvUnit
 from chimera.models.networks.periodic import PeriodicConv2d
 from chimera.models.networks.site import Site
+from chimera.probes.common.activations import site_names
 
-UNET = {
-    "type": "unet",
-    "input_shape": [2, 16, 16],
-    "channels": [4, 6, 8],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.0,
-}
-FRACTAL = UNET | {"type": "fractal_unet", "columns": 3, "drop_path": 0.0}
+UNET = networks.UNET | {"input_shape": [2, 16, 16]}
+FRACTAL = networks.FRACTAL | {"input_shape": [2, 16, 16], "columns": 3}
 
 
 def block(columns, norm="none", channels=2):
-    settings = FRACTAL | {"columns": columns}
     unit = partial(ConvUnit, kernel_size=3, norm=norm, activation="gelu", padding=("circular",) * 2)
-    return FractalBlock(channels, channels, settings["columns"], unit)
+    return FractalBlock(channels, channels, columns, unit)
 
 
 class Paths(nn.Module):
@@ -209,7 +201,7 @@ def test_every_choice_trains(norm, activation):
 
 
 def test_sites_lie_on_every_edge():
-    names = build_model(FRACTAL).sites()
+    names = site_names(build_model(FRACTAL))
     for expected in ("encoder0", "encoder1", "bottleneck", "decoder0", "skip0", "skip1", "up0",
                      "up1", "down0", "encoder0.column1", "bottleneck.column3"):  # fmt: skip
         assert expected in names
@@ -219,7 +211,7 @@ def test_sites_lie_on_every_edge():
 
 def test_double_conv_is_two_units_and_a_block_of_the_fractal_takes_its_place():
     unet, fractal = build_model(UNET), build_model(FRACTAL)
-    blocks = [name for name in unet.sites() if re.fullmatch(r"(en|de)coder\d|bottleneck", name)]
+    blocks = [name for name in site_names(unet) if re.fullmatch(r"(en|de)coder\d|bottleneck", name)]
     assert len(blocks) == 5
     for name in blocks:
         count = [
@@ -232,17 +224,29 @@ def test_double_conv_is_two_units_and_a_block_of_the_fractal_takes_its_place():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"type": "resnet"}, "'type' is 'resnet', expected one of unet, fractal_unet"),
-        ({"widths": [1]}, "'widths' = .* is not a field of a fractal_unet, expected type"),
-        ({"norm": "layer"}, "'norm' is 'layer', expected one of group, batch, instance, none"),
-        ({"activation": "tanh"}, "'activation' is 'tanh', expected one of gelu, silu, relu"),
-        ({"kernel_size": 4}, "'kernel_size' is 4, expected an odd"),
-        ({"channels": [4, -8]}, r"'channels' is \[4, -8\]"),
-        ({"channels": [4]}, "2 or more positive widths"),
-        ({"input_shape": [1, 2, 16]}, "side of 2, expected more than 2 or fewer levels"),
-        ({"use_skip": 1}, "'use_skip' is 1, expected true or false"),
-        ({"dropout": 1.0}, r"'dropout' is 1\.0, expected a probability"),
-        ({"columns": 0}, "'columns' is 0, expected an integer of 1 or more"),
+        ({"type": "resnet"}, r"^model\.type is 'resnet', expected one of unet, fractal_unet$"),
+        ({"widths": [1]}, r"^model\.widths is not a known key; expected input_shape"),
+        (
+            {"norm": "layer"},
+            r"^model\.norm is 'layer', expected one of group, batch, instance, none$",
+        ),
+        (
+            {"activation": "tanh"},
+            r"^model\.activation is 'tanh', expected one of gelu, silu, relu$",
+        ),
+        ({"kernel_size": 4}, r"^model\.kernel_size is 4, expected an odd"),
+        (
+            {"channels": [4, -8]},
+            r"^model\.channels\[1\] is -8, expected a whole number of at least 1$",
+        ),
+        ({"channels": [4]}, r"^model\.channels is \[4\], expected a list of at least 2$"),
+        (
+            {"input_shape": [1, 2, 16]},
+            r"^model\.input_shape .* side of 2, expected more than 2 or fewer levels",
+        ),
+        ({"use_skip": 1}, r"^model\.use_skip is 1, expected true or false$"),
+        ({"dropout": 1.0}, r"^model\.dropout is 1\.0, expected a number below 1$"),
+        ({"columns": 0}, r"^model\.columns is 0, expected a whole number of at least 1$"),
     ],
 )
 def test_a_wrong_field_names_itself_and_the_choices(change, words):
@@ -251,9 +255,9 @@ def test_a_wrong_field_names_itself_and_the_choices(change, words):
 
 
 def test_missing_and_foreign_fields_are_refused():
-    with pytest.raises(InputError, match="'norm' is missing"):
+    with pytest.raises(InputError, match=r"^model\.norm is missing, expected a value$"):
         build_model({name: value for name, value in UNET.items() if name != "norm"})
-    with pytest.raises(InputError, match="'columns' = 2 is not a field of a unet"):
+    with pytest.raises(InputError, match=r"^model\.columns is not a known key"):
         build_model(UNET | {"columns": 2})
 
 

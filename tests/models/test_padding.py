@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.forecasting.building import check_model, fit_to_data
@@ -14,17 +15,8 @@ from chimera.models.parity.counting import count
 from chimera.models.parity.graph import is_same_graph
 from chimera.models.parity.width_search import closed_form
 
-UNET = {
-    "type": "unet",
-    "input_shape": [1, 16, 16],
-    "channels": [4, 8, 16],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.0,
-}
-FRACTAL = UNET | {"type": "fractal_unet", "columns": 2, "drop_path": 0.0}
+UNET = networks.UNET | {"channels": [4, 8, 16]}
+FRACTAL = networks.FRACTAL | {"channels": [4, 8, 16]}
 
 
 @pytest.mark.parametrize(("dim", "axis"), [(2, -2), (3, -1)])
@@ -121,5 +113,5 @@ def test_a_null_is_what_the_data_have():
     assert chosen["padding"] == ["circular", "circular"]
     with pytest.raises(InputError, match=r"is \[1, 16, 16\], expected \[2, 16, 16\] as the data"):
         fit_to_data(UNET, (2, 16, 16), ("periodic", "periodic"))
-    with pytest.raises(InputError, match="'padding' is"):
+    with pytest.raises(InputError, match=r"^model\.padding\[0\] is 'zero', expected one of circ"):
         build_model(UNET | {"padding": ["zero", "zero"]})

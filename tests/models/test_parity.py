@@ -3,6 +3,7 @@
 import pytest
 from torch import nn
 
+import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.parity.counting import count, count_torchinfo
@@ -10,22 +11,8 @@ from chimera.models.parity.gate import gaps, require_distinct, require_parity
 from chimera.models.parity.graph import is_same_graph
 from chimera.models.parity.width_search import solve_widths
 
-UNET = {
-    "type": "unet",
-    "input_shape": [1, 64, 64],
-    "channels": [8, 16, 32, 64],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.0,
-}
-FRACTAL = UNET | {
-    "type": "fractal_unet",
-    "channels": [8, 12, 20, 72],
-    "columns": 2,
-    "drop_path": 0.0,
-}
+UNET = networks.UNET | {"input_shape": [1, 64, 64], "channels": [8, 16, 32, 64]}
+FRACTAL = networks.FRACTAL | {"input_shape": [1, 64, 64], "channels": [8, 12, 20, 72]}
 
 
 def by_hand(channels, convolutions, size=64, k=3, field=1):

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec.structs import replace
 from torch import nn
 
+from chimera.commands import plan
 from chimera.data.settings import GeneratedData
 from chimera.files.artifacts import read_yaml
 from chimera.interface.settings import read_settings
@@ -22,7 +24,6 @@ from chimera.planning.costs import (
     solver_step_flops,
     training_cost,
 )
-from chimera.solver.compiled.advection import plan
 from chimera.training.loop import VALID_SPACING
 from chimera.training.settings import TrainSettings
 
@@ -91,8 +92,7 @@ def test_a_last_short_stretch_is_validated_too(gpu):
     small = network_cost(yaml.safe_load(compose(["scale=smoke"]))["models"]["unet"])
     cost = training_cost(small, train, valid=1, num_frames=2)
     assert cost.forecasts == 50
-    fields = {name: getattr(train, name) for name in train.__dataclass_fields__}
-    longer = TrainSettings(**fields | {"steps": 50_001})
+    longer = replace(train, steps=50_001)
     assert training_cost(small, longer, valid=1, num_frames=2).forecasts == 51
 
 

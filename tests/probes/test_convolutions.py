@@ -8,6 +8,7 @@ from torch import nn
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.networks.periodic import PeriodicConv2d
+from chimera.probes.common.activations import site_names
 from chimera.probes.rome.convolutions import (
     choose_layer,
     edited,
@@ -18,20 +19,9 @@ from chimera.probes.rome.convolutions import (
     unfold_keys,
 )
 from chimera.probes.rome.failure import Pairs
+from networks import FRACTAL
 
 CIRCULAR = {"padding_mode": "circular"}
-FRACTAL = {
-    "type": "fractal_unet",
-    "input_shape": [1, 16, 16],
-    "channels": [4, 6, 8],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.0,
-    "columns": 2,
-    "drop_path": 0.0,
-}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +134,7 @@ def test_the_weight_comes_back_to_the_last_bit(fails):
 
 def test_layer_of_the_largest_effect_below_one():
     model = build_model(FRACTAL)
-    effects = dict.fromkeys(model.sites(), 0.1)
+    effects = dict.fromkeys(site_names(model), 0.1)
     effects |= {"encoder0": 1.0, "decoder0": 1.0 - 1e-9, "up0": 0.9, "decoder1.column1": 0.8}
     effects |= {"encoder1": 0.7, "decoder1": 0.7}
     layer = choose_layer(model, effects)

@@ -2,20 +2,23 @@
 
 import math
 from collections import OrderedDict
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from chimera.interface.errors import InputError
+from chimera.interface.settings import as_plain
 from chimera.models import build_model
+from chimera.probes.common.registry import probe_settings
 from chimera.probes.common.sampling import draw_samples
 from chimera.probes.common.subject import Subject
 from chimera.probes.ib.measure import equal_blocks
 from chimera.probes.ib.measure import measure_information as measure
 from chimera.probes.ib.settings import IbSettings
+from networks import FRACTAL
 
 SETTINGS = IbSettings(
     threshold=0.2,
@@ -161,19 +164,7 @@ def test_few_trajectories_leave_too_few_exchanges(count, reason):
 
 
 def test_a_network_on_small_fields_gives_finite_counts():
-    settings = {
-        "type": "fractal_unet",
-        "input_shape": (1, 16, 16),
-        "channels": (4, 4, 8),
-        "kernel_size": 3,
-        "use_skip": True,
-        "norm": "group",
-        "activation": "gelu",
-        "dropout": 0.0,
-        "columns": 2,
-        "drop_path": 0.0,
-    }
-    model = build_model(settings)
+    model = build_model(FRACTAL | {"channels": [4, 4, 8]})
     units = []
 
     def track(items):
@@ -209,16 +200,16 @@ def test_a_constant_site_is_one_sentence():
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("threshold", 1.0, "above 0 and below 1"),
-        ("largest_samples", 199, "200 to 10000"),
-        ("components", 4, "1 to 3"),
-        ("noise", 0.0, "above 0"),
-        ("num_neighbors", 6, "1 to 5"),
-        ("shuffles", 99, "100 or more"),
-        ("controls", 0, "1 or more"),
-        ("tolerance", 0.0, "above 0 and below 1"),
+        ("threshold", 1.0, "a number below 1"),
+        ("largest_samples", 199, "a whole number of at least 200"),
+        ("components", 4, "a whole number of at most 3"),
+        ("noise", 0.0, "a number above 0"),
+        ("num_neighbors", 6, "a whole number of at most 5"),
+        ("shuffles", 99, "a whole number of at least 100"),
+        ("controls", 0, "a whole number of at least 1"),
+        ("tolerance", 0.0, "a number above 0"),
     ],
 )
 def test_unusable_settings_name_their_key(key, value, expected):
-    with pytest.raises(InputError, match=rf"probes\.ib\.{key} is {value}, expected {expected}"):
-        replace(SETTINGS, **{key: value})
+    with pytest.raises(InputError, match=rf"probes\.ib\.{key} is {value}, expected {expected}$"):
+        probe_settings("ib", as_plain(SETTINGS) | {key: value})

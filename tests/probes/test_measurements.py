@@ -8,8 +8,11 @@ import torch
 from scipy import stats
 from torch import nn
 
+import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
+from chimera.probes.common.activations import site_names
+from chimera.probes.common.registry import probe_settings
 from chimera.probes.common.sampling import decorrelation
 from chimera.probes.common.subject import Subject
 from chimera.probes.patching.measure import measure_effects
@@ -19,16 +22,8 @@ from chimera.probes.rome.settings import RomeSettings
 from chimera.probes.spectra.measure import measure_spectra
 from chimera.probes.spectra.settings import SpectraSettings
 
-UNET = {
-    "type": "unet",
-    "input_shape": [1, 32, 32],
-    "channels": [4, 6, 8],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.0,
-}
+UNET = networks.UNET | {"input_shape": [1, 32, 32]}
+FRACTAL = networks.FRACTAL | {"input_shape": [1, 32, 32]}
 ROME = RomeSettings(num_keys=2, iterations=3, pairs=2, threshold=0.2)
 
 
@@ -158,7 +153,7 @@ def test_patching_covers_every_site_direction_and_band(study):
     found = measure_effects(study, PatchingSettings(pairs=4), np.random.default_rng(0), plain)
     kinds = {(row["donor"], row["recipient"]) for row in found.rows}
     assert kinds == {("ind", "ind"), ("ind", "ood"), ("ood", "ind")}
-    sites = study.network.sites()
+    sites = site_names(study.network)
     assert len(found.rows) == len(kinds) * len(sites) * 2 * 4
     whole = {
         (row["donor"], row["recipient"], row["site"], row["direction"]): row["effect"]
@@ -181,7 +176,7 @@ def test_patching_covers_every_site_direction_and_band(study):
 
 def test_patching_columns_of_a_fractal_alone_and_jointly():
     torch.manual_seed(0)
-    model = build_model(UNET | {"type": "fractal_unet", "columns": 2, "drop_path": 0.0})
+    model = build_model(FRACTAL)
     generator = torch.Generator().manual_seed(1)
     fractal = subject(model, ind=waves(generator, 3), ood_x=waves(generator, 2))
     found = measure_effects(fractal, PatchingSettings(pairs=2), np.random.default_rng(0), plain)
@@ -235,24 +230,35 @@ def test_the_same_seed_measures_the_same(study):
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("name", "section", "sentence"),
     [
-        (lambda: PatchingSettings(pairs=1), "probes.patching.pairs is 1, expected"),
+        ("patching", {"pairs": 1}, "pairs is 1, expected a whole number of at least 2"),
         (
-            lambda: SpectraSettings(frames=(4, 2), slope_shells=(1, 4)),
-            r"probes.spectra.frames is \[4, 2\], expected rising",
+            "spectra",
+            {"frames": [4, 2], "slope_shells": [1, 4]},
+            r"frames is \[4, 2\], expected rising frames",
         ),
         (
-            lambda: SpectraSettings(frames=(1,), slope_shells=(1,)),
-            r"probes.spectra.slope_shells is \[1\], expected two",
+            "spectra",
+            {"frames": [], "slope_shells": [1, 4]},
+            r"frames is \[\], expected a list of at least 1",
         ),
-        (lambda: RomeSettings(pairs=0, threshold=0.2), "probes.rome.pairs is 0, expected"),
-        (lambda: RomeSettings(pairs=1, threshold=1.0), "probes.rome.threshold is 1.0, exp"),
+        (
+            "spectra",
+            {"frames": [1], "slope_shells": [1]},
+            r"slope_shells is \[1\], expected a list of 2",
+        ),
+        (
+            "rome",
+            {"pairs": 0, "threshold": 0.2},
+            "pairs is 0, expected a whole number of at least 1",
+        ),
+        ("rome", {"pairs": 1, "threshold": 1.0}, r"threshold is 1\.0, expected a number below 1"),
     ],
 )
-def test_settings_that_no_probe_could_use(settings, sentence):
-    with pytest.raises(InputError, match=sentence):
-        settings()
+def test_settings_that_no_probe_could_use(name, section, sentence):
+    with pytest.raises(InputError, match=rf"^probes\.{name}\.{sentence}$"):
+        probe_settings(name, section)
 
 
 def test_trajectories_shorter_than_the_frames_asked_for(study):

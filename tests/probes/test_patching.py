@@ -5,24 +5,20 @@ import pytest
 import torch
 from torch import nn
 
+import networks
 from chimera.fields.bands import band_products
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.probes.common.activations import capture, patched
-from chimera.probes.common.effects import draw_pairs, recovered_effect, recovered_effects
-from chimera.probes.patching.measure import summarise
+from chimera.probes.common.activations import capture, patched, site_names
+from chimera.probes.common.effects import (
+    draw_pairs,
+    mean_over_pairs,
+    recovered_effect,
+    recovered_effects,
+)
 
-UNET = {
-    "type": "unet",
-    "input_shape": [1, 16, 16],
-    "channels": [4, 6, 8],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.1,
-}
-FRACTAL = UNET | {"type": "fractal_unet", "columns": 3, "drop_path": 0.2}
+UNET = networks.UNET | {"dropout": 0.1}
+FRACTAL = networks.FRACTAL | {"dropout": 0.1, "columns": 3, "drop_path": 0.2}
 
 
 @pytest.fixture(params=["unet", "fractal_unet"])
@@ -88,18 +84,18 @@ def test_a_low_pass_site_carries_the_low_band_alone():
 
 def test_self_patch_is_zero(model):
     donor, _ = inputs()
-    for site in model.sites():
+    for site in site_names(model):
         assert torch.equal(recovered_effect(model, donor, donor, site), torch.zeros(4).double())
 
 
 def test_own_activations_put_back_change_nothing(model):
     """The numerator itself is zero where a run is given what it had anyway."""
     _, recipient = inputs()
-    activations = capture(model, model.sites(), recipient)
+    activations = capture(model, site_names(model), recipient)
     model.eval()
     with torch.no_grad():
         unpatched = model(recipient)
-        for site in model.sites():
+        for site in site_names(model):
             with patched(model, {site: activations[site]}):
                 assert torch.equal(model(recipient), unpatched)
 
@@ -140,8 +136,8 @@ def test_all_columns_are_their_block():
 
 def test_both_directions_and_the_definition(model):
     donor, recipient = inputs()
-    effects = recovered_effects(model, donor, recipient, model.sites())
-    assert list(effects) == list(model.sites())
+    effects = recovered_effects(model, donor, recipient, site_names(model))
+    assert list(effects) == list(site_names(model))
     for site in ("skip1", "bottleneck"):
         effect = effects[site]
         assert torch.equal(effect.sufficiency, recovered_effect(model, donor, recipient, site))
@@ -190,10 +186,10 @@ def test_activations_that_are_not_finite_name_the_site(model):
 
 
 def test_summary_is_mean_and_spread():
-    assert summarise(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
+    assert mean_over_pairs(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
         (3.0, np.std([1, 2, 6], ddof=1))
     )
-    assert summarise(torch.tensor([4.0])) == (4.0, 0.0)
+    assert mean_over_pairs(torch.tensor([4.0])) == (4.0, 0.0)
 
 
 def trajectories(first, count, frames=5):

@@ -10,20 +10,11 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
+from chimera.probes.common.registry import probe_settings
 from chimera.probes.rome.edit import edit, rank_one_update
 from chimera.probes.rome.failure import Failure, Pairs, choose_failure
 from chimera.probes.rome.settings import EditSettings
-
-UNET = {
-    "type": "unet",
-    "input_shape": [1, 16, 16],
-    "channels": [4, 8],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.1,
-}
+from networks import UNET
 
 
 def golden():
@@ -218,7 +209,7 @@ def smooth(count, seed, angle):
 def trained():
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    model = build_model(UNET | {"dropout": 0.0})
+    model = build_model(UNET | {"channels": [4, 8]})
     frames = smooth(64, 0, angle=0)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     for step in range(150):
@@ -318,5 +309,5 @@ def test_bad_edits(trained):
     ],
 )
 def test_bad_settings(name, value):
-    with pytest.raises(InputError, match=f"rome.{name} is {value}, expected"):
-        EditSettings(**{name: value})
+    with pytest.raises(InputError, match=rf"^probes\.rome\.{name} is {value}, expected a "):
+        probe_settings("rome", {"pairs": 8, "threshold": 0.2, name: value})

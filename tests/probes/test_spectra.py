@@ -12,7 +12,7 @@ from chimera.fields.fourier import resample, velocity
 from chimera.fields.metrics import band_rmse
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.probes.common.activations import capture
+from chimera.probes.common.activations import capture, site_names
 from chimera.probes.spectra.spectrum import (
     activation_spectra,
     centroid,
@@ -21,6 +21,7 @@ from chimera.probes.spectra.spectrum import (
     rollout_spectra,
     spectral_slope,
 )
+from networks import UNET
 
 
 def grid(n):
@@ -157,19 +158,9 @@ def test_bands_are_those_of_band_rmse_and_add_up():
 
 
 def test_activation_spectra_of_a_network():
-    settings = {
-        "type": "unet",
-        "input_shape": [1, 16, 16],
-        "channels": [4, 6],
-        "kernel_size": 3,
-        "use_skip": True,
-        "norm": "group",
-        "activation": "gelu",
-        "dropout": 0.0,
-    }
     torch.manual_seed(0)
-    model = build_model(settings)
-    activations = capture(model, model.sites(), torch.randn(3, 1, 16, 16))
+    model = build_model(UNET | {"channels": [4, 6]})
+    activations = capture(model, site_names(model), torch.randn(3, 1, 16, 16))
     spectra = activation_spectra(activations)
     assert list(spectra) == list(activations)
     for name, spectrum in spectra.items():

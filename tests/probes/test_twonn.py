@@ -1,6 +1,5 @@
 """What the probe returns on subjects whose dimensions are known."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -9,27 +8,18 @@ import torch
 from torch import nn
 
 from chimera.interface.errors import InputError
+from chimera.interface.settings import as_plain
 from chimera.models import build_model
+from chimera.probes.common.registry import probe_settings
 from chimera.probes.common.sampling import MIN_SAMPLES
 from chimera.probes.common.subject import Subject
 from chimera.probes.twonn.measure import measure_dimension as measure
 from chimera.probes.twonn.settings import TwonnSettings
+from networks import FRACTAL
 
 SETTINGS = TwonnSettings(
     threshold=0.2, largest_samples=600, discard_fraction=0.1, scales=(2, 4), bootstraps=20
 )
-UNET = {
-    "type": "fractal_unet",
-    "input_shape": [1, 16, 16],
-    "channels": [4, 6, 8],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.0,
-    "columns": 2,
-    "drop_path": 0.0,
-}
 COLUMNS = [
     "axis",
     "site",
@@ -203,7 +193,7 @@ def test_sites_with_too_many_duplicates_are_withheld_alone():
 
 def test_a_network_of_the_study():
     torch.manual_seed(0)
-    study = subject(build_model(UNET), ind=patterns(4), ood_a=patterns(5, seed=1))
+    study = subject(build_model(FRACTAL), ind=patterns(4), ood_a=patterns(5, seed=1))
     found = measured(study)
     assert all(map(math.isfinite, found.statistics.values()))
     assert found.statistics["withheld"] == 0
@@ -219,7 +209,7 @@ def test_a_network_of_the_study():
 def test_both_models_of_a_replicate_see_the_same_samples():
     torch.manual_seed(0)
     flows = {"ind": patterns(3), "ood_a": patterns(3, seed=1)}
-    first, second = (measured(subject(build_model(UNET), **flows)) for _ in range(2))
+    first, second = (measured(subject(build_model(FRACTAL), **flows)) for _ in range(2))
     assert first.statistics["ind_input"] == second.statistics["ind_input"]
     assert first.statistics["ood_target"] == second.statistics["ood_target"]
     assert first.statistics["ind_bottleneck"] != second.statistics["ind_bottleneck"]
@@ -262,5 +252,7 @@ def test_bad_activations_are_one_sentence(model, message):
     ],
 )
 def test_bad_settings_name_their_key(key, value):
-    with pytest.raises(InputError, match=rf"probes\.twonn\.{key} is .*, expected"):
-        dataclasses.replace(SETTINGS, **{key: value})
+    with pytest.raises(
+        InputError, match=rf"^probes\.twonn\.{key}.* is .*, expected a (whole )?number "
+    ):
+        probe_settings("twonn", as_plain(SETTINGS) | {key: value})

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 import yaml
 
+from chimera.files.artifacts import write_bytes
 from chimera.governance.preregistration import Preregistration
 from chimera.interface.errors import InputError
 from chimera.report import prose, tables
@@ -18,7 +19,15 @@ from report import study
 from report.study import statistics
 
 MODELS = ["unet", "fractal_unet"]
-PLAN = Preregistration(0.05, 0.8, 1.0, "ood_nrmse", ("ind_nrmse", "ind_valid_time", "gap"), (), {})
+PLAN = Preregistration(
+    alpha=0.05,
+    power=0.8,
+    effect=1.0,
+    primary="ood_nrmse",
+    secondary=("ind_nrmse", "ind_valid_time", "gap"),
+    correlations=(),
+    parameters={},
+)
 ROW = {"nrmse": 0.2}
 SUMMARY = {
     "unet": {"ind": {"nrmse": 0.1}, "ood": {"nrmse": 0.2}, "ood_decay": ROW},
@@ -84,7 +93,10 @@ def test_a_single_model_is_nothing_to_compare():
 
 def test_several_models_have_a_verdict_each():
     row = study.contrast(0.1, 0.05, 0.001, 3)
-    stats = {"large.ood_nrmse": row, "fractal_unet.ood_nrmse": row | {"p": 0.6}}
+    stats = {
+        "fractal_unet": {"ood_nrmse": row | {"p": 0.6}},
+        "large": {"ood_nrmse": row},
+    }
     about = {"required_replicates": 10, "replicates": 3}
     found = verdicts(stats | about, SUMMARY, PLAN, [*MODELS, "large"], "unet")
     assert [v.headline.split()[0] for v in found] == ["No", "large"]
@@ -101,7 +113,7 @@ def test_standing_names_why_a_study_is_exploratory():
 def test_failed_gates_and_withheld_statistics_are_said():
     verify = {"files": 9, "exact": 8, "equivalent": 0, "mismatched": 1, "missing": 0, "unfrozen": 0}
     parity = {"tolerance": 0.05, "big": {"params_gap": 0.2, "macs_gap": 0.0}}
-    data, models = prose.gates(verify, parity)
+    data, models = prose.gate_sentences(verify, parity)
     assert data.startswith("Data: failed")
     assert models.startswith("Parity: failed")
     assert "20.0%" in models
@@ -109,8 +121,8 @@ def test_failed_gates_and_withheld_statistics_are_said():
     listed = " ".join(prose.limits(params, statistics(), {"unet": {"ib": {"withheld_x": 4.0}}}))
     assert "UNet, ib, withheld x: 4" in listed
     assert "out of distribution" in listed
-    assert "Without OOD data" in prose.correlations({})
-    assert "none is tested" in prose.correlations({"spearman": {"withheld": 0}})
+    assert "Without OOD data" in prose.correlation_sentence({})
+    assert "none is tested" in prose.correlation_sentence({"spearman": {"withheld": 0}})
 
 
 def test_the_table_of_errors_has_every_mean_and_its_spread():
@@ -118,7 +130,7 @@ def test_the_table_of_errors_has_every_mean_and_its_spread():
         "unet": {"ind": {"nrmse": 0.0761, "nrmse_sd": 0.0012}, "gap": 1.0},
         "persistence": {"ind": {"nrmse": 0.3}},
     }
-    table = tables.errors(summary, ["unet"], "nrmse")
+    table = tables.errors_table(summary, ["unet"], "nrmse")
     assert table.header == ("axis", "UNet", "persistence")
     assert table.rows == (("IND", "0.0761 ± 0.0012", "0.300"),)
 
@@ -138,7 +150,7 @@ def write(tmp_path, monkeypatch):
         study.write_study(tmp_path, stats, **kinds)
         monkeypatch.chdir(tmp_path)
         for name, suffix in report.PICTURES.items():
-            (tmp_path / f"plots/{name}.{suffix}").write_bytes(b"<svg/>")
+            write_bytes(tmp_path / f"plots/{suffix}/{name}.{suffix}", b"<svg/>")
         if draw:
             figures.main()
         report.main()
@@ -159,7 +171,7 @@ def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
     text = html.unescape(re.sub(r"<[^>]+>|base64,[^\"]+", "", first))
     assert git_object(path.read_bytes()) in text
     assert "0f" * 32 in text
-    assert "Test Processor" in text
+    assert "test class" in text
     assert "Standing: exploratory" in text
     assert "Of 2 declared correlations" in text
     assert "-0.90 to +0.60" in text
@@ -187,6 +199,6 @@ def test_a_study_with_less_in_it_is_a_page_too(write, kinds):
 
 def test_a_missing_picture_is_one_sentence(write, tmp_path):
     write(statistics())
-    (tmp_path / "plots/rome.svg").unlink()
-    with pytest.raises(InputError, match=r"cannot read plots/rome\.svg"):
+    (tmp_path / "plots/svg/rome.svg").unlink()
+    with pytest.raises(InputError, match=r"cannot read plots/svg/rome\.svg"):
         report.main()

@@ -35,9 +35,8 @@ SUMMARY = {
     },
     "persistence": {"ind": {"nrmse": 0.33}, "ood": {"nrmse": 0.37}, "gap": 0.11},
 }
-STATS = {
-    "ood_nrmse": {"estimate": 0.03, "ci_low": -0.1, "ci_high": 0.2, "p": 0.5, "cohens_dz": 0.5}
-}
+CONTRAST = {"estimate": 0.03, "ci_low": -0.1, "ci_high": 0.2, "p": 0.5, "cohens_dz": 0.5}
+STATS = {"fractal_unet": {"ood_nrmse": CONTRAST}}
 PARITY = {"tolerance": 0.05, "fractal_unet": {"params_gap": -0.01, "macs_gap": 0.02}}
 VERIFY = {"files": 3, "exact": 3, "equivalent": 0, "mismatched": 0, "missing": 0, "unfrozen": 0}
 
@@ -49,7 +48,7 @@ def git(*arguments):
 
 def write(path, content):
     """Write a file of the repository; anything but text and bytes as JSON."""
-    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     content = content if isinstance(content, str | bytes) else json.dumps(content)
     Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
 
@@ -74,8 +73,8 @@ def repository(tmp_path, monkeypatch):
     write("metrics/stats.json", STATS)
     write("metrics/parity.json", PARITY)
     write("metrics/verify.json", VERIFY)
-    write("plots/same.png", b"same")
-    write("plots/errors.png", b"before")
+    write("plots/png/same.png", b"same")
+    write("plots/png/errors.png", b"before")
     commit()
     git("checkout", "--quiet", "-b", "work")
     return tmp_path
@@ -120,13 +119,13 @@ def test_noise_is_told_from_signal(repository, after, text):
 
 def test_a_contrast_moves_in_units_of_its_paired_differences(repository):
     # the differences have mean 0.03 and d_z 0.5, so a standard deviation of 0.06
-    row = STATS["ood_nrmse"] | {"estimate": 0.15, "ci_low": 0.05, "ci_high": 0.25, "cohens_dz": 2.5}
-    write("metrics/stats.json", {"ood_nrmse": row})
+    row = CONTRAST | {"estimate": 0.15, "ci_low": 0.05, "ci_high": 0.25, "cohens_dz": 2.5}
+    write("metrics/stats.json", {"fractal_unet": {"ood_nrmse": row}})
     commit()
     found = {c.name: c for c in metric_changes(*map(read_revision, ("main", "HEAD")), "stats")}
-    assert found["ood_nrmse.estimate"].z == pytest.approx((0.15 - 0.03) / 0.06)
+    assert found["fractal_unet.ood_nrmse.estimate"].z == pytest.approx((0.15 - 0.03) / 0.06)
     text = review()
-    assert "**Primary contrast ood_nrmse**" in text
+    assert "**Primary contrast fractal_unet.ood_nrmse**" in text
     assert "+0.150 [+0.050, +0.250], p 0.5; was +0.030 [-0.100, +0.200], p 0.5 (+2.0 sd)" in text
 
 
@@ -173,19 +172,19 @@ def test_gates_say_what_fails(repository):
 
 
 def test_figures_are_compared_by_content_and_linked(repository):
-    write("plots/errors.png", b"after")
-    write("plots/new.png", b"new")
+    write("plots/png/errors.png", b"after")
+    write("plots/png/new.png", b"new")
     commit()
     base, head = read_revision("main"), read_revision("HEAD")
     text = review(site="https://example.org/o/r")
     for revision in (base, head):
         assert (
-            f'src="https://example.org/o/r/blob/{revision.commit}/plots/errors.png?raw=true"'
+            f'src="https://example.org/o/r/blob/{revision.commit}/plots/png/errors.png?raw=true"'
             in text
         )
-    assert "| plots/new.png |absent |" in text
+    assert "| plots/png/new.png |absent |" in text
     assert "same.png" not in text
-    assert f"`git show {head.commit[:9]}:plots/errors.png`" in review()
+    assert f"`git show {head.commit[:9]}:plots/png/errors.png`" in review()
     assert "2 figures changed" in review()
 
 

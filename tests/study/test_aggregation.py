@@ -6,8 +6,8 @@ import pytest
 
 from chimera.data.axes import axis_name
 from chimera.interface.errors import InputError
-from chimera.study.aggregation import METRICS, summarise, summarise_probes
-from chimera.study.error_table import error_rows, frame_rows
+from chimera.study.aggregation import summarise, summarise_probes
+from chimera.study.error_table import METRICS, error_rows, evaluated, frame_rows, read_errors
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
 
@@ -29,43 +29,46 @@ RUNS = {("a", 0): evaluation(1.0), ("a", 1): evaluation(2.0), ("b", 0): evaluati
 
 
 def test_summary_by_hand():
-    """Axis l has per-trajectory values f l and 3 f l, so mean 2 f l; the OOD axes are 2 and 3."""
-    summary = summarise(RUNS, DATASETS)
+    """Axis l has per-trajectory values f l and 3 f l, so mean 2 f l; the OOD axes are 2 and 3.
+
+    Their mean logarithm is ln f l + ln 3 / 2, and that of axis l less that of IND ln l.
+    """
+    summary = summarise(evaluated(RUNS, DATASETS))
     assert summary["a"]["ind"]["nrmse"] == pytest.approx(2 * 1.5)
     assert summary["a"]["ood_viscosity"]["nrmse"] == pytest.approx(4 * 1.5)
     assert summary["a"]["ood"]["nrmse"] == pytest.approx(5 * 1.5)
     assert summary["a"]["ind"]["nrmse_sd"] == pytest.approx(2 * math.sqrt(0.5))
-    assert summary["a"]["gap"] == pytest.approx(math.log(5 / 2))
+    assert summary["a"]["gap"] == pytest.approx((math.log(2) + math.log(3)) / 2)
     assert summary["a"]["gap_sd"] == pytest.approx(0.0, abs=1e-12)
     assert summary["persistence"]["ind"]["valid_time"] == pytest.approx(14.0)
     assert list(summary) == ["a", "b", "persistence", "linear"]
 
 
 def test_one_replicate_has_no_spread():
-    summary = summarise(RUNS, DATASETS)
+    summary = summarise(evaluated(RUNS, DATASETS))
     for row in (summary["b"]["ind"], summary["b"], summary["persistence"]["ind"]):
         assert not any(name.endswith("_sd") for name in row)
 
 
 def test_without_ood_axes_there_is_no_gap():
-    summary = summarise({("a", 0): evaluation(1.0)}, DATASETS[:1])
+    summary = summarise(evaluated({("a", 0): evaluation(1.0)}, DATASETS[:1]))
     assert set(summary["a"]) == {"ind"}
 
 
-def test_the_gap_s_spread_is_over_the_replicates_own_gaps():
-    """Replicates with gaps ln 2 and ln 4; the mean errors are 1.5 and 5."""
+def test_the_gap_is_the_mean_of_the_replicates_own_gaps():
+    """Replicates with gaps ln 2 and ln 4; the mean errors 1.5 and 5 would give ln 3.33."""
     runs = {}
     for replicate, (ind, ood) in enumerate([(1.0, 2.0), (2.0, 8.0)]):
         values = {"cfd2d_ind_v1": ind, "cfd2d_ood_decay_v1": ood}
         table = {d: {name: [v] for name in METRICS} for d, v in values.items()}
         runs["a", replicate] = {"model": table, "persistence": table, "linear": table}
-    row = summarise(runs, ["cfd2d_ind_v1", "cfd2d_ood_decay_v1"])["a"]
-    assert row["gap"] == pytest.approx(math.log(5.0 / 1.5))
+    row = summarise(evaluated(runs, ["cfd2d_ind_v1", "cfd2d_ood_decay_v1"]))["a"]
+    assert row["gap"] == pytest.approx((math.log(2) + math.log(4)) / 2)
     assert row["gap_sd"] == pytest.approx((math.log(4) - math.log(2)) / math.sqrt(2))
 
 
 def test_keys_are_those_that_people_compare():
-    summary = summarise(RUNS, DATASETS)
+    summary = summarise(evaluated(RUNS, DATASETS))
     assert set(summary["b"]) == {"ind", "ood_viscosity", "ood_decay", "ood", "gap"}
     assert set(summary["b"]["ood"]) == set(METRICS)
     assert set(summary["a"]["ood"]) == set(METRICS) | {f"{name}_sd" for name in METRICS}
@@ -77,14 +80,19 @@ def test_two_datasets_of_one_axis_are_refused():
     table = {dataset: {name: [1.0] for name in METRICS} for dataset in both}
     runs = {("a", 0): {"model": table, "persistence": table, "linear": table}}
     with pytest.raises(InputError, match=r"cfd2d_ood_decay_v2, expected one for each axis"):
-        summarise(runs, both)
+        evaluated(runs, both)
 
 
 def test_rows_hold_every_run_axis_and_frame():
     rows = error_rows(RUNS, DATASETS)
-    assert len(rows) == (3 + 2) * 3
-    assert rows[3]["replicate"] == 1
-    assert rows[3]["nrmse"] == pytest.approx(4.0)
+    assert len(rows) == (3 + 2) * 3 * 2
+    assert rows[6]["replicate"] == 1
+    assert rows[6]["nrmse"] == pytest.approx(2.0)
+    assert [row["trajectory"] for row in rows[:3]] == [0, 1, 0]
+    assert rows[1]["nrmse"] == pytest.approx(3.0)
+    read = read_errors([{name: str(value) for name, value in row.items()} for row in rows])
+    assert read["b", 0]["ood_decay"]["nrmse"] == pytest.approx([15.0, 45.0])
+    assert summarise(read) == summarise(evaluated(RUNS, DATASETS))
     rows = frame_rows(RUNS, DATASETS)
     assert len(rows) == (3 + 2) * 3 * 2
     assert (rows[1]["frame"], rows[1]["nrmse"], rows[1]["correlation"]) == (2, 2.0, 0.8)

@@ -9,24 +9,29 @@ from scipy import stats
 
 from chimera.files.artifacts import read_csv
 from chimera.interface.errors import InputError
-from chimera.study.contrasts import contrast, contrasts, correlations, interval_coverage
-from chimera.study.endpoints import endpoint, endpoint_names
+from chimera.study.contrasts import (
+    contrast,
+    contrasts,
+    correlations,
+    interval_coverage,
+)
+from chimera.study.endpoints import differences, endpoint, endpoint_names
 
-DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
+AXES = ["ind", "ood_viscosity", "ood_decay"]
 
 
-def evaluation(scale):
+def errors(scale, axes=AXES):
     """Return a run with nRMSE scale x (1, e) on IND, three and five times that on the OOD axes."""
 
     def row(factor):
         errors = [scale * factor, scale * factor * math.e]
         return {"nrmse": errors, "rmse_high": [v / 2 for v in errors], "valid_time": [4.0, 7.0]}
 
-    return {"model": {name: row(f) for name, f in zip(DATASETS, (1, 3, 5), strict=True)}}
+    return {axis: row(factor) for axis, factor in zip(axes, (1, 3, 5), strict=False)}
 
 
 def test_endpoints_by_hand():
-    run = evaluation(0.1)
+    run = errors(0.1)
     base = math.log(0.1) + 0.5  # the mean of ln s and ln (s e)
     expected = {
         "ind_nrmse": base,
@@ -37,16 +42,16 @@ def test_endpoints_by_hand():
         "ood_nrmse": base + math.log(15) / 2,
         "gap": math.log(15) / 2,
     }
-    assert set(endpoint_names(DATASETS)) == set(expected)
+    assert set(endpoint_names(AXES)) == set(expected)
     for name, value in expected.items():
-        assert endpoint(name, run, DATASETS) == pytest.approx(value)
+        assert endpoint(name, run) == pytest.approx(value)
 
 
 def test_without_ood_axes_their_endpoints_are_absent():
-    assert endpoint_names(DATASETS[:1]) == ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
+    assert endpoint_names(AXES[:1]) == ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
     for name in ("ood_nrmse", "gap", "ood_decay_nrmse", "nonsense", "nrmse"):
         with pytest.raises(InputError, match=f"the endpoint is '{name}', expected one of ind_nrm"):
-            endpoint(name, evaluation(0.1), DATASETS[:1])
+            endpoint(name, errors(0.1, AXES[:1]))
 
 
 def test_contrast_is_the_paired_t_test():
@@ -62,6 +67,13 @@ def test_contrast_is_the_paired_t_test():
     assert result["sign_flip_p_smallest"] == 1 / 16
     assert result["sign_flip_p"] >= 1 / 16
     assert result["n"] == 5
+
+
+def test_differences_are_those_of_one_model_in_the_order_of_replicates():
+    runs = {("big", r): errors(scale) for r, scale in enumerate((0.1, 0.4))}
+    runs |= {("unet", r): errors(0.2) for r in (0, 1)} | {("persistence", 0): errors(3.0)}
+    found = differences("ood_nrmse", runs, "big", "unet")
+    assert found == pytest.approx([math.log(0.5), math.log(2.0)])
 
 
 def endpoints(seed=1, n=4):

@@ -18,6 +18,7 @@ from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.models.networks.layers import Dropout
 from chimera.training.distributed import Group
+from networks import FRACTAL
 
 STEPS = 60
 TRAIN = {
@@ -42,18 +43,7 @@ TRAIN = {
     "memory": 1.0,
 }
 # Whatever depends on the batch's division or on the random generator is switched on.
-MODEL = {
-    "type": "fractal_unet",
-    "input_shape": [1, 16, 16],
-    "channels": [4, 8],
-    "kernel_size": 3,
-    "use_skip": True,
-    "norm": "group",
-    "activation": "gelu",
-    "dropout": 0.2,
-    "columns": 2,
-    "drop_path": 0.3,
-}
+MODEL = FRACTAL | {"channels": [4, 8], "dropout": 0.2, "drop_path": 0.3}
 
 
 def write_workspace(folder, **train):

@@ -105,7 +105,9 @@ def test_fingerprint_is_of_settings_files_and_code(tmp_path, monkeypatch):
     assert base == fingerprint({"lr": 1e-3}, {"a": "0"})
     assert base != fingerprint({"lr": 1e-2}, {"a": "0"})
     assert base != fingerprint({"lr": 1e-3}, {"a": "1"})
-    changed = tmp_path / "errors.py"
+    changed = tmp_path / "changed.py"
     changed.write_text("# another source")
-    monkeypatch.setattr(sys.modules["chimera.interface.errors"], "__file__", str(changed))
-    assert base != fingerprint({"lr": 1e-3}, {"a": "0"})
+    for name, decides in (("chimera.interface.errors", False), ("chimera.training.loop", True)):
+        with monkeypatch.context() as context:
+            context.setattr(sys.modules[name], "__file__", str(changed))
+            assert (fingerprint({"lr": 1e-3}, {"a": "0"}) != base) == decides, name

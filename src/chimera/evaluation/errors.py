@@ -114,7 +114,7 @@ def evaluate(
     """Evaluate one forecaster on one dataset.
 
     Returns:
-        collation's METRICS, one value per trajectory; `frame_nrmse` and `frame_correlation`, the
+        The study's metrics, one value per trajectory; `frame_nrmse` and `frame_correlation`, the
         means over trajectories, one value per frame of the rollout; and the rollout's field (n, C,
         H, W) at settings.field_frame.
     """

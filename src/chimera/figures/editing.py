@@ -19,7 +19,7 @@ from chimera.figures.style import (
     where,
 )
 
-METHODS = {
+METHOD_MARKS = {
     "rome": ("o", "edit"),
     "gradient": ("^", "gradient step of equal efficacy"),
     "identity": ("s", "edit with C = I"),
@@ -47,7 +47,7 @@ def edit_tradeoff(rows: Rows, models: Sequence[str]) -> Figure:
         panel.axhline(0, color="0.8", linewidth=0.8)
         panel.axvline(0, color="0.8", linewidth=0.8)
         for model, colour in model_colours(models).items():
-            for method, (marker, name) in METHODS.items():
+            for method, (marker, name) in METHOD_MARKS.items():
                 found = where(rows, model=model, method=method)
                 panel.plot(
                     [float(row["ind_drift"]) for row in found],

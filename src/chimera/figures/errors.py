@@ -18,7 +18,7 @@ from chimera.figures.style import (
     where,
 )
 
-BASELINES = {
+BASELINE_MARKS = {
     "persistence": ("_", "persistence (nothing changes)"),
     "linear": ("x", "linear (the flow without advection)"),
 }
@@ -44,7 +44,7 @@ def errors_by_axis(rows: Rows, models: Sequence[str]) -> Figure:
             panel.bar(x, mean, 0.9 * width, color=colour, alpha=0.3, label=label)
             panel.plot([x] * len(values), values, "o", color=colour, markersize=4)
             label = None
-    for baseline, (marker, name) in BASELINES.items():
+    for baseline, (marker, name) in BASELINE_MARKS.items():
         found = where(rows, model=baseline)  # `linear` needs a flow whose physics is known
         panel.plot(
             [axes.index(row["axis"]) for row in found],

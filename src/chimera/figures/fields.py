@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chimera.figures.style import WIDTH, axis_label, message, model_label
 
-Floats = NDArray[np.floating]
+FieldArray = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Example:
     axis: str
     number: int
     error: float
-    target: Floats
-    predictions: Mapping[str, Floats]
+    target: FieldArray
+    predictions: Mapping[str, FieldArray]
 
 
 def rank_trajectories(errors: Mapping[str, Sequence[float]]) -> dict[str, tuple[str, int, float]]:
@@ -69,7 +69,7 @@ def mean_errors(errors: Sequence[Sequence[float]], kept: int) -> list[float]:
 
 
 def examples(
-    errors: Mapping[str, Sequence[float]], fields: Mapping[str, Mapping[str, Floats]]
+    errors: Mapping[str, Sequence[float]], fields: Mapping[str, Mapping[str, FieldArray]]
 ) -> list[Example]:
     """Return the best, the median and the worst trajectory.
 
@@ -110,7 +110,7 @@ def example_fields(
     figure = Figure(figsize=(WIDTH, 0.6 + 1.45 * len(examples)))
     grid = figure.subplots(len(examples), 1 + 2 * len(models), squeeze=False)
     for panels, example in zip(grid, examples, strict=True):
-        images: dict[str, Floats] = {"truth": example.target}
+        images: dict[str, FieldArray] = {"truth": example.target}
         for model, prediction in example.predictions.items():
             images[model_label(model)] = prediction
             images[f"{model_label(model)}\nerror"] = prediction - example.target

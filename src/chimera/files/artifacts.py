@@ -21,6 +21,8 @@ import yaml
 
 from chimera.interface.errors import InputError
 
+Row = dict[str, str | int | float]  # of a table, by column
+
 _CHUNK = 1 << 20
 
 
@@ -124,7 +126,7 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return yaml.safe_load(read_bytes(path))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
 
 

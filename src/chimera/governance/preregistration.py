@@ -26,7 +26,7 @@ class Preregistration(Settings, frozen=True):
         alpha: Level of every test, and 1 - alpha of every interval.
         power: Probability with which the declared effect is to be found.
         effect: The effect that the study is planned for, as Cohen's d_z.
-        primary: The one primary endpoint, see chimera.study.contrasts.
+        primary: The one primary endpoint, see chimera.study.endpoints.
         secondary: The endpoints of the secondary family.
         correlations: Probe statistics expected to go with the gap, as `<probe>.<statistic>`; a
             family of its own.

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 _SECONDS_BETWEEN_LINES = 60.0
 
@@ -88,7 +88,7 @@ class Progress:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def track(label: str, items: Sequence[Item]) -> Iterator[Item]:
+def track(label: str, items: Sequence[_Item]) -> Iterator[_Item]:
     """Yield the items, reporting how many are done."""
     with Progress(label, len(items), unit="part") as progress:
         for item in items:

@@ -61,7 +61,8 @@ def as_plain(settings: Settings) -> dict[str, Any]:
 
 def _sentence(message: str, values: Any, key: str, kind: Any) -> str:
     """Return msgspec's message in our form: key, value, expectation."""
-    fault, _, path = message.partition(" - at `$")
+    fault, _, place = message.partition(" - at `")
+    of_a_name, _, path = place.partition("$")  # "key` in `$.path" where a name is no text
     for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
         kind = _record_of(kind)
         if step == "[...]":  # msgspec leaves out which key of a mapping
@@ -74,6 +75,9 @@ def _sentence(message: str, values: Any, key: str, kind: Any) -> str:
             hints = {field.name: field.type for field in msgspec.structs.fields(kind)}
             values, kind = values[step[1:]], hints[step[1:]]
             key = f"{key}{step}" if key else step[1:]
+    if of_a_name:
+        wrong = next(name for name in values if not isinstance(name, str))
+        return f"{key or 'params.yaml'} has the key {wrong!r}, expected text"
     return _explain(fault, values, key, _record_of(kind))
 
 
@@ -86,11 +90,14 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
         return f"{prefix}{unknown[1]} is not a known key; {hint}expected {', '.join(names)}"
     if missing := re.match(r"Object missing required field `(.*)`", fault):
         return f"{prefix}{missing[1]} is missing, expected a value"
+    if fault == "Number out of range":  # an integer that no float can hold
+        return f"{key} is {value!r}, expected a finite number"
     if not fault.startswith(("Expected", "Invalid")):
         return f"{prefix}{fault}"  # of __post_init__
     if choices := [c for c in get_args(kind) if isinstance(c, str | int) and c is not None]:
         return f"{key} is {value!r}, expected one of {', '.join(map(str, choices))}"
-    wanted = fault.removeprefix("Expected ").partition(", got ")[0].replace("of length", "of")
+    wanted = fault.removeprefix("Expected ").partition(", got ")[0]
+    wanted = re.sub(r" of length (\d)", r" of \1", wanted).replace(" of length", "")
     for name, noun in _NOUNS.items():
         wanted = wanted.replace(f"`{name}`", noun)
     for sign, words in _BOUNDS.items():

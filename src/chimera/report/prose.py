@@ -41,7 +41,7 @@ def counted(number: int, singular: str, plural: str = "") -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
-def gates(verify: Mapping[str, int], parity: Mapping[str, Any]) -> list[str]:
+def gate_sentences(verify: Mapping[str, int], parity: Mapping[str, Any]) -> list[str]:
     """Return what each gate said: metrics/verify.json and metrics/parity.json."""
     passed = not verify["mismatched"] and not verify["missing"]
     data = (
@@ -122,10 +122,10 @@ def limits(
     return found
 
 
-def correlations(stats: Mapping[str, Any]) -> str:
+def correlation_sentence(stats: Mapping[str, Any]) -> str:
     """Return how many declared correlations of probe statistics with the gap could be tested.
 
-    >>> correlations({"spearman": {"twonn.ind": {"rho": 0.5}, "withheld": 2}})
+    >>> correlation_sentence({"spearman": {"twonn.ind": {"rho": 0.5}, "withheld": 2}})
     'Of 3 declared correlations with the generalisation gap 1 was tested and 2 were withheld.'
     """
     found = stats.get("spearman")

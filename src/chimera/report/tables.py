@@ -8,7 +8,7 @@ from typing import Any
 from chimera.data.axes import axis_name
 from chimera.figures.forest import contrast_label
 from chimera.figures.style import axis_label, model_label
-from chimera.governance.preregistration import deviations as differences
+from chimera.governance.preregistration import deviations
 from chimera.report.verdict import p_value
 
 
@@ -28,7 +28,7 @@ ERRORS = {
 }
 
 
-def errors(summary: Mapping[str, Any], models: Sequence[str], metric: str) -> Table:
+def errors_table(summary: Mapping[str, Any], models: Sequence[str], metric: str) -> Table:
     """Return one metric by axis: mean and seed-to-seed standard deviation, and the baselines.
 
     Args:
@@ -49,14 +49,14 @@ def errors(summary: Mapping[str, Any], models: Sequence[str], metric: str) -> Ta
     return Table(caption, ("axis", *map(model_label, names)), tuple(rows))
 
 
-def datasets(params: Mapping[str, Any]) -> Table:
+def datasets_table(params: Mapping[str, Any]) -> Table:
     """Return every dataset, and in what its parameters differ from those of IND."""
     names, described = params["datasets"], params["data"].get("datasets", {})
     ind = described.get(names[0], {})
     rows = []
     for name in names:
         here = described.get(name, {})
-        changes = [d for d in differences(ind, here) if not d.key.startswith("trajectories")]
+        changes = [d for d in deviations(ind, here) if not d.key.startswith("trajectories")]
         listed = "; ".join(f"{d.key} {plain(d.running)}, IND {plain(d.frozen)}" for d in changes)
         rows.append((name, axis_label(axis_name(name, names)), listed or "-"))
     return Table("Datasets.", ("dataset", "axis", "what differs from IND"), tuple(rows))
@@ -91,7 +91,7 @@ def mean_and_spread(row: Mapping[str, float], name: str) -> str:
     return f"{value:{form}}" + (f" ± {spread:{form}}" if spread is not None else "")
 
 
-def contrasts(rows: Mapping[str, Mapping[str, float]], primary: str, alpha: float) -> Table:
+def contrasts_table(rows: Mapping[str, Mapping[str, float]], primary: str, alpha: float) -> Table:
     """Return every contrast of one model with the baseline.
 
     Args:
@@ -139,7 +139,7 @@ def contrasts(rows: Mapping[str, Mapping[str, float]], primary: str, alpha: floa
     return Table(caption, header, tuple(cells))
 
 
-def parity(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
+def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
     """Return each model's size and its distance from the baseline, of metrics/parity.json."""
     rows = []
     for model in models:
@@ -152,7 +152,7 @@ def parity(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
     return Table(f"Sizes; the gate allows {counts['tolerance']:.0%}.", header, tuple(rows))
 
 
-def probes(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, Table]:
+def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, Table]:
     """Return each probe's table of statistics, of metrics/probes.json."""
     tables = {}
     for probe in dict.fromkeys(name for model in models for name in found.get(model, {})):
@@ -168,7 +168,7 @@ def probes(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, Table]:
     return tables
 
 
-def correlations(stats: Mapping[str, Any]) -> Table | None:
+def correlations_table(stats: Mapping[str, Any]) -> Table | None:
     """Return the declared correlations of probe statistics with the gap, None without any."""
     rows = [
         (
@@ -185,7 +185,7 @@ def correlations(stats: Mapping[str, Any]) -> Table | None:
     return Table(caption, ("statistic", "rho", "interval", "p", "q"), tuple(rows)) if rows else None
 
 
-def deviations(found: Sequence[Any], log: Sequence[Mapping[str, str]]) -> Table | None:
+def deviations_table(found: Sequence[Any], log: Sequence[Mapping[str, str]]) -> Table | None:
     """Return every parameter that deviates and its last logged reason, None without any.
 
     Args:
@@ -201,17 +201,17 @@ def deviations(found: Sequence[Any], log: Sequence[Mapping[str, str]]) -> Table 
     return Table("Parameters that deviate.", header, tuple(rows)) if rows else None
 
 
-def objects(names: Mapping[str, str]) -> Table:
+def objects_table(names: Mapping[str, str]) -> Table:
     """Return files and the names that git gives to their content."""
     return Table("Files of this study in git.", ("file", "object"), tuple(names.items()))
 
 
-def hashes(digests: Mapping[str, str]) -> Table:
+def hashes_table(digests: Mapping[str, str]) -> Table:
     """Return the data files that were read and their sha256, as the gate verified them."""
     return Table("Data, as verified and read.", ("file", "sha256"), tuple(digests.items()))
 
 
-def machines(records: Mapping[str, Mapping[str, Any]]) -> Table:
+def machines_table(records: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return what trained the networks: each class of bytes and versions once, with its runs.
 
     Args:

@@ -10,7 +10,7 @@ from jinja2 import Environment
 
 from chimera.governance.logbook import entries
 from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes
-from chimera.review.revisions import LOGS, METRICS, Revision
+from chimera.review.revisions import LOGS, METRIC_FILES, Revision
 
 _ROWS = 150  # of one table: a comment holds 65,536 characters
 
@@ -33,7 +33,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
         "strongest": _strongest,
     }
     template = environment.from_string(Path(__file__).with_name("comment.md").read_text())
-    changes = {file: metric_changes(base, head, file) for file in METRICS}
+    changes = {file: metric_changes(base, head, file) for file in METRIC_FILES}
     params = {
         key: (base.params.get(key), head.params.get(key))
         for key in head.params | base.params
@@ -74,8 +74,8 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
 def _headline(changes: Sequence[Change]) -> dict[str, list[Change | None]]:
     """Return by forecaster the three numbers that matter."""
     found = {change.name: change for change in changes}
-    names = dict.fromkeys(name.split(".")[0] for name in found)
     wanted = ("ind.nrmse", "ood.nrmse", "gap")
+    names = [n.removesuffix(".ind.nrmse") for n in found if n.endswith(".ind.nrmse")]
     return {name: [found.get(f"{name}.{key}") for key in wanted] for name in names}
 
 

@@ -12,7 +12,7 @@ from chimera.governance.logbook import git, named_keys
 from chimera.governance.preregistration import Preregistration, deviations, parse_preregistration
 from chimera.interface.errors import InputError
 
-METRICS = ("summary", "parity", "probes", "stats", "verify")
+METRIC_FILES = ("summary", "parity", "probes", "stats", "verify")
 LOGS = ("Deviation_Log.md", "Decision_Log.md")
 
 
@@ -51,7 +51,7 @@ class Revision:
     @property
     def absent(self) -> list[str]:
         """Return the metrics files that are not there."""
-        return [f"metrics/{file}.json" for file in METRICS if file not in self.metrics]
+        return [f"metrics/{file}.json" for file in METRIC_FILES if file not in self.metrics]
 
     def __str__(self) -> str:
         short = self.commit[:9]
@@ -102,7 +102,7 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
         flatten(params),
         {
             file: _numbers(text(path), f"{name}:{path}")
-            for file in METRICS
+            for file in METRIC_FILES
             if (path := f"metrics/{file}.json") in blobs
         },
         logs,

@@ -23,9 +23,8 @@ class KolmogorovForcing:
     Attributes:
         amplitude: A, in units of acceleration.
         wavenumber: Number of periods n across the box of side L; k = 2 pi n / L.
-        angle: a in radians. The turned wave vector must fit the periodic box: k (-sin a, cos a)
-        must be
-            whole periods along both axes.
+        angle: a in radians. The turned wave vector k (-sin a, cos a) must be whole periods along
+            both axes of the box.
     """
 
     amplitude: float

@@ -3,7 +3,7 @@
     d omega / dt = -u . grad omega + nu laplacian omega - mu omega + curl F
 
 on a periodic square of side L, omega = dv/dx - du/dy, with viscosity nu and linear drag mu.
-Advection: chimera.solver.advection and compiled_advection. Time stepping:
+Advection: chimera.solver.advection and chimera.solver.compiled.advection. Time stepping:
 chimera.solver.integrator. Dealiasing: chimera.solver.spectral_grid. Largest step:
 chimera.solver.stability.
 

@@ -46,30 +46,32 @@ def main() -> None:
         "verdicts": verdicts(stats, summary, plan, models, baseline),
         "status": status(stats, metrics["verify"]["unfrozen"]),
         "persistence": beaten_by_persistence(summary, models),
-        "gates": prose.gates(metrics["verify"], metrics["parity"]),
+        "gates": prose.gate_sentences(metrics["verify"], metrics["parity"]),
         "setup": prose.setup(params),
         "limits": prose.limits(params, stats, metrics["probes"]),
-        "correlations": prose.correlations(stats),
+        "correlations": prose.correlation_sentence(stats),
         "params": read_bytes(Path("params.yaml")).decode(),
         "pictures": {
             name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
             for name, suffix in PICTURES.items()
         },
         "tables": {
-            "parity": tables.parity(metrics["parity"], models),
-            "datasets": tables.datasets(params),
+            "parity": tables.parity_table(metrics["parity"], models),
+            "datasets": tables.datasets_table(params),
             "contrasts": [
-                tables.contrasts(rows, plan.primary, plan.alpha)
+                tables.contrasts_table(rows, plan.primary, plan.alpha)
                 for rows in compared.values()
                 if rows
             ],
-            **{name: tables.errors(summary, models, name) for name in tables.ERRORS},
-            "probes": tables.probes(metrics["probes"], models),
-            "correlations": tables.correlations(stats),
-            "deviations": tables.deviations(deviating, read_log(Path("Deviation_Log.md"))),
-            "objects": tables.objects({name: git_object(read_bytes(Path(name))) for name in files}),
-            "data": tables.hashes(verified),
-            "machines": tables.machines(machines),
+            **{name: tables.errors_table(summary, models, name) for name in tables.ERRORS},
+            "probes": tables.probe_tables(metrics["probes"], models),
+            "correlations": tables.correlations_table(stats),
+            "deviations": tables.deviations_table(deviating, read_log(Path("Deviation_Log.md"))),
+            "objects": tables.objects_table(
+                {name: git_object(read_bytes(Path(name))) for name in files}
+            ),
+            "data": tables.hashes_table(verified),
+            "machines": tables.machines_table(machines),
         },
     }
     write_text(Path("plots/report.html"), render(content))

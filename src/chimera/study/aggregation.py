@@ -78,6 +78,6 @@ def summarise_probes(
         for probe, statistics in probes.items():
             found.setdefault(model, {}).setdefault(probe, []).append(dict(statistics))
     return {
-        model: {probe: mean_and_sd(rows) for probe, rows in probes.items()}
+        model: {probe: means for probe, rows in probes.items() if (means := mean_and_sd(rows))}
         for model, probes in found.items()
     }

@@ -13,16 +13,12 @@ Under that claim the t interval and test are exact for normal d (benchmarks/cali
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from chimera.statistics.correlation import spearman, spearman_interval
 from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
 from chimera.statistics.location import paired_t_p, sign_flip_p
 from chimera.statistics.multiplicity import benjamini_hochberg
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
-
-Floats = NDArray[np.float64]
+from chimera.statistics.resampling.samples import Floats
 
 # The procedures of benchmarks/calibration.csv that stand behind a contrast's two intervals.
 INTERVALS = {"paired t": "ci_coverage", "BCa": "bca_coverage"}

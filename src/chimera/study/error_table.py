@@ -9,6 +9,7 @@ and trajectory; a baseline is not trained and has one replicate, 0.
 from collections.abc import Mapping, Sequence
 
 from chimera.data.axes import axis_name
+from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
 
 METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
@@ -17,7 +18,6 @@ BASELINES = ("persistence", "linear")
 Evaluation = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 Evaluations = Mapping[tuple[str, int], Evaluation]
 Errors = Mapping[str, Mapping[str, Sequence[float]]]  # metric values of trajectories, by axis
-Row = dict[str, str | int | float]
 
 
 def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int], Errors]:

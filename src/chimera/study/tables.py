@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from chimera.study.error_table import METRICS
 
-Rows = Sequence[Mapping[str, str]]
-
 
 class Digest(NamedTuple):
     """What a small table keeps of a full one.
@@ -48,7 +46,7 @@ DIGESTS = {
 BY_RUN = Digest(("model", "replicate", "axis"), METRICS, {})  # of metrics/errors.csv
 
 
-def digest(rows: Rows, kept: Digest) -> list[dict[str, str | float]]:
+def digest(rows: Sequence[Mapping[str, str]], kept: Digest) -> list[dict[str, str | float]]:
     """Return the small table of a full one.
 
     >>> rows = [{"model": "a", "x": "1", "y": y} for y in ("2", "4")]

@@ -38,7 +38,7 @@ VALID_SPACING = 4
 
 
 @dataclass(frozen=True)
-class Row:
+class HistoryRow:
     """One line of the training history; the loss is the mean since the line before."""
 
     step: int
@@ -129,7 +129,7 @@ class Training:
         )
         self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.completed = 0
-        self.history: list[Row] = []
+        self.history: list[HistoryRow] = []
         self._loss_sum = torch.zeros((), device=self.device)
         self._loss_count = 0
         self._persistence = float((valid[:, 1:] - valid[:, :-1]).square().mean())
@@ -198,7 +198,7 @@ class Training:
         # The loss was that of the weights before the last step; this is that of the weights now.
         if not math.isfinite(error):
             raise self._diverged(f"the valid nRMSE is {error}", "a finite number")
-        self.history.append(Row(self.completed, rate, loss, error))
+        self.history.append(HistoryRow(self.completed, rate, loss, error))
         self._loss_sum.zero_()
         self._loss_count = 0
 
@@ -289,7 +289,7 @@ class Training:
         self._loss_sum = tensors["loss_sum"].to(self.device).clone()
         self.completed = values["completed"]  # type: ignore[assignment]
         self._loss_count = values["loss_count"]  # type: ignore[assignment]
-        self.history = [Row(**row) for row in values["history"]]  # type: ignore[attr-defined]
+        self.history = [HistoryRow(**row) for row in values["history"]]  # type: ignore[attr-defined]
 
 
 def run(

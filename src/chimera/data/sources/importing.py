@@ -42,7 +42,7 @@ from chimera.files.artifacts import sha256
 from chimera.interface.errors import InputError
 
 _VELOCITY = ("velocity_x", "velocity_y")
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 
 def open_source(data: ImportedData) -> list[Recording]:
@@ -212,7 +212,7 @@ class _Moments:
 
     def __init__(self) -> None:
         # Number of values, their mean and their summed squared deviation (C,), by suffix.
-        self._sums: dict[str, tuple[int, Floats, Floats]] = {}
+        self._sums: dict[str, tuple[int, _Floats, _Floats]] = {}
         self._last: Array | None = None
 
     def add(self, block: Array, start: int) -> None:

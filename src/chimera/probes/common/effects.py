@@ -120,11 +120,11 @@ def recovered_effects(
     return effects
 
 
-def summarise(values: Tensor) -> Summary:
+def mean_over_pairs(values: Tensor) -> Summary:
     """Return mean and spread over pairs of values (B,).
 
     Example:
-        >>> summarise(torch.tensor([0.0, 2.0, 4.0]))
+        >>> mean_over_pairs(torch.tensor([0.0, 2.0, 4.0]))
         Summary(mean=2.0, sd=2.0)
     """
     sd = values.std() if len(values) > 1 else torch.zeros(())

@@ -31,7 +31,7 @@ from chimera.probes.common.activations import capture, site_names
 # With fewer samples a probe withholds what it would estimate from them.
 MIN_SAMPLES = 200
 
-Integers = NDArray[np.int64]
+_Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ class Samples:
         decorrelation: By which the samples are spaced.
     """
 
-    trajectory: Integers
-    frame: Integers
-    row: Integers
-    column: Integers
+    trajectory: _Integers
+    frame: _Integers
+    row: _Integers
+    column: _Integers
     side: int
     num_points: int
     decorrelation: Decorrelation
@@ -146,11 +146,11 @@ class Samples:
         """Return n, the effective number of samples."""
         return len(self.trajectory)
 
-    def frames(self) -> Integers:
+    def frames(self) -> _Integers:
         """Return the trajectory and the frame of every frame that holds samples, (F, 2), sorted."""
         return np.unique(np.stack([self.trajectory, self.frame], axis=1), axis=0)
 
-    def take(self, chosen: Integers | NDArray[np.bool_]) -> "Samples":
+    def take(self, chosen: _Integers | NDArray[np.bool_]) -> "Samples":
         """Return some of the samples, by index or mask."""
         names = ("trajectory", "frame", "row", "column")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
@@ -323,7 +323,7 @@ def site_patches(
     return {name: torch.cat(patches)[back.to(patches[0].device)] for name, patches in parts.items()}
 
 
-def _batches(samples: Samples, batch_size: int) -> Iterator[tuple[Integers, Samples]]:
+def _batches(samples: Samples, batch_size: int) -> Iterator[tuple[_Integers, Samples]]:
     """Split samples by their frames, with the indices of those in each part."""
     pairs = np.stack([samples.trajectory, samples.frame], axis=1)
     index = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()

@@ -10,14 +10,15 @@ from typing import Protocol, TypeVar
 
 from torch import Tensor, nn
 
-Item = TypeVar("Item")
-Row = dict[str, str | int | float]
+from chimera.files.artifacts import Row
+
+_Item = TypeVar("_Item")
 
 
 class Track(Protocol):
     """Iterates over the units of a probe's work and shows how many are done."""
 
-    def __call__(self, items: Sequence[Item], /) -> Iterator[Item]:
+    def __call__(self, items: Sequence[_Item], /) -> Iterator[_Item]:
         """Yield the items."""
 
 

@@ -21,14 +21,11 @@ n samples in b blocks of m, D features, d components, B shuffles.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from chimera.interface.errors import InputError
 from chimera.probes.ib.ksg import Ranked, mutual_information, shuffled_information
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from chimera.statistics.resampling.samples import Floats, Integers
 
 # Relative to the largest: features and directions below are rounding, not signal, in float32.
 _SMALLEST_SD = 1e-5

@@ -28,11 +28,9 @@ from torch import Tensor
 from chimera.interface.errors import InputError
 from chimera.probes.ib.max_norm import count_within, grow, nearest
 from chimera.probes.ib.settings import MAX_SHUFFLED_NEIGHBORS
+from chimera.statistics.resampling.samples import Floats, Integers
 
-MIN_SAMPLES = 10
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+MIN_POINTS = 10
 
 
 def mutual_information(
@@ -196,8 +194,8 @@ def _points(values: ArrayLike | Tensor, name: str) -> Floats:
         points = points[:, None]
     if points.ndim != 2 or not points.shape[1]:
         raise InputError(f"{name} has shape {points.shape}, expected (n,) or (n, d)")
-    if len(points) < MIN_SAMPLES:
-        raise InputError(f"{name} has {len(points)} samples, expected {MIN_SAMPLES} or more")
+    if len(points) < MIN_POINTS:
+        raise InputError(f"{name} has {len(points)} samples, expected {MIN_POINTS} or more")
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).sum())
         raise InputError(

@@ -15,10 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from chimera.statistics.resampling.samples import Floats, Integers
 
 _LEAF_SIZE = 16
 _STACK = 128  # nodes that wait; their number stays below the depth of the tree, log2(n)

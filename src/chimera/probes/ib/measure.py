@@ -33,6 +33,7 @@ from statistics import fmean
 import numpy as np
 from torch import Tensor
 
+from chimera.files.artifacts import Row
 from chimera.probes.common.activations import site_names
 from chimera.probes.common.sampling import (
     MIN_SAMPLES,
@@ -43,17 +44,16 @@ from chimera.probes.common.sampling import (
     gather_patches,
     site_patches,
 )
-from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.ib.controls import (
-    Floats,
     Information,
-    Integers,
     block_orders,
     judged_information,
     principal_components,
 )
 from chimera.probes.ib.ksg import Ranked, rank
 from chimera.probes.ib.settings import IbSettings
+from chimera.statistics.resampling.samples import Floats, Integers
 
 # Edges carry what the block before them gives, as it is, pooled or expanded.
 EDGES = ("skip", "down", "up")

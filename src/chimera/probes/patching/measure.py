@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from chimera.fields.bands import BANDS
+from chimera.files.artifacts import Row
 from chimera.probes.common.activations import site_names
-from chimera.probes.common.effects import draw_pairs, recovered_effects, summarise
-from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered_effects
+from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.patching.settings import PatchingSettings
 
 # The two ends of the U: what passes through its coarsest grid, and what goes around all of it.
@@ -67,7 +68,7 @@ def measure_effects(
                 whole = getattr(effects[site], direction)
                 bands = getattr(effects[site], f"{direction}_bands").unbind(dim=-1)
                 for band, values in zip(("all", *BANDS), (whole, *bands), strict=True):
-                    mean, sd = summarise(values)
+                    mean, sd = mean_over_pairs(values)
                     rows.append(
                         {
                             "donor": donor,
@@ -83,5 +84,5 @@ def measure_effects(
                     )
                 if site in HEADLINE_SITES:
                     name = f"{donor}_into_{recipient}_{site}_{direction}"
-                    statistics[name] = summarise(whole).mean
+                    statistics[name] = mean_over_pairs(whole).mean
     return Measurement(statistics, rows)

@@ -21,10 +21,11 @@ from chimera.fields.bands import (
     spectral_error,
     well_spectral_mse,
 )
+from chimera.files.artifacts import Row
 from chimera.interface.errors import InapplicableError
 from chimera.models.forecasting.stepping import rollout
 from chimera.probes.common.activations import capture, evaluation_mode, site_names
-from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.spectra.settings import SpectraSettings
 from chimera.probes.spectra.spectrum import (
     activation_spectra,

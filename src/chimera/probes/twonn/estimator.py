@@ -32,16 +32,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from torch import Tensor
 
 from chimera.interface.errors import InputError
 from chimera.probes.twonn.neighbors import neighbor_distances
+from chimera.statistics.resampling.samples import Floats, Integers
 
 Method = Literal["linear", "mle", "censored"]
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 FEWEST_POINTS = 10
 

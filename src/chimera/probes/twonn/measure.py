@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
 from chimera.probes.common.activations import site_names
 from chimera.probes.common.sampling import (
@@ -29,7 +30,7 @@ from chimera.probes.common.sampling import (
     site_patches,
     thin,
 )
-from chimera.probes.common.subject import Measurement, Row, Subject, Track
+from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.twonn.estimator import (
     bootstrap_sd,
     dimension,
@@ -48,7 +49,7 @@ class Estimate(NamedTuple):
     sd: float
 
 
-class Site(NamedTuple):
+class SiteDimension(NamedTuple):
     """What was found for the points of one site.
 
     Attributes:
@@ -90,7 +91,7 @@ def measure_dimension(
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])
     chosen = {axis: thin(samples, count, rng) for axis, samples in enough.items()}
-    found: dict[str, dict[str, Site]] = {}
+    found: dict[str, dict[str, SiteDimension]] = {}
     rows: list[Row] = []
     for axis in track(list(chosen)):
         patches = _patches(subject, axis, chosen[axis], sites)
@@ -138,9 +139,9 @@ def _estimate(
     axis: str,
     settings: TwonnSettings,
     rng: np.random.Generator,
-) -> dict[str, Site]:
+) -> dict[str, SiteDimension]:
     """Estimate each site's dimension, that of equal activations once."""
-    found: dict[str, Site] = {}
+    found: dict[str, SiteDimension] = {}
     for site, points in patches.items():
         same = next((name for name in found if torch.equal(patches[name], points)), None)
         try:
@@ -152,11 +153,11 @@ def _estimate(
 
 def _estimate_points(
     points: Tensor, samples: Samples, settings: TwonnSettings, rng: np.random.Generator
-) -> Site:
+) -> SiteDimension:
     neighbors = distinct_neighbors(points, 2 * max(1, *settings.scales))
     count, duplicates = len(neighbors.kept), neighbors.duplicates
     if count < MIN_SAMPLES:
-        return Site(count, duplicates, ())
+        return SiteDimension(count, duplicates, ())
     blocks = samples.trajectory[neighbors.kept]
     estimators = [
         ("linear", 1, partial(dimension, discard_fraction=settings.discard_fraction)),
@@ -168,11 +169,11 @@ def _estimate_points(
         ratios = neighbors.ratios(scale)
         sd = bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng)
         estimates.append(Estimate(name, scale, estimate(ratios), sd))
-    return Site(count, duplicates, tuple(estimates))
+    return SiteDimension(count, duplicates, tuple(estimates))
 
 
 def _headlines(
-    found: Mapping[str, Mapping[str, Site]], axes: Sequence[str], sites: Sequence[str]
+    found: Mapping[str, Mapping[str, SiteDimension]], axes: Sequence[str], sites: Sequence[str]
 ) -> dict[str, float]:
     """Return the statistics of the linear fit; one that lacks an axis or a site is left out."""
     places = {place: [place] for place in ("input", "bottleneck", "target")} | {"max": [*sites]}

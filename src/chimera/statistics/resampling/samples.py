@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from chimera.interface.errors import InputError
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 # The rounding of one subtraction and one mean, in units of the largest number involved.
 ROUNDING = 8 * np.finfo(np.float64).eps
