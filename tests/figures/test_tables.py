@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import networks
 from chimera.files.artifacts import read_params
 from chimera.models import build_model
 from chimera.probes.common.registry import probe_measure, probe_settings
@@ -13,8 +14,7 @@ from chimera.probes.common.subject import Subject
 from chimera.study.tables import DIGESTS, digest
 from figures import tables
 
-PARAMS = read_params(Path(__file__).parents[2] / "params.yaml")
-UNET = PARAMS["models"]["unet"] | {"input_shape": [1, 32, 32], "channels": [4, 6, 8]}
+PROBES = read_params(Path(__file__).parents[2] / "params.yaml")["probes"]
 SHORTER = {
     "ib": {"largest_samples": 200, "shuffles": 100, "controls": 1},
     "patching": {"pairs": 2},
@@ -31,12 +31,18 @@ def subject():
     noise = torch.randn(2, 10, 6, 1, 32, 32, generator=generator)
     flows = dict(zip(("ind", "ood_decay"), noise, strict=True))
     torch.manual_seed(0)
-    return Subject(build_model(UNET), flows, torch.zeros(1), torch.ones(1), 1.0)
+    return Subject(
+        build_model(networks.UNET | {"input_shape": [1, 32, 32]}),
+        flows,
+        torch.zeros(1),
+        torch.ones(1),
+        1.0,
+    )
 
 
 @pytest.mark.parametrize("name", tables.PROBES)
 def test_columns_are_those_that_the_probe_returns(name, subject):
-    settings = probe_settings(name, PARAMS["probes"][name] | SHORTER[name])
+    settings = probe_settings(name, PROBES[name] | SHORTER[name])
     found = probe_measure(name)(subject, settings, np.random.default_rng(0), list)
     assert set(tables.PROBES[name]()[0]) == {"model", "replicate", *found.rows[0]}
 

@@ -110,6 +110,14 @@ def test_a_change_is_measured_in_pooled_standard_deviations(repository):
     assert "pooled over 3 and 5 replicates" in review()
 
 
+def test_a_forecaster_s_name_may_have_dots(repository):
+    write("metrics/summary.json", SUMMARY | {"net.v2": SUMMARY["unet"]})
+    commit()
+    assert (
+        "| net.v2 | absent → 0.1 (new) | absent → 0.2 (new) | absent → 0.6931 (new) |" in review()
+    )
+
+
 @pytest.mark.parametrize(("after", "text"), [(0.105, "+1.7 sd"), (0.0939, "**-2.0 sd**")])
 def test_noise_is_told_from_signal(repository, after, text):
     write("metrics/summary.json", changed(nrmse=after))
