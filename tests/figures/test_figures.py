@@ -74,7 +74,7 @@ def examples():
         }
         for model in MODELS
     }
-    return figures.examples({"ood_decay": [0.5, 0.1, 0.3]}, fields)
+    return figures.examples({"ood_decay": [[0.5, 0.1, 0.3]]}, fields)
 
 
 def words(figure: Figure) -> str:

@@ -1,4 +1,4 @@
-"""Simulate one dataset; see chimera.data.sources.dataset for what is written."""
+"""Simulate one dataset; chimera.data.sources.dataset describes the outputs."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from chimera.interface.versions import tell_differing_versions
 
 @dataclass
 class Options:
-    """Matrix coordinates."""
+    """Key of the matrix."""
 
     dataset: str
 

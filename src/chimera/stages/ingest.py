@@ -1,4 +1,4 @@
-"""Import one dataset from files; see chimera.data.sources.dataset for what is written."""
+"""Import one dataset from user data; chimera.data.sources.dataset describes the outputs."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from chimera.interface.errors import InputError, guarded
 
 @dataclass
 class Options:
-    """Matrix coordinates."""
+    """Key of the matrix."""
 
     dataset: str
 

@@ -1,4 +1,4 @@
-"""Gate: every file is as it was written, frozen files match their manifest, no frame is in two splits.
+"""Gate: files are as written, frozen files match their manifest, and no frame is in two splits.
 
 Writes metrics/verify.json whatever the verdict. If the gate is passed, it also writes
 metrics/gates/verify/training.yaml and evaluation.yaml: the axes (dataset and layout of each) and
@@ -7,22 +7,15 @@ files are as they were written; `--hash-missing` adds missing hashes to the mani
 """
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from argparse_dataclass import ArgumentParser
 from tqdm import tqdm
 
+from chimera.data import verification
 from chimera.data.axes import axis_name
 from chimera.data.layout.leakage import read_frames, require_disjoint
-from chimera.data.verification import (
-    check_intact,
-    counts,
-    hash_missing,
-    require_verified,
-    stored_bytes,
-    verify,
-)
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
 
@@ -31,8 +24,8 @@ from chimera.interface.errors import guarded
 class Options:
     """Actions in place of the gate."""
 
-    intact: bool = field(default=False)
-    hash_missing: bool = field(default=False)
+    intact: bool = False
+    hash_missing: bool = False
 
 
 def main() -> None:
@@ -41,18 +34,19 @@ def main() -> None:
     params = read_params()
     datasets, manifests = params["datasets"], Path(params["data"]["manifests"])
     if options.hash_missing:
-        print(hash_missing(datasets, manifests) or "nothing is missing")  # noqa: T201
+        diff = verification.hash_missing(datasets, manifests)
+        print(diff or "nothing is missing")  # noqa: T201
         return
-    total = stored_bytes(datasets)
+    total = verification.stored_bytes(datasets)
     silent = not sys.stderr.isatty()
     with tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=silent) as bar:
         if options.intact:
-            found = [verdict for name in datasets for verdict in check_intact(name, bar.update)]
-            require_verified(verdict for verdict in found if verdict.verdict == "mismatched")
+            found = [v for name in datasets for v in verification.check_intact(name, bar.update)]
+            verification.require_verified(v for v in found if v.verdict == "mismatched")
             return
-        verdicts = verify(datasets, manifests, bar.update)
-    write_json(Path("metrics/verify.json"), counts(verdicts))
-    require_verified(verdicts)
+        verdicts = verification.verify(datasets, manifests, bar.update)
+    write_json(Path("metrics/verify.json"), verification.counts(verdicts))
+    verification.require_verified(verdicts)
     made, passed = Path("metrics/gates/generate"), Path("metrics/gates/verify")
     require_disjoint(
         {
