@@ -234,7 +234,7 @@ LABELS = {
     "training": {
         "optimiser step (count)",
         "training loss: mean squared error\nof normalised frames (dimensionless)",
-        "one-step nRMSE, valid split\n(dimensionless)",
+        "one-step nRMSE, validation split\n(dimensionless)",
     },
     "rollout": {
         "time since the last true frame (solver's unit of time)",

@@ -8,7 +8,7 @@ from chimera.figures import style
 
 COLUMNS = {
     "train_loss": "training loss: mean squared error\nof normalised frames (dimensionless)",
-    "valid_nrmse": "one-step nRMSE, valid split\n(dimensionless)",
+    "valid_nrmse": "one-step nRMSE, validation split\n(dimensionless)",
 }
 
 
