@@ -186,7 +186,7 @@ def own_limit(num_points: int, dtype: torch.dtype, batch: int) -> Callable[[], o
     columns = SpectralGrid(num_points).shape[1]
     blocks = 4 * (4 * math.ceil(columns / lanes) + 2 * math.ceil(num_points / lanes)) * batch
     work = torch.zeros((2, 2, num_points, lanes), dtype=dtype).numpy()
-    passes, twiddles = compiled_advection.plan(num_points, work.dtype.type)
+    passes, twiddles = compiled_advection.plan_transform(num_points, work.dtype.type)
     return lambda: transform_lines(work, passes, twiddles, blocks)
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")]
-TARGETS = set(re.findall(r"^([a-z_0-9]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z_0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 CITATION = ROOT / "CITATION.cff"
 README_LINES = 60
@@ -252,6 +252,14 @@ def test_every_public_name_is_in_the_reference():
         if heading:
             package, _, public_name = heading.rpartition(".")
             assert getattr(importlib.import_module(package), public_name) is value
+
+
+def test_architecture_names_every_room_and_stage():
+    page = (DOCS / "architecture.md").read_text()
+    rooms = [path.parent for path in (ROOT / "src/chimera").glob("*/__init__.py")]
+    for room in rooms:
+        assert f"`{room.relative_to(ROOT).as_posix()}`" in page
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == list(PIPELINE["stages"])
 
 
 def rows():

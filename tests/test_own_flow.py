@@ -145,7 +145,7 @@ def test_the_split_is_frozen_in_a_manifest(clone, tmp_path):
     stage(clone, "verify")
     verify = json.loads((clone / "metrics/verify.json").read_text())
     assert verify["exact"] == verify["files"] == 4
-    stage(clone, "compose", "scale=smoke", *override, "data.seed=1")
+    command(clone, "compose", "scale=smoke", *override, "data.seed=1")
     stage(clone, "ingest", "--dataset", "ind")
     assert "is not the frozen data" in sentence(stage(clone, "verify", expect=2))
 
@@ -155,7 +155,7 @@ def test_a_frame_shared_by_two_datasets_fails_the_gate(clone, tmp_path):
     other = flows.write_well(tmp_path / "w/b.hdf5", 2, 0.001, seed=3)
     with h5py.File(tmp_path / "w/a.hdf5") as one, h5py.File(other, "r+") as file:
         file["t0_fields/vorticity"][1, 4] = one["t0_fields/vorticity"][0, 7]
-    stage(clone, "compose", "scale=smoke", "data=well", f"data.root={tmp_path}/w",
+    command(clone, "compose", "scale=smoke", "data=well", f"data.root={tmp_path}/w",
           "+data.datasets.ood_b.files=b.hdf5")  # fmt: skip
     for name in ("ind", "ood_b"):
         stage(clone, "ingest", "--dataset", name)
@@ -165,9 +165,9 @@ def test_a_frame_shared_by_two_datasets_fails_the_gate(clone, tmp_path):
 
 
 def test_export_writes_what_the_importer_reads(clone, tmp_path):
-    stage(clone, "compose", "scale=smoke")
-    stage(clone, "ingest", "--dataset", "cfd2d_ood_amplitude_v1")
-    stage(clone, "generate", "--export", "pdebench", "--dataset", "cfd2d_ood_amplitude_v1")
+    command(clone, "compose", "scale=smoke")
+    stage(clone, "generate", "--dataset", "cfd2d_ood_amplitude_v1")
+    command(clone, "export", "pdebench", "cfd2d_ood_amplitude_v1")
     path = clone / "exports/pdebench/cfd2d_ood_amplitude_v1/test.hdf5"
     written = clone / "data/cfd2d_ood_amplitude_v1/data/test/cfd2d_ood_amplitude_v1_test.hdf5"
     with h5py.File(path) as file, h5py.File(written) as ours:

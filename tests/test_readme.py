@@ -19,7 +19,7 @@ from chimera.files.artifacts import read_params
 from chimera.governance.preregistration import read_preregistration
 from chimera.report.verdict import verdicts
 from chimera.statistics import paired_t_power
-from chimera.study.contrasts import by_model
+from chimera.study.endpoints import by_model
 
 ROOT = Path(__file__).parents[1]
 PLAN = read_preregistration(ROOT / "PREREGISTRATION.md")

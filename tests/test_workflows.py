@@ -1,5 +1,6 @@
 """The workflows are well formed, safe, and run what a person runs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-TARGETS = set(re.findall(r"^([a-z_0-9]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z_0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
 
 def read(name):
@@ -80,3 +81,27 @@ def test_slurm_array_is_the_gpu_scale():
     last = len(params["model_names"]) * len(scale["replicates"]) - 1
     assert f"#SBATCH --array=0-{last}\n" in script
     assert f"models=({' '.join(params['model_names'])})\n" in script
+
+
+def test_recipes_use_only_options_that_macos_has():
+    recipes = (ROOT / "Makefile").read_text()
+    tools = "awk|cp|expand|grep|mkdir|mktemp|nproc|readlink|rm|sed|sort|tar|touch|xargs"
+    for tool, arguments in re.findall(rf"(?:^|[\s|(])({tools}) ([^|\n]*)", recipes):
+        long = re.findall(r"(?<=\s)--[a-z][a-z-]*", f" {arguments.partition(chr(39))[0]}")
+        assert set(long) <= ({"--null"} if tool == "tar" else set()), f"{tool} {arguments}"
+        assert tool not in ("nproc", "readlink"), arguments
+    assert not re.search(r"mapfile|readarray|declare -A|\$\$\{\w+(,,|\^\^)|&>>|\|&", recipes)
+    assert ".SHELLFLAGS :=" not in recipes  # GNU make 3.81 does not know it
+
+
+def test_jobs_are_the_cores_whatever_openmp_is_given():
+    planned = subprocess.run(
+        ["make", "--dry-run", "repro"],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if "MAKE" not in k} | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    online = os.sysconf("SC_NPROCESSORS_ONLN")
+    assert f"xargs -L 1 -P {online} " in planned.stdout

@@ -117,6 +117,8 @@ def test_linear_baseline_follows_its_frames_to_their_device():
         ({"horizon": 0}, r"evaluate\.horizon is 0"),
         ({"field_frame": 9}, r"evaluate\.field_frame is 9, expected at most evaluate\.horizon"),
         ({"valid_correlation": 1.0}, r"evaluate\.valid_correlation is 1\.0"),
+        ({"threads": 10**6}, r"evaluate\.threads is 1000000, .* at most 1024$"),
+        ({"batch_size": 10**6}, r"evaluate\.batch_size is 1000000, .* at most 65536$"),
     ],
 )
 def test_impossible_settings_are_one_sentence(change, words):

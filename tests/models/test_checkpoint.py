@@ -1,51 +1,71 @@
-"""Files of tensors have the same bytes everywhere, and a broken one is one sentence."""
-
-import os
-import subprocess
-import sys
+"""A checkpoint gives back the network that was written, and what it normalises by."""
 
 import pytest
 import torch
 
-from chimera.files import tensors as checkpoints
-from chimera.interface.errors import InputError
-
-TENSORS = """
-import sys, torch
-from pathlib import Path
 from chimera.files.tensors import write_tensors
-values = {name: name for name in ("model", "normalisation", "mean", "std", "frame")}
-tensors = {name: torch.arange(6.0).reshape(2, 3).t() for name in ("b", "a", "weight")}
-write_tensors(Path(sys.argv[1]), tensors, values)
-"""
+from chimera.interface.errors import InputError
+from chimera.models import build_model
+from chimera.models.forecasting.checkpoint import normalisation, read_network
+from chimera.models.forecasting.stepping import rollout, step
+from networks import FRACTAL, UNET
+
+CPU = torch.device("cpu")
 
 
-def test_tensors_have_the_same_bytes_in_every_process(tmp_path):
-    contents = set()
-    for seed in range(4):
-        path = tmp_path / str(seed)
-        subprocess.run(
-            [sys.executable, "-c", TENSORS, str(path)],
-            env=os.environ | {"PYTHONHASHSEED": str(seed)},
-            check=True,
-        )
-        contents.add(path.read_bytes())
-    assert len(contents) == 1
-    tensors, values = checkpoints.read_tensors(tmp_path / "0")
-    assert torch.equal(tensors["weight"], torch.arange(6.0).reshape(2, 3).t())
-    assert values["frame"] == "frame"
+@pytest.mark.parametrize(
+    ("fields", "moments"),
+    [
+        (UNET, {"mean": [0.5], "std": [2.0]}),
+        (FRACTAL | {"input_shape": [2, 16, 16]}, {"mean": [0.5, -1.0], "std": [2.0, 3.0]}),
+    ],
+)
+def test_what_was_written_is_read(tmp_path, fields, moments):
+    torch.manual_seed(0)
+    network = build_model(fields).eval()
+    about = {"model": fields, "normalisation": normalisation(moments)}
+    write_tensors(tmp_path / "model.safetensors", network.state_dict(), about)
+    state = torch.get_rng_state()
+    found, mean, std = read_network(tmp_path / "model.safetensors", CPU)
+    assert not found.training
+    x = torch.randn(2, *fields["input_shape"])
+    assert torch.equal(found(x), network(x))
+    C = len(moments["mean"])
+    assert mean.flatten().tolist() == moments["mean"]
+    assert std.flatten().tolist() == moments["std"]
+    assert mean.shape == std.shape == (C, 1, 1)
+    assert state.shape == torch.get_rng_state().shape
 
 
-@pytest.mark.parametrize("fraction", [0.0, 0.001, 0.3, 0.999])
-def test_a_truncated_file_of_tensors_is_one_sentence(tmp_path, fraction):
+def test_one_channel_is_a_number_and_several_are_a_list():
+    assert normalisation({"mean": [0.5], "std": [2.0]}) == {"mean": 0.5, "std": 2.0}
+    assert normalisation({"mean": [0.5, 1.0]}) == {"mean": [0.5, 1.0]}
+
+
+def test_tensors_that_are_no_network_are_one_sentence(tmp_path):
     path = tmp_path / "model.safetensors"
-    checkpoints.write_tensors(path, {"w": torch.zeros(1000)}, {})
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(fraction * len(whole))])
-    with pytest.raises(InputError, match=r"model\.safetensors is not a whole safetensors file"):
-        checkpoints.read_tensors(path)
+    network = build_model(UNET)
+    moments = {"mean": 0.0, "std": 1.0}
+    write_tensors(path, network.state_dict(), {"model": UNET})
+    with pytest.raises(InputError, match=r"model\.safetensors holds no network.*'normalisation'"):
+        read_network(path, CPU)
+    write_tensors(path, {"w": torch.zeros(3)}, {"model": UNET, "normalisation": moments})
+    with pytest.raises(InputError, match=r"model\.safetensors holds no network.*Missing key"):
+        read_network(path, CPU)
 
 
-def test_a_missing_file_is_one_sentence(tmp_path):
-    with pytest.raises(InputError, match=r"cannot read .*absent: no such file"):
-        checkpoints.read_tensors(tmp_path / "absent")
+class Halve(torch.nn.Module):
+    """f(x) = -x / 2: every frame is half of the one before."""
+
+    def forward(self, x):
+        return -x / 2
+
+
+def test_a_rollout_is_the_step_applied_to_its_own_result():
+    frames = torch.randn(3, 2, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(step(Halve(), frames), frames / 2)
+    found = rollout(Halve(), frames, 3)
+    assert found.shape == (3, 3, 2, 4, 4)
+    for t in range(3):
+        torch.testing.assert_close(found[:, t], frames / 2 ** (t + 1))
+    assert not rollout(Halve(), frames.requires_grad_(), 2).requires_grad

@@ -201,12 +201,15 @@ def test_every_choice_trains(norm, activation):
 
 
 def test_sites_lie_on_every_edge():
-    names = site_names(build_model(FRACTAL))
-    for expected in ("encoder0", "encoder1", "bottleneck", "decoder0", "skip0", "skip1", "up0",
-                     "up1", "down0", "encoder0.column1", "bottleneck.column3"):  # fmt: skip
-        assert expected in names
+    blocks = ["encoder0", "encoder1", "bottleneck", "decoder0", "decoder1"]
+    edges = {f"{edge}{level}" for edge in ("skip", "down", "up") for level in (0, 1)}
+    columns = {f"{block}.column{c}" for block in blocks for c in (1, 2, 3)}
+    assert set(site_names(build_model(UNET))) == edges | set(blocks)
+    assert set(site_names(build_model(FRACTAL))) == edges | set(blocks) | columns
+    without = set(site_names(build_model(UNET | {"use_skip": False})))
+    assert without == (edges | set(blocks)) - {"skip0", "skip1"}
     modules = dict(build_model(FRACTAL).named_modules())
-    assert all(isinstance(modules[name], Site) for name in names)
+    assert all(isinstance(modules[name], Site) for name in site_names(build_model(FRACTAL)))
 
 
 def test_double_conv_is_two_units_and_a_block_of_the_fractal_takes_its_place():

@@ -1,15 +1,22 @@
 """Counts by hand, and the gate that they decide."""
 
+import itertools
+import math
+
 import pytest
+import torch
 from torch import nn
+from torch.nn.functional import gelu
 
 import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
+from chimera.models.forecasting.building import check_model
+from chimera.models.parity import width_search
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import gaps, require_distinct, require_parity
 from chimera.models.parity.graph import is_same_graph
-from chimera.models.parity.width_search import solve_widths
+from chimera.models.parity.width_search import closed_form, solve_widths
 
 UNET = networks.UNET | {"input_shape": [1, 64, 64], "channels": [8, 16, 32, 64]}
 FRACTAL = networks.FRACTAL | {"input_shape": [1, 64, 64], "channels": [8, 12, 20, 72]}
@@ -73,14 +80,22 @@ def test_the_default_pair_is_the_study_s():
 
 
 def test_torchinfo_charges_transposed_convolutions_four_times():
-    macs = count(build_model(UNET), (1, 64, 64))[1]
-    transposed = sum(
-        4 * deep * width * (64 >> (level + 1)) ** 2
-        for level, (width, deep) in enumerate([(8, 16), (16, 32), (32, 64)])
-    )
-    shown = count_torchinfo(build_model(UNET), (1, 64, 64))
-    # torchinfo multiplies parameters, bias included, by output cells: take both differences away.
-    assert shown > macs + 2.9 * transposed
+    """It multiplies parameters, biases included, by the cells of the output; norms by one."""
+    model = build_model(UNET)
+    cells = {}
+    for module in model.modules():
+        module.register_forward_hook(lambda m, _, y: cells.update({m: y.shape[-2] * y.shape[-1]}))
+    model(torch.zeros(1, 1, 64, 64))
+    expected = 0
+    for module in model.modules():
+        own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        is_norm = isinstance(module, nn.GroupNorm)
+        expected += own * (1 if is_norm or not own else cells[module])
+    assert count_torchinfo(build_model(UNET), (1, 64, 64)) == expected
+    transposed = nn.ConvTranspose2d(3, 5, kernel_size=2, stride=2, bias=False)
+    macs = 4 * 3 * 5 * 8 * 8  # each input cell meets the 2 x 2 kernel once
+    assert count(transposed, (3, 8, 8)) == (4 * 3 * 5, macs)
+    assert count_torchinfo(transposed, (3, 8, 8)) == 4 * macs
 
 
 def test_shared_parameters_count_once():
@@ -99,6 +114,87 @@ def test_gate_names_model_gaps_and_remedy():
     require_parity(sizes, "unet", 0.05 + 1e-12)
     with pytest.raises(InputError, match="'baseline' is 'vit', expected one of unet, good"):
         gaps(sizes, "vit")
+
+
+class Expression(nn.Module):
+    """A network that computes an expression of its input, with the parameters of `layers`."""
+
+    def __init__(self, expression, *layers):
+        super().__init__()
+        self.expression, self.layers = expression, nn.ModuleList(layers)
+
+    def forward(self, x):
+        return self.expression(x, *self.layers)
+
+
+def convolutions(count=2):
+    return [nn.Conv2d(2, 2, 3, padding=1) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (lambda x: x.sin() + x.cos(), lambda x: x.cos() + x.sin(), True),
+        (lambda x: x.sin() * x.cos(), lambda x: x.cos() * x.sin(), True),
+        (lambda x: x.sin() - x.cos(), lambda x: x.cos() - x.sin(), False),
+        (lambda x: x.sin(), lambda x: x.cos(), False),
+        (lambda x: 2 * x, lambda x: 3 * x, False),
+        (lambda x: torch.cat([x, x.sin()]), lambda x: torch.cat([x.sin(), x]), False),
+        (lambda x: x.sum((1, 2)), lambda x: x.sum((1, 3)), False),
+        (lambda x: gelu(x), lambda x: gelu(x, approximate="tanh"), False),
+        # What is written in place is read by what follows.
+        (lambda x: x.sin().cos_().exp(), lambda x: x.sin().cos().exp(), True),
+    ],
+)
+def test_graphs_of_expressions(one, other, same):
+    assert is_same_graph(Expression(one), Expression(other), (2, 4, 4)) == same
+    assert is_same_graph(Expression(one), Expression(one), (2, 4, 4))
+
+
+def test_graphs_of_equal_shapes_differ_by_what_they_compute():
+    """Two convolutions one after the other, side by side, and one of them used twice."""
+    expressions = (
+        lambda x, a, b: b(a(x)),
+        lambda x, a, b: a(x) + b(x),
+        lambda x, a, b: a(a(x)) + 0 * b(x),
+    )
+    for first, one in enumerate(expressions):
+        for second, other in enumerate(expressions):
+            networks = (Expression(e, *convolutions()) for e in (one, other))
+            assert is_same_graph(*networks, (2, 4, 4)) == (first == second)
+
+
+def test_parameters_that_nothing_uses_are_another_network():
+    one, other = (Expression(lambda x, a, *_: a(x), *convolutions(n)) for n in (1, 2))
+    assert not is_same_graph(one, other, (2, 4, 4))
+
+
+def test_graphs_are_those_of_evaluation_and_leave_the_network_as_it_was():
+    network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Dropout(0.5)).double()
+    assert is_same_graph(network, network.eval(), (2, 4, 4))
+    network.train()
+    assert is_same_graph(network, nn.Sequential(*network), (2, 4, 4))
+    assert network.training
+    assert network[1].training
+
+
+def test_pairs_of_models_are_all_compared():
+    models = {name: Expression(e) for name, e in (("a", torch.sin), ("b", torch.cos))}
+    require_distinct(models, (2, 4, 4))
+    with pytest.raises(InputError, match="'b' and 'c' are the same graph"):
+        require_distinct(models | {"c": Expression(torch.cos)}, (2, 4, 4))
+
+
+def test_counting_is_of_evaluation_and_leaves_each_module_in_its_mode():
+    network = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.Dropout(0.5)).double()
+    network[1].eval()
+    before = network[1].running_mean.clone()
+    # 2 x 3 weights and 3 shifts; scale and shift of the norm. MACs: 2 x 3 a cell.
+    assert count(network, (2, 5, 4)) == (2 * 3 + 3 + 2 * 3, 2 * 3 * 5 * 4)
+    assert count_torchinfo(network, (2, 5, 4)) > 0
+    assert [m.training for m in network.modules()] == [True, True, False, True]
+    assert torch.equal(network[1].running_mean, before)
+    assert all(p.grad_fn is None and p.grad is None for p in network.parameters())
 
 
 def test_identical_graphs_are_found_under_any_name_and_weights():
@@ -123,6 +219,27 @@ def test_fractal_of_equal_shapes_is_not_the_unet():
     assert not is_same_graph(build_model(two), build_model(UNET), (1, 64, 64))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"norm": "none"},
+        {"use_skip": False},
+        {"kernel_size": 5},
+        {"input_shape": [3, 32, 64]},
+        {"channels": [4, 6, 10, 14]},
+        {"type": "fractal_unet", "columns": 1, "drop_path": 0.0},
+        {"type": "fractal_unet", "columns": 2, "drop_path": 0.0},
+        {"type": "fractal_unet", "columns": 3, "drop_path": 0.0, "norm": "none"},
+    ],
+)
+def test_the_closed_form_is_the_count(change):
+    fields = networks.UNET | change
+    settings = check_model(fields, "model")
+    counted = count(build_model(fields), settings.input_shape)
+    assert closed_form(settings, settings.channels) == counted
+
+
 @pytest.mark.parametrize("columns", [2, 3])
 def test_solved_widths_are_within_tolerance_by_a_real_count(columns):
     fields = FRACTAL | {"columns": columns}
@@ -140,3 +257,42 @@ def test_solved_widths_are_within_tolerance_by_a_real_count(columns):
 def test_an_impossible_tolerance_is_one_sentence():
     with pytest.raises(InputError, match=r"'tolerance' = 1e-09 is met by no channel list"):
         solve_widths(FRACTAL, UNET, 1e-9)
+
+
+def test_solutions_are_all_on_the_lattice_and_the_nearest_in_profile():
+    """Every list of multiples of 2 from 1/4 to 3/2 of [4, 6, 8] is counted by hand.
+
+    2 is the largest of 8, 4, 2 and 1 up to half of the narrowest level, 4.
+    """
+    wanted = by_hand([4, 6, 8], double, size=16)
+    expected = []
+    for channels in itertools.product((2, 4, 6), (2, 4, 6, 8), (2, 4, 6, 8, 10, 12)):
+        params, macs = by_hand(channels, fractal(2), size=16)
+        gaps = params / wanted[0] - 1, macs / wanted[1] - 1
+        growth = [math.log2(deep / b) for b, deep in itertools.pairwise(channels)]
+        change = [g - h for g, h in zip(growth, (math.log2(6 / 4), math.log2(8 / 6)), strict=True)]
+        profile = math.sqrt((change[0] ** 2 + change[1] ** 2) / 2)
+        if max(map(abs, gaps)) <= 0.3:
+            expected.append((profile, channels, params, macs, *gaps))
+    found = solve_widths(networks.FRACTAL, networks.UNET, 0.3)
+    assert len(expected) > len(found) == 10
+    for solution, (profile, channels, params, macs, *gaps) in zip(
+        found, sorted(expected), strict=False
+    ):
+        assert (solution.channels, solution.params, solution.macs) == (channels, params, macs)
+        assert (solution.params_gap, solution.macs_gap) == pytest.approx(gaps)
+        assert solution.profile_change == pytest.approx(profile)
+
+
+@pytest.mark.parametrize(
+    ("widths", "expected"),
+    [
+        ((1, 2), [[1], [1, 2, 3]]),
+        ((8, 16), [[4, 8, 12], [4, 8, 12, 16, 20, 24]]),
+        ((16, 600), [[8, 16, 24], list(range(144, 901, 16))]),
+        ((64,), [[16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96]]),
+    ],
+)
+def test_lattice_by_hand(widths, expected):
+    """Steps of 8, 4, 2 or 1, up to half the narrowest; wider ones where a level has above 512."""
+    assert [values.tolist() for values in width_search._lattice(widths)] == expected

@@ -1,4 +1,4 @@
-"""Reading and replacing activations leaves nothing behind, and says what is wrong."""
+"""Reading and replacing activations leaves the network unchanged; errors name their cause."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ class Fork(nn.Module):
 
 
 class InPlace(nn.Module):
-    """Spoils what passed its site."""
+    """Overwrites its site's activation in place."""
 
     def __init__(self):
         super().__init__()
@@ -81,7 +81,7 @@ def test_capture_is_in_evaluation_mode_and_without_gradients():
 @pytest.mark.parametrize("fails", [False, True])
 def test_everything_is_restored(fails):
     model = build_model(FRACTAL).train()
-    model.bottleneck.eval()  # a mixture must come back as it was
+    model.bottleneck.eval()  # a mixture of modes is restored
     modes = [module.training for module in model.modules()]
     x = torch.randn(1, 1, 16, 16)
     activations = capture(model, ["skip0"], x)
@@ -146,10 +146,22 @@ def test_replacement_of_another_shape():
     assert hooks(model) == 0
 
 
-def test_sites_are_the_model_s_own_list():
-    model = build_model(FRACTAL)
-    assert site_names(model) == site_names(model)
-    assert {"encoder0", "skip0", "down0", "bottleneck.column2", "up0"} <= set(site_names(model))
+def test_sites_are_the_identities_in_the_order_of_the_modules():
+    columns = [f"column{c}" for c in (1, 2)]
+
+    def block(name):
+        return [name, *(f"{name}.{column}" for column in columns)]
+
+    expected = [
+        *block("encoder0"),
+        "skip0",
+        "down0",
+        *block("bottleneck"),
+        "up0",
+        *block("decoder0"),
+    ]
+    assert list(site_names(build_model(FRACTAL))) == expected
+    assert site_names(nn.Sequential(nn.Dropout(0.0), nn.Identity())) == ("1",)
 
 
 def test_evaluation_mode_after_an_error():

@@ -1,4 +1,4 @@
-"""Gaussian channels of known information go through the whole protocol; what saturates is seen."""
+"""Gaussian channels of known information through the whole protocol; saturation is detected."""
 
 import math
 
@@ -9,8 +9,8 @@ from chimera.interface.errors import InputError
 from chimera.probes.ib.controls import (
     block_orders,
     canonical_correlations,
+    controlled_information,
     gaussian_information,
-    judged_information,
     principal_components,
 )
 from chimera.probes.ib.ksg import rank
@@ -22,7 +22,7 @@ def judged(x, y, num_components, blocks=10, num_neighbors=3, orders=None, seed=0
     if orders is None:
         orders = block_orders(blocks, len(x) // blocks, 100, r)
     draws = r.standard_normal((4, 2, len(x), num_components))
-    return judged_information(*sides, orders, draws, num_neighbors)
+    return controlled_information(*sides, orders, draws, num_neighbors)
 
 
 def channel(n, rho, rng):
@@ -75,7 +75,7 @@ def test_a_function_of_x_grows_with_the_number_of_samples():
 
 
 def test_block_shuffles_keep_what_a_trajectory_has_in_common():
-    """Levels of trajectories that are independent of each other look like information."""
+    """Independent levels of trajectories look like information if samples are shuffled."""
     r = np.random.default_rng(0)
     levels = 3 * np.repeat(r.standard_normal((12, 2)), 50, axis=0)
     x, y = np.split(levels + r.standard_normal((600, 2)), 2, axis=1)

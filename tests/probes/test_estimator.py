@@ -1,4 +1,4 @@
-"""The estimators on reference values, on laws drawn exactly, and beside scikit-dimension."""
+"""The estimators against reference values, exact distributions and scikit-dimension."""
 
 import math
 
@@ -97,7 +97,7 @@ def test_formulas_on_a_few_ratios():
 @pytest.mark.parametrize("scale", [2, 4, 16])
 @pytest.mark.parametrize("d", [2.0, 9.0])
 def test_gride_on_its_own_law(scale, d):
-    """Volumes up to the k-th neighbour are sums of k exponentials, and r^d goes with the volume.
+    """Volumes up to the k-th neighbour are sums of k exponentials and proportional to r^d.
 
     In a batch of independent points the relative sd of the estimate is below 1 / sqrt(N).
     """
@@ -165,7 +165,7 @@ def test_offset_scale_order_and_kind_do_not_matter():
 
 @pytest.mark.parametrize("trap", ["offset", "clusters", "channel"])
 def test_float32_traps(trap):
-    """What a plain float32 Gram matrix gets wrong, against the same numbers in float64."""
+    """Points for which a plain float32 Gram matrix fails, against the same numbers in float64."""
     X = np.random.default_rng(0).random((600, 3)) @ np.random.default_rng(1).random((3, 64))
     X = X.astype(np.float32)
     if trap == "offset":

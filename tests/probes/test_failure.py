@@ -1,4 +1,4 @@
-"""The worst forecast is found, and what judges its repair shares nothing with it."""
+"""The worst forecast, and samples that judge its repair and share no frame with it."""
 
 import pytest
 import torch

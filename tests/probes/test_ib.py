@@ -42,7 +42,7 @@ class Scale(nn.Module):
 
 
 def network(factor=1.0, bottleneck=None):
-    """Three sites, at each of which the activation is a multiple of the input, but for one."""
+    """Three sites whose activation is a multiple of the input, except a changed bottleneck."""
     sites = {"encoder0": nn.Identity(), "skip0": nn.Identity(), "bottleneck": nn.Identity()}
     parts = OrderedDict(first=Scale(factor), **sites)
     if bottleneck is not None:
@@ -104,7 +104,7 @@ def test_information_of_white_frames_is_that_of_the_formula():
 
 
 class Unrelated(nn.Module):
-    """Noise that has nothing to do with the input."""
+    """Noise that is independent of the input."""
 
     def forward(self, x):
         return torch.randn(x.shape, generator=torch.Generator().manual_seed(len(x)))
@@ -140,6 +140,15 @@ def test_what_the_control_cannot_vouch_for_is_withheld_and_counted():
         "withheld_samples": 0,
         "withheld_trajectories": 0,
     }
+
+
+def test_a_value_is_withheld_where_its_control_errs_by_more_than_the_tolerance():
+    errors = [row["control_error"] for row in measured(network(), ind=white()).rows]
+    assert len(set(errors)) == 2  # of X and T, and of T and Y
+    for tolerance in (factor * error for error in set(errors) for factor in (0.99, 1.0)):
+        found = measured(network(), replace(SETTINGS, tolerance=tolerance), ind=white())
+        assert [row["control_error"] for row in found.rows] == errors
+        assert [row["withheld"] for row in found.rows] == [int(e > tolerance) for e in errors]
 
 
 def test_one_axis_that_is_withheld_withholds_the_mean_over_axes():
@@ -208,6 +217,9 @@ def test_a_constant_site_is_one_sentence():
         ("shuffles", 99, "a whole number of at least 100"),
         ("controls", 0, "a whole number of at least 1"),
         ("tolerance", 0.0, "a number above 0"),
+        ("noise", 101.0, "a number of at most 100"),
+        ("shuffles", 10**12, "a whole number of at most 10000"),
+        ("controls", 10**12, "a whole number of at most 10000"),
     ],
 )
 def test_unusable_settings_name_their_key(key, value, expected):

@@ -1,4 +1,4 @@
-"""The estimator meets its formulas, published software, Gaussian truths and its known limits."""
+"""The estimator against its formulas, published software, Gaussian values and known limits."""
 
 import re
 
@@ -19,7 +19,7 @@ def gaussian_pairs(n, d, rho, rng):
 
 
 def brute_force(x, y, k, variant):
-    """Kraskov et al. 2004, equations 8 and 9, by a look at all pairs."""
+    """Kraskov et al. 2004, equations 8 and 9, from all pairs."""
     n = len(x)
     sides = [np.abs(side[:, None] - side).max(axis=2) for side in (x, y)]
     for side in sides:

@@ -1,4 +1,4 @@
-"""The tree finds what a look at all pairs finds, in any arrangement of the points."""
+"""The tree against all pairs, in any arrangement of the points."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the probes of whole studies return, on subjects whose answers are known."""
+"""The results of the probes on subjects whose answers are known."""
 
 import math
 
@@ -162,8 +162,8 @@ def test_patching_covers_every_site_direction_and_band(study):
     }
     for kind in kinds:
         for direction in ("sufficiency", "necessity"):
-            # All passes through the first encoder and the last decoder, and what passes the
-            # bottleneck passes the edges into it and out of it.
+            # The first encoder and the last decoder carry all information, and the edges into
+            # the bottleneck and out of it carry the same as the bottleneck.
             assert whole[(*kind, "encoder0", direction)] == 1.0
             assert whole[(*kind, "decoder0", direction)] == pytest.approx(1.0, abs=1e-6)
             through = whole[(*kind, "bottleneck", direction)]
@@ -247,6 +247,21 @@ def test_the_same_seed_measures_the_same(study):
             "spectra",
             {"frames": [1], "slope_shells": [1]},
             r"slope_shells is \[1\], expected a list of 2",
+        ),
+        (
+            "spectra",
+            {"frames": [1], "slope_shells": [0, 4]},
+            r"slope_shells is \[0, 4\], expected three or more shells, the first at least 1",
+        ),
+        (
+            "spectra",
+            {"frames": [1], "slope_shells": [4, 5]},
+            r"slope_shells is \[4, 5\], expected three or more shells, the first at least 1",
+        ),
+        (
+            "patching",
+            {"pairs": 10**12},
+            f"pairs is {10**12}, expected a whole number of at most 10000",
         ),
         (
             "rome",

@@ -91,7 +91,7 @@ def test_certain_rows_are_right_and_the_others_are_redone(case):
 
 
 def test_without_candidates_the_product_would_cancel():
-    """What the certificate guards against: an offset of 100 leaves nothing of float32 products."""
+    """The case for the certificate: with an offset of 100 float32 products lose all digits."""
     points = curve() + 100
     squares = points.square().sum(dim=1)
     product = (squares[:, None] + squares - 2 * points @ points.T).clamp(min=0).sqrt()

@@ -34,7 +34,7 @@ def inputs(num_pairs=4):
 
 
 class Branches(nn.Module):
-    """y = w a(x) + (1 - w) b(x): each branch's effect is its weight, whatever the pair."""
+    """y = w a(x) + (1 - w) b(x): each branch's effect is its weight, for every pair."""
 
     def __init__(self, weight):
         super().__init__()
@@ -89,7 +89,7 @@ def test_self_patch_is_zero(model):
 
 
 def test_own_activations_put_back_change_nothing(model):
-    """The numerator itself is zero where a run is given what it had anyway."""
+    """The numerator itself is zero if a run is patched with its own activations."""
     _, recipient = inputs()
     activations = capture(model, site_names(model), recipient)
     model.eval()

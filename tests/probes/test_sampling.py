@@ -1,4 +1,4 @@
-"""Lags of fields whose autocorrelation is known, and samples that keep apart by them."""
+"""Decorrelation of fields whose autocorrelation is known, and samples spaced by it."""
 
 import math
 
@@ -83,7 +83,7 @@ def test_autocorrelation_is_its_definition():
 
 
 def test_a_mean_profile_correlates_nothing():
-    """A forced flow keeps its profile; about one mean number R would stay above 0.9."""
+    """A forced flow keeps its profile; relative to one mean number R would stay above 0.9."""
     frames = autoregression(0.6)
     profile = 10 * torch.cos(2 * math.pi * torch.arange(8) / 8)
     with_profile = frames + profile
@@ -96,7 +96,7 @@ def test_a_mean_profile_correlates_nothing():
 def test_pure_decay_never_decorrelates_and_gives_one_frame_a_trajectory():
     start = torch.randn(5, 1, 1, 16, 16)
     frames = start * torch.exp(-0.5 * torch.arange(12.0)).reshape(1, 12, 1, 1, 1)
-    frames = frames - frames.mean(dim=0)  # anomalies alone: a_t = exp(-t / 2) a_0 exactly
+    frames = frames - frames.mean(dim=0)  # only anomalies: a_t = exp(-t / 2) a_0 exactly
     np.testing.assert_allclose(autocorrelations(frames)[0], 1.0, atol=1e-6)
     samples = draw_samples(frames, 8, np.random.default_rng(0))
     assert samples.decorrelation.time == 12

@@ -1,4 +1,4 @@
-"""What the probe returns on subjects whose dimensions are known."""
+"""The results of the probe on subjects whose dimensions are known."""
 
 import math
 
@@ -98,7 +98,7 @@ def test_dimension_of_the_data(known):
 
 
 def test_target_is_the_increment():
-    """Frames sin(1.9 t) A + cos(1.9 t) B + 5, and their increments, lie on the plane of A and B."""
+    """Frames sin(1.9 t) A + cos(1.9 t) B + 5, and their increments, are on the plane of A and B."""
     t = 1.9 * torch.arange(12.0)[:, None, None, None]
     first, second = (patterns(1, 40, 1, seed=s) for s in (3, 4))
     both = first * torch.sin(t) + second.flip(-1) * torch.cos(t) + 5.0
@@ -150,7 +150,7 @@ def test_equal_activations_have_equal_rows(known):
 
 
 def test_every_axis_has_the_same_number_of_samples():
-    """The number of points moves an estimate: IND is thinned to the smallest axis."""
+    """The number of points changes an estimate: IND is thinned to the smallest axis."""
     axes = {"ind": patterns(2), "ood_a": patterns(2, count=3, seed=1)}
     found = measured(subject(Coarsen(), **axes))
     assert {row["samples"] for row in found.rows} == {3 * 8 * 16}
@@ -175,7 +175,7 @@ def test_nothing_left_is_no_number_at_all():
 
 
 class Rounded(Coarsen):
-    """A bottleneck of so few distinct numbers that they cannot be told a dimension of."""
+    """A bottleneck of too few distinct numbers for an estimate of their dimension."""
 
     def forward(self, frames):
         return super().forward((frames * 5).round())
@@ -249,6 +249,8 @@ def test_bad_activations_are_one_sentence(model, message):
         ("scales", (1, 2)),
         ("scales", (100,)),
         ("bootstraps", 1),
+        ("bootstraps", 10**12),
+        ("largest_samples", 10**12),
     ],
 )
 def test_bad_settings_name_their_key(key, value):

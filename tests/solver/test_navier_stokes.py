@@ -14,7 +14,7 @@ from chimera.solver.compiled import advection as compiled_advection
 from chimera.solver.forcing import KolmogorovForcing
 from chimera.solver.initial import random_vorticity
 from chimera.solver.navier_stokes import simulate
-from chimera.solver.stability import LARGEST_CFL
+from chimera.solver.stability import MAX_CFL
 
 BOX = 2 * math.pi
 
@@ -236,7 +236,7 @@ def test_unstable_step_names_trajectory_time_and_remedy():
         simulate(start, viscosity=0.01, domain_extent=BOX, time_step=0.05, num_steps=100)
     allowed = float(str(caught.value).rsplit(maxsplit=1)[-1])
     speed = float(velocity(start[2], BOX).abs().sum(-1).max())
-    assert allowed == pytest.approx(LARGEST_CFL * BOX / 32 / speed, rel=1e-3)
+    assert allowed == pytest.approx(MAX_CFL * BOX / 32 / speed, rel=1e-3)
 
 
 def test_blow_up_never_reaches_the_result():

@@ -201,7 +201,9 @@ def scaling(a, settings, ratio=0.5):
     first = frames()[:, :1]
     decaying = torch.cat([first * ratio**t for t in range(4)], dim=1)
     length = 1 + settings.unroll
-    return Training(Scale(a), Windows(decaying, Form(length, 4, (0,))), decaying, settings), decaying
+    return Training(
+        Scale(a), Windows(decaying, Form(length, 4, (0,))), decaying, settings
+    ), decaying
 
 
 @pytest.mark.parametrize("unroll", [1, 2, 3])
@@ -317,6 +319,10 @@ def test_a_last_step_into_nowhere_leaves_no_weights():
         ({"lr": math.nan}, r"train\.lr is nan, expected a number above 0"),
         ({"devices": 0}, r"train\.devices is 0, expected a whole number of at least 1"),
         ({"devices": 3}, r"train\.batch_size is 4, expected a multiple of train\.devices \(3\)"),
+        ({"lr": 1e39}, r"train\.lr is 1e\+39, expected a number of at most 1000000$"),
+        ({"memory": 1e300}, r"train\.memory is 1e\+300, expected a number of at most 1000000$"),
+        ({"threads": 1 << 30}, r"train\.threads is .*, expected a whole number of at most 1024$"),
+        ({"weight_decay": 1e39}, r"train\.weight_decay is 1e\+39, .* of at most 1000000$"),
         ({"ema_decay": 1.0}, r"train\.ema_decay is 1\.0, expected a number below 1"),
     ],
 )

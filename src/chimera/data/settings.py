@@ -22,6 +22,12 @@ from chimera.interface.settings import (
 )
 
 SPLITS = ("train", "valid", "test")
+# Limit on the cells that the fastest fluid crosses in a trajectory; a time step crosses about one.
+_MAX_CELLS_CROSSED = 1e7
+
+NumTrajectories = Annotated[int, Meta(ge=1, le=10**6)]
+NumFrames = Annotated[int, Meta(ge=2, le=10**6)]
+NumPoints = Annotated[int, Meta(ge=1, le=1 << 14)]
 
 
 class Forcing(Settings, frozen=True):
@@ -45,7 +51,7 @@ class Dataset(Settings, frozen=True):
         max_speed: Largest |u| + |v| of the flow, which limits the time step.
     """
 
-    trajectories: dict[str, Count]
+    trajectories: dict[str, NumTrajectories]
     viscosity: NotNegative
     drag: NotNegative
     forcing: Forcing | None
@@ -85,9 +91,9 @@ class GeneratedData(DataSettings, frozen=True):
 
     source: Literal["generated"]
     domain_extent: Positive
-    num_points: Count
-    simulated_points: Count
-    num_frames: Count
+    num_points: NumPoints
+    simulated_points: NumPoints
+    num_frames: NumFrames
     frame_interval: Positive
     datasets: dict[str, Dataset]
 
@@ -98,12 +104,20 @@ class GeneratedData(DataSettings, frozen=True):
                 f"simulated_points is {self.simulated_points}, "
                 f"expected at least data.num_points ({self.num_points})"
             )
+        cell = self.domain_extent / self.simulated_points
         for number, (name, dataset) in enumerate(self.datasets.items()):
             expected = set(SPLITS) if number == 0 else {"test"}
             if set(dataset.trajectories) != expected:
                 raise InputError(
                     f"datasets.{name}.trajectories has {sorted(dataset.trajectories)}, "
                     f"expected {sorted(expected)}"
+                )
+            duration = dataset.warm_up + self.frame_interval * (self.num_frames - 1)
+            if not duration * dataset.max_speed <= _MAX_CELLS_CROSSED * cell:
+                raise InputError(
+                    f"datasets.{name}.max_speed is {dataset.max_speed}, expected a flow that "
+                    f"crosses at most {_MAX_CELLS_CROSSED:.0e} cells in a trajectory: here "
+                    f"{duration:.3g} units of time with cells of {cell:.3g}"
                 )
 
 

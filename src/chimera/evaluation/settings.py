@@ -3,18 +3,18 @@
 from typing import Literal
 
 from chimera.interface.errors import InputError
-from chimera.interface.settings import Count, Settings, Share
+from chimera.interface.settings import BatchSize, Cores, Count, Settings, Share
 
 
 class EvaluateSettings(Settings, frozen=True):
     """How a forecaster is evaluated."""
 
     horizon: Count
-    batch_size: Count
+    batch_size: BatchSize
     valid_correlation: Share
     field_frame: Count
     device: Literal["auto", "cpu", "cuda"]
-    threads: Count
+    threads: Cores
 
     def __post_init__(self) -> None:
         """Refuse a field beyond the rollout's end."""

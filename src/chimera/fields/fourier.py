@@ -75,7 +75,7 @@ def resample(field: Tensor, num_points: int) -> Tensor:
     N, n = field.shape[-1], num_points
     if n == N:
         return field
-    half = min(n, N) // 2
+    half = (min(n, N) + 1) // 2
     field_hat = torch.fft.rfft2(field, norm="forward")
     shape = (*field.shape[:-2], n, n // 2 + 1)
     resampled = torch.zeros(shape, dtype=field_hat.dtype, device=field.device)
@@ -92,7 +92,8 @@ def shell_sums(density: Tensor) -> Tensor:
         density: One value for each mode, (..., N, N) in fft2's order.
 
     Returns:
-        (..., 1 + floor(N / sqrt 2)): shell 0 is the mean; corners beyond N / 2 are included.
+        (..., 1 + K), K the largest |m| rounded, N / sqrt 2 where N is even: shell 0 is the mean;
+        corners beyond N / 2 are included.
     """
     N = density.shape[-1]
     if density.shape[-2] != N:

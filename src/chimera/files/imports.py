@@ -1,10 +1,11 @@
-"""Which source files a module runs, told from its imports without running it."""
+"""Which source files a module runs, read from its import statements without running it."""
 
 import ast
 from importlib.util import find_spec
 from pathlib import Path
 
 from chimera.files.artifacts import read_bytes
+from chimera.interface.errors import InputError
 
 
 def imported_files(module: str, package: str) -> dict[str, Path]:
@@ -13,24 +14,48 @@ def imported_files(module: str, package: str) -> dict[str, Path]:
     Args:
         module: Dotted name.
         package: Dotted name of a package that holds it; imports from elsewhere are not followed.
+
+    Raises:
+        InputError: If there is no such package, or a file is no Python.
     """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"{package} is not a package, expected one that can be imported")
+    root = Path(spec.submodule_search_locations[0])
     found: dict[str, Path] = {}
     frontier = {module, package}
-    spec = find_spec(package)
-    root = Path(spec.origin or "").parent if spec else Path()
     while frontier:
         name = frontier.pop()
-        inside = name == package or name.startswith(f"{package}.")
         place = root.joinpath(*name.removeprefix(package).split(".")[1:])
         path = next(
             (p for p in (place / "__init__.py", place.with_suffix(".py")) if p.is_file()), None
         )
+        inside = name == package or name.startswith(f"{package}.")
         if not inside or path is None or name in found:
             continue
         found[name] = path
-        for node in ast.walk(ast.parse(read_bytes(path))):
-            if isinstance(node, ast.Import):
-                frontier |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                frontier |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        parent = name.rpartition(".")[0]  # its file runs first
+        frontier |= {parent, *_imported_names(path, name if path.stem == "__init__" else parent)}
     return dict(sorted(found.items()))
+
+
+def _imported_names(path: Path, package: str) -> set[str]:
+    """Return the dotted names that a file imports; those of values in a module are among them.
+
+    Args:
+        path: Of a Python file.
+        package: That relative imports start from.
+    """
+    try:
+        tree = ast.parse(read_bytes(path))
+    except SyntaxError as error:
+        raise InputError(f"{path} is not Python: line {error.lineno}: {error.msg}") from None
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            origin = package.split(".")[: -node.level + 1 or None] if node.level else []
+            start = ".".join([*origin, *filter(None, [node.module])])
+            names |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
+    return names

@@ -26,6 +26,9 @@ Share = Annotated[float, Meta(gt=0, lt=1)]
 Probability = Annotated[float, Meta(ge=0, lt=1)]
 Count = Annotated[int, Meta(ge=1, lt=1 << 31)]
 Index = Annotated[int, Meta(ge=0, lt=1 << 31)]
+Cores = Annotated[int, Meta(ge=1, le=1 << 10)]
+BatchSize = Annotated[int, Meta(ge=1, le=1 << 16)]
+Repetitions = Annotated[int, Meta(ge=1, le=10**4)]  # of what is drawn or computed again and again
 
 T = TypeVar("T")
 

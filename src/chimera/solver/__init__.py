@@ -3,6 +3,6 @@
 from chimera.solver.forcing import KolmogorovForcing
 from chimera.solver.initial import random_vorticity
 from chimera.solver.navier_stokes import simulate
-from chimera.solver.stability import LARGEST_CFL
+from chimera.solver.stability import MAX_CFL
 
-__all__ = ["LARGEST_CFL", "KolmogorovForcing", "random_vorticity", "simulate"]
+__all__ = ["MAX_CFL", "KolmogorovForcing", "random_vorticity", "simulate"]

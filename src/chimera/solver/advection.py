@@ -5,7 +5,7 @@
 (Basdevant 1983, J. Comput. Phys. 50, 209, eq. 7) needs four transforms instead of five: u and v to
 the grid, u v and v^2 - u^2 back. In Fourier space u = i k_y / k^2 omega, v = -i k_x / k^2 omega.
 
-Two engines evaluate it: this one with torch's transforms, on any device, and
+Two engines evaluate it: the one here with torch's transforms, on any device, and
 chimera.solver.compiled.advection, several times faster on a processor.
 
 B trajectories, N points a side, M x C kept modes (chimera.solver.spectral_grid).
@@ -20,7 +20,7 @@ from chimera.solver.spectral_grid import SpectralGrid, join_planes
 
 
 class Engine(Protocol):
-    """What evaluates the advection of a state: real and imaginary parts of modes, (B, 2, M, C)."""
+    """Advection of a state: real and imaginary parts of modes, (B, 2, M, C)."""
 
     def __call__(self, state: Tensor, out: Tensor) -> None:
         """Write the tendency -u . grad omega into `out`, of the state's shape."""
@@ -30,23 +30,16 @@ class Engine(Protocol):
 
 
 class Multipliers(NamedTuple):
-    """The diagonal operators of Basdevant's form, each real, (M, C).
+    """The diagonal operators of Basdevant's form, each real, (M, C)."""
 
-    Attributes:
-        to_u: k_y / k^2: u = i to_u omega.
-        to_v: -k_x / k^2: v = i to_v omega.
-        from_uv: k_x^2 - k_y^2, of the modes of u v.
-        from_squares: k_x k_y, of the modes of v^2 - u^2.
-    """
-
-    to_u: Tensor
-    to_v: Tensor
-    from_uv: Tensor
-    from_squares: Tensor
+    to_u: Tensor  # k_y / k^2: u = i to_u omega
+    to_v: Tensor  # -k_x / k^2: v = i to_v omega
+    from_uv: Tensor  # k_x^2 - k_y^2, times the modes of u v
+    from_squares: Tensor  # k_x k_y, times the modes of v^2 - u^2
 
 
 def multipliers(grid: SpectralGrid, domain_extent: float, like: Tensor) -> Multipliers:
-    """Return the operators on a square of side `domain_extent`, of the kind of `like`."""
+    """Return the operators on a square of side `domain_extent`, in dtype and device of `like`."""
     k_x, k_y = grid.wavenumbers(domain_extent)
     square = k_x.square() + k_y.square()
     square[0, 0] = 1.0
@@ -55,13 +48,7 @@ def multipliers(grid: SpectralGrid, domain_extent: float, like: Tensor) -> Multi
 
 
 class Advection:
-    """The engine in torch.
-
-    Args:
-        grid: Points and modes.
-        domain_extent: Side L of the periodic square.
-        state: A state, for its dtype and device.
-    """
+    """The engine in torch, for the dtype and device of `state`."""
 
     def __init__(self, grid: SpectralGrid, domain_extent: float, state: Tensor) -> None:
         self._grid = grid
@@ -74,12 +61,12 @@ class Advection:
         return self._grid.to_grid(modes)  # (B, 2, N, N)
 
     def __call__(self, state: Tensor, out: Tensor) -> None:
-        """Write the tendency of `state` (B, 2, M, C) into `out`."""
+        """See `Engine`."""
         u, v = self._velocity(state).unbind(1)
         products = torch.stack([u * v, v.square() - u.square()], dim=1)
         tendency = (self._from_products * self._grid.to_modes(products)).sum(1)
         out[:, 0], out[:, 1] = tendency.real, tendency.imag
 
     def largest_speed(self, state: Tensor) -> Tensor:
-        """Return the largest |u| + |v| on the grid, (B,)."""
+        """See `Engine`."""
         return self._velocity(state).abs().sum(1).amax((-2, -1))

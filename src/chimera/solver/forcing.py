@@ -1,6 +1,6 @@
-"""Body forces that drive the flow.
+"""Kolmogorov forcing (Arnold & Meshalkin 1960), a steady shear force.
 
-Kolmogorov forcing (Arnold & Meshalkin 1960) is a steady shear force. At angle 0 it points along x,
+At angle 0 it points along x,
 
     F = A sin(k y) e_x,    curl F = -dF_x/dy = -A k cos(k y),
 
@@ -18,12 +18,12 @@ from chimera.interface.errors import InputError
 
 @dataclass(frozen=True)
 class KolmogorovForcing:
-    """A sin(k y') along x'.
+    """F = A sin(k y') e_x'.
 
     Attributes:
         amplitude: A, in units of acceleration.
         wavenumber: Number of periods n across the box of side L; k = 2 pi n / L.
-        angle: a in radians. The turned wave vector k (-sin a, cos a) must be whole periods along
+        angle: a in radians. The turned wave vector k (-sin a, cos a) must have whole periods along
             both axes of the box.
     """
 
@@ -32,11 +32,7 @@ class KolmogorovForcing:
     angle: float = 0.0
 
     def vorticity_source(self, num_points: int, domain_extent: float) -> Tensor:
-        """Return curl F (num_points, num_points), float64, on the grid x_j = j L / N.
-
-        Raises:
-            InputError: If the turned pattern is not periodic in the box, or not resolved.
-        """
+        """Return curl F (num_points, num_points), float64, on the grid x_j = j L / N."""
         exact = (-self.wavenumber * math.sin(self.angle), self.wavenumber * math.cos(self.angle))
         periods = (round(exact[0]), round(exact[1]))
         if max(abs(e - p) for e, p in zip(exact, periods, strict=True)) > 1e-9:

@@ -5,7 +5,7 @@ Gaussian random vorticity whose energy spectrum is
     E(m) ~ m^4 exp(-2 (m / m_0)^2),    largest at m = m_0,
 
 in integer wavenumbers m, scaled to a root-mean-square velocity of 1. The coefficients are drawn
-mode by mode in a fixed order, so that one seed gives one field, on whatever grid it is sampled.
+mode by mode in a fixed order, so that a seed gives the same field on every grid.
 """
 
 import math
@@ -20,16 +20,9 @@ from chimera.interface.errors import InputError
 def random_vorticity(
     generator: np.random.Generator, num_points: int, domain_extent: float, peak: int
 ) -> Tensor:
-    """Return a random vorticity (N, N), float64.
+    """Return a random vorticity (N, N), float64, on a box of side `domain_extent`.
 
-    Args:
-        generator: Source of the coefficients.
-        num_points: N, more than six times the peak, so that the spectrum is resolved.
-        domain_extent: Side L of the box.
-        peak: m_0.
-
-    Raises:
-        InputError: If the grid does not resolve the spectrum.
+    N must be more than six times the peak m_0, so that the grid resolves the spectrum.
     """
     # Beyond 3 m_0 the spectrum is below 1e-5 of its peak.
     highest = 3 * peak
@@ -44,7 +37,7 @@ def random_vorticity(
     amplitude = np.sqrt(radius**5 * np.exp(-2 * (radius / peak) ** 2))
     noise = generator.standard_normal((2, len(m), len(m)))
     coefficients = amplitude * (noise[0] + 1j * noise[1])
-    coefficients += np.conj(coefficients[::-1, ::-1])  # of a real field
+    coefficients += np.conj(coefficients[::-1, ::-1])  # the field is real
     safe = np.where(radius == 0, 1.0, radius) * (2 * math.pi / domain_extent)
     coefficients /= math.sqrt((np.abs(coefficients / safe) ** 2).sum())  # rms velocity 1
     field_hat = torch.zeros((num_points, num_points), dtype=torch.complex128)

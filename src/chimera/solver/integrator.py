@@ -1,7 +1,6 @@
-"""Fourth-order Runge-Kutta in the frame of the exactly solved part: an integrating factor method.
+"""Fourth-order Runge-Kutta with an integrating factor for the affine part.
 
-For w' = lambda w + F + N(w) with diagonal lambda and constant F, the affine part alone has the
-exact flow
+For w' = lambda w + F + N(w) with diagonal lambda and constant F, the affine part has the exact flow
 
     S(w) = E w + Phi,    E = exp(lambda h / 2),    Phi = (E - 1) / lambda F
 
@@ -24,13 +23,13 @@ Tendency = Callable[[Tensor, Tensor], None]
 
 
 class AffineRungeKutta4:
-    """The scheme for one step size; memory is allocated once.
+    """The scheme for one step size h; memory is allocated once, in the form of `state`.
 
     Args:
-        growth: lambda, real, of a shape that broadcasts against the state.
-        source: F, of a shape that broadcasts against the state.
+        growth: lambda, real; like `source` of a shape that broadcasts against the state.
+        source: F.
         time_step: h.
-        state: A state, for its shape, dtype and device.
+        state: Any state.
     """
 
     def __init__(self, growth: Tensor, source: Tensor, time_step: float, state: Tensor) -> None:

@@ -3,9 +3,6 @@
     d omega / dt = -u . grad omega + nu laplacian omega - mu omega + curl F
 
 on a periodic square of side L, omega = dv/dx - du/dy, with viscosity nu and linear drag mu.
-Advection: chimera.solver.advection and chimera.solver.compiled.advection. Time stepping:
-chimera.solver.integrator. Dealiasing: chimera.solver.spectral_grid. Largest step:
-chimera.solver.stability.
 
 B trajectories, N points a side, M x C kept modes.
 """
@@ -48,20 +45,20 @@ def simulate(
         viscosity: nu, one number or one for each trajectory (B,).
         domain_extent: Side L of the periodic square.
         time_step: h.
-        num_steps: Steps to take.
+        num_steps: Number of time steps.
         save_every: Steps between two saved frames.
         drag: mu, one number or one for each trajectory (B,).
         forcing: Body force, the same for all.
-        start_time: Time of the initial fields, for what errors say.
-        names: What errors call the trajectories; "trajectory 0" and so on by default.
-        progress: Told the number of steps taken since its last call.
+        start_time: Time of the initial fields, for error messages.
+        names: Names of the trajectories in error messages; "trajectory 0" and so on by default.
+        progress: Called with the number of steps since its last call.
 
     Returns:
         Frames (B, 1 + num_steps // save_every, N, N), the first at start_time.
 
     Raises:
-        InputError: If an argument cannot be used, the time step is too large for the flow, or the
-            solution ceases to be finite; it names the trajectory and the time.
+        InputError: If the time step is too large for the flow or the solution is no longer finite;
+            it names the trajectory and the time.
     """
     _check(vorticity, domain_extent, time_step, num_steps, save_every)
     B, N, _ = vorticity.shape
@@ -86,22 +83,20 @@ def simulate(
 
     save(0)
     check(0)
-    reported = 0
     for number in range(1, num_steps + 1):
         scheme.step_(state, advection)
         if number % _CHECK_EVERY == 0 or number == num_steps:
             check(number)
-            progress(number - reported)
-            reported = number
+            progress(number % _CHECK_EVERY or _CHECK_EVERY)
         if number % save_every == 0:
             save(number // save_every)
     return frames
 
 
 def _engine(grid: SpectralGrid, domain_extent: float, state: Tensor) -> Engine:
-    """Return the fastest engine that can work on such a state."""
+    """Return the fastest engine for such a state."""
     if state.device.type == "cpu":
-        # Here, since what reads parameters alone must not wait for a compiler to load.
+        # Imported here: loading the compiler would delay programs that only read settings.
         from chimera.solver.compiled import advection as compiled_advection
 
         if compiled_advection.covers(grid, state):

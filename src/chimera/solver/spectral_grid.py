@@ -1,9 +1,9 @@
 """Transforms between a grid and the modes that 2/3 dealiasing keeps.
 
-Of a grid of N points the modes |m| <= K with 3 K < N are kept: products of two fields then alias
-onto no kept mode (Orszag 1971). Fields are real, so that modes of negative m_y follow from the
-others, and a state holds M x C of them: m_x in the order 0..K, -K..-1 (M = 2 K + 1), m_y from 0 to
-K (C = K + 1). A transform along one axis is done for kept lines only.
+On a grid of N points the modes |m| <= K with 3 K < N are kept: no product of two fields is then
+aliased onto a kept mode (Orszag 1971). Fields are real, so that modes of negative m_y follow from
+the others, and a state holds M x C of them: m_x in the order 0..K, -K..-1 (M = 2 K + 1), m_y from 0
+to K (C = K + 1). A transform along one axis is computed for kept lines only.
 """
 
 import math
@@ -13,11 +13,7 @@ from torch import Tensor
 
 
 class SpectralGrid:
-    """N x N points, and M x C modes.
-
-    Args:
-        num_points: N.
-    """
+    """N x N points, and M x C modes."""
 
     def __init__(self, num_points: int) -> None:
         self.num_points, self.highest = num_points, (num_points - 1) // 3  # N, K
@@ -47,7 +43,7 @@ class SpectralGrid:
 
 
 def join_planes(planes: Tensor) -> Tensor:
-    """Return the complex modes (B, M, C) of their real and imaginary parts (B, 2, M, C)."""
+    """Return complex modes (B, M, C) from their real and imaginary parts (B, 2, M, C)."""
     return torch.complex(planes[:, 0], planes[:, 1])
 
 

@@ -1,6 +1,6 @@
-"""The largest time step at which the scheme is stable.
+"""Largest stable time step.
 
-The tendency's eigenvalues are at most i (|u| k_x + |v| k_y) along the imaginary axis, where
+The tendency's eigenvalues are at most i (|u| k_x + |v| k_y) on the imaginary axis, where
 Runge-Kutta's stability interval ends at 2 sqrt 2 (Hairer & Wanner 1996, section IV.2). The highest
 kept wavenumber is below (2 pi / L) N / 3, so that the CFL number h max(|u| + |v|) N / L must not
 exceed 2 sqrt 2 x 3 / (2 pi).
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from chimera.interface.errors import InputError
 
-LARGEST_CFL = 2 * math.sqrt(2) * 3 / (2 * math.pi)
+MAX_CFL = 2 * math.sqrt(2) * 3 / (2 * math.pi)
 
 
 def check_stability(
@@ -21,13 +21,9 @@ def check_stability(
 ) -> None:
     """Raise InputError for the first trajectory whose CFL number (B,) is too large or not finite.
 
-    Args:
-        cfl: CFL number of each trajectory at this time.
-        names: What the trajectories are called; "trajectory 0" and so on by default.
-        time: For the error.
-        time_step: h, for the error, which states the largest stable one.
+    `names` are those of the trajectories; time and time step are for the message.
     """
-    unstable = ~(cfl <= LARGEST_CFL)  # NaN too
+    unstable = ~(cfl <= MAX_CFL)  # includes NaN
     if not bool(unstable.any()):
         return
     number = int(unstable.nonzero()[0])
@@ -35,8 +31,8 @@ def check_stability(
     if math.isfinite(value):
         raise InputError(
             f"{name} has CFL number {value:.3g} at time {time:.6g}, expected at most "
-            f"{LARGEST_CFL:.3g}: the time step is {time_step:.4g} and must be at most "
-            f"{time_step * LARGEST_CFL / value:.4g}"
+            f"{MAX_CFL:.3g}: the time step is {time_step:.4g} and must be at most "
+            f"{time_step * MAX_CFL / value:.4g}"
         )
     raise InputError(
         f"{name} blew up before time {time:.6g} with time step {time_step:.4g}, "

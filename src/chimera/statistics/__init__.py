@@ -1,11 +1,11 @@
-"""Effect sizes, intervals, tests and power for a handful of paired replicates.
+"""Effect sizes, intervals, tests and power for few paired replicates.
 
-Pure functions of arrays. A contrast of x against y has the sign of mean(x) - mean(y), and every
-procedure gives the mirrored result when the two change places and the same result when the
-replicates are put in another order. Input that no procedure could judge (too few values, a NaN,
-no spread) raises `InputError`; nothing here returns NaN.
+Pure functions of arrays. A contrast of x against y has the sign of mean(x) - mean(y); exchanging
+the two mirrors every result, and the order of the replicates changes none. Input that cannot be
+analysed (too few values, a value that is not finite, a nonzero effect without any spread, a level
+outside (0, 1)) raises `InputError`; nothing here returns NaN.
 
-`benchmarks/calibration.py` measures how far each procedure keeps its promise at 3 to 10 replicates.
+`benchmarks/calibration.py` measures each procedure's coverage and error rate at 3 to 10 replicates.
 """
 
 import lazy_loader

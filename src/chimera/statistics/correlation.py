@@ -1,15 +1,15 @@
-"""Whether two quantities rise together.
+"""Spearman's rank correlation.
 
     rho = Pearson's correlation of the ranks, ties at their mean rank         Spearman 1904
     p   = #{permutations of y : |rho*| >= |rho|} / n!                         exact, n <= 8
-    p   = (1 + #{|rho*| >= |rho|}) / (1 + B), B random permutations           above, eq. 4.11
+    p   = (1 + #{|rho*| >= |rho|}) / (1 + B), B random permutations           D & H, eq. 4.11
     CI  = tanh(atanh(rho) -+ z sqrt((1 + rho^2 / 2) / (n - 3)))               Bonett & Wright 2000
 
 The usual t approximation of p gives 0 for three points in order, where 2 of 6 permutations are as
-extreme; permuting keeps p at 1/3.
+extreme and p is 1/3. x and y are (n,) each, n >= 2; a constant one has no ranks and is an error.
 
 C. Spearman 1904, Am. J. Psychology 15, 72-101. A. C. Davison & D. V. Hinkley 1997, Bootstrap
-Methods and their Application, eq. 4.11. D. G. Bonett & T. A. Wright 2000, Psychometrika 65, 23-28.
+Methods and their Application. D. G. Bonett & T. A. Wright 2000, Psychometrika 65, 23-28.
 """
 
 import math
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from chimera.interface.errors import InputError
-from chimera.statistics.resampling.intervals import Interval
+from chimera.statistics.resampling.intervals import Interval, Rng
 from chimera.statistics.resampling.samples import Floats, pair, require_count, require_fraction
 
 
@@ -32,49 +32,30 @@ class Correlation(NamedTuple):
 
 
 def spearman(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    num_resamples: int = 49_999,
-    rng: np.random.Generator | int = 0,
+    x: ArrayLike, y: ArrayLike, *, num_resamples: int = 49_999, rng: Rng = 0
 ) -> Correlation:
     """Return Spearman's rank correlation and the p of no association.
 
     Args:
-        x: values (n,), n >= 2.
-        y: the values paired with them, (n,).
-        num_resamples: random permutations, at least 100. Where n! is no more than this (n <= 8
+        x: Values (n,).
+        y: The values paired with them, (n,).
+        num_resamples: Random permutations, at least 100. Where n! is no more than this (n <= 8
             by default) all permutations are visited instead, and p is exact; otherwise its
             Monte-Carlo standard error is sqrt(p (1 - p) / num_resamples), at most 0.0022.
-        rng: generator of the random permutations, or a seed, which draws the same ones at every
-            call.
-
-    Returns:
-        rho and p, p never below 2 / n! or 1 / (1 + num_resamples).
-
-    Raises:
-        InputError: no pairs, fewer than 2, a value that is not finite, or a constant x or y,
-            which has no ranks.
-
+        rng: Generator of the permutations, or a seed that draws the same ones at every call.
     """
     require_count("num_resamples", num_resamples, 100)
     x_rank, y_rank = _ranks(x, y)
     observed = abs(x_rank @ y_rank)
-    # What permutations can give depends on the sets of ranks alone. Taking those in one order and
-    # one sign makes p a function of |rho| (and of the ties): no order or sign of the data draws
-    # other permutations.
+    # The null distribution depends on the sets of ranks alone. One order and one sign of them make
+    # p a function of |rho| and of the ties, whatever the order and the sign of the data.
     x_set, y_set = _without_order_or_sign(x_rank), _without_order_or_sign(y_rank)
 
     def association(permuted: Floats, axis: int = -1) -> Floats:
         return np.abs((permuted * y_set).sum(axis=axis))
 
     null = stats.permutation_test(
-        (x_set,),
-        association,
-        permutation_type="pairings",
-        vectorized=True,
-        n_resamples=num_resamples,
-        rng=rng,
+        (x_set,), association, permutation_type="pairings", n_resamples=num_resamples, rng=rng
     ).null_distribution
     as_large = np.count_nonzero(null >= observed)
     drawn = len(null) < math.factorial(len(x_set))
@@ -82,21 +63,11 @@ def spearman(
 
 
 def spearman_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return an approximate interval of the population's rank correlation.
+    """Return an approximate interval of the population's rank correlation, inside [-1, 1].
 
-    Args:
-        x: values (n,), n >= 2.
-        y: the values paired with them, (n,).
-        confidence: nominal coverage.
-
-    Returns:
-        The interval, inside [-1, 1]; all of it for n <= 3, which the approximation cannot
-        narrow. For a perfect order, where it would shrink to a point, its inner end is taken at
-        half the step 12 / (n (n^2 - 1)) between attainable values inside, its outer end is 1.
-
-    Raises:
-        InputError: as for `spearman`, or a confidence outside (0, 1).
-
+    It is all of [-1, 1] for n <= 3, where the approximation has no variance. For a perfect order,
+    where it would shrink to a point, the inner end is taken at half the step 12 / (n (n^2 - 1))
+    between attainable values inside, and the outer end is 1.
     """
     require_fraction("confidence", confidence)
     x_rank, y_rank = _ranks(x, y)

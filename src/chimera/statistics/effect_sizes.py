@@ -1,4 +1,4 @@
-"""How large a difference is, in units of its spread.
+"""Standardised differences of two samples.
 
     d   = (mean x - mean y) / s_pooled,   m = n_x + n_y - 2    Cohen 1988, eq. 2.5.1, 2.5.2
     d_z = mean(x - y) / sd(x - y),        m = n - 1            Cohen 1988, section 2.3.5
@@ -8,7 +8,10 @@
 
 with all standard deviations over n - 1. d compares independent groups, d_z pairs; c(m) makes the
 estimate unbiased for normal data. With m = 1 degree of freedom Gamma((m-1)/2) has its pole and
-c = 0: the smallest sample has no unbiased estimate but zero.
+c = 0: the only unbiased estimate of the smallest sample is zero.
+
+x is (n_x,), y is (n_y,), both of at least 2 values; d_z and g_z need pairs, n_x = n_y. Differences
+that are all zero give 0; a difference without any spread is an InputError.
 
 J. Cohen 1988, Statistical Power Analysis for the Behavioral Sciences, 2nd ed.
 L. V. Hedges 1981, J. Educational Statistics 6, 107-128.
@@ -21,90 +24,46 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from chimera.statistics.resampling.samples import Floats, has_spread, pair, sample
+from chimera.statistics.resampling.samples import has_spread, pair, sample
 
 
 def cohens_d(x: ArrayLike, y: ArrayLike) -> float:
-    """Return the difference of the means of two groups over their pooled standard deviation.
-
-    Args:
-        x: values of one group, (n_x,), n_x >= 2.
-        y: values of the other, (n_y,), n_y >= 2.
-
-    Returns:
-        d, with the sign of mean(x) - mean(y); 0 for groups that are one and the same constant.
-
-    Raises:
-        InputError: fewer than 2 values, a value that is not finite, or two different constants.
-
-    """
+    """Return d, the difference of two groups' means over their pooled standard deviation."""
     first, second = sample("x", x), sample("y", y)
     deviations = np.concatenate([first - first.mean(), second - second.mean()])
     difference = first.mean() - second.mean()
-    if not has_spread("the means of 'x' and 'y'", deviations, difference, _scale(first, second)):
+    if not has_spread("the means of 'x' and 'y'", deviations, difference, first, second):
         return 0.0
     return float(difference / math.sqrt((deviations**2).sum() / (len(deviations) - 2)))
 
 
 def cohens_dz(x: ArrayLike, y: ArrayLike) -> float:
-    """Return the mean of paired differences over their standard deviation.
-
-    Args:
-        x: values (n,), n >= 2.
-        y: the values paired with them, (n,).
-
-    Returns:
-        d_z, with the sign of mean(x) - mean(y); 0 where every pair is equal.
-
-    Raises:
-        InputError: no pairs, fewer than 2, a value that is not finite, or differences that are
-            all the same and not zero.
-
-    """
+    """Return d_z, the mean of paired differences over their standard deviation."""
     first, second = pair(x, y)
     differences = first - second
     mean = differences.mean()
-    if not has_spread("the pairs of 'x' and 'y'", differences - mean, mean, _scale(first, second)):
+    if not has_spread("the pairs of 'x' and 'y'", differences - mean, mean, first, second):
         return 0.0
     return float(mean / differences.std(ddof=1))
 
 
 def hedges_g(x: ArrayLike, y: ArrayLike) -> float:
-    """Return `cohens_d` without its bias: E[g] is the population's d for normal data.
-
-    Arguments and errors are those of `cohens_d`.
-    """
+    """Return `cohens_d` without its bias: E[g] is the population's d for normal data."""
     return _unbiased(len(sample("x", x)) + len(sample("y", y)) - 2) * cohens_d(x, y)
 
 
 def hedges_gz(x: ArrayLike, y: ArrayLike) -> float:
-    """Return `cohens_dz` without its bias; 0 for two pairs, which have no other such estimate.
-
-    Arguments and errors are those of `cohens_dz`.
-    """
+    """Return `cohens_dz` without its bias; 0 for two pairs."""
     return _unbiased(len(sample("x", x)) - 1) * cohens_dz(x, y)
 
 
 def probability_of_superiority(x: ArrayLike, y: ArrayLike) -> float:
-    """Return the probability that a value of x exceeds a value of y, ties counted half.
+    """Return A, the probability that a value of x exceeds a value of y, ties counted half.
 
-    Args:
-        x: values (n_x,), n_x >= 2.
-        y: values (n_y,), n_y >= 2; they are compared each with each, not pair by pair.
-
-    Returns:
-        A in [0, 1]; above 1/2 where x tends to be larger, exactly 1/2 where all values are equal.
-
-    Raises:
-        InputError: fewer than 2 values, or a value that is not finite.
-
+    Every value of x is compared with every value of y; A is exactly 1/2 where all are equal.
     """
     comparison = np.sign(sample("x", x)[:, None] - sample("y", y))
     return float((1 + comparison.mean()) / 2)
-
-
-def _scale(x: Floats, y: Floats) -> float:
-    return float(max(np.abs(x).max(), np.abs(y).max()))
 
 
 def _unbiased(m: int) -> float:

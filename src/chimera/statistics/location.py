@@ -3,9 +3,9 @@
     paired t    p = P(|T_{n-1}| >= |mean d| / (s / sqrt(n)))                Student 1908
     sign flip   p = #{s in {-1, 1}^n : |sum s_i d_i| >= |sum d_i|} / 2^n    Fisher 1935, sec. 21
 
-The t test assumes normal differences. The sign-flip test assumes only that swapping the two sides
-of a pair changes nothing under the null hypothesis, and pays for it: no p is below 2^(1-n), so
-that up to 5 pairs can never reach 0.05.
+The t test assumes normal differences. The sign-flip test assumes only that exchanging the two sides
+of a pair changes nothing under the null hypothesis; in return its p is never below 2^(1-n), so that
+up to 5 pairs cannot reach 0.05. Both return 1 where every difference is zero.
 
 Student 1908, Biometrika 6, 1-25. R. A. Fisher 1935, The Design of Experiments.
 """
@@ -17,23 +17,15 @@ from scipy import stats
 from chimera.interface.errors import InputError
 from chimera.statistics.resampling.samples import ROUNDING, sample, sample_has_spread
 
-# 2^23 sums take 64 MiB; a larger sample has no need of an exact test.
-LARGEST_SAMPLE = 24
+# 2^23 sums take 64 MiB; a larger sample does not need an exact test.
+MAX_SAMPLE_SIZE = 24
 
 
 def paired_t_p(differences: ArrayLike) -> float:
     """Return the two-sided p of the paired t test.
 
     Args:
-        differences: x_i - y_i of independent pairs, (n,), n >= 2.
-
-    Returns:
-        p in [0, 1]; 1 where every difference is zero.
-
-    Raises:
-        InputError: fewer than 2 differences, one that is not finite, or differences that are all
-            the same and not zero.
-
+        differences: x_i - y_i of independent pairs, (n,), n >= 2; not all the same unless zero.
     """
     d = sample("differences", differences)
     if not sample_has_spread("differences", d):
@@ -46,24 +38,17 @@ def sign_flip_p(differences: ArrayLike) -> float:
     """Return the exact two-sided p over all 2^n assignments of signs.
 
     Args:
-        differences: x_i - y_i of independent pairs, (n,), 2 <= n <= 24. Zeros and ties need no
-            care: an assignment counts where its sum is as large up to rounding.
-
-    Returns:
-        p in [2^(1-n), 1]; 1 where every difference is zero.
-
-    Raises:
-        InputError: fewer than 2 or more than 24 differences, or one that is not finite.
-
+        differences: x_i - y_i of independent pairs, (n,), 2 <= n <= 24. An assignment counts where
+            its sum is as large up to rounding.
     """
     d = sample("differences", differences)
-    if len(d) > LARGEST_SAMPLE:
+    if len(d) > MAX_SAMPLE_SIZE:
         raise InputError(
-            f"'differences' holds {len(d)} values, expected at most {LARGEST_SAMPLE}, "
+            f"'differences' holds {len(d)} values, expected at most {MAX_SAMPLE_SIZE}, "
             "whose 2^n signs can be enumerated"
         )
-    # Half of the assignments mirror the other half: the first sign stays. scipy's
-    # permutation_test visits them one by one, 10 s where this takes 10 ms.
+    # Half of the assignments mirror the other half, so the first sign is fixed. scipy's
+    # permutation_test visits them one by one: 10 s instead of 10 ms.
     sums = d[:1]
     for value in d[1:]:
         sums = np.concatenate([sums + value, sums - value])

@@ -1,4 +1,4 @@
-"""Tests in a family, judged together.
+"""Correction for multiple tests.
 
     q_(i) = min_{j >= i} min(1, p_(j) m / j),   p_(1) <= ... <= p_(m)
 
@@ -16,18 +16,11 @@ from chimera.statistics.resampling.samples import Floats, sample
 
 
 def benjamini_hochberg(p: ArrayLike) -> Floats:
-    """Return the adjusted p of each test of a family.
-
-    Args:
-        p: the p of every test that was declared, (m,), m >= 1.
-
-    Returns:
-        q (m,), in the order of p; q >= p.
+    """Return the adjusted p (m,) of each declared test of a family, in the order of p (m,).
 
     Raises:
-        InputError: no p, or one that is not a number in [0, 1]. A declared test without a p
-            (NaN) is an error and never left out, since m would shrink.
-
+        InputError: If a p is not in [0, 1]. A declared test without a p (NaN) is an error and never
+            left out, since that would reduce m.
     """
     family = sample("p", p, least=1)
     if family.min() < 0 or family.max() > 1:

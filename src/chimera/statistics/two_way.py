@@ -1,4 +1,4 @@
-"""The mean of paired differences over seeds and trajectories, both drawn at random.
+"""Interval of the mean of paired differences over random seeds and random trajectories.
 
     d_rt = mu + a_r + b_t + e_rt,   r = 1..R replicates, t = 1..T trajectories
 
@@ -9,7 +9,7 @@
 with the mean squares of the two-way layout without repetition: E[MS_R] = T var(a) + var(e),
 E[MS_T] = R var(b) + var(e), E[MS_E] = var(e), so that E[MS_R + MS_T - MS_E] = R T var(mean d).
 Where MS_T <= MS_E the trajectories add nothing, and the interval is Student's over the replicates'
-means, of R - 1 degrees of freedom; no estimate is given fewer.
+means; df is never below its R - 1 degrees of freedom.
 
 F. E. Satterthwaite 1946, An approximate distribution of estimates of variance components,
 Biometrics Bulletin 2, 110-114. Mean squares: S. R. Searle, G. Casella & C. E. McCulloch
@@ -27,25 +27,18 @@ from chimera.statistics.resampling.samples import has_spread, matrix, require_fr
 def satterthwaite_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
     """Return the interval of the mean over new seeds and new trajectories.
 
+    It is [0, 0] where every difference is zero, and [mean, mean] where the replicates' means agree
+    exactly and the trajectories add nothing. Other differences without any spread are an error.
+
     Args:
-        differences: paired differences (R, T) of R replicates on the same T trajectories,
-            R >= 2, T >= 2.
-        confidence: nominal coverage.
-
-    Returns:
-        The interval; [0, 0] where every difference is zero, and [mean, mean] where the replicates'
-        means agree exactly and the trajectories add nothing.
-
-    Raises:
-        InputError: fewer than 2 replicates or trajectories, a value that is not finite,
-            differences that are all the same and not zero, or a confidence outside (0, 1).
-
+        differences: Paired differences (R, T), R >= 2 replicates on the same T >= 2 trajectories.
+        confidence: Nominal coverage.
     """
     require_fraction("confidence", confidence)
     d = matrix("differences", differences)
     R, T = d.shape
     mean = d.mean()
-    if not has_spread("all of 'differences'", d - mean, mean, np.abs(d).max()):
+    if not has_spread("all of 'differences'", d - mean, mean, d):
         return Interval(0.0, 0.0)
     a = d.mean(axis=1) - mean
     b = d.mean(axis=0) - mean

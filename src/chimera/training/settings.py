@@ -1,19 +1,29 @@
 """Section `train` of params.yaml; conf/config.yaml says what each key is."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from chimera.interface.errors import InputError
-from chimera.interface.settings import Count, Index, NotNegative, Positive, Probability, Settings
+from chimera.interface.settings import (
+    BatchSize,
+    Cores,
+    Count,
+    Index,
+    Positive,
+    Probability,
+    Settings,
+)
 
 
 class TrainSettings(Settings, frozen=True):
     """How a network is trained."""
 
     steps: Index
-    batch_size: Count
+    batch_size: BatchSize
     unroll: Count
-    lr: Positive
-    weight_decay: NotNegative
+    lr: Annotated[float, Meta(gt=0, le=1e6)]
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6)]
     schedule: Literal["one_cycle", "cosine", "constant"]
     warmup: Probability
     gradient_clip: Positive
@@ -22,12 +32,12 @@ class TrainSettings(Settings, frozen=True):
     log_every: Count
     save_every: Count
     device: Literal["auto", "cpu", "cuda"]
-    devices: Count
-    threads: Count
+    devices: Cores
+    threads: Cores
     precision: Literal["float32", "tf32", "bfloat16"]
     deterministic: bool
     compile: bool
-    memory: NotNegative = 0.75
+    memory: Annotated[float, Meta(ge=0, le=1e6)] = 0.75
 
     def __post_init__(self) -> None:
         """Refuse a batch that the processes cannot share evenly."""

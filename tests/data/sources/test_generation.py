@@ -65,11 +65,11 @@ def test_time_step_follows_from_the_largest_speed():
         regime = changed(max_speed=speed)
         step = regime.frame_interval / regime.steps_per_frame
         cfl = step * speed * regime.simulated_points / regime.domain_extent
-        assert cfl <= generation.LARGEST_CFL
+        assert cfl <= generation.MAX_CFL
         slower = regime.frame_interval / (regime.steps_per_frame - 1 or 1)
         if regime.steps_per_frame > 1:
             assert slower * speed * regime.simulated_points / regime.domain_extent > (
-                generation.LARGEST_CFL
+                generation.MAX_CFL
             )
 
 

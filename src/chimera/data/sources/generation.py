@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
-from chimera.solver import LARGEST_CFL, KolmogorovForcing, random_vorticity, simulate
+from chimera.solver import MAX_CFL, KolmogorovForcing, random_vorticity, simulate
 
 # Part of every recipe (chimera.data.sources.fingerprint), to be raised whenever the same settings
 # and seeds give another flow.
@@ -58,7 +58,7 @@ class Regime:
     @property
     def steps_per_frame(self) -> int:
         """Fewest steps between two frames whose CFL number is stable at max_speed."""
-        largest = LARGEST_CFL * self.domain_extent / (self.simulated_points * self.max_speed)
+        largest = MAX_CFL * self.domain_extent / (self.simulated_points * self.max_speed)
         return math.ceil(self.frame_interval / largest)
 
     @property

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from chimera.files.tensors import read_tensors
+from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model
 
 
@@ -23,13 +24,17 @@ def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, T
         device: Where all three go; mean and std are (C, 1, 1).
 
     Raises:
-        InputError: As `read_tensors`.
+        InputError: As `read_tensors`, and if the file holds something else.
     """
     weights, about = read_tensors(path)
-    network = build_model(about["model"]).to(device).eval()
-    network.load_state_dict(weights)
-    mean, std = (
-        torch.tensor(about["normalisation"][m], device=device).reshape(-1, 1, 1)
-        for m in ("mean", "std")
-    )
+    try:
+        network = build_model(about["model"]).to(device).eval()
+        network.load_state_dict(weights)
+        mean, std = (
+            torch.tensor(about["normalisation"][m], device=device).reshape(-1, 1, 1)
+            for m in ("mean", "std")
+        )
+    except (KeyError, TypeError, RuntimeError) as error:  # torch says what weights are missing
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} holds no network with its normalisation: {reason}") from None
     return network, mean, std

@@ -1,7 +1,4 @@
-"""The probes by name; a probe is the folder of that name, with its settings and what it measures.
-
-A probe is imported when it is asked for: what it needs, such as a compiler, no other waits for.
-"""
+"""The probes by name; each is the folder of that name, imported only when it is used."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -15,7 +12,7 @@ from chimera.probes.common.subject import Measurement, Subject, Track
 
 Measure = Callable[[Subject, Any, np.random.Generator, Track], Measurement]
 
-# In each folder, the class in settings.py and the function in measure.py.
+# The class in each folder's settings.py and the function in its measure.py.
 PROBES = {
     "twonn": ("TwonnSettings", "measure_dimension"),
     "ib": ("IbSettings", "measure_information"),
@@ -26,22 +23,14 @@ PROBES = {
 
 
 def probe_settings(name: str, section: Any) -> Any:
-    """Return the checked settings of a probe.
-
-    Raises:
-        InputError: If there is no such probe, or a setting cannot be used.
-    """
+    """Return the checked settings of a probe; an unknown probe or setting is an InputError."""
     class_name, _ = _entry(name)
     kind = getattr(import_module(f"chimera.probes.{name}.settings"), class_name)
     return read_settings(section, f"probes.{name}", kind)
 
 
 def probe_measure(name: str) -> Measure:
-    """Return what measures with a probe.
-
-    Raises:
-        InputError: If there is no such probe.
-    """
+    """Return the measuring function of a probe; an unknown probe is an InputError."""
     _, function_name = _entry(name)
     measure: Measure = getattr(import_module(f"chimera.probes.{name}.measure"), function_name)
     return measure

@@ -1,7 +1,7 @@
-"""What every probe is given, and what every probe gives back.
+"""The input and the result of a probe.
 
-A probe is a function `measure(subject, settings, rng, track) -> Measurement`. It is told everything
-it may use: no probe reads a file or a parameter by itself.
+A probe is a function `measure(subject, settings, rng, track) -> Measurement` that reads no file and
+no parameter besides these arguments.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ class Subject:
         network: Maps normalised frames (B, C, H, W) to their increment of the same shape.
         trajectories: By axis, `ind` first and then `ood_<axis>`: normalised frames
             (n, T, C, H, W).
-        mean: Of the IND train split, (C, 1, 1): physical = normalised * std + mean.
+        mean: Mean of the IND train split, (C, 1, 1): physical = normalised * std + mean.
         std: Its standard deviation, (C, 1, 1).
         domain_extent: Side L of the periodic square.
         fields: Names of the channels.
@@ -46,12 +46,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a probe found.
+    """The result of a probe.
 
     Attributes:
-        statistics: Its headline numbers by name, all finite. A statistic that had to be withheld
-            is absent and counted under a name `withheld...`.
-        rows: The table behind its figure; all rows have the same columns.
+        statistics: Headline numbers by name, all finite. A withheld statistic is absent and
+            counted under a name `withheld...`.
+        rows: The table behind the probe's figure; all rows have the same columns.
     """
 
     statistics: dict[str, float]

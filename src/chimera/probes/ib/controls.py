@@ -1,24 +1,25 @@
-"""The mutual information of two sides of samples, with what tells whether to believe it.
+"""The mutual information of two sides of samples, with controls of its reliability.
 
 An estimate I(x; y) of n samples comes with
 
-- its values at n / 2 and n / 4 (means over disjoint parts): one that still grows measures n;
-- a null: estimates after whole blocks (trajectories) of y were exchanged, none left in its place;
+- its values at n / 2 and n / 4 (means over disjoint parts): one that still grows depends on n;
+- a null: estimates after whole blocks (trajectories) of y were exchanged, with no block unmoved;
 - the information of Gaussian variables of the same canonical correlations rho_i (Hotelling 1936),
 
       I_G = -1/2 sum_i ln(1 - rho_i^2);
 
 - a positive control: estimates from Gaussian samples of the same n, d_x, d_y and rho_i, whose
-  information I_G is known. Their relative error, root mean square over the draws, holds both the
-  bias and the scatter of one estimate; where it exceeds a tolerance the estimate is withheld.
+  information I_G is known. Their relative error, root mean square over the draws, includes both the
+  bias and the scatter of one estimate; above a tolerance the estimate is withheld.
 
-The control speaks for dependence as strong as I_G. Where the estimate exceeds I_G, the rest is
-dependence that no linear projection shows, and the control does not vouch for that.
+The control validates dependence as strong as I_G. An estimate above I_G includes dependence that
+no linear projection shows and the control does not validate.
 
 n samples in b blocks of m, D features, d components, B shuffles.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
@@ -27,17 +28,16 @@ from chimera.interface.errors import InputError
 from chimera.probes.ib.ksg import Ranked, mutual_information, shuffled_information
 from chimera.statistics.resampling.samples import Floats, Integers
 
-# Relative to the largest: features and directions below are rounding, not signal, in float32.
+# Relative to the largest: smaller features and directions are float32 rounding errors.
 _SMALLEST_SD = 1e-5
 
 
-@dataclass(frozen=True)
-class Components:
-    """What of a side is kept.
+class Components(NamedTuple):
+    """Principal components of a side.
 
     Attributes:
-        scores: (n, d) of mean 0, standard deviation 1, uncorrelated.
-        explained: Part of the standardised features' variance that they hold.
+        scores: (n, d) of mean 0 and standard deviation 1, uncorrelated.
+        explained: Their share of the standardised features' variance.
     """
 
     scores: Floats
@@ -45,23 +45,13 @@ class Components:
 
 
 def principal_components(features: Floats, num_components: int, name: str) -> Components:
-    """Standardise features, project them on their principal components and standardise these.
+    """Return at most d standardised principal components of standardised features (n, D).
 
-    The sign of a component is such that its largest loading, the first of equals, is positive.
-
-    Args:
-        features: (n, D); features that do not vary are left out.
-        num_components: Components to keep, where there are so many.
-        name: What an error message calls them.
+    Features that do not vary are left out. The sign of a component is such that its largest
+    loading, the first of equals, is positive.
 
     Raises:
-        InputError: If the features are not finite or all are constant.
-
-    Example:
-        >>> line = np.outer([1.0, 2.0, 3.0, 4.0], [1.0, -10.0])
-        >>> kept = principal_components(line, 2, "x")
-        >>> kept.scores.round(3).T.tolist(), round(kept.explained, 6)
-        ([[-1.342, -0.447, 0.447, 1.342]], 1.0)
+        InputError: If the features are not finite or all are constant; it begins with their name.
     """
     if not np.isfinite(features).all():
         raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
@@ -88,41 +78,23 @@ def principal_components(features: Floats, num_components: int, name: str) -> Co
 
 
 def canonical_correlations(x: Floats, y: Floats) -> Floats:
-    """Return the canonical correlations of (n, d_x) and (n, d_y), descending, min(d_x, d_y).
+    """Return the min(d_x, d_y) canonical correlations of (n, d_x) and (n, d_y), descending.
 
-    Those of a sample are biased upward, by about d_x d_y / 2n nats in I_G.
-
-    Example:
-        >>> x = np.random.default_rng(0).standard_normal((50, 2))
-        >>> canonical_correlations(x, x[:, :1] + 5).round(6).tolist()
-        [1.0]
+    Sample correlations are biased upward, by about d_x d_y / 2n nats in I_G.
     """
     bases = [np.linalg.qr(side - side.mean(axis=0))[0] for side in (x, y)]
     return np.clip(np.linalg.svd(bases[0].T @ bases[1], compute_uv=False), 0, 1)
 
 
 def gaussian_information(correlations: Floats) -> float:
-    """Return I_G of canonical correlations, in nats.
-
-    >>> round(gaussian_information(np.array([0.5, 0.0])), 6)
-    0.143841
-    """
+    """Return I_G of canonical correlations, in nats."""
     return float(-0.5 * np.log1p(-np.square(np.minimum(correlations, 1 - 1e-12))).sum())
 
 
 def block_orders(
     num_blocks: int, block_size: int, shuffles: int, rng: np.random.Generator
 ) -> Integers:
-    """Draw orders of samples that exchange whole blocks and leave none in its place.
-
-    Args:
-        num_blocks: b >= 2 blocks, each a run of samples.
-        block_size: m.
-        shuffles: B.
-        rng: Generator of the draw.
-
-    Returns:
-        (B, b m), each row a permutation; a sample keeps its place within its block.
+    """Draw B permutations of b blocks of m samples, (B, b m), that leave no block in its place.
 
     Example:
         >>> block_orders(2, 3, 1, np.random.default_rng(0)).tolist()
@@ -140,18 +112,18 @@ def block_orders(
 
 @dataclass(frozen=True)
 class Information:
-    """An estimate in nats and what it is to be judged by.
+    """An estimate and its controls, in nats.
 
     Attributes:
-        information: The estimate from all n samples.
-        half: Mean of those from the two halves.
-        quarter: Mean of those from the four quarters.
+        information: Estimate from all n samples.
+        half: Mean of the estimates from the two halves.
+        quarter: Mean of the estimates from the four quarters.
         null_mean: Mean of the estimates after shuffles.
-        null_sd: Their standard deviation.
-        p: (1 + number of those no smaller than it) / (1 + B).
-        gaussian: I_G of the sample's canonical correlations, the truth of the control.
+        null_sd: Standard deviation of the estimates after shuffles.
+        p: (1 + number of shuffles with an estimate of at least `information`) / (1 + B).
+        gaussian: I_G of the sample's canonical correlations, the true value of the control.
         control: Mean estimate over the control's draws.
-        control_error: Root mean square of their errors relative to the truth.
+        control_error: Root mean square of their errors, relative to the true value.
     """
 
     information: float
@@ -165,20 +137,13 @@ class Information:
     control_error: float
 
 
-def judged_information(
+def controlled_information(
     x: Ranked, y: Ranked, orders: Integers, draws: Floats, num_neighbors: int
 ) -> Information:
-    """Estimate I(x; y) by the protocol above.
+    """Estimate I(x; y) of standardised samples (n, d_x) and (n, d_y) with its controls.
 
-    Args:
-        x: Ranked samples (n, d_x), standardised.
-        y: Ranked samples (n, d_y).
-        orders: Shuffles of y, (B, n), as `block_orders` gives.
-        draws: Standard normal numbers for the controls, (controls, 2, n, d), d >= d_x, d_y.
-        num_neighbors: k of the estimator.
-
-    Raises:
-        InputError: As `chimera.probes.ib.ksg.mutual_information`, for n / 4 samples.
+    Args and errors as for `chimera.probes.ib.ksg.shuffled_information` and, for n / 4 samples,
+    `mutual_information`; `draws` are standard normal numbers (controls, 2, n, d), d >= d_x, d_y.
     """
     d_x, d_y = x.points.shape[1], y.points.shape[1]
 

@@ -5,14 +5,14 @@
 
 of Kraskov, Stoegbauer & Grassberger 2004, "Estimating mutual information"
 (doi:10.1103/PhysRevE.69.066138). In variant 1 n_x counts the other samples strictly nearer to x_i
-than the k-th neighbour of (x_i, y_i) is to it in the max norm; in variant 2 those no further than
-the furthest of its k neighbours is in x alone. psi is the digamma function, <> the mean over
-samples. What an estimate cannot do:
+than the distance in the max norm of (x_i, y_i) to its k-th neighbour; in variant 2 those no further
+in x than the furthest of its k neighbours. psi is the digamma function, <> the mean over samples.
+Limits of the estimate:
 
-- it saturates: n samples in many dimensions cannot show a strong dependence, and shuffling them
-  does not betray it, but a Gaussian of known information does;
-- where y is a function of x the truth is infinite, and the estimate grows like ln n;
-- it depends on the scale of the coordinates within a side: standardise them.
+- it saturates: n samples in many dimensions cannot show a strong dependence, which shuffled samples
+  do not reveal, but Gaussian samples of known information do;
+- if y is a function of x, the information is infinite and the estimate grows like ln n;
+- it depends on the relative scale of the coordinates of a side: standardise them.
 
 n samples, d dimensions, k neighbours, B shuffles.
 """
@@ -36,21 +36,17 @@ MIN_POINTS = 10
 def mutual_information(
     x: ArrayLike | Tensor, y: ArrayLike | Tensor, num_neighbors: int = 3, variant: int = 1
 ) -> float:
-    """Estimate I(x; y) in nats from paired samples, taken as they are.
+    """Estimate I(x; y) in nats from paired samples; may be negative for independent ones.
 
     Args:
         x: (n,) or (n, d_x), continuous values; array or tensor.
         y: (n,) or (n, d_y).
-        num_neighbors: k; more neighbours vary less and are further from the truth.
+        num_neighbors: k; a larger k lowers the variance and raises the bias.
         variant: 1 or 2.
 
-    Returns:
-        The estimate; of independent samples it scatters about 0 and may be negative.
-
     Raises:
-        InputError: If there are fewer than 10 samples or not more than k, lengths differ, a side is
-            constant or not finite, or k other samples equal one in x and y together: no volume is
-            left to measure. Values that repeat in one side alone are counted as they are.
+        InputError: If there are fewer than 10 samples or at most k, lengths differ, a side is
+            constant or not finite, or a sample has k exact copies in x and y together.
 
     Example:
         >>> r = np.random.default_rng(0)
@@ -90,8 +86,8 @@ class Ranked(NamedTuple):
 
     Attributes:
         points: (n, d).
-        distances: Of each sample to all, itself first, ascending, (n, n).
-        indices: Of whom, (n, n).
+        distances: Distances of each sample to all, itself first, ascending, (n, n).
+        indices: The samples they belong to, (n, n).
     """
 
     points: Floats
@@ -100,11 +96,7 @@ class Ranked(NamedTuple):
 
 
 def rank(points: Floats) -> Ranked:
-    """Sort the distances between samples (n, d); takes 12 n^2 bytes.
-
-    >>> rank(np.array([[0.0], [1.0], [3.0]])).distances.tolist()
-    [[0.0, 1.0, 3.0], [0.0, 1.0, 2.0], [0.0, 2.0, 3.0]]
-    """
+    """Sort the distances between samples (n, d); takes 12 n^2 bytes."""
     distances = np.zeros((len(points), len(points)))
     for coordinate in points.T:
         np.maximum(distances, np.abs(coordinate[:, None] - coordinate), out=distances)
@@ -116,29 +108,14 @@ def rank(points: Floats) -> Ranked:
 
 
 def shuffled_information(x: Ranked, y: Ranked, orders: Integers, num_neighbors: int = 3) -> Floats:
-    """Estimate I(x; y[order]) by variant 1 for many orders, faster than one after the other.
+    """Return `mutual_information(x.points, y.points[order], num_neighbors)` of orders (B, n).
 
-    The neighbours of a sample in x and y together are found by walking through those in x: the walk
-    ends where the next is further away in x than the k-th best so far is in both.
-
-    Args:
-        x: Ranked samples (n, d_x) without copies.
-        y: Ranked samples (n, d_y) without copies.
-        orders: A permutation of 0..n-1 in each row, (B, n).
-        num_neighbors: k, 5 at most and below n.
+    Faster than one estimate at a time: the neighbours of a sample in x and y together are found
+    among its neighbours in x, in ascending order, until the next is further away in x than the k-th
+    nearest so far is in both. The samples of a side have to be distinct.
 
     Raises:
-        InputError: If k is not in that range.
-
-    Returns:
-        (B,), each what `mutual_information(x.points, y.points[order], num_neighbors)` gives.
-
-    Example:
-        >>> x, y = np.random.default_rng(0).standard_normal((2, 50, 1))
-        >>> order = np.roll(np.arange(50), 7)
-        >>> shuffled = shuffled_information(rank(x), rank(y), order[None])
-        >>> bool(np.isclose(shuffled[0], mutual_information(x, y[order])))
-        True
+        InputError: If k is not below n and at most 5.
     """
     n = len(x.points)
     _check_neighbors(num_neighbors, n)
@@ -161,8 +138,8 @@ def _shuffled(x_distances, x_indices, y, y_distances, orders, start, psi):  # ty
         for i in range(n):
             shuffled[i] = y[orders[b, i]]
         for i in range(n):
-            # The nearest in both so far, in ascending order: the last is the k-th, for slots that
-            # are not needed stay at minus infinity. Without a branch or an array it is much faster.
+            # The nearest in both so far, ascending; the last is the k-th, since unused slots stay
+            # at minus infinity. Scalars without a branch are much faster than an array.
             found0, found1, found2, found3, found4 = start
             step = 1  # 0 is the sample itself
             while step < n and x_distances[i, step] < found4:
@@ -198,9 +175,7 @@ def _points(values: ArrayLike | Tensor, name: str) -> Floats:
         raise InputError(f"{name} has {len(points)} samples, expected {MIN_POINTS} or more")
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).sum())
-        raise InputError(
-            f"{name} holds {bad} values that are NaN or infinite, expected finite ones"
-        )
+        raise InputError(f"{name} holds {bad} NaN or infinite values, expected finite ones")
     if (points == points[0]).all():
         raise InputError(f"{name} is constant at {points[0].tolist()}, expected values that vary")
     return points

@@ -1,9 +1,4 @@
-"""The causal effect of each site, by patching activations from one run into another.
-
-What an effect is: chimera.probes.common.effects.
-
-T time, C channel, N x N space.
-"""
+"""The causal effect of each site, by activation patching (chimera.probes.common.effects)."""
 
 from collections.abc import Sequence
 
@@ -18,7 +13,7 @@ from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.patching.settings import PatchingSettings
 
-# The two ends of the U: what passes through its coarsest grid, and what goes around all of it.
+# Both ends of the U: the coarsest grid, and the edge that bypasses all coarser grids.
 HEADLINE_SITES = ("bottleneck", "skip0")
 
 
@@ -32,8 +27,8 @@ def _draw_over(
         for (donors, recipients), share in zip(sets, shares, strict=True)
         if share
     ]
-    given, taken = zip(*drawn, strict=True)
-    return torch.cat(given), torch.cat(taken)
+    donors, recipients = zip(*drawn, strict=True)
+    return torch.cat(donors), torch.cat(recipients)
 
 
 def measure_effects(
@@ -41,14 +36,14 @@ def measure_effects(
 ) -> Measurement:
     """Patch every site with the activations of IND and OOD samples.
 
-    Donors and recipients are IND into OOD, OOD into IND, and IND into other IND trajectories; OOD
-    pairs are spread evenly over the axes. Rows: `donor`, `recipient`, `site`, `depth` (its place
-    in the network), `direction`, `band` (`all`, or one of low, mid, high), `effect` and `sd` over
-    `pairs`. The block of a fractal is its columns patched jointly.
+    Donors into recipients are IND into OOD, OOD into IND, and IND into other IND trajectories; OOD
+    pairs are evenly distributed over the axes. Rows: `donor`, `recipient`, `site`, `depth` (its
+    place in the network), `direction`, `band` (`all`, `low`, `mid` or `high`), `effect` and `sd`
+    over `pairs`.
 
     Returns:
         Statistics `<donor>_into_<recipient>_<site>_sufficiency` and `..._necessity` of the
-        bottleneck and of the finest skip, where the network has them.
+        bottleneck and of the finest skip, if the network has them, and `pairs`.
 
     Raises:
         InputError: If there are too few trajectories for a pair, or an activation is not finite.

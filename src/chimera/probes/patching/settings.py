@@ -8,10 +8,10 @@ from chimera.interface.settings import Settings
 
 
 class PatchingSettings(Settings, frozen=True):
-    """How many samples are patched.
+    """Settings of activation patching.
 
     Attributes:
-        pairs: Pairs of samples for each kind of donor and recipient.
+        pairs: Number of pairs of samples for each kind of donor and recipient.
     """
 
-    pairs: Annotated[int, Meta(ge=2)]
+    pairs: Annotated[int, Meta(ge=2, le=10**4)]

@@ -1,8 +1,8 @@
-"""One convolution of a network: found, its keys read, its weight edited and put back.
+"""The keys of a convolution, and temporary edits of its weight.
 
-Its keys are the patches k of its input that the weight multiplies, v = W k + bias. Their uncentred
-second moment C = E[k k^T] tells which directions of a weight the usual inputs use (Meng et al.
-2022, arXiv:2202.05262, section 3.1, there of tokens).
+Keys are the patches k of the input that the weight multiplies, v = W k + bias. Their uncentred
+second moment C = E[k k^T] weights the directions that usual inputs use (Meng et al. 2022,
+arXiv:2202.05262, section 3.1, there for tokens).
 
 B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
 """
@@ -20,20 +20,12 @@ from chimera.interface.errors import InapplicableError, InputError
 from chimera.models.networks.periodic import PeriodicConv2d
 from chimera.probes.rome.failure import Pairs
 
-# Below this many keys per patch dimension C is too poorly known to protect what it stands for.
+# With fewer keys per patch dimension the estimate of C is too poor to protect the usual outputs.
 MIN_KEYS_PER_DIMENSION = 10
 
 
 def find_convolution(model: nn.Module, layer: str) -> nn.Conv2d:
-    """Return the convolution of that path in `named_modules()`.
-
-    Raises:
-        InputError: If there is none; the message lists those that exist.
-
-    Example:
-        >>> find_convolution(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), "0")
-        Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1))
-    """
+    """Return the convolution with that path in `named_modules()`."""
     found = {name: part for name, part in model.named_modules() if isinstance(part, nn.Conv2d)}
     if layer not in found:
         raise InputError(f"{layer!r} is not a convolution, expected one of {', '.join(found)}")
@@ -41,22 +33,13 @@ def find_convolution(model: nn.Module, layer: str) -> nn.Conv2d:
 
 
 def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
-    """Return the last convolution of the block whose site has the largest effect below 1.
+    """Return the path of the last convolution of the block with the largest effect below 1.
 
-    Blocks through which everything passes have an effect of 1 whatever they compute. Where several
-    cut the network at the same place, and have the same effect, the last is taken.
-
-    Args:
-        model: A network whose blocks are sites, such as `chimera.models.build_model` gives.
-        effects: Mean recovered effect of each site, in network order.
+    A block through which all information passes has an effect of 1, whatever it computes. Of equal
+    effects (blocks that cut the network at the same place) the last in network order counts.
 
     Raises:
         InputError: If no block with a convolution has an effect below 1.
-
-    Example:
-        >>> network = nn.ModuleDict({"encoder": nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU())})
-        >>> choose_layer(network, {"encoder": 0.4})
-        'encoder.0'
     """
     last = {
         site: f"{site}.{name}"
@@ -76,16 +59,7 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
 
 @contextmanager
 def edited(layer: nn.Conv2d, update: Tensor) -> Iterator[None]:
-    """Add dW to a layer's weight as long as the context lasts; then the old bits are back.
-
-    >>> layer = nn.Conv2d(1, 1, 1, bias=False)
-    >>> before = layer.weight.item()
-    >>> with edited(layer, torch.ones(1, 1, 1, 1)):
-    ...     round(layer.weight.item() - before, 5)
-    1.0
-    >>> layer.weight.item() == before
-    True
-    """
+    """Add dW to a layer's weight within the context, and restore the exact weight on exit."""
     before = layer.weight.detach().clone()
     try:
         with torch.no_grad():
@@ -97,17 +71,10 @@ def edited(layer: nn.Conv2d, update: Tensor) -> Iterator[None]:
 
 
 def unfold_keys(layer: nn.Conv2d, activation: Tensor) -> Tensor:
-    """Return the patches that a convolution multiplies by its weight: its keys.
-
-    Args:
-        layer: A convolution whose input continues periodically, or that does not pad.
-        activation: Its input (B, C, H, W).
-
-    Returns:
-        (G, D, B H' W') for each group, D = C / G k_h k_w; the output is W K + bias.
+    """Return the keys of a convolution, (G, D, B H' W'), D = C / G k_h k_w; it gives W K + bias.
 
     Raises:
-        InputError: If the layer pads with anything but the periodic continuation.
+        InputError: If the layer pads its input (B, C, H, W) other than periodically.
 
     Example:
         >>> layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular", bias=False)
@@ -136,16 +103,7 @@ def _periodic_padding(layer: nn.Conv2d) -> tuple[int, int]:
 
 
 def second_moment(keys: Tensor) -> Tensor:
-    """Return C = 1/n sum k k^T, uncentred, (G, D, D) in float64, of keys (G, D, n).
-
-    Raises:
-        InputError: If there are fewer than ten keys for each of the D dimensions.
-
-    Example:
-        >>> keys = torch.tensor([[[1.0, 3.0] * 10]])
-        >>> second_moment(keys)
-        tensor([[[5.]]], dtype=torch.float64)
-    """
+    """Return C = 1/n sum k k^T, uncentred, (G, D, D) in float64, of keys (G, D, n)."""
     D, n = keys.shape[-2:]
     if n < MIN_KEYS_PER_DIMENSION * D:
         raise InapplicableError(
@@ -171,33 +129,20 @@ def _layer_input(model: nn.Module, conv: nn.Conv2d, inputs: Tensor) -> tuple[Ten
 
 
 def failing_keys(model: nn.Module, conv: nn.Conv2d, target: Pairs, count: int) -> Tensor:
-    """Return the keys of one sample where its output errs most.
+    """Return the keys (G, D, n) of one sample where the output's error is largest, worst first.
 
-    The squared error is averaged over each cell of the layer's grid. A cell is not taken where the
-    kernel around a worse one covers it: neighbouring patches are nearly the same key.
-
-    Args:
-        model: A network whose output has the layout of space of its input.
-        conv: One of its convolutions.
-        target: One input (1, C, H, W) and the output it should give.
-        count: Keys n.
-
-    Returns:
-        Keys (G, D, n) in float64, the worst first.
+    The squared error is averaged over each cell of the layer's grid; the network's output has the
+    spatial layout of its input (1, C, H, W). A cell that the kernel around a worse cell covers is
+    left out: neighbouring patches are nearly the same key.
 
     Raises:
-        InputError: If the layer's grid has no room for that many, or an activation is not finite.
-
-    Example:
-        >>> layer = nn.Conv2d(1, 1, 1)
-        >>> x = torch.arange(4.0).reshape(1, 1, 2, 2)
-        >>> failing_keys(layer, layer, Pairs(x, layer(x).detach() + x), 2)
-        tensor([[[3., 2.]]], dtype=torch.float64)
+        InputError: If the layer's grid is too small for n keys, or an activation is not finite.
     """
     activation, output = _layer_input(model, conv, target.inputs)
     keys = unfold_keys(conv, activation).double()
     error = (output - target.targets).square().sum(dim=(0, 1))[None, None]
-    H, W = _output_grid(conv, activation)
+    with torch.no_grad():
+        H, W = conv(activation).shape[-2:]
     error = functional.adaptive_avg_pool2d(error, (H, W))[0, 0]
     radius = [k // 2 for k in conv.kernel_size]
     positions: list[int] = []
@@ -206,7 +151,7 @@ def failing_keys(model: nn.Module, conv: nn.Conv2d, target: Pairs, count: int) -
         if not error.flatten()[position] >= 0:
             raise InapplicableError(
                 f"probes.rome.num_keys is {count}, expected at most {len(positions)}: no more "
-                f"patches lie apart in a layer of {H} x {W} cells"
+                f"separate patches exist in a layer of {H} x {W} cells"
             )
         positions.append(position)
         row, column = divmod(position, W)
@@ -216,12 +161,6 @@ def failing_keys(model: nn.Module, conv: nn.Conv2d, target: Pairs, count: int) -
     return keys[:, :, positions]
 
 
-def _output_grid(conv: nn.Conv2d, activation: Tensor) -> tuple[int, int]:
-    with torch.no_grad():
-        shape = conv(activation[:1]).shape
-    return shape[-2], shape[-1]
-
-
 def reference_keys(
     model: nn.Module,
     conv: nn.Conv2d,
@@ -229,26 +168,9 @@ def reference_keys(
     keys_per_dimension: int,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Return keys of inputs (B, C, H, W), drawn evenly from all samples and positions.
+    """Return keys (G, D, n) of inputs (B, C, H, W), drawn evenly from all samples and positions.
 
-    Args:
-        model: A network.
-        conv: One of its convolutions.
-        inputs: Of the network.
-        keys_per_dimension: Most keys for each of the D dimensions.
-        rng: Generator of the draw.
-
-    Returns:
-        Keys (G, D, n), n at most keys_per_dimension * D, rounded up in every chunk.
-
-    Raises:
-        InputError: If an activation is not finite.
-
-    Example:
-        >>> layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")
-        >>> inputs = torch.randn(4, 1, 8, 8)
-        >>> reference_keys(layer, layer, inputs, 10, np.random.default_rng(0)).shape
-        torch.Size([1, 9, 90])
+    n is at most keys_per_dimension * D, rounded up in every chunk of inputs.
     """
     parts = []
     for chunk in inputs.split(8):

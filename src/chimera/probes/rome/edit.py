@@ -1,25 +1,24 @@
-"""A rank-one, or rank-n, edit of one convolution that repairs one failure of a forecaster.
+"""A rank-one, or rank-n, edit of one convolution that repairs one failing forecast.
 
 A convolution is a linear map of patches, v = W k (+ bias). Among all dW with (W + dW) K = V* the
-one that moves the outputs for usual keys least, tr(dW C dW^T) minimal with C = E[k k^T], is
+one that changes the outputs for usual keys least, tr(dW C dW^T) minimal with C = E[k k^T], is
 
     dW = (V* - W K) (lambda + K^T C^-1 K)^-1 K^T C^-1,    lambda = 0
 
 (Meng et al. 2022, arXiv:2202.05262, eq. 2, for one key; Meng et al. 2023, arXiv:2210.07229, eq. 14,
-for several). With lambda > 0 it is the soft form R K^T (lambda C + K K^T)^-1, which trades what is
-left of the residual R = V* - W K against the drift. The keys are the patches where the failing
-forecast is worst, and V* minimises
+for several). With lambda > 0 it is the soft form R K^T (lambda C + K K^T)^-1, a trade-off between
+the rest of the residual R = V* - W K and the drift. The keys are the patches with the largest error
+of the failing forecast, and V* minimises
 
     ||f(x) - y||^2 / ||f_0(x) - y||^2 + rho ||f(x_p) - f_0(x_p)||^2 / ||f_0(x_p) - y_p||^2
 
-for the edited network f, the failure (x, y) and IND samples (x_p, y_p) that are to be preserved.
+for the edited network f, the failure (x, y) and IND samples (x_p, y_p) to be preserved.
 
 B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -52,14 +51,14 @@ def rank_one_update(
         keys: K (D, n), or (D,) for one key.
         values: The targets V* (O, n), or (O,): not the residual V* - W K.
         covariance: C (D, D), the uncentred second moment of usual keys.
-        softness: lambda; 0 meets the values exactly, more leaves a part of the residual.
+        softness: lambda; 0 gives the values exactly, more leaves a part of the residual.
 
     Returns:
-        dW (O, D), computed in float64, of the kind and precision of the weight.
+        dW (O, D), computed in float64, of the type and precision of the weight.
 
     Raises:
-        InputError: If shapes do not match, C is singular or not positive, or the keys depend on
-            each other and softness is 0.
+        InputError: If shapes do not match, C is not positive definite, or the keys are linearly
+            dependent and softness is 0.
 
     Example:
         >>> weight, key, value = np.zeros((1, 2)), np.array([1.0, 0.0]), np.array([3.0])
@@ -107,14 +106,12 @@ def _require_regular(matrix: Tensor, name: str, remedy: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class EditResult:
-    """What the edit did, beside one gradient step of equal efficacy and the update with C = I.
+class Repair(NamedTuple):
+    """Result of one update of a layer.
 
-    With e the norm of an error before and e' after, averaged over samples: efficacy is 1 - e'/e at
-    the target, later_frames and other_trajectories are 1 - e'/e there, ind_drift is e'/e - 1 on IND
-    samples held out. The gradient step is the shortest of equal efficacy, or the best where none
-    reaches it. `update_norm` is ||dW|| / ||W||.
+    With e the norm of an error before and e' after, averaged over samples: `efficacy` is 1 - e'/e
+    at the target, `later_frames` and `other_trajectories` are 1 - e'/e there, `ind_drift` is
+    e'/e - 1 on held out IND samples. `update_norm` is ||dW|| / ||W||.
     """
 
     efficacy: float
@@ -122,16 +119,6 @@ class EditResult:
     other_trajectories: float
     ind_drift: float
     update_norm: float
-    gradient_efficacy: float
-    gradient_later_frames: float
-    gradient_other_trajectories: float
-    gradient_ind_drift: float
-    gradient_update_norm: float
-    identity_efficacy: float
-    identity_later_frames: float
-    identity_other_trajectories: float
-    identity_ind_drift: float
-    identity_update_norm: float
 
 
 def edit(
@@ -140,29 +127,23 @@ def edit(
     failure: Failure,
     settings: EditSettings,
     rng: np.random.Generator,
-) -> EditResult:
-    """Edit one convolution so that a failing forecast is repaired, judge it, and undo it.
+) -> dict[str, Repair]:
+    """Edit one convolution so that a failing forecast is repaired, judge the edit, and undo it.
 
     Args:
-        model: A network from (B, C, H, W) to the same shape; it is left as it was.
+        model: A network from (B, C, H, W) to the same shape.
         layer: Path of an `nn.Conv2d` in `named_modules()`.
-        failure: What to repair, from `choose_failure`.
-        settings: Rank, preservation and precision.
-        rng: Draws the IND keys that C is made of.
+        failure: The failure, from `choose_failure`.
+        settings: Settings of the edit.
+        rng: Draws the IND keys for C.
+
+    Returns:
+        The repairs by `rome`, the update above; `gradient`, the shortest gradient step of equal
+        efficacy, or the best step if none reaches it; `identity`, the update with C = I.
 
     Raises:
         InputError: If the layer is not a convolution with periodic padding, an activation is not
-            finite, C is singular or made of too few keys, or the keys do not fit into the frame.
-
-    Example:
-        >>> from chimera.probes.rome.failure import choose_failure
-        >>> layers = [nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), nn.GELU()]
-        >>> network = nn.Sequential(*layers, nn.Conv2d(4, 1, 1))
-        >>> ind, ood = torch.randn(2, 4, 8, 1, 16, 16)
-        >>> failure = choose_failure(network, ind, ood, gap=3)
-        >>> result = edit(network, "0", failure, EditSettings(), np.random.default_rng(0))
-        >>> result.efficacy > 0
-        True
+            finite, C is singular or has too few keys, or the keys do not fit into the frame.
     """
     conv = find_convolution(model, layer)
     with evaluation_mode(model):
@@ -178,12 +159,14 @@ def edit(
         values = _optimise_values(model, layer, keys, moment, failure, settings)
         identity = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device).expand_as(moment)
         update = _layer_update(conv, keys, values, moment, settings.softness)
-        report = _report(model, conv, update, failure, before, "")
-        gradient = _gradient_step(model, layer, failure.target, update, report["efficacy"])
-        report |= _report(model, conv, gradient, failure, before, "gradient_")
+        rome = _judge(model, conv, update, failure, before)
+        gradient = _gradient_step(model, layer, failure.target, update, rome.efficacy)
         plain = _layer_update(conv, keys, values, identity, settings.softness)
-        report |= _report(model, conv, plain, failure, before, "identity_")
-    return EditResult(**report)
+        return {
+            "rome": rome,
+            "gradient": _judge(model, conv, gradient, failure, before),
+            "identity": _judge(model, conv, plain, failure, before),
+        }
 
 
 def _group_weight(conv: nn.Conv2d) -> Tensor:
@@ -211,7 +194,7 @@ def _optimise_values(
     """Return V* (G, O, n), by L-BFGS on the output of the edited network.
 
     The unknown is Z in V* = W K + Z S^T, S S^T = lambda + K^T C^-1 K, so that dW = Z S^-1 K^T C^-1:
-    for lambda = 0 the drift tr(dW C dW^T) is ||Z||^2, and all directions cost alike.
+    for lambda = 0 the drift tr(dW C dW^T) is ||Z||^2, equal for all directions.
     """
     conv = find_convolution(model, layer)
     groups = [_whiten(K, C, settings.softness) for K, C in zip(keys, moment, strict=True)]
@@ -259,7 +242,7 @@ def _minimise(loss_of: Callable[[Tensor], Tensor], start: Tensor, iterations: in
 def _gradient_step(
     model: nn.Module, layer: str, target: Pairs, update: Tensor, efficacy: float
 ) -> Tensor:
-    """Return the shortest step along minus the gradient that is as effective as the update."""
+    """Return the shortest step along minus the gradient that has the efficacy of the update."""
     conv = find_convolution(model, layer)
     before = _mean_error(model, target)
     weight = conv.weight.detach().requires_grad_()
@@ -300,17 +283,15 @@ def _errors(model: nn.Module, failure: Failure) -> dict[str, float]:
     return {name: _mean_error(model, pairs) for name, pairs in judges.items()}
 
 
-def _report(
+def _judge(
     model: nn.Module,
     conv: nn.Conv2d,
     update: Tensor,
     failure: Failure,
     before: Mapping[str, float],
-    prefix: str,
-) -> dict[str, float]:
+) -> Repair:
     with edited(conv, update):
         after = _errors(model, failure)
-    report = {f"{prefix}{name}": 1 - after[name] / before[name] for name in before}
-    report[f"{prefix}ind_drift"] *= -1
-    report[f"{prefix}update_norm"] = float(update.norm() / conv.weight.detach().norm())
-    return report
+    report = {name: 1 - after[name] / before[name] for name in before}
+    report["ind_drift"] *= -1
+    return Repair(**report, update_norm=float(update.norm() / conv.weight.detach().norm()))

@@ -1,8 +1,8 @@
-"""A forecast that fails, and the samples by which its repair is judged.
+"""A failing forecast, and the samples that judge its repair.
 
-An edit that only memorised its target is found out by later frames of the same flow and by other
-flows of the same regime; one that harms what worked, by IND samples that it never saw. Frames of a
-flow are taken a decorrelation time apart, so that none is nearly a copy of another.
+Later frames of the same flow and other flows of the same regime show whether an edit only memorised
+its target; unseen IND samples show whether it does harm. Frames of a flow are a decorrelation time
+apart, so that none is nearly a copy of another.
 
 n trajectories, T time, B batch, C channel, H, W space.
 """
@@ -18,7 +18,7 @@ from chimera.probes.common.activations import evaluation_mode
 
 @dataclass(frozen=True)
 class Pairs:
-    """Inputs (B, C, H, W) of a network and the outputs it should give, of the same shape."""
+    """Inputs (B, C, H, W) of a network and its target outputs, of the same shape."""
 
     inputs: Tensor
     targets: Tensor
@@ -26,10 +26,11 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Failure:
-    """One failing forecast, and what an edit that repairs it is judged by.
+    """One failing forecast (`target`) and the samples that judge its repair.
 
-    `reference` are IND samples of which C is made, `preserved` those of the preservation term,
-    `held_out` IND samples of other trajectories, for specificity.
+    `later` are later frames of its trajectory and `others` other OOD trajectories; `reference` are
+    the IND samples for C, `preserved` those of the preservation term, and `held_out` IND samples of
+    other trajectories.
     """
 
     target: Pairs
@@ -43,28 +44,22 @@ class Failure:
 def choose_failure(
     model: nn.Module, ind: Tensor, ood: Tensor, gap: int, num_preserved: int = 8
 ) -> Failure:
-    """Take the worst forecast from the first frames of an OOD set, with all that judges a repair.
+    """Return the worst forecast of an OOD set, with the samples that judge its repair.
 
-    The network forecasts the increment of a frame (chimera.models.forecasting.stepping). The worst
-    is that of the largest error relative to the next frame, among frames that `gap` others follow.
-    Half of the IND trajectories serve C and the preservation term, the other half the specificity.
+    The worst forecast has the largest error relative to the next frame, among frames that at least
+    `gap` others follow. Half of the IND trajectories are for C and the preservation term, the other
+    half is held out.
 
     Args:
-        model: From (B, C, H, W) to the increment, in normalised units.
-        ind: Normalised frames (n, T, C, H, W) of n >= 2 trajectories.
-        ood: Normalised frames (m, T, C, H, W) of m >= 2 trajectories.
-        gap: Decorrelation time in frames: between the failure and its later frames, and between
-            the frames taken of a trajectory.
-        num_preserved: Samples in the preservation term.
+        model: Network from (B, C, H, W) to the increment, in normalised units.
+        ind: Normalised frames (n, T, C, H, W), n >= 2.
+        ood: Normalised frames (m, T, C, H, W), m >= 2.
+        gap: Decorrelation time in frames, from the failure to its later frames and between the
+            frames of another trajectory.
+        num_preserved: Number of samples in the preservation term.
 
     Raises:
         InputError: If there are too few trajectories or frames.
-
-    Example:
-        >>> flows = torch.randn(2, 4, 8, 1, 8, 8)
-        >>> failure = choose_failure(nn.Conv2d(1, 1, 1), flows[0], flows[1], gap=3)
-        >>> failure.target.inputs.shape, len(failure.others.inputs)
-        (torch.Size([1, 1, 8, 8]), 9)
     """
     fewest, shortest = min(len(ind), len(ood)), min(ind.shape[1], ood.shape[1])
     if fewest < 2 or not 1 <= gap <= shortest - 2:
@@ -99,11 +94,7 @@ def _increments(trajectories: Tensor, every: int = 1) -> Pairs:
 
 @torch.no_grad()
 def error_norms(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the norm (B,) of the error of each of the network's outputs.
-
-    >>> error_norms(nn.Identity(), torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))
-    tensor([2.])
-    """
+    """Return the norm (B,) of the error of each output."""
     chunks = zip(inputs.split(32), targets.split(32), strict=True)
     return torch.cat([_norms(model(x) - y) for x, y in chunks])
 

@@ -1,13 +1,12 @@
-"""The spectra of rollouts beside the truth's, and of every site's activations.
+"""Spectra of rollouts compared with the target's, and of every site's activations.
 
-What a spectrum is: chimera.probes.spectra.spectrum.
+For the definition of a spectrum see chimera.probes.spectra.spectrum.
 
-n trajectories, T time, C channel, N x N space.
+n trajectories, T time, C channel, N x N space, K shells.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 import numpy as np
@@ -35,31 +34,29 @@ from chimera.probes.spectra.spectrum import (
 )
 from chimera.statistics.resampling.intervals import t_interval
 
-FIELDS = ("prediction", "target", "error")
-
 
 def measure_spectra(
     subject: Subject, settings: SpectraSettings, rng: np.random.Generator, track: Track
 ) -> Measurement:
-    """Compare the spectra of rollouts with the truth's, and take those of every site.
+    """Compare the spectra of rollouts with those of the target, and measure those of every site.
 
-    Nothing is drawn: every trajectory's rollout from its first frame counts, unless it ceases to
-    be finite. Rows: `axis`, `frame` of the rollout (1 for a site), `quantity` (`prediction`,
+    Nothing is drawn: the rollout of every trajectory from its first frame counts, unless it
+    diverges. Rows: `axis`, `frame` of the rollout (1 for a site), `quantity` (`prediction`,
     `target`, `error` or, for IND, a site), `wavenumber` up to N / 2, and the means over
-    trajectories of `energy` and `enstrophy`; of a site, whose activations have no flow, both are
+    trajectories of `energy` and `enstrophy`; for a site, whose activations are no flow, both are
     E(k).
 
     Returns:
         Statistics of IND (`ind_`) and of the OOD axes together (`ood_`): `slope_target` and
         `slope_prediction`, the exponent of the energy spectrum in the last frame, and the ends
         `_low` and `_high` of its 95% t interval over trajectories; `error_<band>`, the relative
-        error of that frame by band; one frame ahead, in physical units, `well_<bin>` and, on grids
-        that have them, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the
-        mean shell of its activations. `diverged` counts the rollouts that ceased to be finite.
+        error of that frame by band; one frame ahead, in physical units, `well_<bin>` and, on large
+        enough grids, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the mean
+        shell of its activations. `diverged` is the number of rollouts with infinite or NaN values.
 
     Raises:
-        InputError: If a trajectory is shorter than the frames asked for, or the slope's shells
-            leave the spectrum.
+        InputError: If a trajectory is shorter than the settings' frames, or the slope's shells
+            exceed the spectrum.
     """
     del rng
     if subject.fields != ("vorticity",):
@@ -68,8 +65,8 @@ def measure_spectra(
     found: dict[str, list[_Axis]] = {"ind": [], "ood": []}
     for axis, trajectories in track(list(subject.trajectories.items())):
         result = _measure_axis(subject, trajectories, settings)
-        told = [row for row in result.rows if axis == "ind" or row["quantity"] in FIELDS]
-        rows += [{"axis": axis, **row} for row in told]
+        rows += [{"axis": axis, **row} for row in (result.site_rows if axis == "ind" else [])]
+        rows += [{"axis": axis, **row} for row in result.rows]
         found["ind" if axis == "ind" else "ood"].append(result)
     statistics = {"diverged": float(sum(r.diverged for results in found.values() for r in results))}
     for name, results in found.items():
@@ -88,12 +85,13 @@ def measure_spectra(
 
 @dataclass(frozen=True)
 class _Axis:
-    """What one dataset gives; no means where no rollout stayed finite."""
+    """Results for one dataset; only sites if every rollout diverged."""
 
-    rows: list[Row]
-    means: dict[str, float]
-    slopes: dict[str, list[float]]
+    site_rows: list[Row]
     diverged: int
+    rows: list[Row] = field(default_factory=list)
+    means: dict[str, float] = field(default_factory=dict)
+    slopes: dict[str, list[float]] = field(default_factory=dict)
 
 
 def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSettings) -> _Axis:
@@ -108,14 +106,12 @@ def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSetti
             [rollout(subject.network, frames, horizon) for frames in trajectories[:, 0].split(32)]
         )
     finite = predicted.flatten(1).isfinite().all(dim=1)
-    rows: list[Row] = []
+    diverged = int((~finite).sum())
     activations = capture(subject.network, site_names(subject.network), trajectories[:, 0])
     by_site = activation_spectra(activations)
-    for site, spectrum in by_site.items():
-        rows += _rows(1, site, spectrum, spectrum)
-    diverged = int((~finite).sum())
+    site_rows = [row for site, E in by_site.items() for row in _rows(1, site, E, E)]
     if diverged == len(finite):
-        return _Axis(rows, {}, {}, diverged)
+        return _Axis(site_rows, diverged)
 
     prediction, target = (
         (frames[finite] * subject.std + subject.mean).double()
@@ -123,33 +119,30 @@ def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSetti
     )  # (n, horizon, C, N, N)
     chosen = [frame - 1 for frame in settings.frames]
     spectra = rollout_spectra(prediction[:, chosen], target[:, chosen], subject.domain_extent)
+    rows: list[Row] = []
     for place, frame in enumerate(settings.frames):
-        for quantity in FIELDS:
-            energy, enstrophy = (
-                getattr(spectra, f"{kind}_{quantity}")[:, place].mean(dim=0).sum(dim=0)
-                for kind in ("energy", "enstrophy")
-            )
-            rows += _rows(frame, quantity, energy, enstrophy)
+        for quantity, flow in spectra.items():  # (n, frames, C, K) each
+            rows += _rows(frame, quantity, *(E[:, place].mean(dim=0).sum(dim=0) for E in flow))
     slopes = {
         quantity: [
             spectral_slope(energy, *settings.slope_shells).value
-            for energy in getattr(spectra, f"energy_{quantity}")[:, -1].sum(dim=1)
+            for energy in spectra[quantity].energy[:, -1].sum(dim=1)
         ]
         for quantity in ("target", "prediction")
     }
     means = {f"centroid_{s}": centroid(by_site[s]) for s in ("bottleneck",) if s in by_site}
-    last = spectral_error(prediction[:, -1], target[:, -1])  # (n, C, 3)
-    means |= _by_name("error", BANDS, last.mean(dim=(0, 1)))
+    last = prediction[:, -1], target[:, -1]
     first = prediction[:, 0], target[:, 0]
-    means |= _by_name("well", BANDS, well_spectral_mse(*first).mean(dim=(0, 1)))
+    errors = {
+        "error": spectral_error(*last).mean(dim=(0, 1)),  # (n, C, 3) to (3,)
+        "well": well_spectral_mse(*first).mean(dim=(0, 1)),
+    }
     if prediction.shape[-1] // 2 > PDEBENCH_EDGES[-1]:
-        for name, full in (("pdebench", False), ("pdebench_full", True)):
-            means |= _by_name(name, BANDS, pdebench_frmse(*first, full_plane=full).mean(dim=0))
-    return _Axis(rows, means, slopes, diverged)
-
-
-def _by_name(prefix: str, names: Sequence[str], values: Tensor) -> dict[str, float]:
-    return {f"{prefix}_{name}": float(v) for name, v in zip(names, values, strict=True)}
+        errors["pdebench"] = pdebench_frmse(*first).mean(dim=0)
+        errors["pdebench_full"] = pdebench_frmse(*first, full_plane=True).mean(dim=0)
+    for name, values in errors.items():
+        means |= {f"{name}_{band}": float(v) for band, v in zip(BANDS, values, strict=True)}
+    return _Axis(site_rows, diverged, rows, means, slopes)
 
 
 def _rows(frame: int, quantity: str, energy: Tensor, enstrophy: Tensor) -> list[Row]:

@@ -9,11 +9,11 @@ from chimera.interface.settings import Count, Index, Settings
 
 
 class SpectraSettings(Settings, frozen=True):
-    """Which spectra are compared.
+    """Settings of the spectra.
 
     Attributes:
-        frames: Rising frames of the rollout whose spectra are tabulated; the last one is that of
-            the statistics.
+        frames: Frames of the rollout whose spectra are in the table, rising; the statistics are
+            those of the last.
         slope_shells: First and last shell of the slope's fit.
     """
 
@@ -21,6 +21,12 @@ class SpectraSettings(Settings, frozen=True):
     slope_shells: tuple[Index, Index]
 
     def __post_init__(self) -> None:
-        """Refuse frames that do not rise."""
+        """Refuse frames that do not rise, and too few shells for a slope."""
         if list(self.frames) != sorted(set(self.frames)):
             raise InputError(f"frames is {list(self.frames)}, expected rising frames")
+        first, last = self.slope_shells
+        if not 1 <= first <= last - 2:
+            raise InputError(
+                f"slope_shells is {list(self.slope_shells)}, expected three or more shells, "
+                "the first at least 1"
+            )

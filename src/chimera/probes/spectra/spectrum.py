@@ -2,17 +2,16 @@
 
     E(k) = sum_{round|m| = k} 1/2 |f_hat(m)|^2,   f_hat(m) = 1/N^2 sum_x f(x) exp(-2 pi i m.x / N)
 
-so that sum_k E(k) = 1/2 mean(f^2) (Parseval). Of a vorticity this is the enstrophy spectrum; its
+so that sum_k E(k) = 1/2 mean(f^2) (Parseval). For a vorticity this is the enstrophy spectrum; the
 kinetic energy spectrum divides every mode by |k|^2 = |2 pi m / L|^2 (Boffetta & Ecke 2012,
-"Two-dimensional turbulence"). Below the forcing scale a 2D flow follows a power law
-E ~ k^s, s = -3 or steeper.
+"Two-dimensional turbulence"). Below the forcing scale a 2D flow follows a power law E ~ k^s,
+s = -3 or steeper.
 
 n trajectories, T time, B batch, C channel, N x N space, K shells.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,25 +20,20 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from chimera.fields.bands import (
-    coefficients,
-    require_equal_shapes,
-    wavenumber,
-)
+from chimera.fields.bands import coefficients, require_equal_shapes, wavenumber
 from chimera.fields.fourier import shell_sums
 from chimera.fields.nrmse import Field, like_field
 from chimera.interface.errors import InapplicableError, InputError
 
 
 def energy_spectrum(field: Field) -> Field:
-    """Return the isotropic spectrum E(k) of a field; of a vorticity, the enstrophy spectrum.
+    """Return the isotropic spectrum E(k) of a field; for a vorticity, the enstrophy spectrum.
 
     Args:
-        field: Array or tensor (..., N, N), in any unit.
+        field: Array or tensor (..., N, N).
 
     Returns:
-        (..., K), the square of the field's unit; K = 1 + round(N / sqrt 2) for even N,
-        corners included.
+        (..., K), in the square of the field's unit; K = 1 + round(N / sqrt 2) for even N.
 
     Raises:
         InputError: If the field is not square or not finite.
@@ -53,22 +47,9 @@ def energy_spectrum(field: Field) -> Field:
 
 
 def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi) -> Field:
-    """Return the spectrum of 1/2 |u|^2 of the flow without mean that has this vorticity.
+    """Return the spectrum (..., K) of 1/2 |u|^2 of the flow without mean that has this vorticity.
 
-    Args:
-        vorticity: Array or tensor (..., N, N).
-        domain_extent: Side L of the square.
-
-    Returns:
-        (..., K) with K as for `energy_spectrum`; the sum is 1/2 mean(u^2 + v^2).
-
-    Raises:
-        InputError: If the vorticity is not square or not finite.
-
-    Example:
-        >>> x = 2 * np.pi * np.arange(8) / 8
-        >>> kinetic_energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)
-        array([0.    , 0.    , 0.0625, 0.    , 0.    , 0.    , 0.    ])
+    The vorticity is (..., N, N) on a square of side `domain_extent`; errors as `energy_spectrum`.
     """
     density = _density(vorticity, "vorticity")
     return like_field(shell_sums(density / _square_wavenumber(density, domain_extent)), vorticity)
@@ -81,7 +62,7 @@ def _density(field: Field, name: str) -> Tensor:
 
 
 def _square_wavenumber(density: Tensor, domain_extent: float) -> Tensor:
-    """Return |k|^2 of every mode; infinity for the mean, for which there is no periodic flow."""
+    """Return |k|^2 of every mode; infinity for the mean, which no periodic flow has."""
     square = (2 * math.pi / domain_extent * wavenumber(density.shape[-1], density)).square()
     square[0, 0] = math.inf
     return square
@@ -100,27 +81,15 @@ def spectral_slope(
 ) -> Slope:
     """Fit E ~ k^s over first_shell <= k <= last_shell by least squares in log-log.
 
-    The interval is Student's, n - 2 degrees of freedom over n shells: what deviates from a power
-    law widens it, the spread between trajectories is for the caller to add.
-
-    Args:
-        spectrum: E(k), (K,), from k = 0.
-        first_shell: First k of the range, 1 or more.
-        last_shell: Last k of the range, below K.
-        confidence: Of the interval.
+    E(k) is (K,), from k = 0. Student's t interval has n - 2 degrees of freedom for n shells: it
+    includes the deviation from a power law, but not the spread between trajectories.
 
     Raises:
-        InputError: If the range holds fewer than three shells, leaves the spectrum, or E is not
+        InputError: If the range has fewer than three shells, exceeds 1 to K - 1, or E is not
             positive and finite in it.
-
-    Example:
-        >>> k = np.arange(1, 33)
-        >>> spectral_slope(np.concatenate([[0.0], 5.0 * k**-3.0]), 4, 16).value.__round__(6)
-        -3.0
     """
     values = np.asarray(spectrum, dtype=np.float64)
-    in_order = first_shell >= 1 and first_shell + 2 <= last_shell < values.shape[-1]
-    if not in_order:
+    if not 1 <= first_shell <= last_shell - 2 or last_shell >= values.shape[-1]:
         raise InapplicableError(
             f"the slope's shells are {first_shell} to {last_shell}, expected three or more "
             f"between 1 and {values.shape[-1] - 1}"
@@ -137,40 +106,20 @@ def spectral_slope(
     return Slope(float(fit.slope), float(fit.slope - half), float(fit.slope + half))
 
 
-@dataclass(frozen=True)
-class RolloutSpectra:
-    """Spectra (n, T, K) of a rollout, for every trajectory and frame.
+class FlowSpectra(NamedTuple):
+    """Spectra (..., K) of kinetic energy and of half the squared vorticity."""
 
-    `energy` is kinetic energy, `enstrophy` half the squared vorticity; `error` is the spectrum of
-    prediction - target, which holds what a comparison of two spectra cannot see: the phases.
-    """
-
-    energy_prediction: Tensor
-    energy_target: Tensor
-    energy_error: Tensor
-    enstrophy_prediction: Tensor
-    enstrophy_target: Tensor
-    enstrophy_error: Tensor
+    energy: Tensor
+    enstrophy: Tensor
 
 
 def rollout_spectra(
     prediction: Tensor, target: Tensor, domain_extent: float = 2 * math.pi
-) -> RolloutSpectra:
-    """Return the spectra of predicted and true vorticity over a rollout.
+) -> dict[str, FlowSpectra]:
+    """Return the spectra of a rollout's `prediction`, of its `target` and of their difference.
 
-    Args:
-        prediction: Vorticity (n, T, N, N), in physical units.
-        target: The true frames, of the same shape.
-        domain_extent: Side L of the square.
-
-    Raises:
-        InputError: If the shapes differ or a field is not square or not finite.
-
-    Example:
-        >>> truth = torch.randn(3, 5, 16, 16)
-        >>> spectra = rollout_spectra(0.5 * truth, truth)
-        >>> bool(torch.allclose(spectra.energy_error, 0.25 * spectra.energy_target))
-        True
+    The spectrum of this `error` includes the phases, which the other two do not show. Both are
+    vorticity (..., N, N) in physical units; errors as `energy_spectrum`.
     """
     require_equal_shapes(prediction, target)
     fields = {"prediction": prediction, "target": target, "error": prediction - target}
@@ -178,28 +127,12 @@ def rollout_spectra(
     for name, field in fields.items():
         density = _density(field, name)
         square = _square_wavenumber(density, domain_extent)
-        spectra[f"enstrophy_{name}"] = shell_sums(density)
-        spectra[f"energy_{name}"] = shell_sums(density / square)
-    return RolloutSpectra(**spectra)
+        spectra[name] = FlowSpectra(shell_sums(density / square), shell_sums(density))
+    return spectra
 
 
 def activation_spectra(activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return each site's spectrum, the mean over samples and channels.
-
-    Args:
-        activations: For each site (B, C, N, N), as `capture` gives.
-
-    Returns:
-        For each site (K,).
-
-    Raises:
-        InputError: If a site's activations are not square, not finite, or constant over space.
-
-    Example:
-        >>> spectra = activation_spectra({"encoder0": torch.randn(2, 3, 8, 8)})
-        >>> spectra["encoder0"].shape
-        torch.Size([7])
-    """
+    """Return each site's spectrum (K,), the mean over samples and channels of (B, C, N, N)."""
     spectra = {}
     for name, activation in activations.items():
         deviation = activation - activation.mean(dim=(-2, -1), keepdim=True)
@@ -213,11 +146,6 @@ def activation_spectra(activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def centroid(spectrum: Tensor) -> float:
-    """Return the mean shell sum_k k E(k) / sum_k E(k) over k >= 1, of a spectrum (K,).
-
-    Example:
-        >>> centroid(torch.tensor([9.0, 1.0, 0.0, 1.0]))
-        2.0
-    """
+    """Return the mean shell sum_k k E(k) / sum_k E(k) over k >= 1, of a spectrum (K,)."""
     k = torch.arange(1, spectrum.shape[-1], dtype=spectrum.dtype, device=spectrum.device)
     return float((k * spectrum[1:]).sum() / spectrum[1:].sum())

@@ -1,7 +1,7 @@
 """Intrinsic dimension from the distances r_1 <= r_2 <= ... of each point to its neighbours.
 
-Where the density of points is constant over these distances, mu = r_2 / r_1 follows Pareto's law
-F(mu) = 1 - mu^-d, whatever the density is (Facco et al. 2017, "Estimating the intrinsic dimension
+If the density of points is constant over these distances, mu = r_2 / r_1 follows Pareto's law
+F(mu) = 1 - mu^-d for any density (Facco et al. 2017, "Estimating the intrinsic dimension
 of datasets by a minimal neighborhood information", Scientific Reports 7, 12140). With the N ratios
 sorted, mu_(1) <= ... <= mu_(N), and K = int((1 - f) N) for a discarded fraction f,
 
@@ -9,20 +9,20 @@ sorted, mu_(1) <= ... <= mu_(N), and K = int((1 - f) N) for a discarded fraction
     mle        d = (N - 1) / sum_i ln mu_i
     censored   d = (K - 1) / (sum_{i<=K} ln mu_(i) + (N - K) ln mu_(K))
 
-The last two are the likelihood's maximum without its bias, N / (N - 1); the censored one knows of
-the N - K largest ratios only that they are no smaller than mu_(K).
+The last two are the maximum likelihood without its bias N / (N - 1); the censored one uses of the
+N - K largest ratios only that they are no smaller than mu_(K).
 
-GRIDE looks further: mu = r_{2n} / r_n has the density (Denti et al. 2022, "The generalized ratios
-intrinsic dimension estimator", Scientific Reports 12, 20005, for n_1 = n and n_2 = 2n)
+GRIDE uses larger scales: mu = r_{2n} / r_n has the density (Denti et al. 2022, "The generalized
+ratios intrinsic dimension estimator", Scientific Reports 12, 20005, for n_1 = n and n_2 = 2n)
 
     d (mu^d - 1)^{n-1} / (B(n, n) mu^{(2n-1) d + 1})
 
-and its likelihood is largest at the one root of
+whose likelihood is maximal at the only root of
 
     (N - 1) / d + (n - 1) sum_i ln mu_i / (1 - mu_i^-d) - (2n - 1) sum_i ln mu_i = 0,
 
-where N - 1 stands for N, so that n = 1 gives the mle. Over n = 1, 2, 4, ... it tells the dimension
-of noise, seen at small scales, from that of what it lies upon.
+with N - 1 in place of N, so that n = 1 gives the mle. The curve over n = 1, 2, 4, ... separates the
+dimension of noise, at small scales, from that of the underlying set.
 
 N points, D dimensions, k neighbours.
 """
@@ -42,27 +42,24 @@ from chimera.statistics.resampling.samples import Floats, Integers
 
 Method = Literal["linear", "mle", "censored"]
 
-FEWEST_POINTS = 10
+MIN_DISTINCT = 10
 
 
 def intrinsic_dimension(
     points: ArrayLike | Tensor, discard_fraction: float = 0.1, method: Method = "linear"
 ) -> float:
-    """Return the dimension of the set that points lie on, from two neighbours of each.
-
-    Duplicates are left out first: a distance of 0 tells nothing of a dimension.
+    """Return the intrinsic dimension of points without duplicates, from two neighbours of each.
 
     Args:
-        points: (N, D), in any unit. An offset, distant clusters or an outlying dimension cost no
-            precision beyond that of the numbers themselves.
-        discard_fraction: f, the share of the largest ratios that the linear fit leaves out and the
-            censored likelihood does not see; the mle does not use it. The fit always leaves out
-            the very largest, whose -ln(1 - i/N) is infinite.
+        points: (N, D), in any unit.
+        discard_fraction: f, the share of the largest ratios that the linear fit and the censored
+            likelihood leave out. The linear fit always leaves out the largest ratio, whose
+            -ln(1 - i/N) is infinite.
         method: "linear", "mle" or "censored".
 
     Raises:
-        InputError: If the shape is another, a value is not finite, fewer than 10 distinct points
-            are left, the fraction or the method is another, or all ratios are 1.
+        InputError: If an argument is invalid, a value is not finite, fewer than 10 points are
+            distinct, or all ratios are 1.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -74,12 +71,12 @@ def intrinsic_dimension(
 
 
 class Neighbors(NamedTuple):
-    """Distances of the distinct points among some.
+    """Distances between distinct points.
 
     Attributes:
-        distances: To the k nearest other points, or all of them, ascending, (N, k).
-        kept: Which points are distinct: the first of each set of duplicates, (N,).
-        duplicates: How many were left out.
+        distances: Distances to the k nearest other points, or to all, ascending, (N, k).
+        kept: Indices of the distinct points, the first of each set of duplicates, (N,).
+        duplicates: Number of points left out.
     """
 
     distances: Floats
@@ -87,61 +84,39 @@ class Neighbors(NamedTuple):
     duplicates: int
 
     def ratios(self, scale: int) -> Floats:
-        """Return mu = r_{2n} / r_n of every point, (N,), for the scale n <= k / 2."""
+        """Return mu = r_{2n} / r_n, (N,), for the scale n <= k / 2."""
         return self.distances[:, 2 * scale - 1] / self.distances[:, scale - 1]
 
 
 def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighbors:
-    """Leave out duplicates and find the nearest neighbours of every other point.
+    """Leave out duplicates of points (n, D) and find the k nearest neighbours of every other point.
 
-    Args:
-        points: (n, D).
-        num_neighbors: k; where no more than k points are distinct, all others are found.
+    At most k distinct points give the distances to all others.
 
     Raises:
-        InputError: If the shape is another, a value is not finite, fewer than 10 distinct points
-            are left, or some are too close to be told apart.
-
-    Example:
-        >>> found = distinct_neighbors(np.repeat(np.arange(10.0), 2)[:, None], 2)
-        >>> found.distances[:2].tolist(), found.kept[:2].tolist(), found.duplicates
-        ([[1.0, 2.0], [1.0, 1.0]], [0, 2], 10)
+        InputError: If the shape is invalid, a value is not finite, fewer than 10 points are
+            distinct, or the distance of two underflows or overflows.
     """
     tensor = _as_points(points)
     count, kept = len(tensor), _distinct(tensor)
-    if len(kept) < FEWEST_POINTS:
+    if len(kept) < MIN_DISTINCT:
         raise InputError(
-            f"the dimension is sought of {count} points of which {len(kept)} are distinct, "
-            f"expected at least {FEWEST_POINTS}"
+            f"the set has {count} points of which {len(kept)} are distinct, expected at least "
+            f"{MIN_DISTINCT}"
         )
     if len(kept) < count:
         tensor = tensor[torch.from_numpy(kept).to(tensor.device)]
     distances = neighbor_distances(tensor, min(num_neighbors, len(kept) - 1)).cpu().numpy()
     if not (np.isfinite(distances).all() and distances[:, 0].all()):
         raise InputError(
-            f"distances of neighbours lie between {distances.min()} and {distances.max()}, "
+            f"distances of neighbours are between {distances.min()} and {distances.max()}, "
             "expected positive finite ones: rescale the points"
         )
     return Neighbors(distances, kept, count - len(kept))
 
 
 def dimension(ratios: Floats, discard_fraction: float = 0.1, method: Method = "linear") -> float:
-    """Estimate d from the ratios mu = r_2 / r_1.
-
-    Args:
-        ratios: (N,), 1 or more, in any order.
-        discard_fraction: As for `intrinsic_dimension`.
-        method: As for `intrinsic_dimension`.
-
-    Raises:
-        InputError: If the fraction or the method is another, fewer than 2 ratios are kept, or all
-            of these are 1.
-
-    Example:
-        >>> quantiles = (np.arange(1, 1000) - 0.5) / 999
-        >>> f"{dimension((1 - quantiles) ** (-1 / 3)):.2f}"  # F(mu) = 1 - mu^-3
-        '3.00'
-    """
+    """Estimate d from the ratios mu = r_2 / r_1 (N,); other args as for `intrinsic_dimension`."""
     if not 0 <= discard_fraction < 1:
         raise InputError(f"the discarded fraction is {discard_fraction}, expected 0 <= ... < 1")
     N = len(ratios)
@@ -166,21 +141,7 @@ def dimension(ratios: Floats, discard_fraction: float = 0.1, method: Method = "l
 
 
 def scale_dimension(ratios: Floats, scale: int) -> float:
-    """Estimate d from the ratios mu = r_{2n} / r_n (GRIDE); for n = 1 this is the mle.
-
-    Args:
-        ratios: (N,), 1 or more.
-        scale: n.
-
-    Raises:
-        InputError: If there are fewer than 2 ratios, or all are 1.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> inner, outer = rng.gamma(4, size=(2, 4000))  # volumes of 4 and of 4 more points
-        >>> f"{scale_dimension((1 + outer / inner) ** (1 / 3), scale=4):.1f}"
-        '3.0'
-    """
+    """Estimate d from the ratios mu = r_{2n} / r_n (N,), for the scale n (GRIDE)."""
     log_mu = np.log(ratios)
     N, total = len(log_mu), float(log_mu.sum())
     if N < 2 or not total > 0:
@@ -208,23 +169,11 @@ def bootstrap_sd(
     repeats: int,
     rng: np.random.Generator,
 ) -> float:
-    """Return the standard deviation of an estimate when whole blocks are drawn again.
+    """Return the standard deviation of an estimate over bootstraps of whole blocks.
 
-    Each point keeps its neighbours: points drawn twice would be neighbours at distance 0.
-
-    Args:
-        estimate: From ratios.
-        ratios: (N,).
-        blocks: Label of each ratio's block, such as its trajectory, (N,).
-        repeats: Number of draws, at least 2.
-        rng: Draws as many blocks as there are, with replacement.
-
-    Example:
-        >>> ratios = 400 / (np.arange(400) + 0.5)  # quantiles of d = 1
-        >>> rng = np.random.default_rng(0)
-        >>> sd = bootstrap_sd(lambda mu: scale_dimension(mu, 1), ratios, np.arange(400), 199, rng)
-        >>> f"{sd:.2f}"  # d / sqrt(N) for the mle
-        '0.05'
+    The ratios (N,) are resampled, not the points: points drawn twice would be neighbours at
+    distance 0. `blocks` (N,) labels the block of each ratio, such as its trajectory; every
+    bootstrap draws as many blocks as there are, with replacement.
     """
     members = [ratios[blocks == label] for label in np.unique(blocks)]
     draws = rng.integers(len(members), size=(repeats, len(members)))

@@ -1,12 +1,11 @@
 """The intrinsic dimension of a network's activations, and of the data, along the network.
 
-Each site's activations over the same squares of the flow are points of a set; its dimension
-(chimera.probes.twonn.estimator) tells how many degrees of freedom the site keeps of the flow
+The activations of each site over the same squares of the flow form a set of points, whose dimension
+(chimera.probes.twonn.estimator) is the number of degrees of freedom that the site keeps of the flow
 (Ansuini et al. 2019, "Intrinsic dimension of data representations in deep neural networks"). An
-estimate depends on the number of points: all axes and sites are therefore measured with one number
-of samples.
+estimate depends on the number of points: all axes and sites therefore use one number of samples.
 
-n samples, T time, B batch, C channel, N x N space, D dimensions of a patch.
+n samples, T time, C channel, N x N space, D dimensions of a patch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,11 +22,9 @@ from chimera.probes.common.activations import site_names
 from chimera.probes.common.sampling import (
     MIN_SAMPLES,
     Samples,
+    all_patches,
     coarsest_cell,
     draw_samples,
-    gather_frames,
-    gather_patches,
-    site_patches,
     thin,
 )
 from chimera.probes.common.subject import Measurement, Subject, Track
@@ -50,12 +47,12 @@ class Estimate(NamedTuple):
 
 
 class SiteDimension(NamedTuple):
-    """What was found for the points of one site.
+    """Result for one axis and site.
 
     Attributes:
         samples: Number of distinct points.
-        duplicates: How many others were left out.
-        estimates: Linear, mle and the GRIDE curve; none where too few samples are distinct.
+        duplicates: Number of points left out.
+        estimates: Linear, mle and the GRIDE curve; empty if too few samples are distinct.
     """
 
     samples: int
@@ -68,7 +65,7 @@ def measure_dimension(
 ) -> Measurement:
     """Estimate the dimension at every site, of the input frame and of the increment to the next.
 
-    Rows: `axis`, `site`, `depth` (its place in the network; the data lie before and behind),
+    Rows: `axis`, `site`, `depth` (its place in the network; `input` before and `target` after all),
     `samples` (distinct), `duplicates`, `decorrelation_time`, `decorrelation_length`, `estimator`,
     `scale`, `dimension` and `sd` over bootstraps. Sites with equal activations have equal rows.
 
@@ -76,71 +73,55 @@ def measure_dimension(
         Statistics by the linear fit: `ind_<place>` and `ood_<place>`, the mean over axes, for the
         places `input`, `bottleneck`, `max` (over sites) and `target`; `ratio_bottleneck`, OOD over
         IND; `ind_bottleneck_bootstrap`, its standard deviation; `samples` of an axis and site;
-        `duplicates` among all; `withheld`, how many axes and sites had too few samples.
+        `duplicates` in total; `withheld`, the number of axes and sites with too few samples.
 
     Raises:
         InputError: If a flow does not vary, an activation is not finite, or one is constant.
     """
-    network = subject.network
+    network, flows = subject.network, subject.trajectories
     sites = site_names(network)
-    side = coarsest_cell(network, next(iter(subject.trajectories.values()))[0, 0])
-    drawn = {
-        axis: draw_samples(trajectories, side, rng, settings.threshold)
-        for axis, trajectories in subject.trajectories.items()
-    }
+    side = coarsest_cell(network, next(iter(flows.values()))[0, 0])
+    drawn = {axis: draw_samples(flows[axis], side, rng, settings.threshold) for axis in flows}
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])
     chosen = {axis: thin(samples, count, rng) for axis, samples in enough.items()}
-    found: dict[str, dict[str, SiteDimension]] = {}
+    found: dict[tuple[str, str], SiteDimension] = {}
     rows: list[Row] = []
     for axis in track(list(chosen)):
-        patches = _patches(subject, axis, chosen[axis], sites)
-        found[axis] = _estimate(patches, chosen[axis], axis, settings, rng)
-        for depth, (name, site) in enumerate(found[axis].items(), start=-1):
+        samples = chosen[axis]
+        patches = all_patches(network, sites, flows[axis], samples)
+        results = _estimate_sites(patches, samples, axis, settings, rng)
+        for depth, (site, result) in enumerate(results.items(), start=-1):
+            found[axis, site] = result
             rows += [
                 {
                     "axis": axis,
-                    "site": name,
+                    "site": site,
                     "depth": depth,
-                    "samples": site.samples,
-                    "duplicates": site.duplicates,
-                    "decorrelation_time": chosen[axis].decorrelation.time,
-                    "decorrelation_length": chosen[axis].decorrelation.length,
+                    "samples": result.samples,
+                    "duplicates": result.duplicates,
+                    "decorrelation_time": samples.decorrelation.time,
+                    "decorrelation_length": samples.decorrelation.length,
                     **estimate._asdict(),
                 }
-                for estimate in site.estimates
+                for estimate in result.estimates
             ]
-    every = [site for axis in found.values() for site in axis.values()]
-    statistics = _headlines(found, list(subject.trajectories), sites)
+    linear = {cell: result.estimates[0] for cell, result in found.items() if result.estimates}
+    statistics = _headlines(linear, list(flows), sites)
     statistics["samples"] = float(count)
-    statistics["duplicates"] = float(sum(site.duplicates for site in every))
-    cells = len(subject.trajectories) * (len(sites) + 2)
-    statistics["withheld"] = float(cells - sum(bool(site.estimates) for site in every))
+    statistics["duplicates"] = float(sum(result.duplicates for result in found.values()))
+    statistics["withheld"] = float(len(flows) * (len(sites) + 2) - len(linear))
     return Measurement(statistics, rows)
 
 
-def _patches(
-    subject: Subject, axis: str, samples: Samples, sites: tuple[str, ...]
-) -> dict[str, Tensor]:
-    """Return the samples (n, D) of the input, of every site in order, and of the target."""
-    trajectories = subject.trajectories[axis]
-    frames = gather_frames(trajectories, samples)
-    increments = gather_frames(trajectories, samples, later=1) - frames
-    return {
-        "input": gather_patches(frames, samples),
-        **site_patches(subject.network, sites, trajectories, samples),
-        "target": gather_patches(increments, samples),
-    }
-
-
-def _estimate(
+def _estimate_sites(
     patches: Mapping[str, Tensor],
     samples: Samples,
     axis: str,
     settings: TwonnSettings,
     rng: np.random.Generator,
 ) -> dict[str, SiteDimension]:
-    """Estimate each site's dimension, that of equal activations once."""
+    """Estimate the dimension of each site, once for sites of equal activations."""
     found: dict[str, SiteDimension] = {}
     for site, points in patches.items():
         same = next((name for name in found if torch.equal(patches[name], points)), None)
@@ -173,23 +154,19 @@ def _estimate_points(
 
 
 def _headlines(
-    found: Mapping[str, Mapping[str, SiteDimension]], axes: Sequence[str], sites: Sequence[str]
+    linear: Mapping[tuple[str, str], Estimate], axes: Sequence[str], sites: Sequence[str]
 ) -> dict[str, float]:
-    """Return the statistics of the linear fit; one that lacks an axis or a site is left out."""
+    """Return the statistics of the linear fit for which no axis or site is missing."""
     places = {place: [place] for place in ("input", "bottleneck", "target")} | {"max": [*sites]}
     statistics: dict[str, float] = {}
     for place, names in places.items():
         for group, members in (("ind", axes[:1]), ("ood", axes[1:])):
-            held = [
-                [found[axis][name].estimates[:1] for name in names if name in found.get(axis, {})]
-                for axis in members
-            ]
-            if held and all(len(of_axis) == len(names) and all(of_axis) for of_axis in held):
-                largest = [max(linear.dimension for (linear,) in of_axis) for of_axis in held]
+            cells = [[(axis, name) for name in names] for axis in members]
+            if cells and all(cell in linear for of_axis in cells for cell in of_axis):
+                largest = [max(linear[cell].dimension for cell in of_axis) for of_axis in cells]
                 statistics[f"{group}_{place}"] = float(np.mean(largest))
     if "ind_bottleneck" in statistics:
-        (linear,) = found[axes[0]]["bottleneck"].estimates[:1]
-        statistics["ind_bottleneck_bootstrap"] = linear.sd
+        statistics["ind_bottleneck_bootstrap"] = linear[axes[0], "bottleneck"].sd
         if "ood_bottleneck" in statistics:
             ratio = statistics["ood_bottleneck"] / statistics["ind_bottleneck"]
             statistics["ratio_bottleneck"] = ratio

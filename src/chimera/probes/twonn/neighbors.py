@@ -1,19 +1,19 @@
-"""Exact distances to the nearest neighbours, for the cost of one product of matrices.
+"""Exact distances to the nearest neighbours, at the cost of one matrix product.
 
     |x_i - x_j|^2 = |x_i|^2 + |x_j|^2 - 2 x_i . x_j
 
-is one GEMM, but cancels where points lie far from the origin and close together. So the product
-only proposes candidates, whose distances are then taken from the differences themselves. For
-centred and rounded points, D terms a product and unit roundoff u, the right hand side errs by no
-more than eps (|x_i|^2 + |x_j|^2), eps = (D + 16) u / (1 - (D + 16) u): Higham 2002, "Accuracy and
-stability of numerical algorithms", eq. 3.5, for the products in any order of summation, and 16
+is one GEMM, but cancels for points that are far from the origin and close together. The product
+therefore only proposes candidates, whose distances are computed from their differences. For
+centred and rounded points, D terms per product and unit roundoff u, the error of the right hand
+side is at most eps (|x_i|^2 + |x_j|^2), eps = (D + 16) u / (1 - (D + 16) u): Higham 2002, "Accuracy
+and stability of numerical algorithms", eq. 3.5, for the products in any order of summation, and 16
 for centring, norms and sums. Ranked by the lower bounds
 
     (1 - eps) (|x_i|^2 + |x_j|^2) - 2 x_i . x_j  <=  |x_i - x_j|^2,
 
-a row is certain if its k-th exact distance lies below the bound of the last candidate. Rows that
-are not, because of an outlying channel or of distant clusters, are redone with a float64 product,
-and from all their differences if that is not enough either.
+a row is certain if its k-th exact distance is below the bound of the last candidate. Other rows,
+for example of distant clusters, are repeated with a float64 product and, if that does not suffice,
+with all differences.
 
 n points, D dimensions, k neighbours.
 """
@@ -25,25 +25,20 @@ from torch import Tensor
 
 from chimera.interface.errors import InputError
 
-# Candidates beyond those sought: more make more rows certain, and cost one difference each.
+# Candidates beyond k: more make more rows certain, and cost one difference each.
 SPARE_CANDIDATES = 6
-# Points on each side of a block of the product, and entries of a block of differences: for caches.
+# Points on each side of a block of the product, and entries of a block of differences (cache size).
 BLOCK_POINTS = 2048
 DIFFERENCE_ENTRIES = 2**20
 
 
 def neighbor_distances(points: Tensor, num_neighbors: int) -> Tensor:
-    """Return the Euclidean distances to the k nearest other points, ascending.
+    """Return the Euclidean distances to the k nearest other points, ascending, (n, k) in float64.
 
-    Args:
-        points: (n, D), finite, float32 or float64.
-        num_neighbors: k, below n.
-
-    Returns:
-        (n, k) in float64; a point that coincides with another has a distance of 0.
+    The points are (n, D), finite, float32 or float64.
 
     Raises:
-        InputError: If k is not below n.
+        InputError: If k is not between 1 and n - 1.
 
     Example:
         >>> neighbor_distances(torch.tensor([[0.0], [1.0], [3.0]]), 2).tolist()
@@ -51,12 +46,10 @@ def neighbor_distances(points: Tensor, num_neighbors: int) -> Tensor:
     """
     n = len(points)
     if not 1 <= num_neighbors < n:
-        raise InputError(
-            f"{num_neighbors} neighbours of {n} points are sought, expected 1 to n - 1"
-        )
+        raise InputError(f"{num_neighbors} neighbours of {n} points, expected 1 to n - 1")
     distances = torch.empty(n, num_neighbors, dtype=torch.float64, device=points.device)
     open_rows = torch.arange(n, device=points.device)
-    # A product at reduced precision (TF32, bfloat16) would not keep to the bound.
+    # A product at reduced precision (TF32, bfloat16) would violate the bound.
     single = torch.get_float32_matmul_precision() == "highest"
     for dtype in (torch.float32, torch.float64) if single else (torch.float64,):
         if len(open_rows):
@@ -84,7 +77,7 @@ def _by_product(
     squares = ((1 - epsilon) * squares).to(dtype)
     bounds, candidates = _least_bounds(centred, squares, rows, num_neighbors + 1 + SPARE_CANDIDATES)
     exact = _distances(points, rows, candidates)
-    # A point is its own candidate; infinite bounds fill up where there are fewer than `count`.
+    # A point is its own candidate; infinite bounds are no candidates (fewer points than `count`).
     exact[(candidates == rows[:, None]) | bounds.isinf()] = math.inf
     nearest = exact.topk(num_neighbors, largest=False).values
     return nearest, (nearest[:, -1] * scale).square() <= bounds.max(dim=1).values.double()
@@ -93,9 +86,9 @@ def _by_product(
 def _least_bounds(
     centred: Tensor, squares: Tensor, rows: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the least lower bounds of ascending rows, (m, count), and whose they are.
+    """Return the least lower bounds of ascending rows and the points they belong to, (m, count).
 
-    The bound of i and j is that of j and i: where all rows are sought, half of the blocks suffice.
+    The bounds are symmetric: for all rows, half of the blocks suffice.
     """
     symmetric = len(rows) == len(centred)
     everyone = torch.arange(len(centred), device=rows.device)
@@ -124,7 +117,7 @@ def _least_bounds(
 
 
 def _distances(points: Tensor, rows: Tensor, others: Tensor) -> Tensor:
-    """Return |x_i - x_j|, float64, of rows (m,) and others (m, k), from the differences."""
+    """Return |x_i - x_j| (m, k), float64, of rows (m,) and others (m, k), from the differences."""
     size = max(1, DIFFERENCE_ENTRIES // (others.shape[1] * points.shape[1]))
     distances = []
     for block, their_others in zip(rows.split(size), others.split(size), strict=True):

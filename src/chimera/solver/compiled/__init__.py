@@ -1,1 +1,1 @@
-"""The hot path of the solver, compiled by numba."""
+"""The advection, compiled by numba."""

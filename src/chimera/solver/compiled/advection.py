@@ -1,7 +1,7 @@
-"""The engine of the advection on a processor: plans and memory for chimera.solver.compiled.kernels.
+"""The advection on a processor: plans and memory for chimera.solver.compiled.kernels.
 
-A trajectory's velocities, once transformed along x, and all buffers of a transform stay in a core's
-own cache: 0.3 MB at N = 128 in float64. One trajectory is done after the other, on one thread.
+A trajectory's velocities, once transformed along x, and all buffers of a transform fit in a core's
+own cache: 0.3 MB at N = 128 in float64. Trajectories are computed one by one on one thread.
 """
 
 import numpy as np
@@ -12,20 +12,17 @@ from chimera.solver.advection import multipliers
 from chimera.solver.compiled import kernels
 from chimera.solver.spectral_grid import SpectralGrid
 
-_LARGEST_RADIX = 8
+_MAX_RADIX = 8
 
 
 def covers(grid: SpectralGrid, state: Tensor) -> bool:
-    """Return whether this engine can work on such a state; chimera.solver.advection always can.
-
-    A register must fill with columns, and N have no prime factor above 7.
-    """
+    """Return whether a register can be filled with columns and N has no prime factor above 7."""
     fits = grid.shape[1] >= kernels.lane_count(state.element_size())
-    return state.device.type == "cpu" and fits and max(_radices(grid.num_points)) <= _LARGEST_RADIX
+    return state.device.type == "cpu" and fits and max(_radices(grid.num_points)) <= _MAX_RADIX
 
 
 def _radices(num_points: int) -> list[int]:
-    """Return the factors of N in order: 8 as often as 4 can do the rest, then 4, then primes."""
+    """Return the factors of N: as many 8 as possible if the other twos make up 4, then primes."""
     rest, twos = num_points, 0
     while rest % 2 == 0:
         rest, twos = rest // 2, twos + 1
@@ -41,12 +38,12 @@ def _radices(num_points: int) -> list[int]:
     return radices
 
 
-def plan(num_points: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-    """Return the passes and twiddles of a transform, as kernels.transform takes them.
+def plan_transform(num_points: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    """Return the passes and twiddles of kernels.transform.
 
     A pass of radix r over sequences of n numbers multiplies result k of group p, of n / r groups,
-    by w^(p k) with w = exp(-2 i pi / n); where the radix is not 8 or 4, the table holds the whole
-    w^((p + j n / r) k), j running over the inputs.
+    by w^(p k) with w = exp(-2 i pi / n). For radices other than 8 and 4 the table also includes the
+    transform itself: w^((p + j n / r) k) for input j.
     """
     passes, twiddles, start, length = [], [], 0, num_points
     for radix in _radices(num_points):
@@ -63,20 +60,14 @@ def plan(num_points: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
 
 
 class CompiledAdvection:
-    """The engine in compiled code; see chimera.solver.advection.Engine.
-
-    Args:
-        grid: Points and modes.
-        domain_extent: Side L of the periodic square.
-        state: A state (B, 2, M, C), for its size and dtype.
-    """
+    """The compiled engine, for the shape and dtype of `state`; see chimera.solver.advection."""
 
     def __init__(self, grid: SpectralGrid, domain_extent: float, state: Tensor) -> None:
         N, C = grid.num_points, grid.shape[1]
         lanes = kernels.lane_count(state.element_size())
         operators = multipliers(grid, domain_extent, state)
         self._to_velocity = torch.stack(operators[:2]).numpy()
-        # Of 2 (u^2 - v^2) and 4 u v, from transforms without the factor 1 / N^2.
+        # For 2 (u^2 - v^2) and 4 u v, whose transforms lack the factor 1 / N^2.
         scaled = operators.from_squares / (-2 * N**2), operators.from_uv / (4 * N**2)
         self._from_products = torch.stack(scaled).numpy()
 
@@ -85,18 +76,17 @@ class CompiledAdvection:
         planes = state.new_zeros((4, lines, columns)).numpy()
         tile = state.new_zeros((4, columns, lanes)).numpy()
         work = state.new_zeros((2, 2, N, lanes)).numpy()
-        self._memory = (planes, tile, work, *plan(N, work.dtype.type))
+        self._memory = (planes, tile, work, *plan_transform(N, work.dtype.type))
         self._tendency = kernels.tendency[work.dtype.name]
         self._largest_speeds = kernels.largest_speeds[work.dtype.name]
         self._speeds = state.new_zeros((len(state), 2, lanes))
 
     def __call__(self, state: Tensor, out: Tensor) -> None:
-        """Write the tendency of `state` (B, 2, M, C) into `out`."""
-        self._tendency(
-            state.numpy(), out.numpy(), self._to_velocity, self._from_products, *self._memory
-        )
+        """See `Engine`."""
+        operators = self._to_velocity, self._from_products
+        self._tendency(state.numpy(), out.numpy(), *operators, *self._memory)
 
     def largest_speed(self, state: Tensor) -> Tensor:
-        """Return the largest |u| + |v| on the grid, (B,)."""
+        """See `Engine`."""
         self._largest_speeds(state.numpy(), self._speeds.numpy(), self._to_velocity, *self._memory)
         return self._speeds[:, 0].amax(1)

@@ -1,23 +1,20 @@
-"""Compiled advection of one processor core: lanes, transforms of lanes, the tendency.
+"""Compiled advection on one processor core: lanes, transforms of lanes, the tendency.
 
 **Lanes.** Transforms run side by side, one in each lane of a vector register. numba has no type for
-registers; `LanesType` is one, of complex numbers whose real and imaginary parts fill a register
-each, with the arithmetic that transforms need. Arrays hold both parts as separate planes, and
-`offset` counts numbers from the start of a plane.
+registers; `LanesType` holds complex numbers whose real and imaginary parts fill a register each.
+Arrays hold both parts as separate planes, and `offset` counts numbers from the start of a plane.
 
-**Transforms** are Stockham's: they sort themselves, between two buffers (N, lanes), in
-passes of radix 8 and 4 and of any other factor (Van Loan 1992, "Computational frameworks for the
-fast Fourier transform", section 1.7). With real and imaginary parts exchanged, the same transform
-is the inverse.
+**Transforms** are Stockham's self-sorting ones between two buffers (N, lanes), in passes of radix
+8, 4 and any other factor (Van Loan 1992, "Computational frameworks for the fast Fourier transform",
+section 1.7). With real and imaginary parts exchanged, the same transform is the inverse.
 
-**Tendency.** See chimera.solver.advection for the equation. A transform in two dimensions takes
-columns along x, then lines along y; a line's velocities u + i v share one complex transform, and
-their square u^2 - v^2 + 2 i u v goes back at once, while it is in the core's nearest cache. Only
-kept modes are loaded, stored and transformed.
+**Tendency** (chimera.solver.advection has the equation). A two-dimensional transform takes columns
+along x, then lines along y; a line's velocities u + i v share one complex transform, and their
+square u^2 - v^2 + 2 i u v is transformed back while it is in the core's nearest cache. Only kept
+modes are loaded, stored and transformed.
 
-Everything that is compiled lies in this one file, because numba's cache of compiled code notices
-changes in the file of the cached function alone. Rounding depends neither on the batch nor on what
-else runs; nothing is compiled with relaxed arithmetic.
+All compiled code is in this file, because numba's cache notices changes only in the file of the
+cached function. Rounding does not depend on the batch, and no relaxed arithmetic is used.
 """
 
 import math
@@ -32,18 +29,18 @@ from numba.extending import intrinsic, models, overload, register_model
 
 
 def _register_bytes() -> int:
-    """Return the width of the vectors to compute with: the processor's own, where that is known."""
+    """Return the width of the processor's vectors, or 32 where it is unknown."""
     try:
         return 64 if binding.get_host_cpu_features().get("avx512f") else 32
     except RuntimeError:  # LLVM cannot ask this kind of processor
-        return 32  # LLVM splits what is too wide
+        return 32  # LLVM splits vectors that are too wide
 
 
 REGISTER_BYTES = _register_bytes()
 
 
 def lane_count(bytes_of_number: int) -> int:
-    """Return how many numbers fill a register."""
+    """Return the number of values that fill a register."""
     return REGISTER_BYTES // bytes_of_number
 
 
@@ -62,7 +59,7 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(manager, lanes, ir.LiteralStructType([register, register]))
 
 
-# In what follows a function of numba's returns a signature and a generator of LLVM instructions.
+# Each intrinsic below returns its signature and a generator of LLVM instructions.
 
 
 def _parts(builder: Any, lanes: Any) -> tuple[Any, Any]:
@@ -75,7 +72,7 @@ def _lanes(builder: Any, re: Any, im: Any) -> Any:
 
 
 def _call(builder: Any, name: str, *registers: Any) -> Any:
-    """Call LLVM's function of one register or more."""
+    """Call an LLVM intrinsic on registers."""
     kind = registers[0].type
     bits = 64 if isinstance(kind.element, ir.DoubleType) else 32
     signature = ir.FunctionType(kind, [kind] * len(registers))
@@ -98,21 +95,22 @@ def _splat(builder: Any, scalar: Any, count: int) -> Any:
     return builder.shuffle_vector(first, first, everywhere)
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    """Return the address of the register at an offset of an array."""
+    dtype = context.get_value_type(kind.dtype)
+    register = ir.VectorType(dtype, lane_count(kind.dtype.bitwidth // 8))
+    address = builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+    return builder.bitcast(address, register.as_pointer())
 
 
 def _read(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
-    size = kind.dtype.bitwidth // 8
-    register = ir.VectorType(context.get_value_type(kind.dtype), lane_count(size))
-    address = _address(context, builder, kind, array, offset)
-    return builder.load(builder.bitcast(address, register.as_pointer()), align=size)
+    pointer = _pointer(context, builder, kind, array, offset)
+    return builder.load(pointer, align=kind.dtype.bitwidth // 8)
 
 
 def _write(context: Any, builder: Any, kind: Any, array: Any, offset: Any, register: Any) -> None:
-    address = _address(context, builder, kind, array, offset)
-    address = builder.bitcast(address, register.type.as_pointer())
-    builder.store(register, address, align=kind.dtype.bitwidth // 8)
+    pointer = _pointer(context, builder, kind, array, offset)
+    builder.store(register, pointer, align=kind.dtype.bitwidth // 8)
 
 
 @intrinsic
@@ -139,41 +137,14 @@ def store(_: Any, re: Any, im: Any, offset: Any, lanes: Any) -> Any:
 
 
 @intrinsic
-def scale(_: Any, lanes: Any, table: Any, offset: Any) -> Any:
-    """Return lanes times real numbers, one a lane, at an offset of a table."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        factor = _read(context, builder, signature.args[1], args[1], args[2])
-        return _lanes(builder, *(builder.fmul(p, factor) for p in _parts(builder, args[0])))
-
-    return lanes(lanes, table, types.intp), generate
-
-
-@intrinsic
-def turn(_: Any, lanes: Any, table: Any, offset: Any) -> Any:
-    """Return lanes times the complex number whose parts lie at an offset of a table."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        number = []
-        for part in range(2):
-            offset = builder.add(args[2], ir.Constant(args[2].type, part))
-            address = _address(context, builder, signature.args[1], args[1], offset)
-            number.append(_splat(builder, builder.load(address), signature.args[0].count))
-        parts = _parts(builder, args[0])
-        return _lanes(builder, *_times(builder, parts, (number[0], number[1])))
-
-    return lanes(lanes, table, types.intp), generate
-
-
-@intrinsic
-def multiply(_: Any, lanes: Any, factor: Any) -> Any:
-    """Return lanes times one real number."""
+def fill(_: Any, re: Any, im: Any) -> Any:
+    """Return lanes that all hold the same complex number."""
 
     def generate(_: Any, builder: Any, signature: Any, args: Any) -> Any:
-        register = _splat(builder, args[1], signature.args[0].count)
-        return _lanes(builder, *(builder.fmul(p, register) for p in _parts(builder, args[0])))
+        count = signature.return_type.count
+        return _lanes(builder, *(_splat(builder, part, count) for part in args))
 
-    return lanes(lanes, lanes.dtype), generate
+    return LanesType(re)(re, im), generate
 
 
 @intrinsic
@@ -210,7 +181,7 @@ def transpose(
 
 
 def _elementwise(combine: Callable[..., tuple[Any, Any]], arity: int) -> Any:
-    """Return a function of `arity` lanes from one of their parts."""
+    """Return an intrinsic of `arity` lanes from a function of their parts."""
 
     def generate(_: Any, builder: Any, __: Any, args: Any) -> Any:
         return _lanes(builder, *combine(builder, *(_parts(builder, a) for a in args)))
@@ -225,14 +196,11 @@ def _larger(builder: Any, best: tuple[Any, Any], w: tuple[Any, Any]) -> tuple[An
     return _call(builder, "maximum", best[0], speed), best[1]  # NaN stays NaN
 
 
-zero = _elementwise(lambda _, a: (ir.Constant(a[0].type, None),) * 2, 1)
 conjugate = _elementwise(lambda b, a: (a[0], b.fneg(a[1])), 1)
 times_i = _elementwise(lambda b, a: (b.fneg(a[1]), a[0]), 1)
 times_minus_i = _elementwise(lambda b, a: (a[1], b.fneg(a[0])), 1)
+scale = _elementwise(lambda b, x, y: tuple(map(b.fmul, x, y)), 2)  # each part by itself
 larger_speed = _elementwise(_larger, 2)
-_sum = _elementwise(lambda b, x, y: tuple(map(b.fadd, x, y)), 2)
-_difference = _elementwise(lambda b, x, y: tuple(map(b.fsub, x, y)), 2)
-_product = _elementwise(_times, 2)
 
 
 def _overload(symbol: Any, function: Any) -> None:
@@ -243,17 +211,17 @@ def _overload(symbol: Any, function: Any) -> None:
         return None
 
 
-_overload(operator.add, _sum)
-_overload(operator.sub, _difference)
-_overload(operator.mul, _product)
+_overload(operator.add, _elementwise(lambda b, x, y: tuple(map(b.fadd, x, y)), 2))
+_overload(operator.sub, _elementwise(lambda b, x, y: tuple(map(b.fsub, x, y)), 2))
+_overload(operator.mul, _elementwise(_times, 2))
 
 
 def _cached(function: Any) -> dict[str, Any]:
     """Return the function for each dtype, compiled when first called.
 
-    What is compiled is kept beside this file, or in the user's cache if that cannot be written.
-    Each dtype has a file of its own, or two processes that compile for different dtypes at once
-    could write the same one.
+    numba caches the code beside this file, or in the user's cache folder if that cannot be written.
+    Each dtype has its own name and so its own file: two processes that compile for different dtypes
+    at once never write the same one.
     """
     compiled = {}
     for dtype in ("float64", "float32"):
@@ -261,29 +229,42 @@ def _cached(function: Any) -> dict[str, Any]:
         copy.__qualname__ = copy.__name__
         try:
             compiled[dtype] = njit(cache=True)(copy)
-        except RuntimeError:  # neither can be written
+        except RuntimeError:  # neither folder can be written
             compiled[dtype] = njit(copy)
     return compiled
 
 
 @njit(forceinline=True)
+def turn(lanes, table, offset):
+    """Return lanes times the complex number at an offset of a table."""
+    # An unsigned index spares the check for a negative one.
+    return lanes * fill(table[types.uintp(offset)], table[types.uintp(offset + 1)])
+
+
+@njit(forceinline=True)
+def _butterfly(a, b, c, d):
+    """Return the discrete Fourier transform of a, b, c, d."""
+    e0, e1, e2, e3 = a + c, a - c, b + d, times_minus_i(b - d)
+    return e0 + e2, e1 + e3, e0 - e2, e1 - e3
+
+
+@njit(forceinline=True)
 def _radix_8(xr, xi, yr, yi, length, stride, twiddles, start):
     step = xr.shape[1]
-    root = xr.dtype.type(math.sqrt(0.5))
+    root = fill(xr.dtype.type(math.sqrt(0.5)), xr.dtype.type(math.sqrt(0.5)))
     for p in range(length // 8):
         t = start + 14 * p
         for q in range(stride):
             at, gap = (q + stride * p) * step, stride * (length // 8) * step
-            a, b = load(xr, xi, at), load(xr, xi, at + 4 * gap)
-            c, d = load(xr, xi, at + 2 * gap), load(xr, xi, at + 6 * gap)
-            e0, e1, e2, e3 = a + b, a - b, c + d, times_minus_i(c - d)
-            even0, even1, even2, even3 = e0 + e2, e1 + e3, e0 - e2, e1 - e3
-            a, b = load(xr, xi, at + gap), load(xr, xi, at + 5 * gap)
-            c, d = load(xr, xi, at + 3 * gap), load(xr, xi, at + 7 * gap)
-            o0, o1, o2, o3 = a + b, a - b, c + d, times_minus_i(c - d)
-            odd0, odd1, odd2, odd3 = o0 + o2, o1 + o3, times_minus_i(o0 - o2), o1 - o3
-            odd1 = multiply(odd1 + times_minus_i(odd1), root)
-            odd3 = multiply(times_minus_i(odd3) - odd3, root)
+            a, b = load(xr, xi, at), load(xr, xi, at + 2 * gap)
+            c, d = load(xr, xi, at + 4 * gap), load(xr, xi, at + 6 * gap)
+            even0, even1, even2, even3 = _butterfly(a, b, c, d)
+            a, b = load(xr, xi, at + gap), load(xr, xi, at + 3 * gap)
+            c, d = load(xr, xi, at + 5 * gap), load(xr, xi, at + 7 * gap)
+            odd0, odd1, odd2, odd3 = _butterfly(a, b, c, d)
+            odd1 = scale(odd1 + times_minus_i(odd1), root)
+            odd2 = times_minus_i(odd2)
+            odd3 = scale(times_minus_i(odd3) - odd3, root)
             at, gap = (q + stride * 8 * p) * step, stride * step
             store(yr, yi, at, even0 + odd0)
             store(yr, yi, at + gap, turn(even1 + odd1, twiddles, t))
@@ -302,14 +283,14 @@ def _radix_4(xr, xi, yr, yi, length, stride, twiddles, start):
         t = start + 6 * p
         for q in range(stride):
             at, gap = (q + stride * p) * step, stride * (length // 4) * step
-            a, b = load(xr, xi, at), load(xr, xi, at + 2 * gap)
-            c, d = load(xr, xi, at + gap), load(xr, xi, at + 3 * gap)
-            e0, e1, e2, e3 = a + b, a - b, c + d, times_minus_i(c - d)
+            a, b = load(xr, xi, at), load(xr, xi, at + gap)
+            c, d = load(xr, xi, at + 2 * gap), load(xr, xi, at + 3 * gap)
+            a, b, c, d = _butterfly(a, b, c, d)
             at, gap = (q + stride * 4 * p) * step, stride * step
-            store(yr, yi, at, e0 + e2)
-            store(yr, yi, at + gap, turn(e1 + e3, twiddles, t))
-            store(yr, yi, at + 2 * gap, turn(e0 - e2, twiddles, t + 2))
-            store(yr, yi, at + 3 * gap, turn(e1 - e3, twiddles, t + 4))
+            store(yr, yi, at, a)
+            store(yr, yi, at + gap, turn(b, twiddles, t))
+            store(yr, yi, at + 2 * gap, turn(c, twiddles, t + 2))
+            store(yr, yi, at + 3 * gap, turn(d, twiddles, t + 4))
 
 
 @njit(forceinline=True)
@@ -332,11 +313,11 @@ def transform(re, im, passes, twiddles):
     """Transform forward the N numbers of each lane.
 
     Args:
-        re: Two buffers (2, N, lanes); the input lies in the first, the result in the first or
-            the second as the number of passes is even or odd.
-        im: The same of the imaginary parts. Exchanged with `re`, the transform is the inverse.
-        passes: Radix, and where its numbers in `twiddles` start, of each pass: (passes, 2).
-        twiddles: Powers of the roots of unity.
+        re: Real parts in two buffers (2, N, lanes). The input is in the first; the result is in the
+            first after an even number of passes, else in the second.
+        im: Imaginary parts. Exchanged with `re`, the transform is the inverse.
+        passes: Radix of each pass, and the start of its numbers in `twiddles`: (passes, 2).
+        twiddles: Powers of the roots of unity, see chimera.solver.compiled.advection.
     """
     length = re.shape[1]
     for number in range(len(passes)):
@@ -354,29 +335,31 @@ def transform(re, im, passes, twiddles):
 
 
 @njit
-def _columns_to_grid(re, im, factor, to_re, to_im, work, passes, twiddles):
-    """Transform i factor x modes (M, C) along x, to (x, m_y) in planes (N or more, C or more)."""
+def _columns_to_grid(state, factors, planes, work, passes, twiddles):
+    """Transform i factor x modes (M, C) of u and v along x, to (x, m_y) in planes."""
     num_points, step = work.shape[2:]
-    columns, highest, last = factor.shape[1], factor.shape[1] - 1, len(passes) % 2
-    for first in range(0, columns, step):
-        column = min(first, columns - step)  # the last block overlaps the one before
-        for row in range(len(factor)):
-            at = row * columns + column
-            line = row if row <= highest else row + num_points - len(factor)
-            modes = times_i(scale(load(re, im, at), factor, at))
-            store(work[0, 0], work[1, 0], line * step, modes)
-        nothing = zero(load(work[0, 0], work[1, 0], 0))
-        for line in range(highest + 1, num_points - highest):
-            store(work[0, 0], work[1, 0], line * step, nothing)
-        transform(work[1], work[0], passes, twiddles)
-        for line in range(num_points):
-            lanes = load(work[0, last], work[1, last], line * step)
-            store(to_re, to_im, line * to_re.shape[1] + column, lanes)
+    rows, columns = factors.shape[1:]
+    highest, last = columns - 1, len(passes) % 2
+    for part in range(2):
+        for first in range(0, columns, step):
+            column = min(first, columns - step)  # the last block overlaps the one before
+            for row in range(rows):
+                at = row * columns + column
+                line = row if row <= highest else row + num_points - rows
+                factor = load(factors[part], factors[part], at)
+                modes = times_i(scale(load(state[0], state[1], at), factor))
+                store(work[0, 0], work[1, 0], line * step, modes)
+            work[:, 0, highest + 1 : num_points - highest] = 0.0
+            transform(work[1], work[0], passes, twiddles)
+            for line in range(num_points):
+                lanes = load(work[0, last], work[1, last], line * step)
+                at = line * planes.shape[2] + column
+                store(planes[2 * part], planes[2 * part + 1], at, lanes)
 
 
 @njit
 def _lines_to_grid(planes, first, highest, tile, work, passes, twiddles):
-    """Transform lines `first` and on of u and v along y, to u + i v (y, lanes) in `work`."""
+    """Transform u and v along y, in lines from `first` on, to u + i v (y, lanes) in `work`."""
     num_points, step = work.shape[2:]
     for plane in range(4):
         for column in range(0, planes.shape[2], step):
@@ -386,11 +369,9 @@ def _lines_to_grid(planes, first, highest, tile, work, passes, twiddles):
         u = load(tile[0], tile[1], m * step)
         v = times_i(load(tile[2], tile[3], m * step))
         store(work[0, 0], work[1, 0], m * step, u + v)
-        if m > 0:  # of real fields, the mode -m is the conjugate
+        if m > 0:  # for real fields, the mode -m is the conjugate
             store(work[0, 0], work[1, 0], (num_points - m) * step, conjugate(u - v))
-    nothing = zero(load(work[0, 0], work[1, 0], 0))
-    for m in range(highest + 1, num_points - highest):
-        store(work[0, 0], work[1, 0], m * step, nothing)
+    work[:, 0, highest + 1 : num_points - highest] = 0.0
     transform(work[1], work[0], passes, twiddles)
 
 
@@ -415,27 +396,27 @@ def _lines_to_modes(planes, first, highest, tile, work, passes, twiddles):
 
 
 @njit
-def _columns_to_modes(planes, factors, re, im, work, passes, twiddles):
-    """Transform both products along x, and write the sum of factor x modes (M, C)."""
+def _columns_to_modes(planes, factors, out, work, passes, twiddles):
+    """Transform both products along x, and write the sum of factor x modes, (2, M, C)."""
     num_points, step = work.shape[2:]
     rows, columns = factors.shape[1:]
     highest, last = columns - 1, len(passes) % 2
     for first in range(0, columns, step):
         column = min(first, columns - step)
         for product in range(2):
-            from_re, from_im = planes[2 * product], planes[2 * product + 1]
             for line in range(num_points):
-                lanes = load(from_re, from_im, line * planes.shape[2] + column)
+                at = line * planes.shape[2] + column
+                lanes = load(planes[2 * product], planes[2 * product + 1], at)
                 store(work[0, 0], work[1, 0], line * step, lanes)
             transform(work[0], work[1], passes, twiddles)
             for row in range(rows):
                 at = row * columns + column
                 line = row if row <= highest else row + num_points - rows
                 modes = load(work[0, last], work[1, last], line * step)
-                modes = scale(modes, factors[product], at)
+                modes = scale(modes, load(factors[product], factors[product], at))
                 if product > 0:
-                    modes = modes + load(re, im, at)
-                store(re, im, at, modes)
+                    modes = modes + load(out[0], out[1], at)
+                store(out[0], out[1], at, modes)
 
 
 @_cached
@@ -443,41 +424,35 @@ def tendency(state, out, to_velocity, from_products, planes, tile, work, passes,
     """Write the tendency of every trajectory.
 
     Args:
-        state: Real and imaginary parts of the modes, (B, 2, M, C).
-        out: For the tendency, the same.
-        to_velocity: Of the modes of u and v, divided by i: (2, M, C).
-        from_products: Of the modes of 2 (u^2 - v^2) and of 4 u v: (2, M, C).
+        state: Real and imaginary parts of the modes, (B, 2, M, C); like `out`.
+        out: The tendency.
+        to_velocity: Factors of the modes of u and v, divided by i: (2, M, C).
+        from_products: Factors of the modes of 2 (u^2 - v^2) and of 4 u v: (2, M, C).
         planes: Real and imaginary parts of u and of v between two transforms, (4, N and C rounded
-            up to whole registers). Zero beyond N and C, which stays zero.
-        tile: The same of as many lines as there are lanes, (4, C rounded up, lanes).
+            up to whole registers); zero beyond N and C.
+        tile: Memory for as many lines of `planes` as there are lanes, (4, C rounded up, lanes).
         work: Real and imaginary parts of both buffers of a transform, (2, 2, N, lanes).
-        passes: See `transform`.
-        twiddles: See `transform`.
+        passes: See `transform`; like `twiddles`.
+        twiddles: The table.
     """
     highest = state.shape[3] - 1
     for number in range(len(state)):
-        for part in range(2):
-            to_re, to_im = planes[2 * part], planes[2 * part + 1]
-            re, im, factor = state[number, 0], state[number, 1], to_velocity[part]
-            _columns_to_grid(re, im, factor, to_re, to_im, work, passes, twiddles)
+        _columns_to_grid(state[number], to_velocity, planes, work, passes, twiddles)
         for first in range(0, planes.shape[1], work.shape[3]):
             _lines_to_grid(planes, first, highest, tile, work, passes, twiddles)
             _lines_to_modes(planes, first, highest, tile, work, passes, twiddles)
-        re, im = out[number, 0], out[number, 1]
-        _columns_to_modes(planes, from_products, re, im, work, passes, twiddles)
+        _columns_to_modes(planes, from_products, out[number], work, passes, twiddles)
 
 
 @_cached
 def largest_speeds(state, out, to_velocity, planes, tile, work, passes, twiddles):
-    """Write the largest |u| + |v| that each lane met into the first half of `out` (B, 2, lanes)."""
+    """Write the largest |u| + |v| in each lane into the first half of `out` (B, 2, lanes)."""
     num_points, step = work.shape[2:]
     last, highest = len(passes) % 2, state.shape[3] - 1
     for number in range(len(state)):
-        for part in range(2):
-            to_re, to_im = planes[2 * part], planes[2 * part + 1]
-            re, im, factor = state[number, 0], state[number, 1], to_velocity[part]
-            _columns_to_grid(re, im, factor, to_re, to_im, work, passes, twiddles)
-        best = zero(load(state[number, 0], state[number, 1], 0))
+        _columns_to_grid(state[number], to_velocity, planes, work, passes, twiddles)
+        out[number] = 0.0
+        best = load(out[number, 0], out[number, 1], 0)
         for first in range(0, planes.shape[1], step):
             _lines_to_grid(planes, first, highest, tile, work, passes, twiddles)
             for y in range(num_points):

@@ -9,9 +9,11 @@ with 2 alpha = 1 - confidence, q the quantiles of the bootstrap means, z_0 their
 (eq. 14.14), a the acceleration from the jackknife (eq. 14.15), z_i = -+ z_{1-alpha}. The equations
 are those of B. Efron & R. J. Tibshirani 1993, An Introduction to the Bootstrap.
 
-For normal data the t interval is exact at every n. No interval made of bootstrap means leaves
-[min, max], which at n = 3 holds the true mean in 3 of 4 samples from a symmetric distribution: the
-bootstrap intervals are there to be compared, not believed, at a handful of replicates.
+For normal data the t interval is exact at every n. No interval of bootstrap means extends beyond
+[min, max], which at n = 3 contains the true mean in 3 of 4 samples from a symmetric distribution:
+with few replicates the bootstrap intervals serve for comparison only.
+
+Every interval is [0, 0] where every value is zero; other values without any spread are an error.
 """
 
 from typing import Literal, NamedTuple
@@ -28,6 +30,9 @@ from chimera.statistics.resampling.samples import (
     sample_has_spread,
 )
 
+Rng = np.random.Generator | int  # a number is the seed of a generator
+Method = Literal["percentile", "BCa"]
+
 
 class Interval(NamedTuple):
     """The ends of a two-sided confidence interval, in the unit of the values."""
@@ -37,20 +42,7 @@ class Interval(NamedTuple):
 
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return Student's interval of the mean.
-
-    Args:
-        values: independent values (n,), n >= 2.
-        confidence: probability that the interval covers the mean of a normal population.
-
-    Returns:
-        The interval; [0, 0] where every value is zero.
-
-    Raises:
-        InputError: fewer than 2 values, a value that is not finite, values that are all the same
-            and not zero, or a confidence outside (0, 1).
-
-    """
+    """Return Student's interval of the mean of independent values (n,), n >= 2."""
     require_fraction("confidence", confidence)
     v = sample("values", values)
     if not sample_has_spread("values", v):
@@ -60,58 +52,36 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def percentile_interval(
-    values: ArrayLike,
-    confidence: float = 0.95,
-    *,
-    num_resamples: int = 9999,
-    rng: np.random.Generator | int = 0,
+    values: ArrayLike, confidence: float = 0.95, *, num_resamples: int = 9999, rng: Rng = 0
 ) -> Interval:
     """Return the bootstrap's percentile interval of the mean.
 
     Args:
-        values: independent values (n,), n >= 2.
-        confidence: nominal coverage.
-        num_resamples: bootstrap samples, at least 100.
-        rng: generator of the resamples, or a seed, which draws the same ones at every call.
-
-    Returns:
-        The interval, inside [min, max]; [0, 0] where every value is zero.
-
-    Raises:
-        InputError: as for `t_interval`, or too few resamples.
-
+        values: Independent values (n,), n >= 2.
+        confidence: Nominal coverage.
+        num_resamples: Bootstrap samples, at least 100.
+        rng: Generator of the resamples, or a seed that draws the same ones at every call.
     """
     return _bootstrap_interval(values, "percentile", confidence, num_resamples, rng)
 
 
 def bca_interval(
-    values: ArrayLike,
-    confidence: float = 0.95,
-    *,
-    num_resamples: int = 9999,
-    rng: np.random.Generator | int = 0,
+    values: ArrayLike, confidence: float = 0.95, *, num_resamples: int = 9999, rng: Rng = 0
 ) -> Interval:
-    """Return the bootstrap's bias-corrected and accelerated interval of the mean.
-
-    Arguments, result and errors are those of `percentile_interval`.
-    """
+    """Return the bootstrap's bias-corrected and accelerated interval; see `percentile_interval`."""
     return _bootstrap_interval(values, "BCa", confidence, num_resamples, rng)
 
 
 def _bootstrap_interval(
-    values: ArrayLike,
-    method: Literal["percentile", "BCa"],
-    confidence: float,
-    num_resamples: int,
-    rng: np.random.Generator | int,
+    values: ArrayLike, method: Method, confidence: float, num_resamples: int, rng: Rng
 ) -> Interval:
     require_fraction("confidence", confidence)
     require_count("num_resamples", num_resamples, 100)
     v = sample("values", values)
     if not sample_has_spread("values", v):
         return Interval(0.0, 0.0)
-    # Neither the order of the values nor a common sign may decide which resamples are drawn:
-    # they are ordered by magnitude, and a negative mean is mirrored.
+    # Ordered by magnitude and with a negative mean mirrored, so that neither the order of the
+    # values nor a common sign changes which resamples are drawn.
     v = v[np.lexsort((v, np.abs(v)))]
     sign = -1.0 if v.mean() < 0 else 1.0
     low, high = stats.bootstrap(
@@ -120,7 +90,6 @@ def _bootstrap_interval(
         confidence_level=confidence,
         n_resamples=num_resamples,
         method=method,
-        vectorized=True,
         rng=rng,
     ).confidence_interval
     low, high = sorted((sign * float(low), sign * float(high)))
@@ -128,9 +97,9 @@ def _bootstrap_interval(
 
 
 def _mean(values: Floats, axis: int = -1) -> Floats:
-    """The mean, equal to the last bit for equal sets of values in whatever order.
+    """Return the mean, with the same bits for equal sets of values in any order.
 
-    At n = 3 a fifth of all resamples are the sample in another order. They tie with its mean, and
-    z_0 counts ties half; rounding must not break them.
+    At n = 3 a fifth of all resamples are the sample in another order. Their means tie with the
+    sample's; z_0 counts ties half, so rounding must not break them.
     """
     return np.asarray(np.sort(values, axis=axis).mean(axis=axis))

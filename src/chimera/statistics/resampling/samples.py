@@ -1,7 +1,7 @@
-"""What every procedure asks of its input: finite numbers, enough of them, and a spread.
+"""Checks of samples: finite numbers, enough of them, and a spread; InputError otherwise.
 
 Values count as equal where they differ by no more than the rounding of the numbers that they were
-computed from, so that differences such as (0.3 - 0.2, 0.4 - 0.3) are equal, as they are meant.
+computed from, so that differences such as (0.3 - 0.2, 0.4 - 0.3) are equal.
 """
 
 import numpy as np
@@ -17,12 +17,7 @@ ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 def sample(name: str, values: ArrayLike, least: int = 2) -> Floats:
-    """Return the values as a vector (n,) of finite floats.
-
-    Raises:
-        InputError: they are not numbers, not one-dimensional, fewer than `least`, or not finite.
-
-    """
+    """Return the values as a vector (n,) of finite floats."""
     vector = _finite(name, values)
     if vector.ndim != 1 or len(vector) < least:
         raise InputError(
@@ -32,12 +27,7 @@ def sample(name: str, values: ArrayLike, least: int = 2) -> Floats:
 
 
 def matrix(name: str, values: ArrayLike) -> Floats:
-    """Return the values as a matrix of finite floats, at least 2 x 2.
-
-    Raises:
-        InputError: they are not numbers, not such a matrix, or not finite.
-
-    """
+    """Return the values as a matrix of finite floats, at least 2 x 2."""
     table = _finite(name, values)
     if table.ndim != 2 or min(table.shape) < 2:
         raise InputError(f"{name!r} has shape {table.shape}, expected at least (2, 2)")
@@ -45,12 +35,7 @@ def matrix(name: str, values: ArrayLike) -> Floats:
 
 
 def pair(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    """Return x and y, (n,) each, whose i-th values belong together.
-
-    Raises:
-        InputError: either is no sample, or their lengths differ.
-
-    """
+    """Return x and y, (n,) each, whose i-th values belong together."""
     first, second = sample("x", x), sample("y", y)
     if len(first) != len(second):
         raise InputError(
@@ -59,22 +44,22 @@ def pair(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     return first, second
 
 
-def has_spread(name: str, deviations: Floats, effect: float, scale: float) -> bool:
-    """Say whether an effect can be judged by the spread around it.
+def has_spread(name: str, deviations: Floats, effect: float, *sources: Floats) -> bool:
+    """Return whether values differ, so that their spread measures the error of an effect.
 
     Args:
-        name: what the caller calls the values.
-        deviations: the values minus their mean.
-        effect: the mean that is to be judged against zero.
-        scale: the largest magnitude that the values were computed from.
+        name: Name of the values in the error.
+        deviations: The values minus their mean.
+        effect: The mean that is tested against zero.
+        sources: The numbers that the values were computed from.
 
     Returns:
-        True where the values differ; False where they are all zero, which is no effect at all.
+        False where the values are all zero, which is no effect at all.
 
     Raises:
-        InputError: they are all equal and not zero, an effect without a measure of its error.
-
+        InputError: If they are all equal and not zero: an effect without a measure of its error.
     """
+    scale = max(np.abs(numbers).max() for numbers in sources)
     if np.abs(deviations).max() > ROUNDING * scale:
         return True
     if abs(effect) <= ROUNDING * scale:
@@ -86,19 +71,19 @@ def has_spread(name: str, deviations: Floats, effect: float, scale: float) -> bo
 
 
 def sample_has_spread(name: str, values: Floats) -> bool:
-    """Say whether the mean of one sample, not computed from larger numbers, can be judged."""
+    """Return `has_spread` of a sample that was not computed from larger numbers."""
     mean = values.mean()
-    return has_spread(f"all of {name!r}", values - mean, mean, np.abs(values).max())
+    return has_spread(f"all of {name!r}", values - mean, mean, values)
 
 
 def require_fraction(name: str, value: float) -> None:
-    """Refuse a value that does not lie between 0 and 1, both excluded."""
+    """Raise InputError unless 0 < value < 1."""
     if not 0 < value < 1:
         raise InputError(f"{name!r} is {value}, expected more than 0 and less than 1")
 
 
 def require_count(name: str, value: int, least: int) -> None:
-    """Refuse a count below `least`."""
+    """Raise InputError if a count is below `least`."""
     if value < least:
         raise InputError(f"{name!r} is {value}, expected at least {least}")
 
