@@ -30,11 +30,7 @@ def format_entries(entries: Iterable[Entry]) -> str:
 
 
 def read_entries(path: Path) -> dict[str, Entry]:
-    """Return the entries of a manifest or checksums.yaml by path; none if it does not exist.
-
-    Raises:
-        InputError: If the file has another form.
-    """
+    """Return the entries of a manifest or checksums.yaml by path; none if it does not exist."""
     if not path.exists():
         return {}
     content = read_yaml(path)

@@ -144,11 +144,7 @@ class ImportedData(DataSettings, frozen=True):
             )
 
     def require_root(self) -> None:
-        """Refuse a root that is not set or does not exist.
-
-        Raises:
-            InputError: Naming data.root.
-        """
+        """Refuse a root that is not set or does not exist."""
         if self.root == "???":
             raise InputError("data.root is not set, expected a file or folder: -S data.root=PATH")
         if not Path(self.root).exists():
@@ -165,11 +161,7 @@ Kind = TypeVar("Kind", GeneratedData, ImportedData)
 
 
 def read_data(section: Any) -> GeneratedData | ImportedData:
-    """Return the section `data` by its source.
-
-    Raises:
-        InputError: As `read_settings` does.
-    """
+    """Return the section `data` by its source."""
     source = section.get("source") if isinstance(section, Mapping) else None
     if isinstance(source, str) and source not in _SOURCES:
         raise InputError(f"data.source is {source!r}, expected generated, well, pdebench or npz")
@@ -177,11 +169,7 @@ def read_data(section: Any) -> GeneratedData | ImportedData:
 
 
 def read_data_of(section: Any, kind: type[Kind]) -> Kind:
-    """Return the section `data`, which must have a source of one kind.
-
-    Raises:
-        InputError: If it has another source.
-    """
+    """Return the section `data`, which must have a source of one kind."""
     data = read_data(section)
     if not isinstance(data, kind):
         expected = " or ".join(source for source, other in _SOURCES.items() if other is kind)

@@ -136,9 +136,6 @@ def verify(
         datasets: IND first, then the OOD axes.
         manifests: Folder of the manifests.
         advance: Called with each number of bytes that were hashed.
-
-    Raises:
-        InputError: If a manifest cannot be read.
     """
     return [
         verdict
@@ -195,11 +192,7 @@ def counts(verdicts: Sequence[FileVerdict]) -> dict[str, int]:
 
 
 def require_verified(verdicts: Iterable[FileVerdict]) -> None:
-    """Refuse data with a fault.
-
-    Raises:
-        InputError: The first fault's sentence, and how many more there are.
-    """
+    """Refuse data with a fault."""
     faults = [verdict.fault for verdict in verdicts if verdict.fault]
     if faults:
         more = f" ({len(faults) - 1} more such files)" if len(faults) > 1 else ""
@@ -213,10 +206,6 @@ def hash_missing(datasets: Sequence[str], manifests: Path) -> str:
 
     Returns:
         The unified diff, empty if nothing was missing.
-
-    Raises:
-        InputError: If a file is missing or was changed since it was written, or a manifest takes no
-            new entry.
     """
     require_verified(v for dataset in datasets for v in check_intact(dataset, lambda _: None))
     written: dict[Path, dict[str, Entry]] = {}

@@ -28,9 +28,6 @@ class StreamedWindows:
         split: The trajectories (n, T, C, H, W).
         moments: `mean` and `std` (C,), by which frames are normalised.
         form: See `Form`.
-
-    Raises:
-        InputError: If the trajectories are shorter than a window.
     """
 
     def __init__(self, split: Split, moments: Moments, form: Form) -> None:
@@ -43,11 +40,7 @@ class StreamedWindows:
         return len(self._order)
 
     def batch(self, number: int) -> Tensor:
-        """Return this process's part of batch `number` = 0, 1, ... as (B, length, C, H, W).
-
-        Raises:
-            InputError: If a file is broken.
-        """
+        """Return this process's part of batch `number` = 0, 1, ... as (B, length, C, H, W)."""
         starts = self._order.batch(number, torch.device("cpu")).numpy()
         trajectories, frames = np.divmod(starts, self._split.shape[1])
         batch = np.empty(self._shape, dtype=np.float32)

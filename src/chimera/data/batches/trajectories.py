@@ -41,11 +41,7 @@ class Form(NamedTuple):
 
 
 class Order:
-    """The order of all windows of n trajectories of T frames.
-
-    Raises:
-        InputError: If the trajectories are shorter than a window.
-    """
+    """The order of all windows of n trajectories of T frames."""
 
     def __init__(self, n: int, T: int, form: Form) -> None:
         if form.length > T:
@@ -81,11 +77,7 @@ class Order:
 
 
 class Windows:
-    """Batches of windows out of trajectories (n, T, C, H, W) in memory.
-
-    Raises:
-        InputError: If the trajectories are shorter than a window.
-    """
+    """Batches of windows out of trajectories (n, T, C, H, W) in memory."""
 
     def __init__(self, trajectories: Tensor, form: Form) -> None:
         n, T = trajectories.shape[:2]

@@ -27,11 +27,7 @@ _MIN_CACHE, _MAX_CACHE = 1 << 20, 1 << 27
 
 
 def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> h5py.File:
-    """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset.
-
-    Raises:
-        InputError: If it is missing, cut off or another format.
-    """
+    """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset."""
     try:
         return h5py.File(path, "r", rdcc_nbytes=cache)
     except FileNotFoundError:
@@ -42,12 +38,7 @@ def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> h5py.File:
 
 
 def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    """Return a dataset of real numbers.
-
-    Raises:
-        InputError: If it is missing, of another kind, or compressed by a filter that is not
-            installed.
-    """
+    """Return a dataset of real numbers."""
     try:
         dataset = file[name]
     except (KeyError, OSError, RuntimeError):
@@ -69,11 +60,7 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
 
 
 def read_hdf5(dataset: h5py.Dataset, path: Path, where: Any) -> NDArray[Any]:
-    """Return part of a dataset.
-
-    Raises:
-        InputError: If the bytes cannot be read.
-    """
+    """Return part of a dataset."""
     try:
         return dataset[where]
     except (OSError, ValueError) as error:
@@ -165,11 +152,7 @@ class FieldReader:
         self._release()
 
     def read(self, trajectory: int, start: int, out: Array) -> None:
-        """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W).
-
-        Raises:
-            InputError: If a dataset cannot be read.
-        """
+        """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""
         length, C, H, W = out.shape
         for dataset, offset, channels in self._sets:
             if offset is None:

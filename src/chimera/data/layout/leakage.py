@@ -43,11 +43,7 @@ def write_frames(path: Path, splits: Mapping[str, Frames]) -> None:
 
 
 def read_frames(path: Path) -> dict[str, Frames]:
-    """Return what `write_frames` wrote.
-
-    Raises:
-        InputError: If the file is missing or broken.
-    """
+    """Return what `write_frames` wrote."""
     arrays = read_arrays(path)
     return {
         split: Frames(digests, arrays[f"{split}.places"].tolist())
@@ -61,9 +57,6 @@ def require_disjoint(splits: Mapping[str, Frames]) -> None:
 
     Args:
         splits: By name, such as data/cfd2d_ind_v1/data/train.
-
-    Raises:
-        InputError: Naming both places of the first such frame, and how many more there are.
     """
     names = list(splits)
     parts = [splits[name].digests for name in names]

@@ -36,11 +36,7 @@ def format_links(links: Sequence[Link]) -> str:
 
 
 def read_links(path: Path) -> list[Link]:
-    """Return the links of a links.yaml.
-
-    Raises:
-        InputError: If it is missing or has another form.
-    """
+    """Return the links of a links.yaml."""
     try:
         return msgspec.convert(read_yaml(path), _Links).files
     except msgspec.ValidationError:
@@ -50,11 +46,7 @@ def read_links(path: Path) -> list[Link]:
 
 
 def require_linked(link: Link) -> Path:
-    """Return the path of a linked file.
-
-    Raises:
-        InputError: If the file is missing or its size has changed.
-    """
+    """Return the path of a linked file."""
     path = Path(link.path)
     if not path.is_file():
         raise InputError(

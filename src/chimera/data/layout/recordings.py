@@ -73,9 +73,6 @@ class Recording(ABC):
 
         Yields:
             The trajectory, the first frame and the fields (t, C, H, W).
-
-        Raises:
-            InputError: If the file is cut off or broken.
         """
 
 
@@ -137,11 +134,7 @@ def shared_scalars(
 
 
 def files_below(root: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Return the root itself or the files below it, in the order of their names.
-
-    Raises:
-        InputError: If there is no such file.
-    """
+    """Return the root itself or the files below it, in the order of their names."""
     if root.is_file():
         return [root]
     found = [p for p in root.rglob("*") if p.is_file() and p.suffix in suffixes]

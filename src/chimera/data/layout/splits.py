@@ -38,10 +38,6 @@ class Split:
         shape: (n, T, C, H, W).
         layout: Shared by all trajectories.
         scalars: Physical parameters (n,) by name, those that every file declares.
-
-    Raises:
-        InputError: If the folder is empty, or a file is missing, cut off, without a field, or of
-            another layout than the first.
     """
 
     def __init__(self, folder: Path, fields: Sequence[str]) -> None:
@@ -85,11 +81,7 @@ class Split:
         return 4 * int(np.prod(self.shape))
 
     def read(self, first: int = 0, last: int | None = None) -> Array:
-        """Return trajectories first .. last - 1 as (m, T, C, H, W), all values finite.
-
-        Raises:
-            InputError: If a file is broken, or a value is not finite.
-        """
+        """Return trajectories first .. last - 1 as (m, T, C, H, W), all values finite."""
         stop = len(self) if last is None else min(last, len(self))
         frames = np.empty((stop - first, *self.shape[1:]), dtype=np.float32)
         self.windows(range(first, stop), [0] * (stop - first), frames)
@@ -114,11 +106,7 @@ class Split:
             yield self.read(first, first + count)
 
     def windows(self, trajectories: Sequence[int], starts: Sequence[int], out: Array) -> None:
-        """Read windows of consecutive frames into `out` (B, length, C, H, W), C-contiguous.
-
-        Raises:
-            InputError: If a file is broken.
-        """
+        """Read windows of consecutive frames into `out` (B, length, C, H, W), C-contiguous."""
         # In their order in the files, so that no chunk is decompressed twice for one batch.
         places = [
             (*self._places[i], t, row)

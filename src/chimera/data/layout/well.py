@@ -31,9 +31,6 @@ def open_well(path: Path) -> HDF5Recording:
     """Describe a file: every field that varies over trajectories and time.
 
     A component of a vector is a channel: `velocity_x` is the first of `t1_fields/velocity`.
-
-    Raises:
-        InputError: If the file is cut off or of another layout, or its fields differ in shape.
     """
     with open_hdf5(path) as file:
         if not any(f"t{rank}_fields" in file for rank in range(3)):
@@ -116,11 +113,7 @@ def _scalars(file: h5py.File, path: Path, count: int) -> dict[str, NDArray[np.fl
 
 
 def channel_moments(stats: Mapping[str, Any], channels: Sequence[str]) -> dict[str, list[float]]:
-    """Return `mean` and `std` of every channel from the content of stats.yaml.
-
-    Raises:
-        InputError: If it lacks one.
-    """
+    """Return `mean` and `std` of every channel from the content of stats.yaml."""
     return {m: [_moment(stats, m, channel) for channel in channels] for m in ("mean", "std")}
 
 

@@ -118,11 +118,7 @@ def _read_array(path: Path, name: str) -> NDArray[Any]:
 
 
 def open_arrays(path: Path, names: Sequence[str]) -> ArrayRecording:
-    """Describe an archive with channels of these names.
-
-    Raises:
-        InputError: If it is cut off, would unpickle, or has neither form.
-    """
+    """Describe an archive with channels of these names."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name.removesuffix(".npy") for name in archive.namelist()]

@@ -39,9 +39,6 @@ def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
         name: The dataset.
         origin: `generated` or `imported`.
         make: Fills an empty folder.
-
-    Raises:
-        InputError: If a frame is in two splits, the disk is full, or `make` raises it.
     """
     final, gate = Path("data") / name, Path("metrics/gates/generate") / name
     with whole_folder(final) as folder:

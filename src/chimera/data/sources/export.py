@@ -11,11 +11,7 @@ from chimera.data.sources.pdebench import write_incompressible
 
 
 def export_pdebench(folder: Path, path: Path) -> None:
-    """Write the velocity of a split, data/<dataset>/data/<split>, in the 2D incompressible layout.
-
-    Raises:
-        InputError: If the split has no velocity, or cannot be read.
-    """
+    """Write the velocity of a split, data/<dataset>/data/<split>, in the incompressible layout."""
     split = Split(folder, ("velocity_x", "velocity_y"))
     n, T, _, H, W = split.shape
     size = block_frames(split.layout, 2)

@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from chimera.data.settings import Dataset, GeneratedData
 from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
+from chimera.interface.settings import as_plain
 from chimera.solver import MAX_CFL, KolmogorovForcing, random_vorticity, simulate
 
 # Part of every recipe (chimera.data.sources.fingerprint), to be raised whenever the same settings
@@ -72,6 +74,16 @@ class Regime:
         return self.warm_up_steps + (self.num_frames - 1) * self.steps_per_frame
 
 
+def regime_of(dataset: Dataset, data: GeneratedData) -> Regime:
+    """Return the regime of one dataset of the data config."""
+    given: dict[str, Any] = {
+        name: getattr(dataset if hasattr(dataset, name) else data, name)
+        for name in Regime.__dataclass_fields__
+    }
+    forcing = KolmogorovForcing(**as_plain(dataset.forcing)) if dataset.forcing else None
+    return Regime(**given | {"forcing": forcing})
+
+
 def simulate_trajectories(
     regime: Regime,
     entropy: Sequence[int],
@@ -85,9 +97,6 @@ def simulate_trajectories(
         entropy: Seeds the random initial fields, such as (seed, dataset, split).
         numbers: Numbers of the trajectories, in any order.
         progress: Called with the number of steps since its last call.
-
-    Raises:
-        InputError: If the solver refuses the regime, naming the trajectory and the time.
     """
     initial = [
         random_vorticity(
@@ -138,9 +147,6 @@ def generate(
         splits: Entropy and number of trajectories of each.
         processes: Largest number of processes, of one thread each.
         label: Name of the work in progress reports.
-
-    Raises:
-        InputError: If the solver refuses the regime, or a process is killed.
     """
     jobs = [
         (entropy, range(first, min(first + AT_ONCE, count)))

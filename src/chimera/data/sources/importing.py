@@ -46,11 +46,7 @@ _Floats = NDArray[np.float64]
 
 
 def open_source(data: ImportedData) -> list[Recording]:
-    """Return the files of data.root in the order of their names, with what data states of them.
-
-    Raises:
-        InputError: If there is none, or one cannot be used.
-    """
+    """Return the files of data.root in the order of their names, with what data states of them."""
     data.require_root()
     root = Path(data.root)
     found: list[Recording]
@@ -65,11 +61,7 @@ def open_source(data: ImportedData) -> list[Recording]:
 
 
 def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
-    """Import one dataset, a key of data.datasets, into an empty folder that becomes data/<name>.
-
-    Raises:
-        InputError: If a file, a field, a scalar or a value cannot be used.
-    """
+    """Import one dataset, a key of data.datasets, into an empty folder that becomes data/<name>."""
     recordings = open_source(data)
     splits = members_of(recordings, data)[name]
     used = [recordings[r] for r in sorted({r for members in splits.values() for r, _ in members})]
@@ -235,11 +227,7 @@ class _Moments:
         self._sums[suffix] = n, mean, squares
 
     def table(self, fields: Sequence[str]) -> dict[str, Any]:
-        """Return the content of stats.yaml.
-
-        Raises:
-            InputError: If a field is constant.
-        """
+        """Return the content of stats.yaml."""
         result: dict[str, Any] = {}
         for suffix, (n, mean, squares) in self._sums.items():
             std = np.sqrt(squares / max(n - 1, 1))

@@ -38,11 +38,7 @@ _SETTING = re.compile(r"^\s*(\w+):\s*(\S+)\s*$", flags=re.MULTILINE)
 
 
 def open_pdebench(path: Path) -> HDF5Recording:
-    """Describe a file of either layout.
-
-    Raises:
-        InputError: If it is cut off, of neither layout, or its datasets differ in shape.
-    """
+    """Describe a file of either layout."""
     with open_hdf5(path) as file:
         if "velocity" in file:
             return _incompressible(path, file)

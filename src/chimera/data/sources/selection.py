@@ -33,11 +33,7 @@ _CLAUSE = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*")
 
 
 def read_condition(text: str, key: str) -> list[tuple[str, str, float]]:
-    """Return the comparisons (scalar, operator, number) of a condition.
-
-    Raises:
-        InputError: If it is not a condition.
-    """
+    """Return the comparisons (scalar, operator, number) of a condition."""
     clauses = []
     for part in re.split(r"\band\b", text):
         found = _CLAUSE.fullmatch(part)
@@ -62,9 +58,6 @@ def select(
         selection: The conditions.
         root: Folder of the source, below which patterns are.
         key: Dotted key of the selection, for messages.
-
-    Raises:
-        InputError: If a scalar is absent, no file fits the pattern or a number is too large.
     """
     members = [(r, i) for r, recording in enumerate(recordings) for i in range(recording.count)]
     if selection.trajectories is not None:
@@ -110,11 +103,7 @@ def select(
 def members_of(
     recordings: Sequence[Recording], data: ImportedData
 ) -> Mapping[str, Mapping[str, list[Member]]]:
-    """Return every dataset's trajectories by split.
-
-    Raises:
-        InputError: If a trajectory is in two datasets, or a dataset or split has none.
-    """
+    """Return every dataset's trajectories by split."""
     root = Path(data.root)
     ind, *axes = data.datasets
     taken: dict[Member, str] = {}

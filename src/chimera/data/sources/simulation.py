@@ -1,7 +1,7 @@
 """One dataset of the solver's flow, written in The Well's layout."""
 
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -11,10 +11,8 @@ from chimera.data.layout.recordings import Layout
 from chimera.data.settings import SPLITS, GeneratedData
 from chimera.data.sources.dataset import Made
 from chimera.data.sources.fingerprint import flow_fingerprint, recipe
-from chimera.data.sources.generation import GENERATOR, Regime, generate
+from chimera.data.sources.generation import GENERATOR, generate, regime_of
 from chimera.data.sources.well_writer import statistics, write_trajectories
-from chimera.interface.settings import as_plain
-from chimera.solver import KolmogorovForcing
 
 
 def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
@@ -24,20 +22,13 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
         name: A key of data.datasets.
         data: The data config.
         folder: Becomes data/<name>.
-
-    Raises:
-        InputError: If the solver refuses the regime.
     """
     dataset, box = data.datasets[name], data.domain_extent
-    forcing = KolmogorovForcing(**as_plain(dataset.forcing)) if dataset.forcing else None
-    given: dict[str, Any] = {
-        field.name: getattr(dataset if hasattr(dataset, field.name) else data, field.name)
-        for field in fields(Regime)
-    }
-    regime = Regime(**given | {"forcing": forcing})
+    regime = regime_of(dataset, data)
     # A split's seed depends on names alone, so that adding a dataset changes no other.
     seeds = {s: (data.seed, crc32(name.encode()), SPLITS.index(s)) for s in dataset.trajectories}
     sizes = [(seeds[split], count) for split, count in dataset.trajectories.items()]
+    forcing = regime.forcing
     results = generate(regime, sizes, os.cpu_count() or 1, name)
     scalars = {
         "viscosity": dataset.viscosity,
