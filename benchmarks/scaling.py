@@ -27,7 +27,7 @@ import torch
 import yaml
 from scipy.optimize import nnls
 
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.generation import AT_ONCE
 from chimera.files.artifacts import read_params, write_text
 from chimera.interface.settings import read_settings
@@ -112,7 +112,7 @@ def run_of(fields: dict, settings: TrainSettings) -> Training:
     """Return a training on random frames of the model's shape."""
     torch.manual_seed(0)
     frames = torch.randn(2, 1 + settings.unroll + 4, *fields["input_shape"])
-    windows = Windows(frames, 1 + settings.unroll, settings.batch_size, (0,))
+    windows = Windows(frames, Form(1 + settings.unroll, settings.batch_size, (0,)))
     endless = replace(settings, steps=10**9, validate_every=10**9, schedule="constant")
     return Training(build_model(fields), windows, frames, endless)
 

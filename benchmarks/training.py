@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.layout.splits import Split
 from chimera.fields.nrmse import nrmse
 from chimera.files.artifacts import read_params, read_yaml, write_yaml
@@ -239,7 +239,7 @@ def main() -> None:
         splits.append((vorticity - mean) / std)
     train = splits[0]
     pairs = TensorDataset(train[:, :-1].flatten(0, 1), train[:, 1:].flatten(0, 1))
-    windows = Windows(train, 2, B, (0, 0))
+    windows = Windows(train, Form(2, B, (0, 0)))
     fixed = windows.batch(0)
     in_files = WindowsInFiles(ind / "data/train", mean, std)
     looks = DataLoader(WindowsInFiles(ind / "data/valid", mean, std, VALID_SPACING), B)
