@@ -71,7 +71,7 @@ def train_model(
     with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
         run_resumable(training, key, scratch)
         if group.rank == 0:
-            folder = Path("checkpoints") / options.model / str(options.replicate)
+            folder = Path("checkpoints", options.model, str(options.replicate))
             about = {"model": fields, "normalisation": normalisation(moments)}
             write_tensors(folder / "model.safetensors", training.weights(), about)
             write_csv(folder / "history.csv", [asdict(row) for row in training.history])
@@ -81,8 +81,7 @@ def train_model(
 
 def main() -> None:
     """Run the stage."""
-    options = ArgumentParser(Options).parse_args()
-    params = read_params()
+    options, params = ArgumentParser(Options).parse_args(), read_params()
     settings = read_settings(params["train"], "train", TrainSettings)
     kind = device_type(settings.device, settings.devices)
     if settings.devices > 1 and not is_launched():
