@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.files.artifacts import read_yaml, write_yaml
 from chimera.models.forecasting.devices import describe
@@ -143,7 +143,9 @@ def test_killed_and_run_again_a_group_ends_with_the_same_bytes(pair, tmp_path, v
         printed = finish(process, expect=2)
         errors = [line for line in printed.splitlines() if line.startswith("error: ")]
         assert len(errors) == 1, printed
-        assert "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` goes on" in errors[0]
+        assert (
+            "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` continues" in errors[0]
+        )
         assert "Traceback" not in printed
     else:
         os.killpg(process.pid, signal.SIGKILL)
@@ -177,8 +179,8 @@ def test_a_batch_that_cannot_be_shared_is_one_sentence(tmp_path):
 
 def test_shares_of_a_batch_are_the_batch():
     frames = torch.arange(5 * 4, dtype=torch.float32).view(5, 4, 1, 1, 1)
-    whole = Windows(frames, 2, 6, (0,))
-    shares = [Windows(frames, 2, 6, (0,), (rank, 3)) for rank in range(3)]
+    whole = Windows(frames, Form(2, 6, (0,)))
+    shares = [Windows(frames, Form(2, 6, (0,), (rank, 3))) for rank in range(3)]
     for number in range(8):  # 15 windows an epoch: some batches, and some shares, span two
         parts = torch.cat([share.batch(number) for share in shares])
         assert torch.equal(parts, whole.batch(number))
@@ -203,4 +205,4 @@ def test_shares_of_a_dropout_mask_are_the_mask():
 def test_alone_a_process_is_the_whole_group():
     values = torch.tensor([1.0, 2.0, 6.0])
     assert float(Group().mean(values)) == 3.0
-    assert float(Group().average(values[2])) == 6.0
+    assert float(Group().mean(values[2])) == 6.0

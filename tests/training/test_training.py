@@ -10,12 +10,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import networks
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain, read_settings
 from chimera.models import build_model
-from chimera.training.loop import VALID_SPACING, Training, learning_rate, run
+from chimera.training.loop import VALID_SPACING, Training, learning_rate
 from chimera.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(
@@ -51,12 +51,13 @@ def frames(seed=0, n=3):
 def training(settings=SETTINGS, fields=UNET, seed=0):
     """Return a run as the stage starts it."""
     torch.manual_seed(seed)
-    windows = Windows(frames(), 1 + settings.unroll, settings.batch_size, (seed, 0))
+    windows = Windows(frames(), Form(1 + settings.unroll, settings.batch_size, (seed, 0)))
     return Training(build_model(fields), windows, frames(1), settings)
 
 
 def finish(one):
-    run(one, save=lambda _: None, report=lambda _: None)
+    while not one.finished:
+        one.advance()
     return one
 
 
@@ -201,7 +202,9 @@ def scaling(a, settings, ratio=0.5):
     first = frames()[:, :1]
     decaying = torch.cat([first * ratio**t for t in range(4)], dim=1)
     length = 1 + settings.unroll
-    return Training(Scale(a), Windows(decaying, length, 4, (0,)), decaying, settings), decaying
+    return Training(
+        Scale(a), Windows(decaying, Form(length, 4, (0,))), decaying, settings
+    ), decaying
 
 
 @pytest.mark.parametrize("unroll", [1, 2, 3])
@@ -303,7 +306,7 @@ def test_a_learning_rate_far_too_high_diverges():
 def test_a_last_step_into_nowhere_leaves_no_weights():
     """The loss of the last step is read before its update: only the valid error can tell."""
     one, _ = scaling(0.0, replace(SETTINGS, steps=1, lr=1e38, schedule="constant"))
-    with pytest.raises(InputError, match="the valid nRMSE is inf at step 1, expected"):
+    with pytest.raises(InputError, match="the validation nRMSE is inf at step 1, expected"):
         finish(one)
     assert one.history == []
 
