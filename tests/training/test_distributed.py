@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from torch.nn import functional
 
 from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.well_writer import statistics, write_trajectories
+from chimera.files.artifacts import read_yaml, write_yaml
+from chimera.models.forecasting.devices import describe
 from chimera.models.networks.layers import Dropout
 from chimera.training.distributed import Group
 from networks import FRACTAL
@@ -47,16 +48,14 @@ MODEL = FRACTAL | {"channels": [4, 8], "dropout": 0.2, "drop_path": 0.3}
 
 
 def write_workspace(folder, **train):
-    """Write what the stage reads: parameters, two splits of travelling waves, the gate's hashes."""
+    """Write what the stage reads: parameters, its gates, two splits of travelling waves."""
     params = {"seed": 0, "datasets": ["waves"], "models": {"net": MODEL}, "train": TRAIN | train}
     params["data"] = {"fields": ["vorticity"]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    gate = folder / "metrics/gates/verify/training.yaml"
-    gate.parent.mkdir(parents=True)
-    gate.write_text("{}")
-    layout = folder / "metrics/gates/generate/waves/layout.yaml"
-    layout.parent.mkdir(parents=True)
-    layout.write_text("boundary: [periodic, periodic]\n")
+    write_yaml(folder / "params.yaml", params)
+    ind = {"dataset": "waves", "layout": {"boundary": ["periodic", "periodic"]}}
+    verified = {"axes": {"ind": ind}, "sha256": {}}
+    write_yaml(folder / "metrics/gates/verify/training.yaml", verified)
+    write_yaml(folder / "metrics/gates/networks/net.yaml", {"unet": "digest"})
     x = np.arange(16) * 2 * np.pi / 16
     rng = np.random.default_rng(0)
     for split in ("train", "valid"):
@@ -69,7 +68,7 @@ def write_workspace(folder, **train):
         about = {"dataset_name": "waves", "domain_extent": 2 * np.pi, "frame_interval": 0.3}
         write_trajectories(path, vorticity, scalars={}, **about)
     stats = statistics(vorticity, 2 * np.pi)
-    (folder / "data/waves/stats.yaml").write_text(yaml.safe_dump(stats))
+    write_yaml(folder / "data/waves/stats.yaml", stats)
     return folder
 
 
@@ -111,6 +110,11 @@ def test_two_processes_follow_one_for_fifty_steps(pair, tmp_path):
         assert np.abs(curves[0] - curves[1]).max() < 1e-5, name
     first, last = float(one[0]["train_loss"]), float(one[-1]["train_loss"])
     assert last < 0.7 * first, "a run that learns nothing would agree with any other"
+
+
+def test_the_record_beside_the_weights_holds_the_network_s_digests(pair):
+    found = read_yaml(pair[0] / "checkpoints/net/0/provenance.yaml")
+    assert found == describe(torch.device("cpu")) | {"network": {"unet": "digest"}}
 
 
 def test_a_group_prints_what_one_process_prints(pair):
