@@ -25,7 +25,7 @@ import torch
 
 from chimera.data.batches.prefetch import Prefetched
 from chimera.data.batches.streaming import StreamedWindows, normalised
-from chimera.data.batches.trajectories import Order, Windows
+from chimera.data.batches.trajectories import Form, Order, Windows
 from chimera.data.layout.recordings import Layout
 from chimera.data.layout.splits import Split
 from chimera.data.sources.well_writer import create_trajectories
@@ -61,11 +61,12 @@ def ways(root: Path) -> dict[str, tuple[Callable[[int], object], int]]:
     folder = root / "data" / "train"
     split = Split(folder, ["vorticity"])
     frames = split.read()
-    order = Order(len(split), FRAMES, 2, BATCH, (0,)).permutation(0)
+    form = Form(2, BATCH, (0,))
+    order = Order(len(split), FRAMES, form).permutation(0)
     flat = frames.reshape(-1, *frames.shape[2:])
     buffer = np.empty((2 * BATCH, *flat.shape[1:]), dtype=np.float32)
-    in_memory = Windows(torch.from_numpy(normalised(frames, MOMENTS)), 2, BATCH, (0,))
-    streamed = Prefetched(StreamedWindows(split, MOMENTS, 2, BATCH, (0,)), torch.device("cpu"))
+    in_memory = Windows(torch.from_numpy(normalised(frames, MOMENTS)), form)
+    streamed = Prefetched(StreamedWindows(split, MOMENTS, form), torch.device("cpu"))
     file = h5py.File(folder / "noise.hdf5")
     dataset = file["t0_fields/vorticity"]
     with warnings.catch_warnings():

@@ -27,11 +27,12 @@ import torch
 import yaml
 from scipy.optimize import nnls
 
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.generation import AT_ONCE
 from chimera.files.artifacts import read_params, write_text
 from chimera.interface.settings import read_settings
-from chimera.models import build_model, forecast
+from chimera.models import build_model
+from chimera.models.forecasting import stepping
 from chimera.planning.composition import compose
 from chimera.planning.costs import Law, Laws, network_cost, solver_step_flops
 from chimera.solver.forcing import KolmogorovForcing
@@ -111,7 +112,7 @@ def run_of(fields: dict, settings: TrainSettings) -> Training:
     """Return a training on random frames of the model's shape."""
     torch.manual_seed(0)
     frames = torch.randn(2, 1 + settings.unroll + 4, *fields["input_shape"])
-    windows = Windows(frames, 1 + settings.unroll, settings.batch_size, (0,))
+    windows = Windows(frames, Form(1 + settings.unroll, settings.batch_size, (0,)))
     endless = replace(settings, steps=10**9, validate_every=10**9, schedule="constant")
     return Training(build_model(fields), windows, frames, endless)
 
@@ -127,7 +128,7 @@ def forecasting(fields: dict, batch: int) -> Callable[[], object]:
 
     def call() -> None:
         with torch.no_grad():
-            forecast.step(network, frames)
+            stepping.step(network, frames)
 
     return call
 

@@ -37,13 +37,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.layout.splits import Split
 from chimera.fields.nrmse import nrmse
 from chimera.files.artifacts import read_params, read_yaml, write_yaml
 from chimera.files.tensors import write_tensors
 from chimera.interface.settings import read_settings
-from chimera.models import build_model, forecast
+from chimera.models import build_model
+from chimera.models.forecasting import stepping
 from chimera.training.loop import VALID_SPACING, Training
 from chimera.training.settings import TrainSettings
 
@@ -59,7 +60,7 @@ class Stepper(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the next frames of (B, C, H, W)."""
-        return forecast.step(self.network, frames)
+        return stepping.step(self.network, frames)
 
 
 def adamw(network: nn.Module) -> torch.optim.Optimizer:
@@ -238,7 +239,7 @@ def main() -> None:
         splits.append((vorticity - mean) / std)
     train = splits[0]
     pairs = TensorDataset(train[:, :-1].flatten(0, 1), train[:, 1:].flatten(0, 1))
-    windows = Windows(train, 2, B, (0, 0))
+    windows = Windows(train, Form(2, B, (0, 0)))
     fixed = windows.batch(0)
     in_files = WindowsInFiles(ind / "data/train", mean, std)
     looks = DataLoader(WindowsInFiles(ind / "data/valid", mean, std, VALID_SPACING), B)

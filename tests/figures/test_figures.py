@@ -74,7 +74,7 @@ def examples():
         }
         for model in MODELS
     }
-    return figures.examples({"ood_decay": [0.5, 0.1, 0.3]}, fields)
+    return figures.examples({"ood_decay": [[0.5, 0.1, 0.3]]}, fields)
 
 
 def words(figure: Figure) -> str:
@@ -234,7 +234,7 @@ LABELS = {
     "training": {
         "optimiser step (count)",
         "training loss: mean squared error\nof normalised frames (dimensionless)",
-        "one-step nRMSE, valid split\n(dimensionless)",
+        "one-step nRMSE, validation split\n(dimensionless)",
     },
     "rollout": {
         "time since the last true frame (solver's unit of time)",

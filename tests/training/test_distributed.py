@@ -14,7 +14,7 @@ import torch
 import yaml
 from torch.nn import functional
 
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.models.networks.layers import Dropout
 from chimera.training.distributed import Group
@@ -175,8 +175,8 @@ def test_a_batch_that_cannot_be_shared_is_one_sentence(tmp_path):
 
 def test_shares_of_a_batch_are_the_batch():
     frames = torch.arange(5 * 4, dtype=torch.float32).view(5, 4, 1, 1, 1)
-    whole = Windows(frames, 2, 6, (0,))
-    shares = [Windows(frames, 2, 6, (0,), (rank, 3)) for rank in range(3)]
+    whole = Windows(frames, Form(2, 6, (0,)))
+    shares = [Windows(frames, Form(2, 6, (0,), (rank, 3))) for rank in range(3)]
     for number in range(8):  # 15 windows an epoch: some batches, and some shares, span two
         parts = torch.cat([share.batch(number) for share in shares])
         assert torch.equal(parts, whole.batch(number))

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import networks
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain, read_settings
@@ -51,7 +51,7 @@ def frames(seed=0, n=3):
 def training(settings=SETTINGS, fields=UNET, seed=0):
     """Return a run as the stage starts it."""
     torch.manual_seed(seed)
-    windows = Windows(frames(), 1 + settings.unroll, settings.batch_size, (seed, 0))
+    windows = Windows(frames(), Form(1 + settings.unroll, settings.batch_size, (seed, 0)))
     return Training(build_model(fields), windows, frames(1), settings)
 
 
@@ -202,7 +202,9 @@ def scaling(a, settings, ratio=0.5):
     first = frames()[:, :1]
     decaying = torch.cat([first * ratio**t for t in range(4)], dim=1)
     length = 1 + settings.unroll
-    return Training(Scale(a), Windows(decaying, length, 4, (0,)), decaying, settings), decaying
+    return Training(
+        Scale(a), Windows(decaying, Form(length, 4, (0,))), decaying, settings
+    ), decaying
 
 
 @pytest.mark.parametrize("unroll", [1, 2, 3])

@@ -1,1 +1,1 @@
-"""What people call by hand, one file each."""
+"""Commands to call by hand, one file each."""

@@ -16,7 +16,7 @@ from chimera.planning.composition import compose
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write params.yaml, or with `--check` compare it."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="compose", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("overrides", nargs="*", help="such as scale=smoke or train.lr=1e-3")
@@ -27,10 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     present = params.read_text() if params.exists() else ""
     if present != composed:
-        lines = unified_diff(
-            present.splitlines(), composed.splitlines(), "params.yaml", "conf/", n=0
-        )
-        change = next((line for line in list(lines)[2:] if line[0] in "+-"), "")
+        lines = list(unified_diff(present.splitlines(), composed.splitlines(), n=0))
+        change = next((line for line in lines[2:] if line[0] in "+-"), "")
         raise InputError(
             f"params.yaml differs from what conf/ composes (first: {change!r}); "
             "expected equal files, so edit conf/ and run `python -m chimera.commands.compose`"

@@ -1,4 +1,4 @@
-"""Write the datasets that are there in another layout, to exports/<layout>/<dataset>/.
+"""Write datasets in another layout, to exports/<layout>/<dataset>/.
 
 python -m chimera.commands.export pdebench [DATASET ...]
 """
@@ -12,7 +12,7 @@ from chimera.interface.errors import InputError, guarded
 
 
 def main() -> None:
-    """Write every split of the datasets."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="export", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("layout", choices=["pdebench"], help="layout to write")
     parser.add_argument("datasets", nargs="*", help="datasets of params.yaml, by default all")

@@ -15,15 +15,16 @@ from chimera.governance.preregistration import deviations, read_preregistration
 from chimera.interface.errors import InputError, guarded
 
 DECISIONS, DEVIATIONS = Path("Decision_Log.md"), Path("Deviation_Log.md")
+DECISION_PARTS = ("context", "decision", "alternatives")
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="log", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     decision = commands.add_parser("decision", help="append to Decision_Log.md")
     decision.add_argument("title")
-    for name in ("context", "decision", "alternatives"):
+    for name in DECISION_PARTS:
         decision.add_argument(f"--{name}", required=True)
     deviation = commands.add_parser("deviation", help="append to Deviation_Log.md")
     deviation.add_argument("reason")
@@ -38,7 +39,7 @@ def main() -> None:
         return
     dated = {"date": datetime.date.today().isoformat(), "commit": current_commit()}
     if options.command == "decision":
-        text = {name: getattr(options, name) for name in ("context", "decision", "alternatives")}
+        text = {name: getattr(options, name) for name in DECISION_PARTS}
         append_entry(DECISIONS, options.title, dated | text)
         return
     found = {d.key: d for d in deviations(read_preregistration().parameters, read_params())}

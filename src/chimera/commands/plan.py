@@ -1,8 +1,8 @@
-"""Print what a study costs before anyone spends it: operations, hours, bytes; it needs no data.
+"""Print the cost of a study in operations, hours and bytes; needs no data.
 
 `python -m chimera.commands.plan [OVERRIDE ...]` counts the study that conf/ composes with these
-overrides, such as `scale=gpu`. Times follow from the laws that benchmarks/scaling.py measured on
-one core; with `--throughput`, those of the networks from the MACs that a device sustains a second.
+overrides, such as `scale=gpu`. Hours follow from laws that benchmarks/scaling.py measured on one
+core; with `--throughput`, hours of networks follow from the MACs a second that a device sustains.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from chimera.data.settings import read_generated
+from chimera.data.settings import GeneratedData, read_data_of
 from chimera.files.artifacts import read_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import read_settings
@@ -21,7 +21,7 @@ from chimera.training.settings import TrainSettings
 
 
 def readable(size: float) -> str:
-    """Return a number of bytes in the largest unit that leaves at least one."""
+    """Return a number of bytes with its unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"
@@ -30,7 +30,7 @@ def readable(size: float) -> str:
 
 
 def line(part: Part, seconds: float) -> str:
-    """Return one line of the table."""
+    """Return one row of the table."""
     count = f"{part.operations:.3g} {'FLOPs' if part.name == 'generate' else 'MACs'}"
     return (
         f"{part.name:24}{part.number:>7}{count:>16}{seconds / 3600:>10.3g}"
@@ -39,7 +39,7 @@ def line(part: Part, seconds: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="plan", description=__doc__)
     parser.add_argument("--cores", type=int, default=1, help="that work side by side")
     parser.add_argument("--throughput", type=float, help="MACs a second that a device sustains")
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"--{name} is {value}, expected more than 0")
     params = yaml.safe_load(compose(options.overrides))
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
-    data = read_generated(params["data"])
+    data = read_data_of(params["data"], GeneratedData)
     train = read_settings(params["train"], "train", TrainSettings)
     names, replicates = params["datasets"], len(params["replicates"])
     horizon = params["evaluate"]["horizon"]

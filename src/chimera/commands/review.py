@@ -1,9 +1,9 @@
-"""Print what a pull request does to the experiment, as one Markdown comment.
+"""Print the effect of a pull request on the experiment, as one Markdown comment.
 
 python -m chimera.commands.review --base main [--head HEAD]
 
-Compares the head with its merge base, both as committed. Where GITHUB_SERVER_URL and
-GITHUB_REPOSITORY are set, as in GitHub Actions, figures are shown from there.
+Compares the head with its merge base, both as committed. Figures are shown if GITHUB_SERVER_URL
+and GITHUB_REPOSITORY are set, as in GitHub Actions.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from chimera.review.revisions import merge_base, read_revision
 
 
 def main() -> None:
-    """Print the comment."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="review", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--base", default="main", help="revision to compare with")
     parser.add_argument("--head", default="HEAD", help="revision that is proposed")

@@ -1,4 +1,4 @@
-"""What the datasets of a study are called in its metrics."""
+"""The names of datasets in metrics: one axis each."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,4 @@
-"""What is recorded of every file of a dataset, in its checksums.yaml and in the manifests.
-
-An entry is {path, sha256, bytes, origin, fingerprint}.
-"""
+"""Entries {path, sha256, bytes, origin, fingerprint} of checksums.yaml and of the manifests."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +13,7 @@ Entry = Mapping[str, Any]
 
 
 def checksum_entry(path: Path, origin: str, fingerprint: Entry | None) -> dict[str, Any]:
-    """Return the entry {path, sha256, bytes, origin, fingerprint} of a file."""
+    """Return the entry of a file."""
     return {
         "path": path.as_posix(),
         "sha256": sha256(path),
@@ -27,17 +24,13 @@ def checksum_entry(path: Path, origin: str, fingerprint: Entry | None) -> dict[s
 
 
 def format_entries(entries: Iterable[Entry]) -> str:
-    """Return entries as the YAML of a list, one line for each list of numbers."""
+    """Return entries as a YAML list, with each list of numbers on one line."""
     listed = [dict(entry) for entry in entries]
     return yaml.safe_dump(listed, sort_keys=False, default_flow_style=None, width=1 << 20)
 
 
 def read_entries(path: Path) -> dict[str, Entry]:
-    """Return the entries of a manifest or checksums.yaml by path; none if it does not exist.
-
-    Raises:
-        InputError: If the file has another form.
-    """
+    """Return the entries of a manifest or checksums.yaml by path; none if it does not exist."""
     if not path.exists():
         return {}
     content = read_yaml(path)

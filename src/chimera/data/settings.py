@@ -1,13 +1,12 @@
-"""Section `data` of params.yaml: what every dataset is made of.
+"""Section `data` of params.yaml: the source of the study's data, and every dataset.
 
 A data config names its datasets in order: the first is IND and has the splits train, valid and
-test; every other is one OOD axis and has test alone. `source` says where they come from: the
-solver, or files that somebody has.
+test; every other is one OOD axis and has test alone. The source is the solver, or user data.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -23,11 +22,12 @@ from chimera.interface.settings import (
 )
 
 SPLITS = ("train", "valid", "test")
-_MOST_CELLS_CROSSED = 1e7  # by the fastest fluid in a trajectory: a step crosses about one
+# Limit on the cells that the fastest fluid crosses in a trajectory; a time step crosses about one.
+_MAX_CELLS_CROSSED = 1e7
 
-Trajectories = Annotated[int, Meta(ge=1, le=10**6)]
-Frames = Annotated[int, Meta(ge=2, le=10**6)]
-Points = Annotated[int, Meta(ge=1, le=1 << 14)]
+NumTrajectories = Annotated[int, Meta(ge=1, le=10**6)]
+NumFrames = Annotated[int, Meta(ge=2, le=10**6)]
+NumPoints = Annotated[int, Meta(ge=1, le=1 << 14)]
 
 
 class Forcing(Settings, frozen=True):
@@ -45,13 +45,13 @@ class Dataset(Settings, frozen=True):
         trajectories: Number of trajectories by split.
         viscosity: Kinematic viscosity.
         drag: Linear drag, per unit of time.
-        forcing: The body force, none for decaying flow.
-        initial_peak: Wavenumber where the spectrum of the random initial field peaks.
+        forcing: Body force, none for decaying flow.
+        initial_peak: Wavenumber at the peak of the random initial field's spectrum.
         warm_up: Time before the first frame.
-        max_speed: The flow's largest speed, from which the time step follows.
+        max_speed: Largest |u| + |v| of the flow, which limits the time step.
     """
 
-    trajectories: dict[str, Trajectories]
+    trajectories: dict[str, NumTrajectories]
     viscosity: NotNegative
     drag: NotNegative
     forcing: Forcing | None
@@ -60,10 +60,23 @@ class Dataset(Settings, frozen=True):
     max_speed: Positive
 
 
-class GeneratedData(Settings, frozen=True):
-    """A data config whose source is the solver; conf/data/generated.yaml says what each key is."""
+class Selection(Settings, frozen=True):
+    """The trajectories of user data that one dataset has: those that fulfil every condition.
 
-    source: Literal["generated"]
+    Attributes:
+        files: Pattern of paths below data.root, such as `low_*.hdf5`.
+        where: Comparisons of scalars joined by `and`, such as `viscosity < 1e-3`.
+        trajectories: Their numbers, counted from 0 over all files in the order of their names.
+    """
+
+    files: str | None = None
+    where: str | None = None
+    trajectories: tuple[Index, ...] | None = None
+
+
+class DataSettings(Settings, frozen=True):
+    """What data of every source declare; conf/data/ explains each key."""
+
     seed: Index
     manifests: str
     fields: tuple[str, ...]
@@ -71,15 +84,21 @@ class GeneratedData(Settings, frozen=True):
     names: tuple[str, ...]
     generated: tuple[str, ...]
     imported: tuple[str, ...]
+
+
+class GeneratedData(DataSettings, frozen=True):
+    """Data of the solver."""
+
+    source: Literal["generated"]
     domain_extent: Positive
-    num_points: Points
-    simulated_points: Points
-    num_frames: Frames
+    num_points: NumPoints
+    simulated_points: NumPoints
+    num_frames: NumFrames
     frame_interval: Positive
     datasets: dict[str, Dataset]
 
     def __post_init__(self) -> None:
-        """Refuse what the solver or the study could not use."""
+        """Refuse a grid or splits that the solver or the study cannot use."""
         if self.simulated_points < self.num_points:
             raise InputError(
                 f"simulated_points is {self.simulated_points}, "
@@ -94,48 +113,27 @@ class GeneratedData(Settings, frozen=True):
                     f"expected {sorted(expected)}"
                 )
             duration = dataset.warm_up + self.frame_interval * (self.num_frames - 1)
-            if not duration * dataset.max_speed <= _MOST_CELLS_CROSSED * cell:
+            if not duration * dataset.max_speed <= _MAX_CELLS_CROSSED * cell:
                 raise InputError(
                     f"datasets.{name}.max_speed is {dataset.max_speed}, expected a flow that "
-                    f"crosses at most {_MOST_CELLS_CROSSED:.0e} cells in a trajectory: here "
+                    f"crosses at most {_MAX_CELLS_CROSSED:.0e} cells in a trajectory: here "
                     f"{duration:.3g} units of time with cells of {cell:.3g}"
                 )
 
 
-class Selection(Settings, frozen=True):
-    """Which trajectories of somebody's files one dataset has: those that fulfil every condition.
-
-    Attributes:
-        files: Pattern of paths below data.root, such as `low_*.hdf5`.
-        where: Comparisons of scalars joined by `and`, such as `viscosity < 1e-3`.
-        trajectories: Their numbers, counted from 0 over all files in the order of their names.
-    """
-
-    files: str | None = None
-    where: str | None = None
-    trajectories: tuple[Index, ...] | None = None
-
-
-class ImportedData(Settings, frozen=True):
-    """A data config whose source is somebody's files; conf/data/ says what each key is."""
+class ImportedData(DataSettings, frozen=True):
+    """User data."""
 
     source: Literal["well", "pdebench", "npz"]
     root: str
-    seed: Index
-    manifests: str
-    fields: tuple[str, ...]
-    shape: tuple[Count | None, ...]
     boundary: tuple[Literal["periodic", "open"], Literal["periodic", "open"]] | None
     extent: tuple[Positive, Positive] | None
     frame_interval: Positive | None
     fractions: dict[str, Positive]
-    names: tuple[str, ...]
-    generated: tuple[str, ...]
-    imported: tuple[str, ...]
     datasets: Annotated[dict[str, Selection], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
-        """Refuse what no import could use."""
+        """Refuse fields or fractions that no import could use."""
         if not self.fields or len(set(self.fields)) < len(self.fields):
             raise InputError(
                 f"fields is {list(self.fields)}, expected at least one name, none twice"
@@ -146,49 +144,34 @@ class ImportedData(Settings, frozen=True):
             )
 
     def require_root(self) -> None:
-        """Refuse a root that is not there.
-
-        Raises:
-            InputError: If nothing lies at data.root.
-        """
+        """Refuse a root that is not set or does not exist."""
         if self.root == "???":
             raise InputError("data.root is not set, expected a file or folder: -S data.root=PATH")
         if not Path(self.root).exists():
             raise InputError(f"data.root is {self.root!r}, expected a file or folder that exists")
 
 
+_SOURCES: dict[str, type[GeneratedData] | type[ImportedData]] = {
+    "generated": GeneratedData,
+    "well": ImportedData,
+    "pdebench": ImportedData,
+    "npz": ImportedData,
+}
+Kind = TypeVar("Kind", GeneratedData, ImportedData)
+
+
 def read_data(section: Any) -> GeneratedData | ImportedData:
-    """Return the section `data` by its source.
-
-    Raises:
-        InputError: As `read_settings` does.
-    """
+    """Return the section `data` by its source."""
     source = section.get("source") if isinstance(section, Mapping) else None
-    kind: type = GeneratedData if source == "generated" else ImportedData
-    if isinstance(source, str) and source not in ("generated", "well", "pdebench", "npz"):
+    if isinstance(source, str) and source not in _SOURCES:
         raise InputError(f"data.source is {source!r}, expected generated, well, pdebench or npz")
-    return read_settings(section, "data", kind)
+    return read_settings(section, "data", _SOURCES.get(str(source), ImportedData))
 
 
-def read_generated(section: Any) -> GeneratedData:
-    """Return the section `data` of generated flow, whose size is known before there is any.
-
-    Raises:
-        InputError: If the source is files.
-    """
+def read_data_of(section: Any, kind: type[Kind]) -> Kind:
+    """Return the section `data`, which must have a source of one kind."""
     data = read_data(section)
-    if not isinstance(data, GeneratedData):
-        raise InputError(f"data.source is {data.source!r}, expected generated")
-    return data
-
-
-def read_imported(section: Any) -> ImportedData:
-    """Return the section `data` of files.
-
-    Raises:
-        InputError: If the source is the solver.
-    """
-    data = read_data(section)
-    if not isinstance(data, ImportedData):
-        raise InputError("data.source is 'generated', expected well, pdebench or npz")
+    if not isinstance(data, kind):
+        expected = " or ".join(source for source, other in _SOURCES.items() if other is kind)
+        raise InputError(f"data.source is {data.source!r}, expected {expected}")
     return data

@@ -1,13 +1,13 @@
 """The study's figures, one file each, drawn from metrics/tables/ and metrics/*.json.
 
-Every replicate is a point or a line of its own. Equal tables give equal bytes. A table without rows
-gives a figure that says why.
+Every replicate is a point or a line. Equal tables give equal bytes. A table without rows gives a
+figure that states the reason.
 """
 
 from chimera.figures.dimension import dimension_along_network
 from chimera.figures.editing import edit_tradeoff
 from chimera.figures.errors import errors_by_axis
-from chimera.figures.fields import Example, example_fields, examples, mean_errors, rank_trajectories
+from chimera.figures.fields import example_fields, examples, rank_trajectories
 from chimera.figures.forest import Comparison, forest
 from chimera.figures.information import information_plane
 from chimera.figures.parity import parity_bars
@@ -19,7 +19,6 @@ from chimera.figures.training import training_curves
 
 __all__ = [
     "Comparison",
-    "Example",
     "Rows",
     "dimension_along_network",
     "edit_tradeoff",
@@ -29,7 +28,6 @@ __all__ = [
     "examples",
     "forest",
     "information_plane",
-    "mean_errors",
     "message",
     "parity_bars",
     "patching_effects",

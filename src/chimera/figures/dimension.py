@@ -1,53 +1,41 @@
-"""Intrinsic dimension of the activations along the network, from metrics/tables/twonn.csv."""
+"""Intrinsic dimension of the activations by depth, from metrics/tables/twonn.csv."""
 
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from chimera.figures.style import (
-    WIDTH,
-    Rows,
-    axis_colours,
-    axis_label,
-    distinct,
-    legend,
-    mark_sites,
-    means,
-    message,
-    model_label,
-    where,
-)
+from chimera.figures import style
 
 
-def dimension_along_network(rows: Rows, models: Sequence[str], estimator: str) -> Figure:
+def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: str) -> Figure:
     """Draw the dimension at every site: a point for each replicate, a line through their means.
 
     Args:
-        rows: metrics/tables/twonn.csv: model, replicate, axis, site, depth, estimator, dimension.
-        models: The trained models, in order: a panel each.
-        estimator: The one that is drawn.
+        rows: model, replicate, axis, site, depth, estimator, dimension.
+        models: The trained models, in order, a panel each.
+        estimator: The estimator to draw.
     """
-    shown = where(rows, estimator=estimator)
+    shown = style.where(rows, estimator=estimator)
     if not shown:
-        return message(
+        return style.message(
             "No intrinsic dimension: the probe `twonn` has not run, or withheld every site "
             "for want of independent samples"
         )
-    figure = Figure(figsize=(WIDTH, 0.7 + 2.6 * len(models)))
+    figure = Figure(figsize=(style.WIDTH, 0.7 + 2.6 * len(models)))
     panels = figure.subplots(len(models), 1, sharey=True, squeeze=False)[:, 0]
-    colours = axis_colours(distinct(shown, "axis"))
+    colours = style.axis_colours(style.distinct(shown, "axis"))
     for panel, model in zip(panels, models, strict=True):
-        here = where(shown, model=model)
+        here = style.where(shown, model=model)
         for axis, colour in colours.items():
-            on_axis = where(here, axis=axis)
+            on_axis = style.where(here, axis=axis)
             points = [float(r["depth"]) for r in on_axis], [float(r["dimension"]) for r in on_axis]
             panel.plot(*points, "o", color=colour, markersize=2.2, alpha=0.6)
-            line = means(on_axis, "depth", "dimension")
-            panel.plot(*line, color=colour, linewidth=1, label=axis_label(axis))
-        mark_sites(panel, here)
-        panel.set_title(model_label(model), loc="left")
-    panels[0].set_ylim(bottom=0)  # once all is drawn: it ends the scaling of every panel
+            line = style.means(on_axis, "depth", "dimension")
+            panel.plot(*line, color=colour, linewidth=1, label=style.axis_label(axis))
+        style.mark_sites(panel, here)
+        panel.set_title(style.model_label(model), loc="left")
+    panels[0].set_ylim(bottom=0)  # after drawing, as it ends the autoscaling of every panel
     figure.supylabel("intrinsic dimension (dimensionless)", fontsize=9)
     figure.supxlabel("site, in the order of the forward pass", fontsize=9)
-    legend(figure, panels, columns=3)
+    style.legend(figure, panels, columns=3)
     return figure

@@ -1,23 +1,14 @@
-"""What a closed-form edit of one convolution repairs, and what it costs: metrics/tables/rome.csv.
+"""Repair and drift of closed-form edits of one convolution, from metrics/tables/rome.csv.
 
-With e the norm of an error before the edit and e' after it: the part repaired is 1 - e' / e, the
-IND drift e' / e - 1 on IND samples held out.
+With e the norm of an error before the edit and e' after it, the part repaired is 1 - e' / e, and
+the IND drift is e' / e - 1 on held-out IND samples.
 """
 
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from chimera.figures.style import (
-    GREY,
-    WIDTH,
-    Rows,
-    legend,
-    message,
-    model_colours,
-    model_label,
-    where,
-)
+from chimera.figures import style
 
 METHOD_MARKS = {
     "rome": ("o", "edit"),
@@ -31,24 +22,23 @@ PARTS = {
 }
 
 
-def edit_tradeoff(rows: Rows, models: Sequence[str]) -> Figure:
+def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw the part of an error repaired against the IND drift: a point for each run and axis.
 
     Args:
-        rows: metrics/tables/rome.csv: model, replicate, axis, method, efficacy, later_frames,
-            other_trajectories, ind_drift.
+        rows: model, replicate, axis, method, efficacy, later_frames, other_trajectories, ind_drift.
         models: The trained models, in order.
     """
     if not rows:
-        return message("No edits: the probe `rome` has not run")
-    figure = Figure(figsize=(WIDTH, 3.1))
+        return style.message("No edits: the probe `rome` has not run")
+    figure = Figure(figsize=(style.WIDTH, 3.1))
     panels = figure.subplots(1, len(PARTS), sharex=True, sharey=True)
     for panel, (column, title) in zip(panels, PARTS.items(), strict=True):
         panel.axhline(0, color="0.8", linewidth=0.8)
         panel.axvline(0, color="0.8", linewidth=0.8)
-        for model, colour in model_colours(models).items():
+        for model, colour in style.model_colours(models).items():
             for method, (marker, name) in METHOD_MARKS.items():
-                found = where(rows, model=model, method=method)
+                found = style.where(rows, model=model, method=method)
                 panel.plot(
                     [float(row["ind_drift"]) for row in found],
                     [float(row[column]) for row in found],
@@ -57,11 +47,11 @@ def edit_tradeoff(rows: Rows, models: Sequence[str]) -> Figure:
                     alpha=0.75,
                     markeredgecolor=colour,
                     markerfacecolor=colour if method == "rome" else "none",
-                    label=f"{model_label(model)}, {name}",
+                    label=f"{style.model_label(model)}, {name}",
                 )
-        panel.set_title(title, color=GREY)
+        panel.set_title(title, color=style.GREY)
         panel.locator_params(axis="x", nbins=4)
     panels[0].set_ylabel("part of the error repaired\n1 - e' / e (dimensionless)")
     figure.supxlabel("IND drift: relative rise of the IND error (dimensionless)", fontsize=9)
-    legend(figure, panels, columns=len(models))
+    style.legend(figure, panels, columns=len(models))
     return figure

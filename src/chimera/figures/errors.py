@@ -1,22 +1,13 @@
-"""One-step error of every forecaster, in distribution and along each axis out of it.
+"""One-step error of every forecaster on IND and on every OOD axis, from metrics/errors.csv.
 
-nRMSE = ||prediction - target|| / ||target||, from metrics/errors.csv.
+nRMSE = ||prediction - target|| / ||target||.
 """
 
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from chimera.figures.style import (
-    WIDTH,
-    Rows,
-    axis_label,
-    distinct,
-    legend,
-    model_colours,
-    model_label,
-    where,
-)
+from chimera.figures import style
 
 BASELINE_MARKS = {
     "persistence": ("_", "persistence (nothing changes)"),
@@ -24,28 +15,28 @@ BASELINE_MARKS = {
 }
 
 
-def errors_by_axis(rows: Rows, models: Sequence[str]) -> Figure:
+def errors_by_axis(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw one-step nRMSE by axis: a point for each replicate, a bar at the mean, the baselines.
 
     Args:
-        rows: metrics/errors.csv: model, replicate, axis, nrmse.
-        models: The trained models, in order; every other name in `rows` is a baseline.
+        rows: model, replicate, axis, nrmse; models that are not in `models` are baselines.
+        models: The trained models, in order.
     """
-    figure = Figure(figsize=(WIDTH, 3.6))
+    figure = Figure(figsize=(style.WIDTH, 3.6))
     panel = figure.add_subplot()
-    axes = distinct(rows, "axis")
+    axes = style.distinct(rows, "axis")
     width = 0.7 / max(len(models), 1)
-    for i, (model, colour) in enumerate(model_colours(models).items()):
-        label: str | None = model_label(model)
+    for i, (model, colour) in enumerate(style.model_colours(models).items()):
+        label: str | None = style.model_label(model)
         for position, axis in enumerate(axes):
-            values = [float(row["nrmse"]) for row in where(rows, model=model, axis=axis)]
+            values = [float(row["nrmse"]) for row in style.where(rows, model=model, axis=axis)]
             x = position + (i - (len(models) - 1) / 2) * width
             mean = sum(values) / len(values)
             panel.bar(x, mean, 0.9 * width, color=colour, alpha=0.3, label=label)
             panel.plot([x] * len(values), values, "o", color=colour, markersize=4)
             label = None
     for baseline, (marker, name) in BASELINE_MARKS.items():
-        found = where(rows, model=baseline)  # `linear` needs a flow whose physics is known
+        found = style.where(rows, model=baseline)  # `linear` needs a flow whose physics is known
         panel.plot(
             [axes.index(row["axis"]) for row in found],
             [float(row["nrmse"]) for row in found],
@@ -55,8 +46,8 @@ def errors_by_axis(rows: Rows, models: Sequence[str]) -> Figure:
             markeredgewidth=1.5,
             label=name if found else None,
         )
-    panel.set_xticks(range(len(axes)), [axis_label(axis, "\n") for axis in axes])
+    panel.set_xticks(range(len(axes)), [style.axis_label(axis, "\n") for axis in axes])
     panel.set_ylabel("one-step nRMSE (dimensionless)")
     panel.set_ylim(bottom=0)
-    legend(figure, [panel], columns=len(models) + 2, markerscale=0.5, columnspacing=1.2)
+    style.legend(figure, [panel], columns=len(models) + 2, markerscale=0.5, columnspacing=1.2)
     return figure

@@ -1,7 +1,7 @@
-"""The declared contrasts as a forest plot, from metrics/stats.json and the replicates behind it.
+"""The declared contrasts as a forest plot, from metrics/stats.json and the errors by replicate.
 
-A contrast d is of the mean logarithm of an error, model minus baseline, so that exp(d) is a ratio
-of errors: below 1 the model errs less. The valid time is a difference in frames.
+A contrast d is the difference of mean log errors, model minus baseline, and exp(d) a ratio of
+errors: below 1 the model's error is smaller. The valid time is a difference in frames.
 """
 
 import math
@@ -11,15 +11,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from chimera.figures.style import (
-    GREY,
-    WIDTH,
-    axis_label,
-    message,
-    model_colours,
-    model_label,
-    plain_log_scale,
-)
+from chimera.figures import style
 
 LABELS = {
     "ood_nrmse": "OOD error, all axes",
@@ -32,12 +24,12 @@ HEADINGS = {0.0: "$g_z$", 0.36: "p", 0.7: "q"}
 
 
 def contrast_label(name: str) -> str:
-    """Return what a reader calls an endpoint.
+    """Return the name of an endpoint in figures and tables.
 
     >>> contrast_label("ind_nrmse"), contrast_label("ood_decay_nrmse")
     ('IND error', 'OOD decay error')
     """
-    return LABELS.get(name, axis_label(name.removesuffix("_nrmse")) + " error")
+    return LABELS.get(name, style.axis_label(name.removesuffix("_nrmse")) + " error")
 
 
 @dataclass(frozen=True)
@@ -46,8 +38,8 @@ class Comparison:
 
     Attributes:
         model: Its name.
-        contrasts: By endpoint, as metrics/stats.json has them.
-        differences: By endpoint, model minus baseline, one for each replicate.
+        contrasts: Entries of metrics/stats.json by endpoint.
+        differences: Model minus baseline of each replicate, by endpoint.
     """
 
     model: str
@@ -59,16 +51,18 @@ def forest(comparisons: Sequence[Comparison], baseline: str, primary: str, level
     """Draw every contrast: replicates as points, mean and t interval, g_z, p and q in numbers.
 
     Args:
-        comparisons: One for each model beside the baseline.
-        baseline: Its name.
+        comparisons: One for each model but the baseline.
+        baseline: Name of the baseline.
         primary: The primary endpoint, drawn first and in bold.
-        level: Of the intervals, such as 0.95.
+        level: Level of the intervals, such as 0.95.
     """
     shown = [comparison for comparison in comparisons if comparison.contrasts]
     if not shown:
-        return message("No contrast: fewer than two replicates, or no endpoint that was declared")
+        return style.message(
+            "No contrast: fewer than two replicates, or no endpoint that was declared"
+        )
     heights = [1.9 + 0.27 * len(comparison.contrasts) for comparison in shown]
-    figure = Figure(figsize=(WIDTH, sum(heights)))
+    figure = Figure(figsize=(style.WIDTH, sum(heights)))
     parts = figure.subfigures(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, comparison in zip(parts, shown, strict=True):
         _forest(part, comparison, baseline, primary, level)
@@ -78,29 +72,24 @@ def forest(comparisons: Sequence[Comparison], baseline: str, primary: str, level
 def _forest(
     figure: SubFigure, comparison: Comparison, baseline: str, primary: str, level: float
 ) -> None:
-    contrasts, differences = comparison.contrasts, comparison.differences
+    contrasts = comparison.contrasts
     names = sorted(contrasts, key=lambda name: name != primary)
     ratios = [name for name in names if name != "ind_valid_time"]
-    frames = [name for name in names if name == "ind_valid_time"]
-    groups = [group for group in (ratios, frames) if group]
+    groups = [group for group in (ratios, [n for n in names if n not in ratios]) if group]
+    heights = [len(group) + 0.6 for group in groups]
     grid = figure.subplots(
-        len(groups),
-        2,
-        squeeze=False,
-        width_ratios=[3, 1.2],
-        height_ratios=[len(group) + 0.6 for group in groups],
+        len(groups), 2, squeeze=False, width_ratios=[3, 1.2], height_ratios=heights
     )
-    pair = model_label(comparison.model), model_label(baseline)
-    for row, group in enumerate(groups):
-        panel, numbers = grid[row]
-        in_frames = group is frames
-        _intervals(panel, {n: contrasts[n] for n in group}, differences, primary, in_frames)
+    pair = style.model_label(comparison.model), style.model_label(baseline)
+    for (panel, numbers), group in zip(grid, groups, strict=True):
+        shown, in_frames = {name: contrasts[name] for name in group}, group is not ratios
+        _intervals(panel, shown, comparison.differences, primary, in_frames)
         panel.set_xlabel(
             "difference in valid time, {} - {} (frames)".format(*pair)
             if in_frames
             else "ratio of errors, {} / {} (dimensionless, log scale)".format(*pair)
         )
-        _numbers(numbers, {n: contrasts[n] for n in group}, primary, headed=row == 0)
+        _numbers(numbers, shown, primary, headed=group is groups[0])
     first = contrasts[names[0]]
     coverage = first.get("ci_coverage")
     simulated = f"; simulated coverage {coverage:.1%}" if coverage else ""
@@ -119,8 +108,8 @@ def _intervals(
     in_frames: bool,
 ) -> None:
     scale = float if in_frames else math.exp
-    colour = model_colours(["", "model"])["model"]
-    panel.axvline(scale(0), color=GREY, linewidth=0.8, linestyle="--")
+    colour = style.model_colours(["", "model"])["model"]
+    panel.axvline(scale(0), color=style.GREY, linewidth=0.8, linestyle="--")
     for position, (name, row) in enumerate(contrasts.items()):
         ends = [scale(row["ci_low"]), scale(row["ci_high"])]
         width = 2.2 if name == primary else 1.4
@@ -133,7 +122,7 @@ def _intervals(
         tick.set_fontweight("bold" if name == primary else "normal")
     panel.set_ylim(len(contrasts) - 0.5, -0.6)
     if not in_frames:
-        plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
+        style.plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
 
 
 def _numbers(

@@ -1,8 +1,8 @@
-"""The information plane: what each site tells of the output against what it keeps of the input.
+"""The information plane: information of each site about the output and about the input.
 
 Mutual information by nearest neighbours (KSG) of a few principal components a side, from
-metrics/tables/ib.csv. A value whose Gaussian control of the same size erred by too much is
-withheld: it is drawn hollow and grey, to be looked at and not to be believed.
+metrics/tables/ib.csv. Values are withheld if the error of their Gaussian control of the same size
+was too large; these are drawn hollow and grey.
 """
 
 from collections.abc import Container, Sequence
@@ -12,39 +12,30 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from chimera.figures.style import (
-    GREY,
-    WIDTH,
-    Rows,
-    axis_label,
-    distinct,
-    legend,
-    message,
-    model_label,
-    where,
-)
+from chimera.figures import style
 
 
-def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
+def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw I(T; Y) against I(X; T): a point for each replicate and site, coloured by depth.
 
     Args:
-        rows: ib.csv: model, replicate, axis, site, depth, pair, information, withheld: 0
-            where the value is reported, 1 where its control erred, more where there is none.
-        models: The trained models, in order: a row each.
+        rows: model, replicate, axis, site, depth, pair, information, withheld (0 if the value is
+            reported, 1 if its control's error was too large, more if there is no value).
+        models: The trained models, in order, a row each.
     """
     if not rows:
-        return message("No information plane: the probe `ib` has not run")
-    axes = distinct(rows, "axis")
-    figure = Figure(figsize=(max(WIDTH, 1.2 * len(axes)), 1.4 + 1.8 * len(models)))
+        return style.message("No information plane: the probe `ib` has not run")
+    axes = style.distinct(rows, "axis")
+    figure = Figure(figsize=(max(style.WIDTH, 1.2 * len(axes)), 1.4 + 1.8 * len(models)))
     panels = figure.subplots(len(models), len(axes), sharex=True, sharey=True, squeeze=False)
     colours = colormaps["viridis"]
     for panel, axis in zip(panels[0], axes, strict=True):
-        panel.set_title(axis_label(axis, "\n"), pad=14)  # above the note
+        panel.set_title(style.axis_label(axis, "\n"), pad=14)  # above the note
     for line, model in zip(panels, models, strict=True):
-        deepest = max((float(row["depth"]) for row in where(rows, model=model)), default=0.0) or 1.0
+        depths = [float(row["depth"]) for row in style.where(rows, model=model)]
+        deepest = max(depths, default=0.0) or 1.0
         for panel, axis in zip(line, axes, strict=True):
-            here = where(rows, model=model, axis=axis)
+            here = style.where(rows, model=model, axis=axis)
             doubtful, reported = _points(here, {"0", "1"}), _points(here, {"0"})
             grey = {"color": "0.7", "markersize": 3, "fillstyle": "none", "markeredgewidth": 0.7}
             for site in (site for site in doubtful if site not in reported):
@@ -53,24 +44,24 @@ def information_plane(rows: Rows, models: Sequence[str]) -> Figure:
                 panel.plot(x, y, "o", color=colours(depth / deepest), markersize=3.5)
             # The input itself has no I(X; T): it is no point of the plane.
             sites = len({(r["replicate"], r["site"]) for r in here if r["pair"] == "x_t"})
-            note = {"s": f"{len(reported)} of {sites} reported", "fontsize": 7, "color": GREY}
+            note = {"s": f"{len(reported)} of {sites} reported", "fontsize": 7, "color": style.GREY}
             panel.text(0.5, 1.02, ha="center", transform=panel.transAxes, **note)
             panel.tick_params(labelsize=8)
-        line[0].set_ylabel(model_label(model))
+        line[0].set_ylabel(style.model_label(model))
     figure.supxlabel("I(X; T): kept of the input (nats)", fontsize=9)
     figure.supylabel("I(T; Y): told of the output (nats)", fontsize=9)
     scale = ScalarMappable(Normalize(0, 1), colours)
     bar = figure.colorbar(scale, ax=panels, fraction=0.03, pad=0.01)
     bar.set_label("depth, part of the forward pass (dimensionless)", fontsize=8)
     bar.ax.tick_params(labelsize=7.5)
-    legend(figure, panels.flat)
+    style.legend(figure, panels.flat)
     return figure
 
 
 def _points(
-    rows: Rows, withheld: Container[str]
+    rows: style.Rows, withheld: Container[str]
 ) -> dict[tuple[str, str], tuple[float, float, float]]:
-    """Return (depth, I(X; T), I(T; Y)) by replicate and site, where both are of such a kind."""
+    """Return (depth, I(X; T), I(T; Y)) by replicate and site, if `withheld` has both kinds."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         if row["withheld"] in withheld:

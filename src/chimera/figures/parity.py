@@ -1,4 +1,4 @@
-"""Sizes of the models beside the band that parity allows, from metrics/parity.json."""
+"""Sizes of the models and the band that parity allows, from metrics/parity.json."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,38 +6,31 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from chimera.figures.style import WIDTH, legend, model_colours, model_label
+from chimera.figures import style
 
 COUNTS = {"params": "parameters (count)", "macs": "multiply-accumulates a frame (count)"}
 
 
 def parity_bars(parity: Mapping[str, Any], models: Sequence[str], baseline: str) -> Figure:
-    """Draw each model's parameters and MACs, and the band about the baseline's.
-
-    Args:
-        parity: metrics/parity.json.
-        models: In order.
-        baseline: The model that the others are held to.
-    """
-    figure = Figure(figsize=(WIDTH, 1.1 + 0.42 * len(models)))
+    """Draw each model's parameters and MACs, and the band around those of the baseline."""
+    figure = Figure(figsize=(style.WIDTH, 1.1 + 0.42 * len(models)))
     panels = figure.subplots(1, 2, sharey=True)
     tolerance = parity["tolerance"]
     for panel, (count, label) in zip(panels, COUNTS.items(), strict=True):
         centre = parity[baseline][count]
         band = (centre * (1 - tolerance), centre * (1 + tolerance))
-        name = f"within {tolerance:.0%} of {model_label(baseline)}"
+        name = f"within {tolerance:.0%} of {style.model_label(baseline)}"
         panel.axvspan(*band, color="0.85", label=name, zorder=0)
-        for position, (model, colour) in enumerate(model_colours(models).items()):
+        for position, (model, colour) in enumerate(style.model_colours(models).items()):
             value = parity[model][count]
             panel.barh(position, value, 0.6, color=colour, alpha=0.85, zorder=1)
-            gap = "" if model == baseline else f" ({value / centre - 1:+.1%})"
-            text = f"{value:,}{gap}"
+            text = f"{value:,}" + ("" if model == baseline else f" ({value / centre - 1:+.1%})")
             panel.text(0.02 * centre, position, text, va="center", color="white", fontsize=8.5)
         panel.set_xlim(0, 1.15 * max(parity[model][count] for model in models))
         panel.set_xlabel(label)
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panel.locator_params(axis="x", nbins=5)
-    panels[0].set_yticks(range(len(models)), [model_label(model) for model in models])
+    panels[0].set_yticks(range(len(models)), [style.model_label(model) for model in models])
     panels[0].invert_yaxis()
-    legend(figure, panels)
+    style.legend(figure, panels)
     return figure

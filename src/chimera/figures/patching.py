@@ -1,7 +1,7 @@
-"""How much of the difference between two runs each site carries, from metrics/tables/patching.csv.
+"""Causal effect of every site, from metrics/tables/patching.csv.
 
-RE = <patched - recipient, donor - recipient> / ||donor - recipient||^2 of the outputs: 0 where
-nothing of the donor arrives through the site, 1 where all of it does.
+RE = <patched - recipient, donor - recipient> / ||donor - recipient||^2 of the outputs: 0 if a patch
+of the site recovers nothing of the donor's output, 1 if it recovers all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,23 +10,23 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chimera.figures.style import WIDTH, Rows, axis_label, message, model_label, where
+from chimera.figures import style
 
 
-def patching_effects(rows: Rows, models: Sequence[str]) -> Figure:
+def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw the sufficiency of every site by donor, recipient and band: mean over replicates.
 
     Args:
-        rows: patching.csv: model, donor, recipient, site, depth, direction, band, effect.
-        models: The trained models, in order: a panel each.
+        rows: model, donor, recipient, site, depth, direction, band, effect.
+        models: The trained models, in order, a panel each.
     """
-    shown = where(rows, direction="sufficiency")
+    shown = style.where(rows, direction="sufficiency")
     if not shown:
-        return message("No causal effects: the probe `patching` has not run")
+        return style.message("No causal effects: the probe `patching` has not run")
     columns = list(dict.fromkeys(_column(row) for row in shown))
-    tables = {model: _effects(where(shown, model=model), columns) for model in models}
+    tables = {model: _effects(style.where(shown, model=model), columns) for model in models}
     tallest = max(len(table) for table in tables.values())
-    figure = Figure(figsize=(WIDTH, 1.7 + 0.16 * tallest))
+    figure = Figure(figsize=(style.WIDTH, 1.7 + 0.16 * tallest))
     panels = figure.subplots(1, len(models), squeeze=False)[0]
     values = [value for table in tables.values() for row in table.values() for value in row]
     low, high = min(0.0, *values), max(1.0, *values)
@@ -38,7 +38,7 @@ def patching_effects(rows: Rows, models: Sequence[str]) -> Figure:
         panel.tick_params(axis="x", labelsize=7.5)
         panel.spines[:].set_visible(False)
         _mark_pairs(panel, [pair for pair, _ in columns])
-        panel.set_xlabel(model_label(model))
+        panel.set_xlabel(style.model_label(model))
     figure.supylabel("site, in the order of the forward pass", fontsize=9)
     figure.supxlabel("band of wavenumbers of the output", fontsize=9)
     bar = figure.colorbar(drawn, ax=list(panels), fraction=0.03, pad=0.01)
@@ -48,10 +48,11 @@ def patching_effects(rows: Rows, models: Sequence[str]) -> Figure:
 
 
 def _column(row: Mapping[str, str]) -> tuple[str, str]:
-    return f"{axis_label(row['donor'])} into\n{axis_label(row['recipient'])}", row["band"]
+    donor, recipient = (style.axis_label(row[name]) for name in ("donor", "recipient"))
+    return f"{donor} into\n{recipient}", row["band"]
 
 
-def _effects(rows: Rows, columns: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
+def _effects(rows: style.Rows, columns: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
     """Return each site's mean effect in every column, by depth."""
     found: dict[tuple[str, tuple[str, str]], list[float]] = {}
     for row in rows:
@@ -62,7 +63,7 @@ def _effects(rows: Rows, columns: Sequence[tuple[str, str]]) -> dict[str, list[f
 
 
 def _mark_pairs(panel: Axes, pairs: Sequence[str]) -> None:
-    """Name each donor and recipient above its columns, and part it from the next by a line."""
+    """Name each donor and recipient above its columns, and separate them by lines."""
     for pair in dict.fromkeys(pairs):
         places = [place for place, name in enumerate(pairs) if name == pair]
         middle = (places[0] + places[-1]) / 2

@@ -1,6 +1,6 @@
-"""What all figures share: names, colours, rows, and bytes that depend on the content alone.
+"""Shared parts of all figures: names, colours, rows, and bytes that depend on the content alone.
 
-Colours are those of Okabe & Ito (2008), told apart with any colour vision; baselines are grey.
+Colours are those of Okabe & Ito (2008), distinct for any colour vision; baselines are grey.
 """
 
 import io
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 
-WIDTH = 7.2  # inches: a page's, and a README's
+WIDTH = 7.2  # inches, of a page
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
 GREY = "0.45"
 MODEL_LABELS = {"unet": "UNet", "fractal_unet": "FractalUNet"}
@@ -35,10 +35,9 @@ mpl.rcParams.update(
 
 
 def picture(figure: Figure, suffix: str) -> bytes:
-    """Return a figure as `png` or `svg`; equal figures give equal bytes.
+    """Return a figure as `png` or `svg`, without program names and dates: equal bytes if equal.
 
-    Names of programs and dates would make equal figures differ. A PNG has at most 256 colours: a
-    third of the bytes, and git keeps every version.
+    A PNG has at most 256 colours, which takes a third of the bytes in git.
     """
     stream, small = io.BytesIO(), io.BytesIO()
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[suffix]
@@ -53,14 +52,14 @@ def picture(figure: Figure, suffix: str) -> bytes:
 
 
 def message(text: str) -> Figure:
-    """Return a figure that says in words why there is nothing to draw."""
+    """Return a figure that states why there is nothing to draw."""
     figure = Figure(figsize=(WIDTH, 1.2))
     figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY, wrap=True)
     return figure
 
 
 def model_label(model: str) -> str:
-    """Return the name by which people know a model.
+    """Return the name of a model in figures and tables.
 
     >>> model_label("fractal_unet"), model_label("my_net")
     ('FractalUNet', 'my net')
@@ -69,7 +68,7 @@ def model_label(model: str) -> str:
 
 
 def axis_label(axis: str, separator: str = " ") -> str:
-    """Return what a reader calls an axis.
+    """Return the name of an axis in figures and tables.
 
     >>> axis_label("ind"), axis_label("ood_viscosity")
     ('IND', 'OOD viscosity')
@@ -118,14 +117,10 @@ def draw_runs(panel: Axes, rows: Rows, x: str, y: str, **style: Any) -> None:
 
 
 def plain_log_scale(panel: Axes, which: str, parts: Sequence[float]) -> None:
-    """Make axis `x` or `y` logarithmic, with ticks in plain decimals; to be called after drawing.
+    """Make axis `x` or `y` of a drawn panel logarithmic, with ticks in plain decimals.
 
-    For a range of about a decade, in which powers of ten would label one tick or none.
-
-    Args:
-        panel: With its data drawn.
-        which: `x` or `y`.
-        parts: Of a decade, where there are ticks; a range below a factor of two has even ticks.
+    For a range of about a decade, in which powers of ten would label one tick or none. Ticks are at
+    these parts of a decade, or evenly spaced in a range below a factor of two.
     """
     (panel.set_xscale if which == "x" else panel.set_yscale)("log")
     axis = panel.xaxis if which == "x" else panel.yaxis
@@ -146,7 +141,7 @@ def mark_sites(panel: Axes, rows: Rows) -> None:
 
 
 def legend(figure: Figure, panels: Iterable[Axes], columns: int = 4, **style: Any) -> None:
-    """Put one legend above all panels, outside the data, each label once."""
+    """Put one legend above all panels, each label once."""
     found: dict[str, Any] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):

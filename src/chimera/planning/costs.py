@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from chimera.data.settings import Dataset, GeneratedData
-from chimera.data.sources.generation import Regime
-from chimera.interface.settings import Finite, Settings, as_plain
+from chimera.data.sources.generation import regime_of
+from chimera.interface.settings import Finite, Settings
 from chimera.models.forecasting.building import build_model
 from chimera.models.parity.counting import count
 from chimera.training.loop import VALID_SPACING, Objective
@@ -34,7 +34,6 @@ from chimera.training.settings import TrainSettings
 
 FLOAT_BYTES = 4
 STORED_FIELDS = 3  # vorticity and two components of velocity
-_SHARED = ("domain_extent", "simulated_points", "num_points", "num_frames", "frame_interval")
 
 
 class Law(Settings, frozen=True, kw_only=False):
@@ -188,13 +187,11 @@ class Part:
 def generation_part(data: GeneratedData, names: Sequence[str], laws: Laws) -> Part:
     """Return the cost of the simulation of all datasets."""
     datasets = [data.datasets[name] for name in names]
-    shared = {name: getattr(data, name) for name in _SHARED}
     trajectories, steps = 0, 0
     for dataset in datasets:
-        own = {k: v for k, v in as_plain(dataset).items() if k != "trajectories"}
-        regime = Regime(**own | shared | {"forcing": None})  # forcing costs nothing
         number = sum(dataset.trajectories.values())
-        trajectories, steps = trajectories + number, steps + regime.num_steps * number
+        trajectories += number
+        steps += regime_of(dataset, data).num_steps * number
     flops = solver_step_flops(data.simulated_points)
     stored = sum(dataset_bytes(dataset, data.num_frames, data.num_points) for dataset in datasets)
     seconds = steps * laws.solver.seconds(flops)

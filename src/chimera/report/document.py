@@ -1,6 +1,6 @@
 """One self-contained HTML page: the template filled in, with styles and pictures inside.
 
-Nothing is loaded from anywhere, which the page's own content security policy enforces.
+The page loads nothing, which its own content security policy enforces.
 """
 
 import hashlib
@@ -14,13 +14,10 @@ MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """Return the page as HTML; equal content gives equal bytes.
-
-    Args:
-        content: The names that templates/report.html reads; text is escaped there.
+    """Return templates/report.html filled in with the content, all text escaped.
 
     Raises:
-        jinja2.UndefinedError: If a name is absent.
+        jinja2.UndefinedError: If a name that the template reads is absent.
     """
     environment = Environment(
         loader=PackageLoader("chimera.report"),
@@ -33,22 +30,15 @@ def render(content: Mapping[str, Any]) -> str:
 
 
 def data_uri(picture: bytes, suffix: str) -> str:
-    """Return a picture as an address that holds it.
-
-    >>> data_uri(b"<svg/>", "svg")
-    'data:image/svg+xml;base64,PHN2Zy8+'
-    """
+    """Return a picture, `svg` or `png`, as a data URI."""
     return f"data:{MEDIA_TYPES[suffix]};base64,{b64encode(picture).decode()}"
 
 
 def git_object(content: bytes) -> str:
-    """Return the name that git gives to a file of this content.
+    """Return git's object name of a file's content.
 
-    `git log --find-object=<name>` finds the commits that hold it. HEAD's own hash in the page would
-    change the page with every commit, and so make a new commit.
-
-    >>> git_object(b"")  # git hash-object /dev/null
-    'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
+    `git log --find-object=<name>` finds the commits with it. The hash of HEAD itself would change
+    the page with every commit.
     """
     header = b"blob %d\0" % len(content)
     return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""The report's tables, as text in cells, made of the metrics that the stages wrote."""
+"""The report's tables, with cells of text, made of the metrics."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,13 @@ from typing import Any
 from chimera.data.axes import axis_name
 from chimera.figures.forest import contrast_label
 from chimera.figures.style import axis_label, model_label
-from chimera.governance.preregistration import deviations
+from chimera.governance.preregistration import Deviation, deviations
 from chimera.report.verdict import p_value
 
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, the columns' names and rows of as many cells; the first cell names the row."""
+    """A caption, the names of the columns and rows of cells, the first of which names the row."""
 
     caption: str
     header: tuple[str, ...]
@@ -29,12 +29,12 @@ ERRORS = {
 
 
 def errors_table(summary: Mapping[str, Any], models: Sequence[str], metric: str) -> Table:
-    """Return one metric by axis: mean and seed-to-seed standard deviation, and the baselines.
+    """Return one metric of ERRORS by axis, for the models and the baselines.
 
     Args:
-        summary: metrics/summary.json.
+        summary: Content of metrics/summary.json.
         models: The trained models; every other forecaster is a baseline.
-        metric: One of ERRORS.
+        metric: Key of ERRORS.
     """
     names = [*models, *(name for name in summary if name not in models)]
     axes = [axis for axis, row in summary[models[0]].items() if isinstance(row, Mapping)]
@@ -50,7 +50,7 @@ def errors_table(summary: Mapping[str, Any], models: Sequence[str], metric: str)
 
 
 def datasets_table(params: Mapping[str, Any]) -> Table:
-    """Return every dataset, and in what its parameters differ from those of IND."""
+    """Return every dataset, with its parameters that differ from those of IND."""
     names, described = params["datasets"], params["data"].get("datasets", {})
     ind = described.get(names[0], {})
     rows = []
@@ -63,7 +63,7 @@ def datasets_table(params: Mapping[str, Any]) -> Table:
 
 
 def plain(value: Any) -> str:
-    """Return a parameter as a reader writes it.
+    """Return a parameter as text.
 
     >>> plain(1.5707963267948966), plain(None), plain({"amplitude": 1.0, "angle": 0.0})
     ('1.571', 'none', 'amplitude 1, angle 0')
@@ -76,7 +76,7 @@ def plain(value: Any) -> str:
 
 
 def mean_and_spread(row: Mapping[str, float], name: str) -> str:
-    """Return a mean with its standard deviation over replicates where there is one.
+    """Return a mean and, if there is one, its standard deviation over replicates.
 
     >>> mean_and_spread({"nrmse": 0.07612, "nrmse_sd": 0.00123}, "nrmse")
     '0.0761 ± 0.0012'
@@ -95,13 +95,12 @@ def contrasts_table(rows: Mapping[str, Mapping[str, float]], primary: str, alpha
     """Return every contrast of one model with the baseline.
 
     Args:
-        rows: By endpoint, as metrics/stats.json has them.
-        primary: The primary endpoint, put first.
+        rows: Entries of metrics/stats.json by endpoint.
+        primary: The primary endpoint, which comes first.
         alpha: Level of the tests.
     """
-    named = sorted(rows, key=lambda name: name != primary)
     cells = []
-    for name in named:
+    for name in sorted(rows, key=lambda name: name != primary):
         row = rows[name]
         scale, form = (float, "+.2f") if name == "ind_valid_time" else (math.exp, ".3f")
         low, high = scale(row["ci_low"]), scale(row["ci_high"])
@@ -119,18 +118,8 @@ def contrasts_table(rows: Mapping[str, Mapping[str, float]], primary: str, alpha
                 "yes" if decisive < alpha else "no",
             )
         )
-    level = f"{1 - alpha:.0%}"
-    header = (
-        "endpoint",
-        "ratio of errors",
-        f"{level} t interval",
-        "p",
-        "q",
-        "sign-flip p",
-        "Hedges' g",
-        "n",
-        "difference found",
-    )
+    numbers = ("ratio of errors", f"{1 - alpha:.0%} t interval", "p", "q", "sign-flip p")
+    header = ("endpoint", *numbers, "Hedges' g", "n", "difference found")
     caption = (
         "Contrasts, model / baseline. Below 1 the model errs less; the valid time is a difference. "
         f"Found: p < {alpha:g} for the primary endpoint, for the others Benjamini-Hochberg "
@@ -140,20 +129,20 @@ def contrasts_table(rows: Mapping[str, Mapping[str, float]], primary: str, alpha
 
 
 def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
-    """Return each model's size and its distance from the baseline, of metrics/parity.json."""
+    """Return each model's size and its distance from the baseline, from metrics/parity.json."""
     rows = []
     for model in models:
-        row = counts[model]
-        gaps = [f"{row[g]:+.1%}" if g in row else "baseline" for g in ("params_gap", "macs_gap")]
-        rows.append(
-            (model_label(model), f"{row['params']:,}", gaps[0], f"{row['macs']:,}", gaps[1])
-        )
+        row, cells = counts[model], [model_label(model)]
+        for size in ("params", "macs"):
+            gap = row.get(f"{size}_gap")
+            cells += [f"{row[size]:,}", "baseline" if gap is None else f"{gap:+.1%}"]
+        rows.append(tuple(cells))
     header = ("model", "parameters", "from baseline", "MACs a frame", "from baseline")
     return Table(f"Sizes; the gate allows {counts['tolerance']:.0%}.", header, tuple(rows))
 
 
 def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, Table]:
-    """Return each probe's table of statistics, of metrics/probes.json."""
+    """Return each probe's table of statistics, from metrics/probes.json."""
     tables = {}
     for probe in dict.fromkeys(name for model in models for name in found.get(model, {})):
         by_model = [found.get(model, {}).get(probe, {}) for model in models]
@@ -169,7 +158,7 @@ def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, T
 
 
 def correlations_table(stats: Mapping[str, Any]) -> Table | None:
-    """Return the declared correlations of probe statistics with the gap, None without any."""
+    """Return the tested correlations of probe statistics with the gap, None without any."""
     rows = [
         (
             name,
@@ -185,13 +174,8 @@ def correlations_table(stats: Mapping[str, Any]) -> Table | None:
     return Table(caption, ("statistic", "rho", "interval", "p", "q"), tuple(rows)) if rows else None
 
 
-def deviations_table(found: Sequence[Any], log: Sequence[Mapping[str, str]]) -> Table | None:
-    """Return every parameter that deviates and its last logged reason, None without any.
-
-    Args:
-        found: `chimera.governance.preregistration.Deviation`s.
-        log: Entries of Deviation_Log.md.
-    """
+def deviations_table(found: Sequence[Deviation], log: Sequence[Mapping[str, str]]) -> Table | None:
+    """Return every deviating parameter and its last reason in the log, None without any."""
     reasons = {entry["key"]: entry.get("reason", "") for entry in log if "key" in entry}
     rows = [
         (d.key, plain(d.frozen), plain(d.running), reasons.get(d.key, "no entry in the log"))
@@ -202,25 +186,21 @@ def deviations_table(found: Sequence[Any], log: Sequence[Mapping[str, str]]) -> 
 
 
 def objects_table(names: Mapping[str, str]) -> Table:
-    """Return files and the names that git gives to their content."""
+    """Return files and git's object names of their content."""
     return Table("Files of this study in git.", ("file", "object"), tuple(names.items()))
 
 
 def hashes_table(digests: Mapping[str, str]) -> Table:
-    """Return the data files that were read and their sha256, as the gate verified them."""
+    """Return the data files that were read, and their verified sha256."""
     return Table("Data, as verified and read.", ("file", "sha256"), tuple(digests.items()))
 
 
 def machines_table(records: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return what trained the networks: each class of bytes and versions once, with its runs.
-
-    Args:
-        records: By run, its provenance.yaml.
-    """
+    """Return each class of bytes and versions once, with its runs, from every provenance.yaml."""
     runs: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for run, record in records.items():
-        plain_facts = tuple((k, v) for k, v in record.items() if isinstance(v, str))
-        runs.setdefault(plain_facts, []).append(run)
+        described = tuple((k, v) for k, v in record.items() if isinstance(v, str))
+        runs.setdefault(described, []).append(run)
     rows: list[tuple[str, str]] = []
     for fields, names in runs.items():
         rows += [("runs", ", ".join(names)), *fields]

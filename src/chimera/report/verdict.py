@@ -1,13 +1,12 @@
-"""What the study found, in words that follow from its numbers, whatever they are.
+"""The study's findings as sentences made of its numbers.
 
 A contrast d is the mean over replicates of ln(error of the model) - ln(error of the baseline), so
-that exp(d) is a ratio of errors. `Not significant` is never reworded as `equal`.
+that exp(d) is a ratio of errors. `Not significant` is never reported as `equal`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chimera.figures.style import axis_label, model_label
 from chimera.governance.preregistration import Preregistration
@@ -17,14 +16,8 @@ from chimera.study.endpoints import by_model
 Contrast = Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The answer for one model.
-
-    Attributes:
-        headline: One sentence.
-        sentences: What it rests on, and what it does not say.
-    """
+class Verdict(NamedTuple):
+    """The answer for one model: one sentence, and sentences with its evidence and its limits."""
 
     headline: str
     sentences: tuple[str, ...]
@@ -37,14 +30,14 @@ def verdicts(
     models: Sequence[str],
     baseline: str,
 ) -> list[Verdict]:
-    """Return one verdict for each model beside the baseline; one sentence where there is none.
+    """Return one verdict for each model but the baseline; one sentence if there is none.
 
     Args:
-        stats: metrics/stats.json.
-        summary: metrics/summary.json.
+        stats: Content of metrics/stats.json.
+        summary: Content of metrics/summary.json.
         plan: The declared analysis.
         models: The trained models, in order.
-        baseline: The one that the others are compared with.
+        baseline: The model with which the others are compared.
     """
     found = by_model(stats) if baseline in models else {}
     if not found:
@@ -72,19 +65,18 @@ def _verdict(
             f"This study cannot say whether {name} is better than {other}.",
             (f"No test was made: {reason}.", *_observed(model, baseline, summary)),
         )
-    endpoint = plan.primary
     sentences = []
-    if endpoint not in rows:
-        endpoint = next(iter(rows))
+    endpoint = plan.primary if plan.primary in rows else next(iter(rows))
+    if endpoint != plan.primary:
         missing = endpoint_phrase(plan.primary)
         sentences.append(
             f"The primary endpoint, {missing}, does not exist here: no dataset is out of "
             f"distribution. What follows is of a secondary endpoint, {endpoint_phrase(endpoint)}."
         )
     row = rows[endpoint]
-    p = row["p"] if endpoint == plan.primary else row["q"]
+    significant = row["p" if endpoint == plan.primary else "q"] < plan.alpha
     sentences.append(_numbers(endpoint, row, name, other, plan))
-    if p < plan.alpha:
+    if significant:
         sentences.append(
             "The claim is about these frozen test trajectories, with chance that of initial "
             "weights and batches; other flows were not sampled."
@@ -98,19 +90,17 @@ def _verdict(
         sentences.append(_numbers("ind_nrmse", rows["ind_nrmse"], name, other, plan))
     sentences.append(_power(n, stats, plan))
     sentences.append(_secondary(rows, plan))
-    return Verdict(_headline(endpoint, row, p < plan.alpha, name, other), tuple(sentences))
+    return Verdict(_headline(endpoint, row, significant, name, other), tuple(sentences))
 
 
 def _headline(endpoint: str, row: Contrast, significant: bool, name: str, other: str) -> str:
     if not significant:
         return f"No difference between {name} and {other} was found in {endpoint_phrase(endpoint)}."
     if endpoint == "ind_valid_time":
-        better = row["estimate"] > 0
-        return f"{name}'s rollouts stay valid {'longer' if better else 'less long'} than {other}'s."
-    better = row["estimate"] < 0
-    return (
-        f"{name} is {'better' if better else 'worse'} than {other} in {endpoint_phrase(endpoint)}."
-    )
+        word = "longer" if row["estimate"] > 0 else "less long"
+        return f"{name}'s rollouts stay valid {word} than {other}'s."
+    word = "better" if row["estimate"] < 0 else "worse"
+    return f"{name} is {word} than {other} in {endpoint_phrase(endpoint)}."
 
 
 def _numbers(endpoint: str, row: Contrast, name: str, other: str, plan: Preregistration) -> str:
@@ -198,7 +188,7 @@ def p_value(value: float) -> str:
 
 
 def status(stats: Mapping[str, Any], unfrozen: int) -> str:
-    """Return in one sentence whether the study is the preregistered one."""
+    """Return a sentence about whether the study is the preregistered one."""
     if stats["confirmatory"]:
         return (
             "Standing: as preregistered. Every frozen parameter has its preregistered value and "
@@ -214,15 +204,11 @@ def status(stats: Mapping[str, Any], unfrozen: int) -> str:
 
 
 def beaten_by_persistence(summary: Mapping[str, Any], models: Sequence[str]) -> str:
-    """Return in one sentence where predicting no change errs less than a model does."""
-    axes = [a for a, row in summary["persistence"].items() if isinstance(row, Mapping)]
+    """Return a sentence about the axes on which persistence has a smaller error than a model."""
+    baseline = summary["persistence"]
+    axes = [a for a, row in baseline.items() if isinstance(row, Mapping) and a != "ood"]
     parts = []
     for model in models:
-        worse = [
-            axis_label(axis)
-            for axis in axes
-            if axis != "ood"
-            and summary[model][axis]["nrmse"] > summary["persistence"][axis]["nrmse"]
-        ]
-        parts.append(f"{model_label(model)} on {', '.join(worse) if worse else 'no axis'}")
+        worse = [a for a in axes if summary[model][a]["nrmse"] > baseline[a]["nrmse"]]
+        parts.append(f"{model_label(model)} on {', '.join(map(axis_label, worse)) or 'no axis'}")
     return f"Predicting that nothing changes errs less, one step ahead, than {'; '.join(parts)}."

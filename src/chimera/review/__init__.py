@@ -1,1 +1,1 @@
-"""What a pull request does to the experiment, read from two revisions in git."""
+"""The effect of a pull request on the experiment, read from two revisions in git."""

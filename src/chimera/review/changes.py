@@ -1,12 +1,12 @@
-"""How far metrics moved between two revisions, in units of what seeds alone do.
+"""Changes of metrics between two revisions, in units of the seed-to-seed standard deviation.
 
-A metric that is a mean over replicates has a seed-to-seed standard deviation; a change of it is
-measured in that of both revisions, pooled over their n_b and n_h replicates:
+The standard deviations of a mean over replicates are pooled over both revisions, with n_b and n_h
+replicates:
 
     s^2 = ((n_b - 1) s_b^2 + (n_h - 1) s_h^2) / (n_b + n_h - 2),    z = (head - base) / s.
 
-If nothing but the seeds differed (normal, independent), z / sqrt(1/n_b + 1/n_h) would be Student's
-t with n_b + n_h - 2 degrees of freedom: the two-sample t test, of which `chance` is the level.
+If only the seeds differ (normal, independent), z / sqrt(1/n_b + 1/n_h) is Student's t with
+n_b + n_h - 2 degrees of freedom: the two-sample t test, of which `chance` is the level.
 """
 
 import math
@@ -17,18 +17,16 @@ from scipy import stats
 
 from chimera.review.revisions import Revision
 
-THRESHOLD = 2.0  # in standard deviations: a change beyond is marked
+THRESHOLD = 2.0  # standard deviations beyond which a change is marked
 
 
 @dataclass(frozen=True)
 class Change:
-    """One metric at both revisions; `None` where it is absent.
+    """One metric at the base (before) and the head (after), `None` if it is absent.
 
     Attributes:
-        name: Dotted.
-        before: At the base.
-        after: At the head.
-        sd: Pooled seed-to-seed standard deviation; `None` for what no seed touches.
+        name: Dotted key.
+        sd: Pooled seed-to-seed standard deviation, `None` for a metric without one.
     """
 
     name: str
@@ -38,7 +36,7 @@ class Change:
 
     @property
     def z(self) -> float | None:
-        """Return the change in standard deviations, infinite where there is no spread."""
+        """Change in standard deviations, infinite if these are zero."""
         if self.sd is None or self.before is None or self.after is None:
             return None
         difference = self.after - self.before
@@ -46,21 +44,17 @@ class Change:
 
     @property
     def differs(self) -> bool:
-        """Say whether anything changed."""
+        """Whether the metric changed."""
         return self.before != self.after
 
     @property
     def marked(self) -> bool:
-        """Say whether the change is beyond the threshold."""
+        """Whether the change is beyond the threshold."""
         return self.differs and self.z is not None and abs(self.z) > THRESHOLD
 
 
 def pooled_sd(sds: Sequence[float | None], counts: Sequence[int]) -> float | None:
-    """Return the pooled standard deviation; of what is not `None`, `None` if nothing is left.
-
-    >>> pooled_sd([3.0, 4.0], [3, 3]) == math.sqrt((9 + 16) / 2)
-    True
-    """
+    """Return the pooled standard deviation of those that are not `None`, `None` without any."""
     pairs = [(n - 1, s) for s, n in zip(sds, counts, strict=True) if s is not None and n > 1]
     if not pairs:
         return None
@@ -68,7 +62,7 @@ def pooled_sd(sds: Sequence[float | None], counts: Sequence[int]) -> float | Non
 
 
 def chance(counts: Sequence[int], threshold: float = THRESHOLD) -> float | None:
-    """Return the probability that seeds alone move a mean by more than so many deviations."""
+    """Return the probability that seeds alone change a mean by more than `threshold` deviations."""
     if min(counts) < 2:
         return None
     scale = math.sqrt(sum(1 / n for n in counts))
@@ -78,8 +72,7 @@ def chance(counts: Sequence[int], threshold: float = THRESHOLD) -> float | None:
 def spread(metrics: Mapping[str, float], key: str) -> float | None:
     """Return the seed-to-seed standard deviation of one metric.
 
-    `<key>_sd` where there is one; of a contrast's estimate that of the paired differences, which is
-    estimate / d_z.
+    It is `<key>_sd` or, for a contrast, that of the paired differences, estimate / d_z.
     """
     stem, _, leaf = key.rpartition(".")
     if leaf == "estimate" and metrics.get(f"{stem}.cohens_dz"):
@@ -100,7 +93,7 @@ def metric_changes(base: Revision, head: Revision, file: str) -> list[Change]:
 
 
 def gates(revision: Revision) -> list[tuple[str, bool, str]]:
-    """Return (gate, passed, why) of one revision, for the gates whose metrics it holds."""
+    """Return (gate, passed, reason) of one revision, for the gates whose metrics it has."""
     rows = []
     if verify := revision.metrics.get("verify"):
         bad = sum(verify.get(verdict, 0) for verdict in ("mismatched", "missing"))
@@ -113,14 +106,10 @@ def gates(revision: Revision) -> list[tuple[str, bool, str]]:
         rows.append(("parity", passed, f"{listed}; tolerance {100 * parity['tolerance']:g}%"))
     if revision.plan:
         unlogged = [key for key, logged in revision.deviating.items() if not logged]
-        count = f"{len(revision.deviating)} frozen parameters deviate"
-        rows.append(
-            ("preregistration", not unlogged, f"{count}; without an entry: {', '.join(unlogged)}")
-            if unlogged
-            else (
-                "preregistration",
-                True,
-                f"{count}, each with an entry" if revision.deviating else count,
-            )
-        )
+        listed = f"{len(revision.deviating)} frozen parameters deviate"
+        if unlogged:
+            listed += f"; without an entry: {', '.join(unlogged)}"
+        elif revision.deviating:
+            listed += ", each with an entry"
+        rows.append(("preregistration", not unlogged, listed))
     return rows

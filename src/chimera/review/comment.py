@@ -1,8 +1,8 @@
-"""The comment on a pull request, in Markdown: what matters in one screen, the rest to unfold."""
+"""The comment on a pull request in Markdown: one screen, with details to unfold."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +12,35 @@ from chimera.governance.logbook import entries
 from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes
 from chimera.review.revisions import LOGS, METRIC_FILES, Revision
 
-_ROWS = 150  # of one table: a comment holds 65,536 characters
+_ROWS = 150  # limit of one table: a comment has at most 65,536 characters
+_ABSENT = object()
 
 
 def comment(base: Revision, head: Revision, site: str | None = None) -> str:
     """Return the comment.
 
     Args:
-        base: What is compared with.
-        head: What is proposed.
-        site: Address of the repository, such as https://<host>/<owner>/<name>; figures are linked
-            there, or named by their paths.
+        base: The revision to compare with.
+        head: The proposed revision.
+        site: Address of the repository, such as https://<host>/<owner>/<name>, to link figures;
+            without it their paths are named.
     """
     environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
-    environment.filters |= {
-        "number": _number,
-        "deviations": _deviations,
-        "cell": _cell,
-        "code": _code,
-        "strongest": _strongest,
-    }
+    filters = (_number, _deviations, _cell, _code, _strongest)
+    environment.filters |= {function.__name__[1:]: function for function in filters}
     template = environment.from_string(Path(__file__).with_name("comment.md").read_text())
     changes = {file: metric_changes(base, head, file) for file in METRIC_FILES}
     params = {
         key: (base.params.get(key), head.params.get(key))
         for key in head.params | base.params
-        if base.params.get(key) != head.params.get(key)
-        or (key in base.params) != (key in head.params)
+        if base.params.get(key, _ABSENT) != head.params.get(key, _ABSENT)
     }
     figures = [
         (path, base.figures.get(path), head.figures.get(path))
         for path in sorted(base.figures | head.figures)
         if base.figures.get(path) != head.figures.get(path)
     ]
+    logs = {log: (entries(base.logs[log]), entries(head.logs[log])) for log in LOGS}
     seeded = [c for rows in changes.values() for c in rows if c.sd is not None]
     return template.render(
         base=base,
@@ -61,10 +57,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
         changes=changes,
         rows=_ROWS,
         entries={
-            log: [
-                entry["title"] for entry in entries(head.logs[log])[len(entries(base.logs[log])) :]
-            ]
-            for log in LOGS
+            log: [entry["title"] for entry in new[len(old) :]] for log, (old, new) in logs.items()
         },
         figures=figures,
         site=site,
@@ -72,7 +65,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
 
 
 def _headline(changes: Sequence[Change]) -> dict[str, list[Change | None]]:
-    """Return by forecaster the three numbers that matter."""
+    """Return IND error, OOD error and gap of every forecaster."""
     found = {change.name: change for change in changes}
     wanted = ("ind.nrmse", "ood.nrmse", "gap")
     names = [n.removesuffix(".ind.nrmse") for n in found if n.endswith(".ind.nrmse")]
@@ -84,27 +77,25 @@ def _primary(
 ) -> list[tuple[str, Change, list[str]]]:
     """Return the primary contrasts: name, estimate, and its interval at both revisions."""
     plan = head.plan or base.plan
-    names = [c.name.removesuffix(".estimate") for c in changes if c.name.endswith(".estimate")]
-    found = {change.name: change for change in changes}
-    rows = []
-    for name in names:
-        if plan and name.split(".")[-1] == plan.primary:
-            texts = []
-            for revision in (base, head):
-                row = revision.metrics.get("stats", {})
-                if f"{name}.estimate" not in row:
-                    texts.append("absent")
-                    continue
-                low, high, p = (
-                    row.get(f"{name}.{key}", math.nan) for key in ("ci_low", "ci_high", "p")
-                )
-                texts.append(f"{row[f'{name}.estimate']:+.3f} [{low:+.3f}, {high:+.3f}], p {p:.2g}")
-            rows.append((name, found[f"{name}.estimate"], texts))
-    return rows
+    found = []
+    for change in changes:
+        name, _, leaf = change.name.rpartition(".")
+        if plan and leaf == "estimate" and name.split(".")[-1] == plan.primary:
+            rows = [revision.metrics.get("stats", {}) for revision in (base, head)]
+            found.append((name, change, [_interval(row, name) for row in rows]))
+    return found
+
+
+def _interval(row: Mapping[str, float], name: str) -> str:
+    """Return estimate, interval and p of one contrast."""
+    if f"{name}.estimate" not in row:
+        return "absent"
+    low, high, p = (row.get(f"{name}.{key}", math.nan) for key in ("ci_low", "ci_high", "p"))
+    return f"{row[f'{name}.estimate']:+.3f} [{low:+.3f}, {high:+.3f}], p {p:.2g}"
 
 
 def _number(value: Any) -> str:
-    """Return a number to four digits, or that there is none."""
+    """Return a number with four digits, or `absent`."""
     return "absent" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -130,12 +121,12 @@ def _cell(change: Change | None) -> str:
 
 
 def _code(value: Any) -> str:
-    """Return any value as code that neither ends the span, the cell nor the line."""
+    """Return any value as a code span that is safe in a table."""
     text = value if isinstance(value, str) else json.dumps(value)
     return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"
 
 
 def _strongest(changes: Sequence[Change]) -> list[Change]:
-    """Return what changed, the largest change in standard deviations first, then the rest."""
+    """Return the changes, the largest in standard deviations first, those without any last."""
     differing = [change for change in changes if change.differs]
     return sorted(differing, key=lambda c: -abs(c.z) if c.z is not None else 1.0)

@@ -1,4 +1,4 @@
-"""What one commit says of the experiment, read from git without a checkout and without data."""
+"""The experiment at one commit, read from git without a checkout and without data."""
 
 import json
 import math
@@ -18,19 +18,18 @@ LOGS = ("Deviation_Log.md", "Decision_Log.md")
 
 @dataclass(frozen=True)
 class Revision:
-    """What one commit says of the experiment.
+    """The experiment at one commit.
 
     Attributes:
-        name: As the person called it.
-        commit: Its full hash.
+        name: Branch, tag or hash as given.
+        commit: Full hash.
         params: Leaves of params.yaml by dotted key.
-        metrics: Leaves of metrics/<file>.json by file and dotted key; a file that is absent is not
-            a key.
+        metrics: Leaves of each metrics/<file>.json that exists, by file and dotted key.
         logs: Text of each log.
-        plan: PREREGISTRATION.md, where there is one.
+        plan: Content of PREREGISTRATION.md, if there is one.
         figures: Blob id of every plots/png/*.png.
         deviating: Frozen parameters with another value, and whether an entry names them.
-        remark: What could not be read, as a sentence; empty if all could.
+        remark: Sentence about what could not be read.
     """
 
     name: str
@@ -45,12 +44,12 @@ class Revision:
 
     @property
     def replicates(self) -> int:
-        """Return how many seeds each mean is over."""
+        """Number of replicates."""
         return len(self.params.get("replicates", ()))
 
     @property
     def absent(self) -> list[str]:
-        """Return the metrics files that are not there."""
+        """Metrics files that do not exist."""
         return [f"metrics/{file}.json" for file in METRIC_FILES if file not in self.metrics]
 
     def __str__(self) -> str:
@@ -59,11 +58,7 @@ class Revision:
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by dotted key.
-
-    >>> flatten({"unet": {"ind": {"nrmse": 0.1}}, "n": 3})
-    {'unet.ind.nrmse': 0.1, 'n': 3}
-    """
+    """Return the leaves of nested mappings by dotted key."""
     flat: dict[str, Any] = {}
     for name, value in nested.items():
         key = f"{prefix}{name}"
@@ -72,14 +67,14 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_revision(name: str, commit: str | None = None) -> Revision:
-    """Return what a revision says of the experiment.
+    """Return the experiment at a revision.
 
     Args:
-        name: Anything git resolves to a commit; shown.
-        commit: What to read in its place, such as the merge base.
+        name: Branch, tag or hash, to be shown.
+        commit: The commit to read instead, such as the merge base.
 
     Raises:
-        InputError: If git knows no such revision, or a file there is not of its form.
+        InputError: If git does not know the revision, or a file has another form.
     """
     commit = resolve(commit or name)
     listed = git("ls-tree", "-r", "-z", commit).decode().split("\0")[:-1]
@@ -93,7 +88,7 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
     if "PREREGISTRATION.md" in blobs:
         try:
             plan = parse_preregistration(text("PREREGISTRATION.md"), "PREREGISTRATION.md")
-        except InputError as error:  # an older form: the rest can be compared all the same
+        except InputError as error:  # an older form: everything else can still be compared
             remark = f"Its preregistration is not of this code's form: {error}."
     logged = named_keys(logs["Deviation_Log.md"])
     return Revision(
@@ -114,7 +109,7 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
 
 
 def _mapping(text: str, name: str) -> dict[str, Any]:
-    """Return what YAML holds."""
+    """Return the content of a YAML file."""
     try:
         content = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -125,7 +120,7 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
 
 
 def _numbers(text: str, name: str) -> dict[str, float]:
-    """Return the leaves of a metrics file; a null is one that was withheld."""
+    """Return the leaves of a metrics file without nulls, which stand for withheld numbers."""
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -134,11 +129,7 @@ def _numbers(text: str, name: str) -> dict[str, float]:
         raise InputError(f"{name} holds {content!r}, expected a mapping")
     numbers = {key: value for key, value in flatten(content).items() if value is not None}
     for key, value in numbers.items():
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        if type(value) not in (int, float) or not math.isfinite(value):  # a bool is an int
             raise InputError(f"{name}: {key} is {value!r}, expected a finite number")
     return numbers
 
@@ -150,9 +141,8 @@ def resolve(name: str) -> str:
         InputError: If there is none.
     """
     try:
-        return (
-            git("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}").decode().strip()
-        )
+        found = git("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+        return found.decode().strip()
     except InputError:
         raise InputError(
             f"the revision is {name!r}, expected a branch, tag or commit that this clone has"
@@ -160,10 +150,10 @@ def resolve(name: str) -> str:
 
 
 def merge_base(base: str, head: str) -> str:
-    """Return the newest commit that both revisions hold: what a pull request is compared with.
+    """Return the newest common commit of both revisions.
 
     Raises:
-        InputError: If either is unknown, or nothing is common to both.
+        InputError: If either is unknown, or they have none.
     """
     both = resolve(base), resolve(head)
     try:

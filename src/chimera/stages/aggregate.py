@@ -1,10 +1,10 @@
-"""Collate the evaluations and probes of every model and replicate.
+"""Collect the evaluations and probes of every model and replicate.
 
-Writes metrics/errors.csv and metrics/statistics.csv, the errors per trajectory and the probes'
-statistics per run; metrics/summary.json and metrics/probes.json, their means over replicates;
-metrics/tables/, every table in full; and plots/tables/, what git keeps of them.
+Writes metrics/errors.csv (errors by trajectory) and metrics/statistics.csv (probe statistics by
+run); metrics/summary.json and metrics/probes.json (means over replicates); metrics/tables/ (all
+tables in full) and plots/tables/ (small tables for git).
 
-Loops over the lists in params.yaml, never over what lies on disk: results of a model or replicate
+Loops over the lists in params.yaml, never over the files on disk: results of a model or replicate
 that is no longer in the study stay out.
 """
 
@@ -28,24 +28,22 @@ def main() -> None:
     """Run the stage."""
     params = read_params()
     cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
-    folders = {(model, r): Path("metrics/runs", model, str(r)) for model, r in cells}
+    folders = {cell: Path("metrics/runs", *map(str, cell)) for cell in cells}
     runs = {cell: read_json(folder / "evaluate.json") for cell, folder in folders.items()}
-    errors, statistics = Path("metrics/errors.csv"), Path("metrics/statistics.csv")
+    errors = Path("metrics/errors.csv")
     write_csv(errors, error_rows(runs, params["datasets"]))
     write_json(Path("metrics/summary.json"), summarise(read_errors(read_csv(errors))), digits=6)
     probes = {
         cell: {probe: read_json(folder / f"{probe}.json") for probe in params["probe_names"]}
         for cell, folder in folders.items()
     }
-    write_csv(
-        statistics,
-        [
-            {"model": model, "replicate": r, "probe": probe, "statistic": name, "value": value}
-            for (model, r), by_probe in probes.items()
-            for probe, found in by_probe.items()
-            for name, value in found.items()
-        ],
-    )
+    statistics = [
+        {"model": model, "replicate": r, "probe": probe, "statistic": name, "value": value}
+        for (model, r), by_probe in probes.items()
+        for probe, found in by_probe.items()
+        for name, value in found.items()
+    ]
+    write_csv(Path("metrics/statistics.csv"), statistics)
     write_json(Path("metrics/probes.json"), summarise_probes(probes), digits=6)
     sources = {"training": {c: Path("checkpoints", *map(str, c), "history.csv") for c in cells}}
     sources |= {p: {c: folders[c] / f"{p}.csv" for c in cells} for p in params["probe_names"]}
@@ -53,8 +51,8 @@ def main() -> None:
         write_csv(full / "rollout.csv", frame_rows(runs, params["datasets"]))
         for name, paths in sources.items():
             rows = [
-                {"model": model, "replicate": replicate} | row
-                for (model, replicate), path in paths.items()
+                {"model": model, "replicate": r} | row
+                for (model, r), path in paths.items()
                 for row in read_csv(path)
             ]
             write_csv(full / f"{name}.csv", rows)

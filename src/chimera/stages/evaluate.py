@@ -1,7 +1,7 @@
-"""Evaluate one trained network on IND test and on every OOD axis, beside the baselines.
+"""Evaluate one trained network and the baselines on the IND test split and every OOD axis.
 
 Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.error_table) and
-fields.safetensors (rollouts and truth at evaluate.field_frame, for the figures).
+fields.safetensors (forecasts and truth at evaluate.field_frame, for the figures).
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ GROUP = 1 << 27
 
 @dataclass
 class Options:
-    """Matrix coordinates."""
+    """Keys of the matrix."""
 
     model: str
     replicate: int
@@ -45,17 +45,15 @@ def main() -> None:
     cell = f"{options.model}/{options.replicate}"
     network, mean, std = read_network(Path("checkpoints") / cell / "model.safetensors", device)
 
-    names = params["data"]["fields"]
+    names, label = params["data"]["fields"], f"evaluate-{cell}"
     report: dict[str, dict[str, Any]] = {}
     fields: dict[str, torch.Tensor] = {}
-    report_differing_versions(f"evaluate-{cell}")
+    report_differing_versions(label)
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values()
-    for dataset, layout in track(f"evaluate-{cell}", [(a["dataset"], a["layout"]) for a in axes]):
+    for axis in track(label, list(axes)):
+        dataset, layout = axis["dataset"], axis["layout"]
         split = Split(Path("data") / dataset / "data" / "test", names)
-        forecasters = {
-            "model": network_forecaster(network, mean, std),
-            "persistence": persistence,
-        }
+        forecasters = {"model": network_forecaster(network, mean, std), "persistence": persistence}
         if layout["source"] == "generated" and names == ["vorticity"]:
             physics = {name: float(values[0]) for name, values in split.scalars.items()}
             box, interval = layout["extent"][0], layout["frame_interval"]
@@ -66,7 +64,7 @@ def main() -> None:
             trajectories = torch.from_numpy(group).to(device)  # (n, T, C, H, W)
             for name, forecaster in forecasters.items():
                 errors, field = evaluate(forecaster, trajectories, here)
-                if name == "model" and not parts[name]:  # the figures need a few, not all
+                if name == "model" and not parts[name]:  # the first group is enough for the figures
                     fields[f"{dataset}.prediction"] = field
                     fields[f"{dataset}.target"] = trajectories[:, here.field_frame]
                 parts[name].append(errors)

@@ -1,4 +1,4 @@
-"""Draw the figures of metrics/: a PNG each for git (plots/png/), an SVG for print (plots/svg/)."""
+"""Draw all figures, as PNG for git (plots/png/) and as SVG for print (plots/svg/)."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from chimera.study.tables import BY_RUN, digest
 
 
 def table(name: str) -> figures.Rows:
-    """Return a table in full; a probe that is not in the study has no rows."""
+    """Return a table of metrics/tables/, empty for a probe that is not in the study."""
     path = Path("metrics/tables") / f"{name}.csv"
     return read_csv(path) if path.exists() else []
 
@@ -41,11 +41,7 @@ def fields(params: dict[str, Any], runs: dict[tuple[str, int], Any], interval: f
             for dataset, axis in axes.items()
             for kind in ("prediction", "target")
         }
-    errors = {
-        axis: figures.mean_errors([run[axis]["rollout_nrmse"] for run in runs.values()], kept)
-        for axis in axes.values()
-        for kept in [min(len(found[f"{axis}.target"]) for found in arrays.values())]
-    }
+    errors = {axis: [run[axis]["rollout_nrmse"] for run in runs.values()] for axis in axes.values()}
     examples = figures.examples(errors, arrays)
     time = params["evaluate"]["field_frame"] * interval
     return figures.example_fields(examples, time, replicate, params["data"]["fields"][0])
@@ -56,7 +52,7 @@ def main() -> None:
     params, plan = read_params(), read_preregistration()
     models, baseline = params["model_names"], params["baseline"]
     layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
-    interval = layout["frame_interval"] or 1.0  # where no file says it
+    interval = layout["frame_interval"] or 1.0  # if no file states it
     rows = read_csv(Path("metrics/errors.csv"))
     errors = {run: found for run, found in read_errors(rows).items() if run[0] in models}
     comparisons = [

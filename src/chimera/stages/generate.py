@@ -1,10 +1,10 @@
-"""Simulate one dataset; see chimera.data.sources.dataset for what is written."""
+"""Simulate one dataset; chimera.data.sources.dataset describes the outputs."""
 
 from dataclasses import dataclass
 
 from argparse_dataclass import ArgumentParser
 
-from chimera.data.settings import read_generated
+from chimera.data.settings import GeneratedData, read_data_of
 from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.simulation import simulate_dataset
 from chimera.files.artifacts import read_params
@@ -14,7 +14,7 @@ from chimera.interface.versions import report_differing_versions
 
 @dataclass
 class Options:
-    """Matrix coordinates."""
+    """Key of the matrix."""
 
     dataset: str
 
@@ -22,7 +22,7 @@ class Options:
 def main() -> None:
     """Run the stage."""
     name = ArgumentParser(Options).parse_args().dataset
-    data = read_generated(read_params()["data"])
+    data = read_data_of(read_params()["data"], GeneratedData)
     if name not in data.datasets:
         raise InputError(f"--dataset is {name!r}, expected one of {', '.join(data.datasets)}")
     report_differing_versions(name)

@@ -1,19 +1,19 @@
-"""Import one dataset from files; see chimera.data.sources.dataset for what is written."""
+"""Import one dataset from user data; chimera.data.sources.dataset describes the outputs."""
 
 from dataclasses import dataclass
 
 from argparse_dataclass import ArgumentParser
 
-from chimera.data.settings import read_imported
+from chimera.data.settings import ImportedData, read_data_of
 from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.importing import import_dataset
-from chimera.files.artifacts import read_params, sha256
+from chimera.files.artifacts import read_params
 from chimera.interface.errors import InputError, guarded
 
 
 @dataclass
 class Options:
-    """Matrix coordinates."""
+    """Key of the matrix."""
 
     dataset: str
 
@@ -21,10 +21,10 @@ class Options:
 def main() -> None:
     """Run the stage."""
     name = ArgumentParser(Options).parse_args().dataset
-    data = read_imported(read_params()["data"])
+    data = read_data_of(read_params()["data"], ImportedData)
     if name not in data.datasets:
         raise InputError(f"--dataset is {name!r}, expected one of {', '.join(data.datasets)}")
-    write_dataset(name, "imported", lambda folder: import_dataset(name, data, folder, sha256))
+    write_dataset(name, "imported", lambda folder: import_dataset(name, data, folder))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Hash the source of one model's network, on which its trainings and what follows depend.
+"""Hash the source of one model's network, on which its training depends.
 
 Writes metrics/gates/networks/<model>.yaml: sha256 of every file that defines the network.
 """
@@ -16,7 +16,7 @@ from chimera.models.forecasting.registry import network_path
 
 @dataclass
 class Options:
-    """The model's name."""
+    """Key of the matrix."""
 
     model: str
 

@@ -1,7 +1,7 @@
-"""Measure one trained network with one probe, on IND test and every OOD axis.
+"""Measure one trained network with one probe, on the IND test split and every OOD axis.
 
-Writes metrics/runs/<model>/<replicate>/<probe>.json, its statistics, and <probe>.csv, the table
-behind its figure.
+Writes metrics/runs/<model>/<replicate>/<probe>.json (statistics) and <probe>.csv (the table that
+its figure draws).
 """
 
 import sys
@@ -27,7 +27,7 @@ from chimera.probes.common.subject import Measurement, Subject
 
 @dataclass
 class Options:
-    """Matrix coordinates."""
+    """Keys of the matrix."""
 
     probe: str
     model: str
@@ -43,17 +43,15 @@ def main() -> None:
     cell = f"{options.model}/{options.replicate}"
     network, mean, std = read_network(Path("checkpoints") / cell / "model.safetensors", device)
 
+    axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"]
+    layout, names = axes["ind"]["layout"], params["data"]["fields"]
+    memory = int(params["train"]["memory"] * 2**30) // len(axes)
+
     def trajectories(dataset: str) -> torch.Tensor:
         split = Split(Path("data") / dataset / "data" / "test", names)
         frames = torch.from_numpy(split.read(0, split.fitting(memory))).to(device)
         return frames.sub_(mean).div_(std)  # (n, T, C, H, W)
 
-    axes, names = (
-        read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"],
-        params["data"]["fields"],
-    )
-    memory = int(params["train"]["memory"] * 2**30) // len(axes)
-    layout = axes["ind"]["layout"]
     subject = Subject(
         network=network,
         trajectories={axis: trajectories(about["dataset"]) for axis, about in axes.items()},
@@ -72,7 +70,7 @@ def main() -> None:
     except InapplicableError as error:
         if layout["source"] == "generated" and names == ["vorticity"]:
             raise
-        # Other flow need not be square, periodic or many trajectories: the study goes on without.
+        # User data may be too small, not square or not periodic: the study continues without it.
         print(f"{label} is withheld: {error}", file=sys.stderr)  # noqa: T201
         found = Measurement({"withheld": 1.0}, [])
     folder = Path("metrics/runs") / cell

@@ -1,4 +1,4 @@
-"""Write plots/report.html: the whole study on one self-contained page."""
+"""Write plots/report.html, the whole study on one self-contained page."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from chimera.report.document import data_uri, git_object, render
 from chimera.report.verdict import beaten_by_persistence, status, verdicts
 from chimera.study.endpoints import by_model
 
-# Lines are sharpest as SVG; a field's pixels are smallest as PNG.
+# Lines as SVG, which stays sharp; fields as PNG, which is smaller.
 DRAWN = "fig1_errors training rollout forest parity spectra twonn ib patching rome"
 PICTURES = {"fields": "png"} | dict.fromkeys(DRAWN.split(), "svg")
 SOURCES = ("params.yaml", "PREREGISTRATION.md", "Deviation_Log.md")

@@ -1,12 +1,12 @@
-"""Test the preregistered contrasts, and say how far the study is the preregistered one.
+"""Test the preregistered contrasts, and report whether the study is the preregistered one.
 
-Writes metrics/stats.json: for every model beside the baseline each contrast, its intervals labelled
-with their simulated coverage at so many replicates; the correlations; and how many replicates the
-declared effect needs. With `--check-deviations` it writes nothing and fails, naming each frozen
-parameter that has another value and no entry in Deviation_Log.md.
+Writes metrics/stats.json: for every model but the baseline each contrast, with the simulated
+coverage of its intervals at this number of replicates; the correlations; and the number of
+replicates that the declared effect needs. `--check-deviations` writes nothing and fails if a frozen
+parameter has another value and no entry in Deviation_Log.md.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from chimera.study.error_table import read_errors
 
 @dataclass
 class Options:
-    """What to do instead of the statistics."""
+    """Action in place of the statistics."""
 
-    check_deviations: bool = field(default=False)
+    check_deviations: bool = False
 
 
 def main() -> None:
@@ -59,24 +59,21 @@ def main() -> None:
         report[model] = {name: row | labels for name, row in tested.items()}
     if "gap" in possible:
         statistics = {
-            (row["model"], int(row["replicate"]), f"{row['probe']}.{row['statistic']}"): row[
-                "value"
-            ]
+            (row["model"], int(row["replicate"]), f"{row['probe']}.{row['statistic']}"): row
             for row in read_csv(Path("metrics/statistics.csv"))
         }
         probes = {
-            name: [float(v) if (v := statistics.get((*run, name))) else None for run in runs]
+            name: [
+                float(r["value"]) if (r := statistics.get((*run, name))) else None for run in runs
+            ]
             for name in plan.correlations
         }
         gaps = [endpoint("gap", errors) for errors in runs.values()]
         report["spearman"] = correlations(probes, gaps, plan.alpha)
     frozen = read_json(Path("metrics/verify.json"))["unfrozen"] == 0
-    report["required_replicates"] = required_replicates(
-        plan.effect, alpha=plan.alpha, power=plan.power
-    )
-    report["replicates"] = len(replicates)
-    report["deviations"] = len(deviating)
-    report["confirmatory"] = int(not deviating and frozen)
+    needed = required_replicates(plan.effect, alpha=plan.alpha, power=plan.power)
+    report |= {"required_replicates": needed, "replicates": len(replicates)}
+    report |= {"deviations": len(deviating), "confirmatory": int(not deviating and frozen)}
     write_json(Path("metrics/stats.json"), report, digits=6)
 
 

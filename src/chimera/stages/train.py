@@ -1,9 +1,9 @@
-"""Train one model on IND, with one replicate's seed; resume it if it was killed.
+"""Train one model on IND with the seed of one replicate; resume the training if it was killed.
 
-Writes checkpoints/<model>/<replicate>/model.safetensors (weights, with the model's settings and the
-normalisation), history.csv and provenance.yaml (the class of bytes, versions and the source of the
-network, on which evaluation and probes so depend). With `train.devices` above 1 the same command
-runs once for each device, under torch's elastic launcher.
+Writes checkpoints/<model>/<replicate>/model.safetensors (weights, the model's settings and the
+normalisation), history.csv and provenance.yaml (the class of bytes, versions and the digests of the
+network's source). With `train.devices` above 1, torch's elastic launcher runs the same command
+once for each device.
 """
 
 import sys
@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from argparse_dataclass import ArgumentParser
 
-from chimera.data.batches.streaming import Form, read_splits
+from chimera.data.batches.streaming import read_splits
+from chimera.data.batches.trajectories import Form
 from chimera.data.layout.splits import Split
 from chimera.data.layout.well import channel_moments
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yaml
@@ -35,7 +36,7 @@ from chimera.training.settings import TrainSettings
 
 @dataclass
 class Options:
-    """Matrix coordinates."""
+    """Keys of the matrix."""
 
     model: str
     replicate: int
@@ -44,7 +45,7 @@ class Options:
 def train_model(
     options: Options, params: dict[str, Any], settings: TrainSettings, group: Group
 ) -> None:
-    """Train in this process, by itself or as one of a group."""
+    """Train in this process, alone or as one of a group."""
     gate, names = read_yaml(Path("metrics/gates/verify/training.yaml")), params["data"]["fields"]
     ind, layout = gate["axes"]["ind"]["dataset"], gate["axes"]["ind"]["layout"]
     numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}

@@ -1,9 +1,8 @@
 """Check every section of params.yaml, before any other stage runs.
 
-Each section is read into the frozen dataclass of the code that uses it, which refuses missing and
-unknown keys and values that cannot be used. One output is the same for every valid file, so that
-changing one parameter reruns this stage and what reads the parameter, nothing else; the others are
-what each dataset is made of, one file for each.
+Each section is read into the settings of the code that uses it, which refuse missing and unknown
+keys and values out of range. The output is the same for every valid file, so that a changed
+parameter reruns only this stage and the stages that read the parameter.
 """
 
 from pathlib import Path
@@ -58,9 +57,8 @@ def validate() -> None:
             )
     for name, fields in study.probes.items():
         probe_settings(name, fields)
-    lists = {"replicates": study.replicates, "model_names": study.model_names}
-    lists |= {"datasets": study.datasets, "probe_names": study.probe_names}
-    for key, values in lists.items():
+    for key in ("replicates", "model_names", "datasets", "probe_names"):
+        values = getattr(study, key)
         if not values or len(set(values)) < len(values):
             raise InputError(f"{key} is {list(values)}, expected at least one entry, none twice")
     for key, values, known in (

@@ -1,80 +1,76 @@
-"""Gate: every file of every dataset is intact, and is the frozen data where a manifest says which.
+"""Gate: files are as written, frozen files match their manifest, and no frame is in two splits.
 
-Nor is any frame in two splits.
-
-Writes metrics/verify.json whatever the verdict; when the gate is passed, also the axes and the
-hashes of what training may read (metrics/gates/verify/training.yaml) and of what evaluation may
-(evaluation.yaml): for each axis its dataset and the layout of its trajectories. `--intact` asks
-only whether the files that are there are as they were written, and `--hash-missing` freezes what
-is not frozen yet.
+Writes metrics/verify.json whatever the verdict. If the gate is passed, it also writes
+metrics/gates/verify/training.yaml and evaluation.yaml: the axes (dataset and layout of each) and
+the hashes of the files that training and evaluation may read. `--intact` only checks that existing
+files are as they were written; `--hash-missing` adds missing hashes to the manifests.
 """
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from argparse_dataclass import ArgumentParser
 from tqdm import tqdm
 
+from chimera.data import verification
 from chimera.data.axes import axis_name
-from chimera.data.layout.leakage import require_disjoint
-from chimera.data.verification import (
-    counts,
-    hash_missing,
-    intact,
-    read_frames,
-    require_verified,
-    stored_bytes,
-    verify,
-)
+from chimera.data.layout.leakage import read_frames, require_disjoint
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
 
 
 @dataclass
 class Options:
-    """What to do instead of running the gate."""
+    """Actions in place of the gate."""
 
-    intact: bool = field(default=False)
-    hash_missing: bool = field(default=False)
+    intact: bool = False
+    hash_missing: bool = False
 
 
 def main() -> None:
-    """Run the gate, or what the options say."""
+    """Run the gate, or the action of an option."""
     options = ArgumentParser(Options).parse_args()
     params = read_params()
     datasets, manifests = params["datasets"], Path(params["data"]["manifests"])
     if options.hash_missing:
-        print(hash_missing(datasets, manifests) or "nothing is missing")  # noqa: T201
+        diff = verification.hash_missing(datasets, manifests)
+        print(diff or "nothing is missing")  # noqa: T201
         return
-    total = stored_bytes(datasets)
-    bar = tqdm(
-        total=total, desc="verify", unit="B", unit_scale=True, disable=not sys.stderr.isatty()
-    )
-    with bar:
+    total = verification.stored_bytes(datasets)
+    silent = not sys.stderr.isatty()
+    with tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=silent) as bar:
         if options.intact:
-            found = [verdict for dataset in datasets for verdict in intact(dataset, bar.update)]
-            require_verified(verdict for verdict in found if verdict.verdict == "mismatched")
+            found = [v for name in datasets for v in verification.check_intact(name, bar.update)]
+            verification.require_verified(v for v in found if v.verdict == "mismatched")
             return
-        verdicts = verify(datasets, manifests, bar.update)
-    write_json(Path("metrics/verify.json"), counts(verdicts))
-    require_verified(verdicts)
-    require_disjoint(read_frames(Path("metrics/gates/generate"), datasets))
-    ind = f"data/{datasets[0]}/"
-    training = tuple(ind + part for part in ("data/train/", "data/valid/", "stats.yaml"))
-    hashes = {verdict.path: verdict.sha256 for verdict in verdicts}
-    gates = Path("metrics/gates")
+        verdicts = verification.verify(datasets, manifests, bar.update)
+    write_json(Path("metrics/verify.json"), verification.counts(verdicts))
+    verification.require_verified(verdicts)
+    made, passed = Path("metrics/gates/generate"), Path("metrics/gates/verify")
+    require_disjoint(
+        {
+            f"data/{dataset}/data/{split}": frames
+            for dataset in datasets
+            for split, frames in read_frames(made / dataset / "frames.npz").items()
+        }
+    )
     axes = {
-        axis_name(dataset, datasets): {"dataset": dataset}
-        | {"layout": read_yaml(gates / "generate" / dataset / "layout.yaml")}
-        for dataset in datasets
+        axis_name(name, datasets): {
+            "dataset": name,
+            "layout": read_yaml(made / name / "layout.yaml"),
+        }
+        for name in datasets
     }
-    for name, known, chosen in (
-        ("training", {"ind": axes["ind"]}, {p for p in hashes if p.startswith(training)}),
-        ("evaluation", axes, {p for p in hashes if not p.startswith(training[:2])}),
+    hashes = {verdict.path: verdict.sha256 for verdict in verdicts}
+    splits = tuple(f"data/{datasets[0]}/data/{split}/" for split in ("train", "valid"))
+    training = (*splits, f"data/{datasets[0]}/stats.yaml")
+    for name, known, read in (
+        ("training", {"ind": axes["ind"]}, [p for p in hashes if p.startswith(training)]),
+        ("evaluation", axes, [p for p in hashes if not p.startswith(splits)]),
     ):
-        passed = {"axes": known, "sha256": {p: h for p, h in hashes.items() if p in chosen}}
-        write_yaml(gates / "verify" / f"{name}.yaml", passed)
+        content = {"axes": known, "sha256": {path: hashes[path] for path in read}}
+        write_yaml(passed / f"{name}.yaml", content)
 
 
 if __name__ == "__main__":

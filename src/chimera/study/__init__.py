@@ -1,1 +1,1 @@
-"""What the study is about: endpoints, contrasts, aggregation over replicates."""
+"""Endpoints, contrasts, and aggregation over replicates."""

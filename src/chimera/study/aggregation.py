@@ -1,8 +1,4 @@
-"""Means over replicates and their spread.
-
-A mean over replicates is a mean of independently trained networks; its spread (`_sd`, n - 1 in the
-denominator) is the seed-to-seed standard deviation.
-"""
+"""Means over replicates, and seed-to-seed standard deviations (`_sd`, n - 1 in the denominator)."""
 
 from collections.abc import Mapping
 from statistics import fmean, stdev
@@ -15,12 +11,7 @@ Statistics = Mapping[str, float]
 
 
 def run_metrics(errors: Errors) -> dict[str, float]:
-    """Return the metrics of one forecaster in one run, as `<axis>.<metric>` and `gap`.
-
-    Args:
-        errors: Values per trajectory by axis; without an OOD axis `ood.<metric>` and `gap` are
-            absent.
-    """
+    """Return `<axis>.<metric>` of one run and, with OOD axes, `ood.<metric>` and `gap`."""
     table = {axis: {m: fmean(values[m]) for m in METRICS} for axis, values in errors.items()}
     ood = [row for axis, row in table.items() if axis != "ind"]
     if ood:
@@ -30,13 +21,10 @@ def run_metrics(errors: Errors) -> dict[str, float]:
 
 
 def summarise(runs: Mapping[tuple[str, int], Errors]) -> dict[str, Any]:
-    """Return `{forecaster: {axis: {metric: value}, "gap": value}}`.
+    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`.
 
     Args:
-        runs: Values per trajectory, by (forecaster, replicate).
-
-    Returns:
-        For each forecaster the mean over replicates and, from two replicates on, `<name>_sd`.
+        runs: Errors by (forecaster, replicate).
     """
     replicates: dict[str, list[dict[str, float]]] = {}
     for (name, _), errors in runs.items():
@@ -51,7 +39,7 @@ def summarise(runs: Mapping[tuple[str, int], Errors]) -> dict[str, Any]:
 
 
 def mean_and_sd(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Return the mean of every name and, where two rows have it, `<name>_sd`.
+    """Return the mean of every name and, if two rows have it, `<name>_sd`.
 
     >>> mean_and_sd([{"a": 1.0, "b": 2.0}, {"a": 3.0}])
     {'a': 2.0, 'b': 2.0, 'a_sd': 1.4142135623730951}
@@ -67,11 +55,11 @@ def mean_and_sd(rows: list[dict[str, float]]) -> dict[str, float]:
 def summarise_probes(
     runs: Mapping[tuple[str, int], Mapping[str, Statistics]],
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Return `{model: {probe: {statistic: mean over replicates}}}`, with `<statistic>_sd`.
+    """Return `{model: {probe: {statistic: mean}}}` over replicates, with `_sd`.
 
     Args:
-        runs: For each run, named by (model, replicate), the statistics of each probe. A statistic
-            that a run had to withhold is absent there; the mean is over those that have it.
+        runs: Statistics of each probe by (model, replicate). Withheld statistics are absent; a mean
+            is over the runs that have it.
     """
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for (model, _), probes in runs.items():

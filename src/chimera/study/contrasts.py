@@ -1,13 +1,13 @@
 """Paired contrasts between a model and the baseline, over replicates.
 
 Replicate r trains both models on the same batches in the same order: the difference d_r of an
-endpoint between them is one independent value, and the unit of analysis. Errors are compared as the
-mean over trajectories of ln nRMSE, so that a difference is a log ratio:
+endpoint y between them is one independent value. Errors enter as the mean over trajectories of
+ln nRMSE, so that a difference is a log ratio:
 
     d_r = y_model,r - y_baseline,r,    exp(mean d) = ratio of (geometric mean) errors.
 
-The frozen test trajectories are fixed: the claim is about them, and chance is the seed's alone.
-Under that claim the t interval and test are exact for normal d (benchmarks/calibration.py).
+Claims are about the fixed test trajectories, with seeds as the only source of chance; for these,
+the t interval and test are exact if d is normal (benchmarks/calibration.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,22 +20,21 @@ from chimera.statistics.multiplicity import benjamini_hochberg
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
 from chimera.statistics.resampling.samples import Floats
 
-# The procedures of benchmarks/calibration.csv that stand behind a contrast's two intervals.
+# Procedures in benchmarks/calibration.csv, and the keys of their coverage.
 INTERVALS = {"paired t": "ci_coverage", "BCa": "bca_coverage"}
 
 
 def contrast(x: Floats, y: Floats, alpha: float) -> dict[str, float]:
-    """Return what is known of mean(x) - mean(y) over paired replicates.
+    """Return estimate, intervals, tests and effect sizes of mean(x) - mean(y).
 
     Args:
         x: The model's endpoint by replicate (n,), n >= 2.
-        y: The baseline's, in the same order.
+        y: The baseline's endpoint, in the same order.
         alpha: Level of the tests; intervals cover 1 - alpha.
 
     Returns:
-        `estimate`; `ci_low`, `ci_high` (t, the trustworthy ones), `p` (paired t); the exact
-        `sign_flip_p`, and `sign_flip_p_smallest`, below which it cannot fall at this n; the BCa
-        bootstrap's `bca_low`, `bca_high`; `cohens_dz`, `hedges_gz`, and `n`.
+        `ci_low`, `ci_high` and `p` are those of the paired t test; `sign_flip_p_smallest` is the
+        lower limit of `sign_flip_p` at this n.
 
     Raises:
         InputError: If n < 2, or all differences are the same.
@@ -64,9 +63,9 @@ def contrasts(
     """Return the contrast of every endpoint, with q over the secondary family.
 
     Args:
-        endpoints: Values of model and baseline by replicate; every declared endpoint.
-        primary: Tested alone at alpha: its q is its p.
-        alpha: Level.
+        endpoints: Values of model and baseline by replicate.
+        primary: The primary endpoint, which is tested alone: its q is its p.
+        alpha: Level of the tests.
     """
     result = {name: contrast(x, y, alpha) for name, (x, y) in endpoints.items()}
     family = [name for name in result if name != primary]
@@ -85,14 +84,14 @@ def correlations(
     """Return Spearman's correlation of every declared probe statistic with the gap, over runs.
 
     Args:
-        probes: One value per run, by the statistic's name; None where the run withheld it.
+        probes: One value per run, by the statistic's name; None if the run withheld it.
         gaps: The endpoint `gap` of the same runs, in the same order.
         alpha: Level; intervals cover 1 - alpha.
 
     Returns:
         `rho`, `ci_low`, `ci_high`, `p` and, over this family, `q` of each statistic that every run
-        has; `withheld`, how many others were declared. With fewer than 3 runs, which two ranks
-        would always correlate, all are withheld.
+        has; the number `withheld` of the others. All are withheld below 3 runs, as two ranks always
+        correlate.
 
     Raises:
         InputError: If a statistic is the same in all runs.
@@ -113,14 +112,11 @@ def correlations(
 
 
 def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dict[str, float]:
-    """Return each interval's worst simulated coverage of a claim about fixed trajectories.
+    """Return `ci_coverage` and `bca_coverage`, the lowest simulated coverage of each interval.
 
     Args:
         rows: benchmarks/calibration.csv.
-        replicates: Of the study; the largest tabulated number up to it is looked up.
-
-    Returns:
-        `ci_coverage` and `bca_coverage`; nothing where no number of replicates is small enough.
+        replicates: The largest tabulated number up to it is used; without one nothing is returned.
     """
     fixed = [row for row in rows if row["scenario"].startswith("fixed")]
     tabulated = [n for n in (int(row["replicates"]) for row in fixed) if n <= replicates]

@@ -1,8 +1,4 @@
-"""Endpoints: the numbers of one run that models are compared by.
-
-Errors enter as the mean over trajectories of ln nRMSE, so that a difference is a log ratio of
-(geometric mean) errors.
-"""
+"""Endpoints: the numbers of one run by which models are compared."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,11 +10,7 @@ from chimera.study.error_table import Errors
 
 
 def endpoint_names(axes: Sequence[str]) -> list[str]:
-    """Return the endpoints of a study with these axes, the OOD ones last.
-
-    >>> endpoint_names(["ind", "ood_decay"])[-3:]
-    ['ood_nrmse', 'gap', 'ood_decay_nrmse']
-    """
+    """Return the endpoints of a study with these axes, the OOD ones last."""
     ood = [axis for axis in axes if axis != "ind"]
     names = ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
     return names + (["ood_nrmse", "gap", *(f"{axis}_nrmse" for axis in ood)] if ood else [])
@@ -28,10 +20,9 @@ def endpoint(name: str, errors: Errors) -> float:
     """Return one endpoint of one run.
 
     Args:
-        name: `ind_nrmse`, `ood_nrmse`, `ood_<axis>_nrmse`: mean over trajectories of ln nRMSE; the
-            OOD axes weigh alike. `ind_rmse_high`: the same of the error in the highest quarter of
-            wavenumbers. `gap`: ood_nrmse - ind_nrmse. `ind_valid_time`: frames, mean over
-            trajectories.
+        name: `ind_nrmse`, `ood_nrmse`, `ood_<axis>_nrmse`: mean over trajectories of ln nRMSE, with
+            equal weight for each OOD axis. `ind_rmse_high`: the same of the error in the highest
+            quarter of wavenumbers. `gap`: ood_nrmse - ind_nrmse. `ind_valid_time`: mean in frames.
         errors: Values per trajectory by axis.
 
     Raises:
@@ -63,13 +54,11 @@ def by_model(stats: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]
     >>> by_model({"large": {"gap": {"estimate": 0.1}}, "spearman": {"withheld": 0}, "n": 3})
     {'large': {'gap': {'estimate': 0.1}}}
     """
-    found = {}
-    for model, rows in stats.items():
-        if isinstance(rows, Mapping) and model != "spearman":
-            found[model] = {
-                name: dict(row) for name, row in rows.items() if isinstance(row, Mapping)
-            }
-    return found
+    return {
+        model: {name: dict(row) for name, row in rows.items() if isinstance(row, Mapping)}
+        for model, rows in stats.items()
+        if isinstance(rows, Mapping) and model != "spearman"
+    }
 
 
 def differences(

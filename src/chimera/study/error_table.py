@@ -1,9 +1,9 @@
-"""The errors of every forecaster on every test trajectory: one table, from which all else follows.
+"""The errors of every forecaster on every test trajectory, in one table.
 
-An evaluation, as the stage `evaluate` writes it, is
+An evaluation, written by the stage `evaluate`, is
 `{forecaster: {dataset: {metric: [value per trajectory or frame]}}}`, where the forecaster is
 `model` or a baseline. The table, metrics/errors.csv, has a row for each forecaster, replicate, axis
-and trajectory; a baseline is not trained and has one replicate, 0.
+and trajectory; a baseline is not trained and has replicate 0 only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,7 @@ Errors = Mapping[str, Mapping[str, Sequence[float]]]  # metric values of traject
 
 
 def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int], Errors]:
-    """Return the values of every (forecaster, replicate) by axis; the baselines last.
-
-    Args:
-        runs: Evaluations by (model, replicate).
-        datasets: IND first, then the OOD axes.
+    """Return the values of every (forecaster, replicate) by axis, the baselines last.
 
     Raises:
         InputError: If two datasets are of one axis, such as two versions.

@@ -1,6 +1,6 @@
-"""Small tables for git, made of the full ones: what plots and differences between commits show.
+"""Small tables for git, with what plots and comparisons of commits show of the full tables.
 
-The full tables, with every replicate and column at nine significant digits, lie in DVC's cache.
+The full tables, with all replicates and columns at nine significant digits, are in DVC's cache.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from chimera.study.error_table import METRICS
 
 
 class Digest(NamedTuple):
-    """What a small table keeps of a full one.
+    """Definition of a small table.
 
     Attributes:
-        keys: Columns that tell its rows apart; the values are means over the rows that share them.
+        keys: Columns that identify a row; values are means over the full rows that share them.
         values: Columns of numbers.
-        only: Values that a row must have to be kept, by column.
+        only: Permitted values of other columns.
     """
 
     keys: tuple[str, ...]
@@ -47,12 +47,7 @@ BY_RUN = Digest(("model", "replicate", "axis"), METRICS, {})  # of metrics/error
 
 
 def digest(rows: Sequence[Mapping[str, str]], kept: Digest) -> list[dict[str, str | float]]:
-    """Return the small table of a full one.
-
-    >>> rows = [{"model": "a", "x": "1", "y": y} for y in ("2", "4")]
-    >>> digest(rows, Digest(("model", "x"), ("y",), {"model": ("a",)}))
-    [{'model': 'a', 'x': '1', 'y': 3.0}]
-    """
+    """Return the small table of a full one."""
     groups: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
     for row in rows:
         if all(row[column] in values for column, values in kept.only.items()):

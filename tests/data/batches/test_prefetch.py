@@ -7,12 +7,12 @@ import torch
 
 from chimera.data.batches import prefetch
 from chimera.data.batches.prefetch import Prefetched
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 
 
 def test_batches_are_those_that_were_asked_for():
     frames = torch.arange(40.0).view(5, 8, 1, 1, 1)
-    batches, ahead = (Windows(frames, 2, 6, (0,)) for _ in range(2))
+    batches, ahead = (Windows(frames, Form(2, 6, (0,))) for _ in range(2))
     prefetched = Prefetched(ahead, torch.device("cpu"))
     for number in (0, 1, 2, 7, 8, 3):
         assert torch.equal(prefetched.batch(number), batches.batch(number))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.interface.errors import InputError
 
 
@@ -15,7 +15,7 @@ def numbered(n=4, T=7):
 
 @pytest.mark.parametrize("length", [2, 4])
 def test_every_window_comes_once_an_epoch(length):
-    windows = Windows(numbered(), length, 3, (1, 2))
+    windows = Windows(numbered(), Form(length, 3, (1, 2)))
     assert len(windows) == 4 * (7 - length + 1)
     starts = torch.cat([windows.batch(k)[:, 0, 0, 0, 0] for k in range(2 * len(windows))])
     for epoch in starts[: 6 * len(windows)].split(len(windows)):
@@ -23,7 +23,7 @@ def test_every_window_comes_once_an_epoch(length):
 
 
 def test_windows_are_consecutive_frames_of_one_trajectory():
-    windows = Windows(numbered(), 3, 5, (0,))
+    windows = Windows(numbered(), Form(3, 5, (0,)))
     for k in range(8):
         value = windows.batch(k)[..., 0, 0, 0]
         assert torch.equal(value, value[:, :1] + torch.arange(3))
@@ -31,17 +31,17 @@ def test_windows_are_consecutive_frames_of_one_trajectory():
 
 
 def test_batches_depend_on_entropy_and_number_alone():
-    one, other = Windows(numbered(), 2, 5, (3, 1)), Windows(numbered(), 2, 5, (3, 1))
+    one, other = Windows(numbered(), Form(2, 5, (3, 1))), Windows(numbered(), Form(2, 5, (3, 1)))
     backwards = [other.batch(k) for k in reversed(range(12))][::-1]
     assert all(torch.equal(one.batch(k), backwards[k]) for k in range(12))
-    elsewhere = Windows(numbered(), 2, 5, (3, 2))
+    elsewhere = Windows(numbered(), Form(2, 5, (3, 2)))
     assert not all(torch.equal(one.batch(k), elsewhere.batch(k)) for k in range(3))
     epochs = [torch.cat([one.batch(k) for k in range(s, s + 4)]) for s in (0, 4)]
     assert not torch.equal(*epochs)
 
 
 def test_a_batch_larger_than_an_epoch_goes_on_into_the_next():
-    windows = Windows(numbered(n=1, T=4), 2, 8, (0,))  # three windows an epoch
+    windows = Windows(numbered(n=1, T=4), Form(2, 8, (0,)))  # three windows an epoch
     starts = torch.cat([windows.batch(k)[:, 0, 0, 0, 0] for k in range(3)])
     for epoch in starts.split(3):
         assert sorted(epoch.tolist()) == [0.0, 1.0, 2.0]
@@ -49,4 +49,4 @@ def test_a_batch_larger_than_an_epoch_goes_on_into_the_next():
 
 def test_trajectories_shorter_than_a_window_are_refused():
     with pytest.raises(InputError, match="have 7 frames, expected at least 8"):
-        Windows(numbered(), 8, 1, (0,))
+        Windows(numbered(), Form(8, 1, (0,)))

@@ -12,8 +12,8 @@ import torch
 
 import flows
 from chimera.data.batches.prefetch import Prefetched
-from chimera.data.batches.streaming import Form, StreamedWindows, open_windows
-from chimera.data.batches.trajectories import Windows
+from chimera.data.batches.streaming import StreamedWindows, open_windows
+from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.layout.leakage import require_disjoint
 from chimera.data.layout.links import read_links
 from chimera.data.layout.splits import Split
@@ -50,7 +50,7 @@ def config(source, root, fields=("vorticity",), **changes):
 def made(data, folder, name="ind"):
     """Import one dataset into a folder, as the stage does, and refuse leaks."""
     folder.mkdir(parents=True)
-    result = import_dataset(name, data, folder, sha256)
+    result = import_dataset(name, data, folder)
     require_disjoint(result.frames)
     return result
 
@@ -506,7 +506,7 @@ def test_streamed_batches_are_those_in_memory(tmp_path, kind):
     memory, streamed = (open_windows(split, moments, form, device, size) for size in (1 << 30, 0))
     assert isinstance(memory, Windows)
     assert isinstance(streamed, Prefetched)
-    assert len(memory) == len(StreamedWindows(split, moments, 3, 4, (7, 1))) == 5 * 7
+    assert len(memory) == len(StreamedWindows(split, moments, form)) == 5 * 7
     for number in [*range(12), 3, 20, 4]:
         assert torch.equal(memory.batch(number), streamed.batch(number))
     frames = torch.from_numpy(split.read())
@@ -524,9 +524,9 @@ def test_handles_stay_open_and_a_fork_opens_its_own(tmp_path):
     flows.write_well(tmp_path / "a.hdf5", 3)
     split = Split(tmp_path, ["vorticity"])
     truth = split.read()
-    opened = split._files[0].handle
+    (opened,) = split._readers.values()
     assert np.array_equal(split.read(1, 2), truth[1:2])
-    assert split._files[0].handle is opened
+    assert list(split._readers.values()) == [opened]
     child = os.fork()
     if child == 0:
         os._exit(0 if np.array_equal(split.read(), truth) else 1)

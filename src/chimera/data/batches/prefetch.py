@@ -1,7 +1,7 @@
-"""Batches on their way to a device before the step that needs them.
+"""Batches copied to a device before the step that needs them.
 
-While step k computes, a thread gathers batch k + 1 into page-locked memory and a stream of its own
-copies it to the GPU; step k + 1 then makes its stream wait for that copy, not the host.
+While step k computes, a thread gathers batch k + 1 into page-locked memory and a separate stream
+copies it to the GPU; in step k + 1 the GPU's stream waits for that copy, not the host.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,18 +12,18 @@ from torch import Tensor
 
 
 class Batches(Protocol):
-    """Anything that gives the batch of a step."""
+    """Source of batches."""
 
     def batch(self, number: int) -> Tensor:
         """Return batch `number` = 0, 1, ... as (B, length, C, H, W)."""
 
 
 class Prefetched:
-    """Batches of host memory, one ahead.
+    """Batches of host memory, each loaded during the step before.
 
     Args:
-        batches: Where they come from; asked by one thread at a time.
-        device: Where they are needed; a CPU needs no copy.
+        batches: The source; one thread at a time calls it.
+        device: Target; a CPU needs no copy.
     """
 
     def __init__(self, batches: Batches, device: torch.device) -> None:
@@ -33,14 +33,14 @@ class Prefetched:
         self._next: tuple[int, Future[Tensor]] | None = None
 
     def batch(self, number: int) -> Tensor:
-        """Return batch `number` on the device, and start on the one after it."""
+        """Return batch `number` on the device, and start to load the next."""
         if self._next is None or self._next[0] != number:
             self._next = number, self._thread.submit(self._load, number)
         window = self._next[1].result()
         if self._stream is not None:
             current = torch.cuda.current_stream(self._device)
             current.wait_stream(self._stream)
-            window.record_stream(current)  # its memory is in use until this stream is done with it
+            window.record_stream(current)  # its memory stays in use until this stream has read it
         self._next = number + 1, self._thread.submit(self._load, number + 1)
         return window
 

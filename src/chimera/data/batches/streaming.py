@@ -1,21 +1,19 @@
-"""Normalised windows of a split: in memory where it fits, else read ahead of the training.
+"""Normalised windows of a split: in memory if it fits, else read ahead of the training.
 
-A batch is the same function of its number either way (chimera.data.batches.trajectories), and the
-same bytes.
+A batch is the same function of its number, and the same bytes, either way
+(chimera.data.batches.trajectories).
 
 n trajectories, B batch, T time, C channel, H, W space.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from chimera.data.batches.prefetch import Batches, Prefetched
-from chimera.data.batches.trajectories import Order, Windows
+from chimera.data.batches.trajectories import Form, Order, Windows
 from chimera.data.layout.recordings import Array
 from chimera.data.layout.splits import Split
 from chimera.models.forecasting.devices import has_room
@@ -28,55 +26,30 @@ class StreamedWindows:
 
     Args:
         split: The trajectories (n, T, C, H, W).
-        moments: `mean` and `std`, (C,) each, that frames are normalised by.
-        length: Frames of a window.
-        batch_size: Windows of a batch, over all processes.
-        entropy: Of the permutations, such as (seed, replicate).
-        share: This process's number and how many there are.
-
-    Raises:
-        InputError: If the trajectories are shorter than a window.
+        moments: `mean` and `std` (C,), by which frames are normalised.
+        form: See `Form`.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        moments: Moments,
-        length: int,
-        batch_size: int,
-        entropy: Sequence[int],
-        share: tuple[int, int] = (0, 1),
-    ) -> None:
-        self._order = Order(split.shape[0], split.shape[1], length, batch_size, entropy, share)
+    def __init__(self, split: Split, moments: Moments, form: Form) -> None:
         self._split, self._moments = split, moments
-        self._shape = (self._order.part, length, *split.shape[2:])
-        self._epoch = -1
-        self._permutation = np.empty(0, dtype=np.int64)
+        self._order = Order(split.shape[0], split.shape[1], form)
+        self._shape = (form.part, form.length, *split.shape[2:])
 
     def __len__(self) -> int:
         """Return the number of windows."""
         return len(self._order)
 
     def batch(self, number: int) -> Tensor:
-        """Return this process's part of batch `number` = 0, 1, ... as (B, length, C, H, W).
-
-        Raises:
-            InputError: If a file is broken.
-        """
-        pieces = [self._of(epoch)[where] for epoch, where in self._order.pieces(number)]
-        trajectories, frames = np.divmod(np.concatenate(pieces), self._split.shape[1])
+        """Return this process's part of batch `number` = 0, 1, ... as (B, length, C, H, W)."""
+        starts = self._order.batch(number, torch.device("cpu")).numpy()
+        trajectories, frames = np.divmod(starts, self._split.shape[1])
         batch = np.empty(self._shape, dtype=np.float32)
         self._split.windows(trajectories.tolist(), frames.tolist(), batch)
         return torch.from_numpy(normalised(batch, self._moments))
 
-    def _of(self, epoch: int) -> NDArray[np.int64]:
-        if epoch != self._epoch:
-            self._permutation, self._epoch = self._order.permutation(epoch), epoch
-        return self._permutation
-
 
 def normalised(frames: Array, moments: Moments) -> Array:
-    """Return frames (..., C, H, W) less `mean` over `std`, (C,) each; the same memory."""
+    """Return (frames - mean) / std of frames (..., C, H, W), computed in place."""
     mean, std = (
         np.array(moments[moment], dtype=np.float32).reshape(-1, 1, 1) for moment in ("mean", "std")
     )
@@ -86,41 +59,32 @@ def normalised(frames: Array, moments: Moments) -> Array:
 
 
 def first_frames(split: Split, moments: Moments, memory: int, device: torch.device) -> Tensor:
-    """Return the first trajectories (m, T, C, H, W) that fit into so many bytes, at least one.
+    """Return the first trajectories (m, T, C, H, W) that fit into `memory` bytes, at least one.
 
-    They lie on the device where it has room.
+    They are on the device if it has room.
     """
     frames = torch.from_numpy(normalised(split.read(0, split.fitting(memory)), moments))
     return frames.to(device) if has_room(frames.nbytes, device) else frames
 
 
-class Form(NamedTuple):
-    """Of the batches: see `Windows`."""
-
-    length: int
-    batch_size: int
-    entropy: Sequence[int]
-    share: tuple[int, int] = (0, 1)
-
-
 def open_windows(
     split: Split, moments: Moments, form: Form, device: torch.device, memory: int
 ) -> Batches:
-    """Return the windows of a split: near the device if its frames fit into `memory` bytes."""
+    """Return the windows of a split: in memory if its frames fit into `memory` bytes."""
     if split.nbytes > memory:
-        return Prefetched(StreamedWindows(split, moments, *form), device)
+        return Prefetched(StreamedWindows(split, moments, form), device)
     frames = first_frames(split, moments, memory, device)
-    windows = Windows(frames, *form)
+    windows = Windows(frames, form)
     return windows if frames.device == device else Prefetched(windows, device)
 
 
 def read_splits(
     train: Split, valid: Split, moments: Moments, form: Form, device: torch.device, memory: int
 ) -> tuple[Batches, Tensor]:
-    """Return batches of the train split, and frames (m, T, C, H, W) of the valid split.
+    """Return batches of the train split, and frames (m, T, C, H, W) of the validation split.
 
-    Three quarters of `memory` are for the train split, a quarter for the valid split, of which
-    those trajectories count that fit.
+    Three quarters of `memory` (bytes) are for the train split, a quarter for the validation split;
+    of that, the trajectories that fit are used.
     """
     batches = open_windows(train, moments, form, device, 3 * memory // 4)
     return batches, first_frames(valid, moments, memory // 4, device)

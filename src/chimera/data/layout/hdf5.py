@@ -1,49 +1,44 @@
-"""HDF5 files, read in order: opened once, along their chunks, every fault a sentence.
+"""HDF5 files: opened once, read along their chunks, every fault reported in one sentence.
 
-A field lies at a `Place`: a dataset (n, T, x, y), or one component of a dataset (n, T, x, y, ...).
+A field is at a `Place`: a dataset (n, T, x, y), or one component of a dataset (n, T, x, y, ...).
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.recordings import Array, Layout, Recording, block_frames
+from chimera.data.layout.recordings import Array, Recording, block_frames
 from chimera.interface.errors import InputError
 
 # The dataset of a field, and its component where the dataset has several.
 Place = tuple[str, tuple[int, ...]]
 
-# Most bytes that HDF5 may keep of a dataset's chunks.
-_MOST_CACHE = 1 << 27
+# Bytes of a dataset's chunks that HDF5 keeps in memory.
+_MIN_CACHE, _MAX_CACHE = 1 << 20, 1 << 27
 
 
-def open_hdf5(path: Path, cache: int = 1 << 20) -> h5py.File:
-    """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset.
-
-    Raises:
-        InputError: If it is missing, cut off or another format.
-    """
+def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> h5py.File:
+    """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset."""
     try:
         return h5py.File(path, "r", rdcc_nbytes=cache)
     except FileNotFoundError:
-        raise InputError(f"{path} is not there, expected an HDF5 file") from None
+        raise InputError(f"{path} does not exist, expected an HDF5 file") from None
     except OSError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a whole HDF5 file: {reason}") from None
 
 
 def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    """Return a dataset of real numbers that can be read.
-
-    Raises:
-        InputError: If it is missing, of another kind, or compressed by a filter that is missing.
-    """
+    """Return a dataset of real numbers."""
     try:
         dataset = file[name]
     except (KeyError, OSError, RuntimeError):
@@ -65,11 +60,7 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
 
 
 def read_hdf5(dataset: h5py.Dataset, path: Path, where: Any) -> NDArray[Any]:
-    """Return part of a dataset.
-
-    Raises:
-        InputError: If the bytes cannot be read.
-    """
+    """Return part of a dataset."""
     try:
         return dataset[where]
     except (OSError, ValueError) as error:
@@ -77,53 +68,33 @@ def read_hdf5(dataset: h5py.Dataset, path: Path, where: Any) -> NDArray[Any]:
         raise InputError(f"{path}: cannot read {dataset.name.lstrip('/')}: {reason}") from None
 
 
-def uniform_spacing(coordinates: NDArray[Any]) -> float | None:
-    """Return the distance of equidistant points (N,), nothing if they are not equidistant."""
-    steps = np.diff(np.asarray(coordinates, dtype=np.float64))
-    if len(steps) == 0 or not np.isfinite(steps).all() or steps.mean() <= 0:
-        return None
-    close = np.abs(steps - steps.mean()).max() <= 1e-3 * steps.mean()
-    return float(steps.mean()) if close else None
+def coordinate_spacing(
+    file: h5py.File, path: Path, name: str, count: int | None = None
+) -> float | None:
+    """Return the distance of equidistant coordinates (..., N), of which the first row is read.
 
-
-def read_blocks(
-    path: Path,
-    layout: Layout,
-    places: Sequence[Place],
-    trajectories: Sequence[int],
-) -> Iterator[tuple[int, int, Array]]:
-    """Read trajectories in blocks of whole chunks.
-
-    Args:
-        path: The file.
-        layout: Of its trajectories.
-        places: Of the C fields to read.
-        trajectories: Numbers in ascending order.
-
-    Yields:
-        The trajectory, the first frame and the fields (t, C, H, W).
-
-    Raises:
-        InputError: If a dataset cannot be read.
+    None if there are none, they are not equidistant, or N is not `count`.
     """
-    T, (H, W) = layout.num_frames, layout.grid
-    chunk, cache = _chunks(path, [name for name, _ in places])
-    size = min(block_frames(layout, len(places), chunk), T)
-    with open_hdf5(path, cache) as file:
-        sets = {name: hdf5_dataset(file, path, name) for name, _ in places}
-        for trajectory in trajectories:
-            for start in range(0, T, size):
-                frames = slice(start, min(start + size, T))
-                block = np.empty((frames.stop - start, len(places), H, W), dtype=np.float32)
-                read = {n: read_hdf5(s, path, (trajectory, frames)) for n, s in sets.items()}
-                for channel, (name, component) in enumerate(places):
-                    block[:, channel] = component_of(read[name], component)
-                yield trajectory, start, block
+    if name not in file:
+        return None
+    points = np.atleast_1d(read_hdf5(hdf5_dataset(file, path, name), path, ())).astype(np.float64)
+    row = points[(0,) * (points.ndim - 1)]
+    steps = np.diff(row)
+    if len(steps) == 0 or not np.isfinite(steps).all() or count not in (None, len(row)):
+        return None
+    mean = float(steps.mean())
+    return mean if mean > 0 and np.abs(steps - mean).max() <= 1e-3 * mean else None
+
+
+def box_lengths(spacings: Sequence[float | None], grid: Sequence[int]) -> tuple[float, ...] | None:
+    """Return the lengths of a domain of N cells along each axis, None if a spacing is unknown."""
+    lengths = [s * N for s, N in zip(spacings, grid, strict=True) if s is not None]
+    return tuple(lengths) if len(lengths) == len(grid) else None
 
 
 @dataclass(frozen=True)
 class HDF5Recording(Recording):
-    """Trajectories of one file; `places` says where each field is."""
+    """Trajectories of one HDF5 file, with the place of each field."""
 
     places: Mapping[str, Place]
 
@@ -134,21 +105,78 @@ class HDF5Recording(Recording):
     def blocks(
         self, trajectories: Sequence[int], fields: Sequence[str]
     ) -> Iterator[tuple[int, int, Array]]:
-        """See Recording."""
-        places = [self.places[field] for field in fields]
-        return read_blocks(self.path, self.layout, places, trajectories)
+        """Read blocks of whole chunks, see Recording."""
+        with open_hdf5(self.path) as file:
+            sets = [hdf5_dataset(file, self.path, self.where(field)) for field in fields]
+            chunks = [(s.chunks, s.dtype.itemsize) for s in sets if s.chunks]
+        longest = max((shape[1] for shape, _ in chunks), default=1)
+        largest = max((math.prod(shape) * item for shape, item in chunks), default=0)
+        cache = min(max(2 * largest, _MIN_CACHE), _MAX_CACHE)
+        size = block_frames(self.layout, len(fields), longest)
+        with closing(FieldReader(self, fields, cache)) as reader:
+            for trajectory in trajectories:
+                for start in range(0, self.layout.num_frames, size):
+                    count = min(size, self.layout.num_frames - start)
+                    block = np.empty((count, len(fields), *self.layout.grid), dtype=np.float32)
+                    reader.read(trajectory, start, block)
+                    yield trajectory, start, block
 
 
-def component_of(values: NDArray[Any], component: tuple[int, ...]) -> NDArray[Any]:
-    """Return one component of (..., d, ...), or the values themselves if they have none."""
-    return values[(..., *component)] if component else values  # type: ignore[arg-type]
+class FieldReader:
+    """Fields of one open file.
+
+    Contiguous float32 datasets are read straight from their offset in the file, all others through
+    HDF5, each once for all its components.
+
+    Args:
+        recording: The file.
+        fields: Names of the C fields.
+        cache: Bytes of chunks that HDF5 keeps of each dataset.
+    """
+
+    def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:
+        self._path, self._num_frames = recording.path, recording.layout.num_frames
+        self._file = open_hdf5(self._path, cache)
+        self._descriptor = os.open(self._path, os.O_RDONLY)
+        self._release = finalize(self, os.close, self._descriptor)
+        channels: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
+        for channel, field in enumerate(fields):
+            name, component = recording.places[field]
+            channels.setdefault(name, []).append((channel, component))
+        sets = {name: hdf5_dataset(self._file, self._path, name) for name in channels}
+        self._sets = [(sets[name], _offset(sets[name]), found) for name, found in channels.items()]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        self._release()
+
+    def read(self, trajectory: int, start: int, out: Array) -> None:
+        """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""
+        length, C, H, W = out.shape
+        for dataset, offset, channels in self._sets:
+            if offset is None:
+                part = (trajectory, slice(start, start + length))
+                values = read_hdf5(dataset, self._path, part)
+                for channel, component in channels:
+                    out[:, channel] = values[(..., *component)]  # type: ignore[arg-type]
+                continue
+            # One channel fills `out` without a gap; one of several is copied into it.
+            frames = out if C == 1 else np.empty((length, H, W), dtype=np.float32)
+            first = offset + 4 * H * W * (trajectory * self._num_frames + start)
+            if os.preadv(self._descriptor, [frames.data], first) < frames.nbytes:
+                raise InputError(
+                    f"{self._path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "
+                    "ends too early"
+                )
+            if C > 1:
+                out[:, channels[0][0]] = frames
 
 
-def _chunks(path: Path, names: Sequence[str]) -> tuple[int, int]:
-    """Return the frames of the longest chunk, and bytes of cache that hold two of the largest."""
-    with open_hdf5(path) as file:
-        sets = [hdf5_dataset(file, path, name) for name in dict.fromkeys(names)]
-        chunked = [(s.chunks, s.dtype.itemsize) for s in sets if s.chunks]
-    frames = max((shape[1] for shape, _ in chunked), default=1)
-    largest = max((math.prod(shape) * item for shape, item in chunked), default=0)
-    return frames, min(max(2 * largest, 1 << 20), _MOST_CACHE)
+def _offset(dataset: h5py.Dataset) -> int | None:
+    """Return the offset in the file of a contiguous float32 field, None for other datasets."""
+    if dataset.ndim > 4 or dataset.dtype != np.dtype("<f4"):
+        return None
+    if dataset.chunks or dataset.external or dataset.is_virtual:
+        return None
+    return dataset.id.get_offset()

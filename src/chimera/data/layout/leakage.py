@@ -1,22 +1,29 @@
-"""No frame in two splits: what a network is tested on, it must not have been trained on.
+"""No frame in two splits: a network must not be trained on what it is tested on.
 
-Every frame is known by the blake2b of its bytes, 128 bits; bit-identical frames are found by
-sorting, whatever their number.
+Every frame is identified by the blake2b digest (128 bits) of its bytes; frames that are equal bit
+for bit are found by sorting.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chimera.files.arrays import read_arrays, write_arrays
 from chimera.interface.errors import InputError
 
 
 @dataclass(frozen=True)
 class Frames:
-    """The frames of one split: digests (n, T, 2) of 64 bits each, and a name by trajectory (n)."""
+    """The frames of one split.
+
+    Attributes:
+        digests: Two 64-bit halves of every frame's digest (n, T, 2).
+        places: For messages, where each trajectory is stored (n).
+    """
 
     digests: NDArray[np.uint64]
     places: Sequence[str]
@@ -28,14 +35,28 @@ def digest_frames(frames: NDArray[np.float32]) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(rows), dtype="<u8").reshape(-1, 2)
 
 
+def write_frames(path: Path, splits: Mapping[str, Frames]) -> None:
+    """Write the frames of every split of a dataset."""
+    digests = {split: frames.digests for split, frames in splits.items()}
+    places = {f"{split}.places": np.array(frames.places) for split, frames in splits.items()}
+    write_arrays(path, digests | places)
+
+
+def read_frames(path: Path) -> dict[str, Frames]:
+    """Return what `write_frames` wrote."""
+    arrays = read_arrays(path)
+    return {
+        split: Frames(digests, arrays[f"{split}.places"].tolist())
+        for split, digests in arrays.items()
+        if not split.endswith(".places")
+    }
+
+
 def require_disjoint(splits: Mapping[str, Frames]) -> None:
     """Refuse splits that share a frame.
 
     Args:
         splits: By name, such as data/cfd2d_ind_v1/data/train.
-
-    Raises:
-        InputError: Naming both places of the first such frame, and how many more there are.
     """
     names = list(splits)
     parts = [splits[name].digests for name in names]
@@ -51,7 +72,8 @@ def require_disjoint(splits: Mapping[str, Frames]) -> None:
     if not same.any():
         return
     shared = np.flatnonzero(same)
-    # The earliest in the earlier split comes first, so that the sentence does not depend on hashes.
+    # The pair that is first in the order of the splits, so that the sentence is independent of
+    # the digests.
     pair = min((sorted((order[i], order[i + 1])) for i in shared), key=tuple)
 
     def place(position: int) -> str:

@@ -1,24 +1,23 @@
-"""Trajectories that stay where they are: `links.yaml` in the folder of a split.
+"""Trajectories that are read from user files in place: `links.yaml` in the folder of a split.
 
-A list `files` of {path, sha256, bytes, trajectories}: the file, what its bytes must be, and which
-of its trajectories belong to the split, in this order. It is all that the folder then holds.
+A list `files` of {path, sha256, bytes, trajectories}: the file, the checksum and size of its
+content, and which of its trajectories belong to the split, in order. The folder holds nothing else.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import yaml
 
+from chimera.files.artifacts import read_yaml
 from chimera.interface.errors import InputError
 
 NAME = "links.yaml"
 
 
-@dataclass(frozen=True)
-class Link:
-    """Some trajectories of one file."""
+class Link(msgspec.Struct, frozen=True):
+    """Trajectories of one file."""
 
     path: str
     sha256: str
@@ -26,47 +25,28 @@ class Link:
     trajectories: tuple[int, ...]
 
 
-def format_links(links: list[Link]) -> str:
+class _Links(msgspec.Struct):
+    files: list[Link]
+
+
+def format_links(links: Sequence[Link]) -> str:
     """Return the content of a links.yaml."""
-    listed = [asdict(link) | {"trajectories": list(link.trajectories)} for link in links]
-    return yaml.safe_dump(
-        {"files": listed}, sort_keys=False, default_flow_style=None, width=1 << 20
-    )
+    content = msgspec.to_builtins({"files": links})
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1 << 20)
 
 
 def read_links(path: Path) -> list[Link]:
-    """Return the links of a links.yaml.
-
-    Raises:
-        InputError: If it is missing or has another form.
-    """
+    """Return the links of a links.yaml."""
     try:
-        content: Any = yaml.safe_load(path.read_text())
-        entries = content["files"]
-        return [
-            Link(
-                str(entry["path"]),
-                str(entry["sha256"]),
-                int(entry["bytes"]),
-                tuple(int(number) for number in entry["trajectories"]),
-            )
-            for entry in entries
-            if isinstance(entry, Mapping)
-        ]
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there, expected a list of files") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        return msgspec.convert(read_yaml(path), _Links).files
+    except msgspec.ValidationError:
         raise InputError(
             f"{path} has another form, expected a list `files` of path, sha256, bytes, trajectories"
         ) from None
 
 
 def require_linked(link: Link) -> Path:
-    """Return the path of a linked file that is still there.
-
-    Raises:
-        InputError: If it has vanished or its size has changed.
-    """
+    """Return the path of a linked file."""
     path = Path(link.path)
     if not path.is_file():
         raise InputError(

@@ -1,29 +1,29 @@
-"""The trajectories of one split, wherever their files lie.
+"""The trajectories of one split, in its own folder or in linked files.
 
-A split is a folder data/<dataset>/data/<split>: files in The Well's layout, or links to
-trajectories of files elsewhere (chimera.data.layout.links). Files are opened once and stay open, in
-each process that reads. Frames of contiguous float32 datasets are read straight from their place in
-the file, all others through HDF5, in the order in which they lie there.
+A split is a folder data/<dataset>/data/<split> with files in The Well's layout, or with links to
+trajectories of other files (chimera.data.layout.links).
 
 n trajectories, T time, C channel, H, W space.
 """
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from chimera.data.layout.hdf5 import component_of, hdf5_dataset, open_hdf5, read_hdf5
+from chimera.data.layout.hdf5 import FieldReader
 from chimera.data.layout.links import NAME, read_links, require_linked
-from chimera.data.layout.recordings import Array, Layout, require_field
-from chimera.data.layout.well import WellRecording, open_well
+from chimera.data.layout.recordings import (
+    Array,
+    require_field,
+    require_same_layout,
+    shared_scalars,
+)
+from chimera.data.layout.well import open_well
 from chimera.interface.errors import InputError
 
-# Bytes of chunks that HDF5 may keep of each dataset while frames are drawn at random.
+# Bytes of chunks that HDF5 keeps of each dataset while frames are drawn at random.
 _CHUNK_CACHE = 1 << 24
 
 
@@ -36,12 +36,8 @@ class Split:
 
     Attributes:
         shape: (n, T, C, H, W).
-        layout: Of every trajectory.
-        scalars: Physics by name, (n,), of what every file says.
-
-    Raises:
-        InputError: If the folder is empty, or a file is missing, cut off, without a field, or does
-            not fit the others.
+        layout: Shared by all trajectories.
+        scalars: Physical parameters (n,) by name, those that every file declares.
     """
 
     def __init__(self, folder: Path, fields: Sequence[str]) -> None:
@@ -57,7 +53,7 @@ class Split:
             )
         first = files[0][0]
         for recording, numbers in files:
-            require_same_form(recording.layout, recording.path, first.layout, first.path)
+            require_same_layout(recording, first)
             for name in fields:
                 require_field(recording, name)
             if max(numbers, default=0) >= recording.count:
@@ -65,23 +61,15 @@ class Split:
                     f"{recording.path} has {recording.count} trajectories, expected "
                     f"{max(numbers) + 1} as {folder / NAME} says"
                 )
-        self.layout = first.layout
-        self.shape = (
-            sum(len(numbers) for _, numbers in files),
-            first.layout.num_frames,
-            len(fields),
-            *first.layout.grid,
-        )
-        names = set(first.scalars).intersection(*(r.scalars for r, _ in files))
-        self.scalars = {
-            name: np.concatenate([recording.scalars[name][list(n)] for recording, n in files])
-            for name in first.scalars
-            if name in names
-        }
+        # (recording, trajectory in it) of each of the n trajectories
+        self._places = [(r, number) for r, (_, numbers) in enumerate(files) for number in numbers]
+        self._recordings = [recording for recording, _ in files]
+        self._readers: dict[tuple[int, int], FieldReader] = {}  # by process and recording
         self._fields = tuple(fields)
-        self._files = [_Open(recording, self._fields) for recording, _ in files]
-        # (file, trajectory in it) of each of the n trajectories
-        self._where = [(f, number) for f, (_, numbers) in enumerate(files) for number in numbers]
+        self.layout = first.layout
+        frame = (len(fields), *first.layout.grid)
+        self.shape = (len(self._places), first.layout.num_frames, *frame)
+        self.scalars = shared_scalars(self._recordings, self._places)
 
     def __len__(self) -> int:
         """Return n."""
@@ -93,123 +81,42 @@ class Split:
         return 4 * int(np.prod(self.shape))
 
     def read(self, first: int = 0, last: int | None = None) -> Array:
-        """Return trajectories first .. last - 1 as (m, T, C, H, W).
-
-        Raises:
-            InputError: If a file is broken, or a value is not finite.
-        """
+        """Return trajectories first .. last - 1 as (m, T, C, H, W), all values finite."""
         stop = len(self) if last is None else min(last, len(self))
         frames = np.empty((stop - first, *self.shape[1:]), dtype=np.float32)
         self.windows(range(first, stop), [0] * (stop - first), frames)
         finite = np.isfinite(frames).all(axis=(2, 3, 4))  # (m, T)
         if not finite.all():
             i, t = np.argwhere(~finite)[0]
-            file, number = self._where[first + i]
+            r, number = self._places[first + i]
             raise InputError(
-                f"{self._files[file].recording.path} has a value of {', '.join(self._fields)} that "
+                f"{self._recordings[r].path} has a value of {', '.join(self._fields)} that "
                 f"is not finite in trajectory {number}, frame {t}, expected finite numbers"
             )
         return frames
 
     def fitting(self, size: int) -> int:
-        """Return how many trajectories fit into so many bytes, at least one."""
+        """Return how many trajectories fit into `size` bytes, at least one."""
         return max(size // (self.nbytes // len(self)), 1)
 
     def groups(self, size: int) -> Iterator[Array]:
-        """Read all trajectories in order, as many at once as fit into so many bytes."""
+        """Read all trajectories in order, as many at once as fit into `size` bytes."""
         count = self.fitting(size)
         for first in range(0, len(self), count):
             yield self.read(first, first + count)
 
     def windows(self, trajectories: Sequence[int], starts: Sequence[int], out: Array) -> None:
-        """Read windows of consecutive frames into `out` (B, length, C, H, W), C-contiguous.
-
-        They are read in the order in which they lie in the files, so that no chunk of a compressed
-        file is unpacked twice for one batch.
-
-        Raises:
-            InputError: If a file is broken.
-        """
+        """Read windows of consecutive frames into `out` (B, length, C, H, W), C-contiguous."""
+        # In their order in the files, so that no chunk is decompressed twice for one batch.
         places = [
-            (*self._where[i], t, row)
+            (*self._places[i], t, row)
             for row, (i, t) in enumerate(zip(trajectories, starts, strict=True))
         ]
-        for file, number, start, row in sorted(places):
-            self._files[file].window(number, start, out[row])
+        for r, number, start, row in sorted(places):
+            self._reader(r).read(number, start, out[row])
 
-
-@dataclass
-class _Open:
-    """A file whose handle stays open in the process that first read from it."""
-
-    recording: WellRecording
-    fields: tuple[str, ...]
-    process: int = -1
-    handle: h5py.File | None = None
-    descriptor: int = -1
-    sets: list[h5py.Dataset] = field(default_factory=list)
-    offsets: list[int | None] = field(default_factory=list)
-
-    def _open(self) -> None:
-        path = self.recording.path
-        self.handle = open_hdf5(path, _CHUNK_CACHE)
-        self.descriptor = os.open(path, os.O_RDONLY)
-        places = [self.recording.places[name] for name in self.fields]
-        self.sets = [hdf5_dataset(self.handle, path, name) for name, _ in places]
-        self.offsets = [
-            None if component or dataset.dtype != np.dtype("<f4") else _offset(dataset)
-            for dataset, (_, component) in zip(self.sets, places, strict=True)
-        ]
-        self.process = os.getpid()
-
-    def window(self, trajectory: int, start: int, out: NDArray[np.float32]) -> None:
-        """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""
-        if self.process != os.getpid():  # handles do not survive a fork
-            self._open()
-        length, C, H, W = out.shape
-        T = self.recording.layout.num_frames
-        for channel, (dataset, offset) in enumerate(zip(self.sets, self.offsets, strict=True)):
-            if offset is None:
-                component = self.recording.places[self.fields[channel]][1]
-                part = (trajectory, slice(start, start + length))
-                read = read_hdf5(dataset, self.recording.path, part)
-                out[:, channel] = component_of(read, component)
-                continue
-            # One channel fills `out` without a gap; several are put in their places afterwards.
-            values: NDArray[np.float32] = (
-                out if C == 1 else np.empty((length, H, W), dtype=np.float32)
-            )
-            where = offset + 4 * H * W * (trajectory * T + start)
-            if os.preadv(self.descriptor, [values.data], where) < values.nbytes:
-                raise InputError(
-                    f"{self.recording.path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "
-                    "ends too early"
-                )
-            if C > 1:
-                out[:, channel] = values
-
-    def __del__(self) -> None:
-        if self.descriptor >= 0 and self.process == os.getpid():
-            os.close(self.descriptor)
-
-
-def _offset(dataset: h5py.Dataset) -> int | None:
-    """Return where the numbers of a contiguous dataset begin in the file, nothing for others."""
-    if dataset.chunks or dataset.external or dataset.is_virtual:
-        return None
-    return dataset.id.get_offset()
-
-
-def require_same_form(one: Layout, path: Path, other: Layout, first: Path) -> None:
-    """Refuse trajectories of another grid or length than those before them.
-
-    Raises:
-        InputError: Naming both files.
-    """
-    for what, seen, expected in (
-        ("a grid of", " x ".join(map(str, one.grid)), " x ".join(map(str, other.grid))),
-        ("trajectories of so many frames:", one.num_frames, other.num_frames),
-        ("the boundaries", " and ".join(one.boundary), " and ".join(other.boundary)),
-    ):
-        if seen != expected:
-            raise InputError(f"{path} has {what} {seen}, expected {expected} as in {first}")
+    def _reader(self, r: int) -> FieldReader:
+        key = (os.getpid(), r)  # a fork needs handles of its own
+        if key not in self._readers:
+            self._readers[key] = FieldReader(self._recordings[r], self._fields, _CHUNK_CACHE)
+        return self._readers[key]

@@ -1,8 +1,8 @@
 """Trajectories read from The Well's HDF5 layout (Ohana et al. 2024, appendix C).
 
 One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, vectors (n, T, x, y, 2) in
-`t1_fields`, the grid in `dimensions`, the physics in `scalars` and what holds at the edges in
-`boundary_conditions`.
+`t1_fields`, the grid in `dimensions`, the physical parameters in `scalars` and the conditions at
+the edges in `boundary_conditions`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,27 +17,20 @@ from numpy.typing import NDArray
 from chimera.data.layout.hdf5 import (
     HDF5Recording,
     Place,
+    box_lengths,
+    coordinate_spacing,
     hdf5_dataset,
     open_hdf5,
     read_hdf5,
-    uniform_spacing,
 )
-from chimera.data.layout.recordings import Layout, require_rank
+from chimera.data.layout.recordings import Layout, require_shape
 from chimera.interface.errors import InputError
 
 
-class WellRecording(HDF5Recording):
-    """One file in The Well's layout, which need not be written again."""
-
-
-def open_well(path: Path) -> WellRecording:
-    """Say what a file holds: every field that varies over trajectories and time.
+def open_well(path: Path) -> HDF5Recording:
+    """Describe a file: every field that varies over trajectories and time.
 
     A component of a vector is a channel: `velocity_x` is the first of `t1_fields/velocity`.
-
-    Raises:
-        InputError: If the file is cut off or of another layout, or its fields do not fit each
-            other.
     """
     with open_hdf5(path) as file:
         if not any(f"t{rank}_fields" in file for rank in range(3)):
@@ -48,41 +41,51 @@ def open_well(path: Path) -> WellRecording:
         axes = axes or ["x", "y"]
         if len(axes) != 2:
             raise InputError(f"{path} has the dimensions {', '.join(axes)}, expected two")
-        places: dict[str, Place] = {}
-        shape: tuple[int, ...] | None = None
-        first = ""
-        for rank in range(3):
-            for name in file.get(f"t{rank}_fields", ()):
-                where = f"t{rank}_fields/{name}"
-                dataset = hdf5_dataset(file, path, where)
-                varies = [bool(dataset.attrs.get(f"{a}_varying", True)) for a in ("sample", "time")]
-                if not all(varies):
-                    continue
-                axis_names = ("trajectories", "frames", "x", "y", *["component"] * rank)
-                require_rank(path, where, dataset.shape, axis_names)
-                if shape not in (None, dataset.shape[:4]):
-                    raise InputError(
-                        f"{path}: {where} has shape {dataset.shape}, expected {shape} as {first}"
-                    )
-                shape, first = dataset.shape[:4], where
-                for component in product(range(2), repeat=rank):
-                    suffix = "".join(axes[i] for i in component)
-                    places[f"{name}_{suffix}" if rank else name] = (where, component)
-        if shape is None:
-            raise InputError(f"{path} has no field that varies in time, expected one to forecast")
-        n, T, H, W = shape
+        places, (n, T, H, W) = _fields(file, path, axes)
+        spacings = [
+            coordinate_spacing(file, path, f"dimensions/{axis}", N)
+            for axis, N in zip(axes, (H, W), strict=True)
+        ]
         layout = Layout(
             "well",
             (H, W),
             T,
             _boundary(file, axes),
-            _extent(file, path, axes, (H, W)),
-            _interval(file, path),
+            box_lengths(spacings, (H, W)),
+            coordinate_spacing(file, path, "dimensions/time"),
         )
         scalars = _scalars(file, path, n)
     parent = path.parent.name
     split = parent if parent in ("train", "valid", "test") else None
-    return WellRecording(path, n, layout, tuple(places), scalars, split, places)
+    return HDF5Recording(path, n, layout, tuple(places), scalars, split, places)
+
+
+def _fields(
+    file: h5py.File, path: Path, axes: Sequence[str]
+) -> tuple[dict[str, Place], tuple[int, ...]]:
+    """Return the place of every field, and their common shape (n, T, H, W)."""
+    places: dict[str, Place] = {}
+    shape: tuple[int, ...] | None = None
+    first = ""
+    for rank in range(3):
+        for name in file.get(f"t{rank}_fields", ()):
+            where = f"t{rank}_fields/{name}"
+            dataset = hdf5_dataset(file, path, where)
+            if not all(dataset.attrs.get(f"{a}_varying", True) for a in ("sample", "time")):
+                continue
+            axis_names = ("trajectories", "frames", "x", "y", *["component"] * rank)
+            require_shape(path, where, dataset.shape, axis_names)
+            if shape not in (None, dataset.shape[:4]):
+                raise InputError(
+                    f"{path}: {where} has shape {dataset.shape}, expected {shape} as {first}"
+                )
+            shape, first = dataset.shape[:4], where
+            for component in product(range(2), repeat=rank):
+                suffix = "".join(axes[i] for i in component)
+                places[f"{name}_{suffix}" if rank else name] = (where, component)
+    if shape is None:
+        raise InputError(f"{path} has no field that varies in time, expected one to forecast")
+    return places, shape
 
 
 def _text(value: Any) -> list[str]:
@@ -92,38 +95,14 @@ def _text(value: Any) -> list[str]:
 
 def _boundary(file: h5py.File, axes: Sequence[str]) -> tuple[str, ...]:
     periodic: set[str] = set()
-    conditions = file.get("boundary_conditions", {})
-    for name in conditions:
-        attributes = conditions[name].attrs
-        if "PERIODIC" in [kind.upper() for kind in _text(attributes.get("bc_type"))]:
-            periodic |= set(_text(attributes.get("associated_dims")))
+    for condition in file.get("boundary_conditions", {}).values():
+        if "PERIODIC" in [kind.upper() for kind in _text(condition.attrs.get("bc_type"))]:
+            periodic |= set(_text(condition.attrs.get("associated_dims")))
     return tuple("periodic" if axis in periodic else "open" for axis in axes)
 
 
-def _extent(
-    file: h5py.File, path: Path, axes: Sequence[str], grid: Sequence[int]
-) -> tuple[float, ...] | None:
-    lengths = []
-    for axis, N in zip(axes, grid, strict=True):
-        if f"dimensions/{axis}" not in file:
-            return None
-        points = hdf5_dataset(file, path, f"dimensions/{axis}")[...]
-        spacing = uniform_spacing(points.reshape(-1, points.shape[-1])[0]) if points.ndim else None
-        if spacing is None or points.shape[-1] != N:
-            return None
-        lengths.append(spacing * N)
-    return tuple(lengths)
-
-
-def _interval(file: h5py.File, path: Path) -> float | None:
-    if "dimensions/time" not in file:
-        return None
-    time = hdf5_dataset(file, path, "dimensions/time")[...]
-    return uniform_spacing(time.reshape(-1, time.shape[-1])[0]) if time.ndim else None
-
-
 def _scalars(file: h5py.File, path: Path, count: int) -> dict[str, NDArray[np.float64]]:
-    """Return the scalars that are constant in time: (n,), one value for all or one for each."""
+    """Return the scalars (n,) that are constant in time; one value holds for all trajectories."""
     found = {}
     for name in file.get("scalars", ()):
         dataset = hdf5_dataset(file, path, f"scalars/{name}")
@@ -134,11 +113,7 @@ def _scalars(file: h5py.File, path: Path, count: int) -> dict[str, NDArray[np.fl
 
 
 def channel_moments(stats: Mapping[str, Any], channels: Sequence[str]) -> dict[str, list[float]]:
-    """Return `mean` and `std` of every channel from what stats.yaml holds.
-
-    Raises:
-        InputError: If it lacks one.
-    """
+    """Return `mean` and `std` of every channel from the content of stats.yaml."""
     return {m: [_moment(stats, m, channel) for channel in channels] for m in ("mean", "std")}
 
 

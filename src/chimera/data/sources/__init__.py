@@ -1,1 +1,1 @@
-"""Where datasets come from: the solver, or files."""
+"""Sources of datasets: the solver, or user files."""

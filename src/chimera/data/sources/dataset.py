@@ -1,32 +1,44 @@
-"""A dataset and its records, written whole or not at all, whatever its source.
+"""A dataset and its records, replaced as a whole, whatever its source.
 
-`data/<dataset>/` has data/<split>/, stats.yaml (of the train split, IND only) and checksums.yaml;
-`metrics/gates/generate/<dataset>/` has, for the stages after it, a copy of the last, the layout of
+`data/<dataset>/` holds data/<split>/, stats.yaml (of the train split, IND only) and checksums.yaml;
+`metrics/gates/generate/<dataset>/` holds, for later stages, a copy of checksums.yaml, the layout of
 the trajectories and the digest of every frame.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from chimera.data.checksums import checksum_entry, format_entries
-from chimera.data.layout.leakage import require_disjoint
-from chimera.data.layout.recordings import Made
-from chimera.files.arrays import write_arrays
+from chimera.data.layout.leakage import Frames, require_disjoint, write_frames
+from chimera.data.layout.recordings import Layout
 from chimera.files.artifacts import whole_folder, write_text, write_yaml
+
+
+class Made(NamedTuple):
+    """The content of a dataset's new folder.
+
+    Attributes:
+        layout: Shared by all trajectories.
+        stats: Content of stats.yaml; none for an OOD axis.
+        files: Path in the folder and fingerprint of every file that checksums.yaml records.
+        frames: Digests by split.
+    """
+
+    layout: Layout
+    stats: dict[str, Any] | None
+    files: list[tuple[str, dict[str, Any] | None]]
+    frames: dict[str, Frames]
 
 
 def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
     """Write one dataset.
 
     Args:
-        name: Of the dataset.
+        name: The dataset.
         origin: `generated` or `imported`.
-        make: Fills an empty folder with the trajectories.
-
-    Raises:
-        InputError: If a frame is in two splits, the disk is full, or `make` raises it.
+        make: Fills an empty folder.
     """
     final, gate = Path("data") / name, Path("metrics/gates/generate") / name
     with whole_folder(final) as folder:
@@ -41,7 +53,5 @@ def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
         listing = "files:\n" + format_entries(entries)
         write_text(folder / "checksums.yaml", listing)
     write_text(gate / "checksums.yaml", listing)
-    write_yaml(gate / "layout.yaml", made.layout.plain())
-    frames = {split: frames.digests for split, frames in made.frames.items()}
-    places = {f"{s}.places": np.array(frames.places) for s, frames in made.frames.items()}
-    write_arrays(gate / "frames.npz", frames | places)
+    write_yaml(gate / "layout.yaml", asdict(made.layout))
+    write_frames(gate / "frames.npz", made.frames)

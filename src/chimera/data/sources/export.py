@@ -1,4 +1,4 @@
-"""Datasets into layouts that other people's tools read."""
+"""Datasets exported to other layouts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +11,10 @@ from chimera.data.sources.pdebench import write_incompressible
 
 
 def export_pdebench(folder: Path, path: Path) -> None:
-    """Write the velocity of one split in PDEBench's 2D incompressible layout.
-
-    Args:
-        folder: data/<dataset>/data/<split>.
-        path: Where to; an existing file is overwritten.
-
-    Raises:
-        InputError: If the split has no velocity, or cannot be read.
-    """
+    """Write the velocity of a split, data/<dataset>/data/<split>, in the incompressible layout."""
     split = Split(folder, ("velocity_x", "velocity_y"))
     n, T, _, H, W = split.shape
-    size = min(block_frames(split.layout, 2), T)
+    size = block_frames(split.layout, 2)
 
     def blocks() -> Iterator[tuple[int, int, Array]]:
         for trajectory in range(n):
@@ -32,10 +24,4 @@ def export_pdebench(folder: Path, path: Path) -> None:
                 yield trajectory, start, block[0]
 
     constant = {name: float(v[0]) for name, v in split.scalars.items() if (v == v[0]).all()}
-    write_incompressible(
-        path,
-        blocks(),
-        (n, T, H, W),
-        layout=split.layout,
-        settings=constant,
-    )
+    write_incompressible(path, blocks(), n, layout=split.layout, settings=constant)

@@ -1,9 +1,8 @@
-"""What two processors must agree on, although their last bits differ.
+"""Fingerprints of generated flow, on which two processors agree although their last bits differ.
 
-The same generator, parameters and seeds give the same flow up to rounding, which chaos amplifies
-but, over the length of a trajectory, not to 1e-5: so the recipe must be equal, and the enstrophy
-1/2 <omega^2> of every trajectory's last frame and the mean energy 1/2 <|u|^2> of every frame must
-agree within 1e-5 (chimera.data.verification compares).
+The same recipe gives the same flow up to rounding, which chaos amplifies, but not to 1e-5 over the
+length of a trajectory: the enstrophy 1/2 <omega^2> of every trajectory's last frame and the mean
+energy 1/2 <|u|^2> of every frame must agree within 1e-5 (chimera.data.verification).
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from chimera.fields.fourier import velocity
 
 
 def recipe(generator: str, parameters: Mapping[str, Any]) -> str:
-    """Return a digest of what a file was generated from, seeds included."""
+    """Return a digest of the generator and its parameters, seeds included."""
     text = json.dumps([generator, parameters], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

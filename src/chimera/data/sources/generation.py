@@ -1,8 +1,8 @@
-"""Trajectories of one regime, each from its own seed, on every core.
+"""Trajectories of one regime, each from its own seed, simulated on every core.
 
 Trajectory i of a split starts from a random field drawn from SeedSequence(entropy, spawn_key=(i,))
-and runs through the warm-up before its first frame. Its bytes depend neither on which others are
-asked for nor on the number of processes.
+and runs through the warm-up before its first frame. Its bytes depend neither on the other
+trajectories nor on the number of processes.
 """
 
 import math
@@ -17,36 +17,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from chimera.data.settings import Dataset, GeneratedData
 from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
+from chimera.interface.settings import as_plain
 from chimera.solver import MAX_CFL, KolmogorovForcing, random_vorticity, simulate
 
-# Names what makes the bytes, for the recipe of a fingerprint: raised when the same settings and
-# seeds come to mean another flow.
+# Part of every recipe (chimera.data.sources.fingerprint), to be raised whenever the same settings
+# and seeds give another flow.
 GENERATOR = "chimera.solver 1"
 
-# Trajectories simulated at once by one process: few, so that all processes have work to the end.
+# Trajectories simulated at once by one process: few, so that no process is idle at the end.
 AT_ONCE = 2
-# Below so many points x steps a second process costs more time to start than it saves.
-_WORTH_A_PROCESS = 1e8
+# Points x steps below which a second process takes more time to start than it saves.
+_MIN_PARALLEL_WORK = 1e8
 
 
 @dataclass(frozen=True)
 class Regime:
-    """A statistical state of the flow, and how it is sampled.
+    """A statistical state of the flow, and how it is sampled; see chimera.data.settings.
 
     Attributes:
-        viscosity: nu.
-        drag: mu, per unit of time.
-        forcing: Body force, none for decaying flow.
-        initial_peak: Wavenumber where the initial spectrum peaks.
-        warm_up: Time before the first frame.
-        max_speed: Largest |u| + |v| of the flow: the time step follows from it.
         domain_extent: Side of the periodic box.
         simulated_points: Points a side of the simulated grid.
         num_points: Points a side of the stored grid.
-        num_frames: Frames of a trajectory.
         frame_interval: Time between two frames.
     """
 
@@ -64,7 +59,7 @@ class Regime:
 
     @property
     def steps_per_frame(self) -> int:
-        """Steps between two frames: the fewest whose CFL number is stable at max_speed."""
+        """Fewest steps between two frames whose CFL number is stable at max_speed."""
         largest = MAX_CFL * self.domain_extent / (self.simulated_points * self.max_speed)
         return math.ceil(self.frame_interval / largest)
 
@@ -79,25 +74,29 @@ class Regime:
         return self.warm_up_steps + (self.num_frames - 1) * self.steps_per_frame
 
 
+def regime_of(dataset: Dataset, data: GeneratedData) -> Regime:
+    """Return the regime of one dataset of the data config."""
+    given: dict[str, Any] = {
+        name: getattr(dataset if hasattr(dataset, name) else data, name)
+        for name in Regime.__dataclass_fields__
+    }
+    forcing = KolmogorovForcing(**as_plain(dataset.forcing)) if dataset.forcing else None
+    return Regime(**given | {"forcing": forcing})
+
+
 def simulate_trajectories(
     regime: Regime,
     entropy: Sequence[int],
     numbers: Sequence[int],
     progress: Callable[[int], object] = lambda _: None,
 ) -> NDArray[np.float32]:
-    """Simulate trajectories in this process, on one thread.
+    """Return the vorticity (len(numbers), T, N, N), simulated in this process on one thread.
 
     Args:
-        regime: What to simulate.
-        entropy: Of the random initial fields, such as (seed, dataset, split).
-        numbers: Which trajectories, in any order.
-        progress: Told the number of steps taken since its last call.
-
-    Returns:
-        Vorticity (len(numbers), T, num_points, num_points).
-
-    Raises:
-        InputError: If the solver refuses the regime; it names the trajectory and the time.
+        regime: The flow; N is its num_points.
+        entropy: Seeds the random initial fields, such as (seed, dataset, split).
+        numbers: Numbers of the trajectories, in any order.
+        progress: Called with the number of steps since its last call.
     """
     initial = [
         random_vorticity(
@@ -117,11 +116,10 @@ def simulate_trajectories(
         "progress": progress,
         "names": [f"trajectory {number}" for number in numbers],
     }
+    warm_up, start = regime.warm_up_steps, torch.stack(initial)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        warm_up = regime.warm_up_steps
-        start = torch.stack(initial)
         if warm_up:
             start = simulate(start, num_steps=warm_up, save_every=warm_up, **physics)[:, -1]
         frames = simulate(
@@ -142,19 +140,13 @@ def generate(
     processes: int,
     label: str = "",
 ) -> list[NDArray[np.float32]]:
-    """Simulate all trajectories of some splits, side by side in processes of one thread each.
+    """Return the vorticity (count, T, N, N) of each split, simulated in parallel processes.
 
     Args:
-        regime: What to simulate.
+        regime: The flow; N is its num_points.
         splits: Entropy and number of trajectories of each.
-        processes: The most to start; a small job stays in this one.
-        label: What progress calls the work.
-
-    Returns:
-        Vorticity (count, T, num_points, num_points) of each split.
-
-    Raises:
-        InputError: If the solver refuses the regime, or a process is killed.
+        processes: Largest number of processes, of one thread each.
+        label: Name of the work in progress reports.
     """
     jobs = [
         (entropy, range(first, min(first + AT_ONCE, count)))
@@ -163,7 +155,7 @@ def generate(
     ]
     work = sum(count for _, count in splits) * regime.num_steps * regime.simulated_points**2
     with Progress(label, len(jobs) * regime.num_steps) as progress:
-        if processes == 1 or len(jobs) == 1 or work < _WORTH_A_PROCESS:
+        if processes == 1 or len(jobs) == 1 or work < _MIN_PARALLEL_WORK:
             parts = [simulate_trajectories(regime, e, numbers, progress.add) for e, numbers in jobs]
         else:
             parts = _in_processes(regime, jobs, min(processes, len(jobs)), progress)
@@ -194,7 +186,7 @@ def _in_processes(
     return [future.result() for future in futures]
 
 
-_taken: Any = None  # in a worker: the counter that its parent reads
+_taken: Any = None  # in a worker process: the counter that its parent reads
 
 
 def _share(taken: Any) -> None:

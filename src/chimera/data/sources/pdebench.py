@@ -2,21 +2,28 @@
 
 2D_CFD, compressible: root datasets `Vx`, `Vy`, `density`, `pressure` (n, T, x, y), the coordinates
 of the cell centres in `x-coordinate` and `y-coordinate`, `t-coordinate` with one entry more than
-there are frames, and the physics in root attributes (`eta`, `zeta`, `M`).
+there are frames, and the physical parameters in root attributes (`eta`, `zeta`, `M`).
 
 NS_incom, incompressible: `velocity` (n, T, x, y, 2), `particles` (n, T, x, y, 1), `t` (n, T), and
 the settings as YAML in the root attribute `config`.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from chimera.data.layout.hdf5 import HDF5Recording, Place, hdf5_dataset, open_hdf5, uniform_spacing
-from chimera.data.layout.recordings import Array, Layout, require_rank
+from chimera.data.layout.hdf5 import (
+    HDF5Recording,
+    Place,
+    box_lengths,
+    coordinate_spacing,
+    hdf5_dataset,
+    open_hdf5,
+)
+from chimera.data.layout.recordings import Array, Layout, require_shape
 from chimera.interface.errors import InputError
 
 _COMPRESSIBLE = {
@@ -26,15 +33,12 @@ _COMPRESSIBLE = {
     "pressure": "pressure",
 }
 _AXES = ("sample", "time", "x", "y")
+_EXTENT = ("extent_x", "extent_y")
 _SETTING = re.compile(r"^\s*(\w+):\s*(\S+)\s*$", flags=re.MULTILINE)
 
 
 def open_pdebench(path: Path) -> HDF5Recording:
-    """Say what a file of either layout holds.
-
-    Raises:
-        InputError: If it is cut off, of neither layout, or its datasets do not fit each other.
-    """
+    """Describe a file of either layout."""
     with open_hdf5(path) as file:
         if "velocity" in file:
             return _incompressible(path, file)
@@ -47,120 +51,95 @@ def open_pdebench(path: Path) -> HDF5Recording:
 
 
 def _compressible(path: Path, file: h5py.File) -> HDF5Recording:
-    present = {field: name for field, name in _COMPRESSIBLE.items() if name in file}
-    shape: tuple[int, ...] | None = None
-    for name in present.values():
-        dataset = hdf5_dataset(file, path, name)
-        require_rank(path, name, dataset.shape, _AXES)
-        if shape not in (None, dataset.shape):
+    places: dict[str, Place] = {f: (name, ()) for f, name in _COMPRESSIBLE.items() if name in file}
+    shapes = {name: hdf5_dataset(file, path, name).shape for name, _ in places.values()}
+    shape = next(iter(shapes.values()))
+    for name, other in shapes.items():
+        require_shape(path, name, other, _AXES)
+        if other != shape:
             raise InputError(
-                f"{path}: {name} has shape {dataset.shape}, expected {shape} as its other datasets"
+                f"{path}: {name} has shape {other}, expected {shape} as its other datasets"
             )
-        shape = dataset.shape
-    assert shape is not None  # noqa: S101 (one of the names is there)
     n, T, H, W = shape
-    spacings = [_coordinates(file, path, f"{axis}-coordinate") for axis in ("x", "y")]
-    extent = _extent(spacings, (H, W))
-    layout = Layout(
-        "pdebench",
-        (H, W),
-        T,
-        ("periodic", "periodic"),
-        extent,
-        _coordinates(file, path, "t-coordinate"),
-    )
+    x, y, t = (coordinate_spacing(file, path, f"{axis}-coordinate") for axis in "xyt")
+    layout = Layout("pdebench", (H, W), T, extent=box_lengths((x, y), (H, W)), frame_interval=t)
     scalars = {
         name: np.full(n, float(value))
         for name, value in file.attrs.items()
         if np.ndim(value) == 0 and isinstance(value, int | float | np.number)
     }
-    places = {field: (name, ()) for field, name in present.items()}
-    return HDF5Recording(path, n, layout, tuple(present), scalars, None, places)
+    return HDF5Recording(path, n, layout, tuple(places), scalars, None, places)
 
 
 def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
-    dataset = hdf5_dataset(file, path, "velocity")
-    require_rank(path, "velocity", dataset.shape, (*_AXES, "component"))
-    n, T, H, W, components = dataset.shape
+    shape = hdf5_dataset(file, path, "velocity").shape
+    require_shape(path, "velocity", shape, (*_AXES, "component"))
+    n, T, H, W, components = shape
     if components != 2:
-        raise InputError(
-            f"{path}: velocity has shape {dataset.shape}, expected 2 components, x and y"
-        )
+        raise InputError(f"{path}: velocity has shape {shape}, expected 2 components, x and y")
     places: dict[str, Place] = {
         "velocity_x": ("velocity", (0,)),
         "velocity_y": ("velocity", (1,)),
     }
     for name in ("particles", "pressure"):
         if name in file:
-            other = hdf5_dataset(file, path, name)
-            require_rank(path, name, other.shape, (*_AXES, "component"))
-            if other.shape[:4] != dataset.shape[:4]:
+            other = hdf5_dataset(file, path, name).shape
+            require_shape(path, name, other, (*_AXES, "component"))
+            if other[:4] != shape[:4]:
                 raise InputError(
-                    f"{path}: {name} has shape {other.shape}, expected "
-                    f"{(*dataset.shape[:4], 1)} as velocity has"
+                    f"{path}: {name} has shape {other}, expected {(*shape[:4], 1)} as velocity has"
                 )
             places[name] = (name, (0,))
     config = file.attrs.get("config", "")
-    settings = dict(_SETTING.findall(config if isinstance(config, str) else ""))
-    settings = {name.lower(): value for name, value in settings.items()}
-    kind = (
-        "periodic" if settings.get("velocity_extrapolation", "").lower() == "periodic" else "open"
-    )
+    found = _SETTING.findall(config if isinstance(config, str) else "")
+    settings = {name.lower(): value for name, value in found}
+    periodic = settings.get("velocity_extrapolation", "").lower() == "periodic"
+    numbers = {name: float(value) for name, value in settings.items() if _is_number(value)}
     spacings = [
-        float(settings[key]) / N if _is_number(settings.get(key)) else None
-        for key, N in (("extent_x", H), ("extent_y", W))
+        numbers[k] / N if k in numbers else None for k, N in zip(_EXTENT, (H, W), strict=True)
     ]
-    times = hdf5_dataset(file, path, "t")[0] if "t" in file else np.zeros(1)
     layout = Layout(
-        "pdebench", (H, W), T, (kind, kind), _extent(spacings, (H, W)), uniform_spacing(times)
+        "pdebench",
+        (H, W),
+        T,
+        ("periodic" if periodic else "open",) * 2,
+        box_lengths(spacings, (H, W)),
+        coordinate_spacing(file, path, "t"),
     )
-    scalars = {
-        name: np.full(n, float(value)) for name, value in settings.items() if _is_number(value)
-    }
+    scalars = {name: np.full(n, value) for name, value in numbers.items()}
     return HDF5Recording(path, n, layout, tuple(places), scalars, None, places)
 
 
-def _is_number(text: str | None) -> bool:
+def _is_number(text: str) -> bool:
     try:
-        float(text or "")
+        float(text)
     except ValueError:
         return False
     return True
 
 
-def _coordinates(file: h5py.File, path: Path, name: str) -> float | None:
-    return (
-        uniform_spacing(hdf5_dataset(file, path, name)[...].reshape(-1)) if name in file else None
-    )
-
-
-def _extent(spacings: Sequence[float | None], grid: Sequence[int]) -> tuple[float, ...] | None:
-    lengths = [s * N for s, N in zip(spacings, grid, strict=True) if s is not None]
-    return tuple(lengths) if len(lengths) == 2 else None
-
-
 def write_incompressible(
     path: Path,
     blocks: Iterator[tuple[int, int, Array]],
-    shape: Sequence[int],
+    n: int,
     *,
     layout: Layout,
     settings: Mapping[str, float],
 ) -> None:
-    """Write flow in the 2D incompressible layout: channels last, a chunk for each frame.
+    """Write or overwrite a file in the 2D incompressible layout, a chunk for each frame.
 
     Args:
-        path: Where to; an existing file is overwritten.
-        blocks: Trajectory, first frame and velocity (t, 2, H, W), as Recording.blocks gives them.
-        shape: n, T, H, W.
-        layout: Of the trajectories.
-        settings: Physics by name, into the attribute `config`.
+        path: The file.
+        blocks: Trajectory, first frame and velocity (t, 2, H, W), see Recording.blocks.
+        n: Number of trajectories.
+        layout: Shared by all trajectories.
+        settings: Physical parameters by name, written into the attribute `config`.
     """
-    n, T, H, W = shape
+    T, (H, W) = layout.num_frames, layout.grid
     closed = layout.boundary == ("periodic", "periodic")
     config = {"velocity_extrapolation": "periodic" if closed else "zero"}
-    for axis, length in zip("xy", layout.extent or (), strict=False):
-        config[f"extent_{axis}"] = repr(float(length))
+    for key, length in zip(_EXTENT, layout.extent or (), strict=False):
+        config[key] = repr(float(length))
     config |= {name: repr(float(value)) for name, value in settings.items()}
     with h5py.File(path, "w") as file:
         file.attrs["config"] = "".join(f"{name}: {value}\n" for name, value in config.items())

@@ -7,44 +7,28 @@ from typing import Any
 from zlib import crc32
 
 from chimera.data.layout.leakage import Frames, digest_frames
-from chimera.data.layout.recordings import Layout, Made
+from chimera.data.layout.recordings import Layout
 from chimera.data.settings import SPLITS, GeneratedData
+from chimera.data.sources.dataset import Made
 from chimera.data.sources.fingerprint import flow_fingerprint, recipe
-from chimera.data.sources.generation import GENERATOR, Regime, generate
+from chimera.data.sources.generation import GENERATOR, generate, regime_of
 from chimera.data.sources.well_writer import statistics, write_trajectories
-from chimera.interface.settings import as_plain
-from chimera.solver import KolmogorovForcing
 
 
 def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
-    """Make one dataset from the solver in an empty folder.
+    """Simulate one dataset into an empty folder.
 
     Args:
         name: A key of data.datasets.
         data: The data config.
         folder: Becomes data/<name>.
-
-    Raises:
-        InputError: If the solver refuses the regime.
     """
-    dataset = data.datasets[name]
-    forcing = KolmogorovForcing(**as_plain(dataset.forcing)) if dataset.forcing else None
-    regime = Regime(
-        viscosity=dataset.viscosity,
-        drag=dataset.drag,
-        forcing=forcing,
-        initial_peak=dataset.initial_peak,
-        warm_up=dataset.warm_up,
-        max_speed=dataset.max_speed,
-        domain_extent=data.domain_extent,
-        simulated_points=data.simulated_points,
-        num_points=data.num_points,
-        num_frames=data.num_frames,
-        frame_interval=data.frame_interval,
-    )
+    dataset, box = data.datasets[name], data.domain_extent
+    regime = regime_of(dataset, data)
     # A split's seed depends on names alone, so that adding a dataset changes no other.
     seeds = {s: (data.seed, crc32(name.encode()), SPLITS.index(s)) for s in dataset.trajectories}
     sizes = [(seeds[split], count) for split, count in dataset.trajectories.items()]
+    forcing = regime.forcing
     results = generate(regime, sizes, os.cpu_count() or 1, name)
     scalars = {
         "viscosity": dataset.viscosity,
@@ -63,20 +47,19 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
             folder / path,
             vorticity,
             dataset_name=name,
-            domain_extent=data.domain_extent,
+            domain_extent=box,
             frame_interval=data.frame_interval,
             scalars=scalars,
         )
         digest = recipe(GENERATOR, {"regime": asdict(regime), "seed": seeds[split], "count": count})
-        files.append((path, flow_fingerprint(vorticity, data.domain_extent, digest)))
+        files.append((path, flow_fingerprint(vorticity, box, digest)))
         if split == "train":
-            stats = statistics(vorticity, data.domain_extent)
-            std = list(stats["std"].values())[:1]
+            stats = statistics(vorticity, box)
+            std = [stats["std"]["vorticity"]]
             files.append(("stats.yaml", {"recipe": digest, "std": std}))
         digests = digest_frames(vorticity.reshape(-1, *vorticity.shape[2:]))
         places = [f"trajectory {i} of data/{name}/{path}" for i in range(count)]
         frames[split] = Frames(digests.reshape(count, -1, 2), places)
-    box = ("periodic", "periodic"), (data.domain_extent, data.domain_extent)
-    grid = (data.num_points, data.num_points)
-    layout = Layout("generated", grid, data.num_frames, *box, data.frame_interval)
+    grid, periodic = (data.num_points, data.num_points), ("periodic", "periodic")
+    layout = Layout("generated", grid, data.num_frames, periodic, (box, box), data.frame_interval)
     return Made(layout, stats, files, frames)

@@ -16,11 +16,11 @@ from chimera.fields.fourier import axis_derivative
 
 
 def vorticity(u: Array, v: Array, extent: Sequence[float], boundary: Sequence[str]) -> Array:
-    """Return the vorticity (T, H, W) of velocity components u, v (T, H, W).
+    """Return the vorticity (T, H, W) of velocity components u, v (T, H, W) along x and y.
 
     Args:
-        u: Velocity along x.
-        v: Velocity along y.
+        u: First component.
+        v: Second component.
         extent: Length of the domain along x and y.
         boundary: `periodic` or `open` along x and y.
     """
@@ -30,10 +30,10 @@ def vorticity(u: Array, v: Array, extent: Sequence[float], boundary: Sequence[st
 
 
 def _derivative(field: Array, length: float, boundary: str, axis: int) -> np.ndarray:
-    precise = field.astype(np.float64)
+    values = field.astype(np.float64)
     if boundary == "periodic":
-        return axis_derivative(torch.from_numpy(precise), length, axis).numpy()
+        return axis_derivative(torch.from_numpy(values), length, axis).numpy()
     points = field.shape[axis]
     if points < 2:
-        return np.zeros_like(precise)
-    return np.gradient(precise, length / points, axis=axis, edge_order=min(2, points - 1))
+        return np.zeros_like(values)
+    return np.gradient(values, length / points, axis=axis, edge_order=min(2, points - 1))

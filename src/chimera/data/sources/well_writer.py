@@ -1,8 +1,9 @@
 """Trajectories written in The Well's HDF5 layout (Ohana et al. 2024, appendix C).
 
 One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, vectors (n, T, x, y, 2) in
-`t1_fields`, the grid in `dimensions`, the physics in `scalars` and what holds at the edges in
-`boundary_conditions`. What is written is float32 and contiguous; equal content gives equal bytes.
+`t1_fields`, the grid in `dimensions`, the physical parameters in `scalars` and the conditions at
+the edges in `boundary_conditions`. Fields are float32 and contiguous; equal content gives equal
+bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,29 +30,25 @@ def write_trajectories(
     frame_interval: float,
     scalars: Mapping[str, float],
 ) -> None:
-    """Write one file of what the solver made; the velocity is computed from the vorticity.
+    """Write or overwrite a file of the solver's flow, with the velocity beside the vorticity.
 
     Args:
-        path: Where to; an existing file is overwritten.
+        path: The file.
         vorticity: (n, T, N, N), x before y.
-        dataset_name: As The Well's loader reports it.
+        dataset_name: The name that The Well's loader reports.
         domain_extent: Side of the periodic box.
         frame_interval: Time between two frames.
-        scalars: Physics by name, such as viscosity.
+        scalars: Physical parameters by name, such as viscosity.
     """
     n, T, N, _ = vorticity.shape
-    box = ("periodic", "periodic"), (domain_extent, domain_extent)
-    layout = Layout("generated", (N, N), T, *box, frame_interval)
+    extent = (domain_extent, domain_extent)
+    layout = Layout("generated", (N, N), T, extent=extent, frame_interval=frame_interval)
     with h5py.File(path, "w") as file:
         _describe(file, dataset_name, n, layout, scalars)
-        rank0 = file.create_group("t0_fields")
-        rank0.attrs["field_names"] = ["vorticity"]
-        _write(rank0, "vorticity", vorticity, **_VARYING)
-        rank1 = file.create_group("t1_fields")
-        rank1.attrs["field_names"] = ["velocity"]
+        _write(_field_group(file, 0, ["vorticity"]), "vorticity", vorticity, **_VARYING)
         flow = velocity(torch.from_numpy(vorticity).double(), domain_extent).float().numpy()
-        _write(rank1, "velocity", flow, **_VARYING)
-        file.create_group("t2_fields").attrs["field_names"] = np.array([], dtype="S1")
+        _write(_field_group(file, 1, ["velocity"]), "velocity", flow, **_VARYING)
+        _field_group(file, 2, [])
 
 
 def create_trajectories(
@@ -63,18 +60,15 @@ def create_trajectories(
     dataset_name: str,
     scalars: Mapping[str, NDArray[np.float64]],
 ) -> h5py.File:
-    """Create a file of scalar fields in `t0_fields` that are yet to be filled in, block by block.
+    """Return a new open file of scalar fields in `t0_fields`, to be filled in block by block.
 
     Args:
-        path: Where to; an existing file is overwritten.
-        fields: Names; each becomes a dataset (n, T, H, W) that is zero at first.
-        layout: Of the trajectories; an extent or interval that no one knows becomes 1.
+        path: The file, overwritten if it exists.
+        fields: Names; each becomes a dataset (n, T, H, W) of zeros.
+        layout: Shared by all trajectories; an unknown side or interval becomes 1 a point or frame.
         count: n.
-        dataset_name: As The Well's loader reports it.
-        scalars: Physics by name, a value for each trajectory (n,).
-
-    Returns:
-        The open file, to be closed by the caller.
+        dataset_name: The name that The Well's loader reports.
+        scalars: Physical parameters by name, a value for each trajectory (n,).
     """
     file = h5py.File(path, "w")
     plain = {
@@ -82,15 +76,19 @@ def create_trajectories(
         for name, values in scalars.items()
     }
     _describe(file, dataset_name, count, layout, plain)
-    rank0 = file.create_group("t0_fields")
-    rank0.attrs["field_names"] = list(fields)
+    rank0 = _field_group(file, 0, fields)
     for field in fields:
         rank0.create_dataset(field, (count, layout.num_frames, *layout.grid), np.float32)
         rank0[field].attrs.update(_VARYING)
-    for rank in (1, 2):
-        empty = file.create_group(f"t{rank}_fields")
-        empty.attrs["field_names"] = np.array([], dtype="S1")
+    _field_group(file, 1, [])
+    _field_group(file, 2, [])
     return file
+
+
+def _field_group(file: h5py.File, rank: int, names: Sequence[str]) -> h5py.Group:
+    group = file.create_group(f"t{rank}_fields")
+    group.attrs["field_names"] = list(names) or np.array([], dtype="S1")
+    return group
 
 
 def _describe(
@@ -108,16 +106,15 @@ def _describe(
 
     dimensions = file.create_group("dimensions")
     dimensions.attrs["spatial_dims"] = ["x", "y"]
-    T, axes = layout.num_frames, ("x", "y")
-    time = np.arange(T, dtype=np.float32) * np.float32(layout.frame_interval or 1.0)
+    frames = np.arange(layout.num_frames, dtype=np.float32)
+    time = frames * np.float32(layout.frame_interval or 1.0)
     _write(dimensions, "time", time, sample_varying=False, time_varying=True)
-    extent = layout.extent or layout.grid
-    for axis, N, length in zip(axes, layout.grid, extent, strict=True):
+    for axis, N, length in zip("xy", layout.grid, layout.extent or layout.grid, strict=True):
         grid = np.arange(N, dtype=np.float32) * np.float32(length / N)
         _write(dimensions, axis, grid, sample_varying=False, time_varying=False)
 
     conditions = file.create_group("boundary_conditions")
-    for axis, N, kind in zip(axes, layout.grid, layout.boundary, strict=True):
+    for axis, N, kind in zip("xy", layout.grid, layout.boundary, strict=True):
         condition = conditions.create_group(f"{axis}_{kind}")
         condition.attrs.update(
             associated_dims=[axis],
@@ -133,9 +130,8 @@ def _describe(
     group = file.create_group("scalars")
     group.attrs["field_names"] = list(scalars)
     for scalar, value in scalars.items():
-        _write(
-            group, scalar, np.float64(value), sample_varying=np.ndim(value) > 0, time_varying=False
-        )
+        varies = np.ndim(value) > 0
+        _write(group, scalar, np.float64(value), sample_varying=varies, time_varying=False)
 
 
 def _write(group: h5py.Group, name: str, data: Any, **attributes: Any) -> None:
@@ -143,20 +139,15 @@ def _write(group: h5py.Group, name: str, data: Any, **attributes: Any) -> None:
 
 
 def statistics(vorticity: Array, domain_extent: float) -> dict[str, dict[str, Any]]:
-    """Return the normalisation that The Well's loader expects in stats.yaml, of the solver's flow.
+    """Return the content of stats.yaml as The Well's loader expects it, of the solver's flow.
 
-    Args:
-        vorticity: The train split (n, T, N, N).
-        domain_extent: Side of the periodic box.
-
-    Returns:
-        `mean`, `std`, `rms` of each field and of its change from frame to frame (`_delta`); a list
-        of two for velocity.
+    These are `mean`, `std` and `rms` of the vorticity (n, T, N, N), of both components of its
+    velocity and of their changes from frame to frame (`_delta`).
     """
     field = torch.from_numpy(vorticity).double()
-    flow = velocity(field, domain_extent)
+    fields = {"vorticity": field[..., None], "velocity": velocity(field, domain_extent)}
     result: dict[str, dict[str, Any]] = {}
-    for name, values in (("vorticity", field[..., None]), ("velocity", flow)):
+    for name, values in fields.items():
         for suffix, sample in (("", values), ("_delta", values[:, 1:] - values[:, :-1])):
             flat = sample.flatten(0, -2)  # (samples, components)
             moments = {
@@ -165,6 +156,6 @@ def statistics(vorticity: Array, domain_extent: float) -> dict[str, dict[str, An
                 "rms": flat.square().mean(dim=0).sqrt(),
             }
             for moment, value in moments.items():
-                plain = value.tolist() if name == "velocity" else value.item()
+                plain = value.tolist() if len(value) > 1 else value.item()
                 result.setdefault(moment + suffix, {})[name] = plain
     return result
