@@ -4,7 +4,7 @@
 
 with (u, v) = (dpsi/dy, -dpsi/dx) and omega = dv/dx - du/dy = -laplacian psi.
 
-`python tests/data/flows.py FOLDER` writes one example of each.
+`python tests/flows.py FOLDER` writes one example of each.
 """
 
 import math

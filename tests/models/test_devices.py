@@ -1,4 +1,4 @@
-"""The device is what was asked for, or one sentence; its record names what is there."""
+"""The device is what was asked for, or one sentence; its record names the class of its bytes."""
 
 import os
 import platform
@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from chimera.interface.errors import InputError
-from chimera.models.forecasting.devices import describe, device_type, has_room, prepare_device
+from chimera.models.forecasting.devices import (
+    PACKAGES,
+    describe,
+    device_type,
+    has_room,
+    prepare_device,
+)
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch):
@@ -65,12 +71,14 @@ def test_data_may_take_half_of_the_free_memory(two_gpus):
     assert has_room(10**15, torch.device("cpu"))
 
 
-def test_record_names_this_machine_the_same_way_twice():
+def test_the_record_names_a_class_of_machines_and_the_versions(monkeypatch):
+    """Two machines of one class leave the same record."""
     here = describe(torch.device("cpu"))
-    assert here == describe(torch.device("cpu"))
     assert here["torch"] == torch.__version__
     assert here["numpy"] == np.__version__
-    assert here["python"] == platform.python_version()
-    assert here["cores"] == os.cpu_count()
-    assert here["accelerator"] == "none"
-    assert here["processor"]
+    assert list(here) == ["bytes", *PACKAGES]
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert describe(torch.device("cpu")) == here | {"bytes": "x86_64 avx2"}
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H100")
+    assert describe(torch.device("cuda", 0)) == here | {"bytes": "NVIDIA H100"}

@@ -97,7 +97,7 @@ def test_formulas_on_a_few_ratios():
 @pytest.mark.parametrize("scale", [2, 4, 16])
 @pytest.mark.parametrize("d", [2.0, 9.0])
 def test_gride_on_its_own_law(scale, d):
-    """Volumes up to the k-th neighbour are sums of k exponentials, and r^d grows with the volume.
+    """Volumes up to the k-th neighbour are sums of k exponentials and proportional to r^d.
 
     In a batch of independent points the relative sd of the estimate is below 1 / sqrt(N).
     """

@@ -81,7 +81,7 @@ def repository(tmp_path, monkeypatch):
 
 
 def review(base="main", head="HEAD", site=None):
-    """Return the comment as the stage composes it."""
+    """Return the comment as the command composes it."""
     return comment(read_revision(base, merge_base(base, head)), read_revision(head), site)
 
 
@@ -250,7 +250,7 @@ def test_values_cannot_break_out_of_the_table(repository):
     assert "| `train.lr` | `0.004` | `a \\| 'b' </details>` |" in review()
 
 
-def test_the_stage_prints_the_comment_alone(repository):
+def test_the_command_prints_the_comment_alone(repository):
     command = [sys.executable, "-m", "chimera.commands.review", "--base"]
     done = subprocess.run([*command, "main"], capture_output=True, text=True, check=True)
     assert done.stdout == review() + "\n"
