@@ -1,1 +1,1 @@
-"""The one place that opens, hashes and replaces files."""
+"""All code that opens, hashes and replaces files."""

@@ -1,8 +1,7 @@
-"""The one place that reads, writes and hashes files.
+"""Reading, writing and hashing of files.
 
-Everything is written whole or not at all: into a temporary file beside the target, synced, then
-renamed over it. Whatever a file turns out to be, the reader gets what it asked for or one sentence
-that names the file.
+A file is written completely or not at all: into a temporary file beside the target, synced, then
+renamed over it. What cannot be read or written is an InputError that names the file.
 """
 
 import csv
@@ -27,50 +26,53 @@ _CHUNK = 1 << 20
 
 
 @contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write {path}: {reason}; it was left as it was") from error
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+@contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it when the block ends without an error.
 
     Raises:
-        InputError: If the disk is full or the folder cannot be written; `path` stays as it was.
+        InputError: If the disk is full or the folder cannot be written; `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write {path}: {reason}; it was left as it was") from error
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
     finally:
-        with suppress(OSError):  # already moved, or the folder is none
+        with suppress(OSError):  # already moved, or the folder does not exist
             temporary.unlink()
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that replaces it when the block ends without an error.
-
-    Raises:
-        InputError: If the disk is full or the folder cannot be written; `path` stays as it was.
-    """
+    """Yield an empty folder beside `path` that replaces it, see `whole_file`."""
     fresh, former = (path.with_name(f".{path.name}.{part}") for part in ("new", "old"))
     try:
-        for left_over in (fresh, former):  # by a run that was killed
-            shutil.rmtree(left_over, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        yield fresh
-        for file in fresh.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-        if path.exists():
-            path.rename(former)
-        fresh.rename(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write {path}: {reason}; it was left as it was") from error
+        with _explained(path):
+            for left_over in (fresh, former):  # by a run that was killed
+                shutil.rmtree(left_over, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            yield fresh
+            for file in filter(Path.is_file, fresh.rglob("*")):
+                _sync(file)
+            if path.exists():
+                path.rename(former)
+            fresh.rename(path)
     finally:
         if former.exists() and not path.exists():
             former.rename(path)
@@ -79,22 +81,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes, whole or not at all."""
+    """Write bytes as `whole_file`."""
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write text as UTF-8, whole or not at all."""
+    """Write text as UTF-8."""
     write_bytes(path, content.encode())
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's content.
-
-    Raises:
-        InputError: If it is missing or cannot be read.
-    """
+    """Return a file's content."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -102,11 +100,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str:
-    """Return the sha256 of a file in hexadecimal; `advance` is told each number of bytes read.
-
-    Raises:
-        InputError: If the file is missing or cannot be read.
-    """
+    """Return the sha256 of a file in hexadecimal; `advance` is called with each chunk's size."""
     digest = hashlib.sha256()
     try:
         with path.open("rb", buffering=0) as stream:
@@ -119,30 +113,24 @@ def sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds.
-
-    Raises:
-        InputError: If it is missing or not YAML.
-    """
+    """Return the content of a YAML file."""
+    content = read_bytes(path)
     try:
-        return yaml.safe_load(read_bytes(path))
+        return yaml.safe_load(content)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def write_yaml(path: Path, content: Any) -> None:
-    """Write plain values as YAML, keys in the order given."""
+    """Write plain values as YAML, keys in their order."""
     write_text(path, yaml.safe_dump(content, sort_keys=False, width=100))
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds.
-
-    Raises:
-        InputError: If it is missing or not JSON.
-    """
+    """Return the content of a JSON file."""
+    content = read_bytes(path)
     try:
-        return json.loads(read_bytes(path))
+        return json.loads(content)
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from None
 
@@ -151,30 +139,23 @@ def write_json(path: Path, content: Any, digits: int | None = None) -> None:
     """Write plain values as JSON, numbers with so many significant digits or with all of them.
 
     Raises:
-        InputError: If a number is not finite: no reader of a metric could tell it from a mistake.
+        InputError: If a number is not finite, since readers could not tell its meaning.
     """
-    for key, value in _numbers(content):
-        if not math.isfinite(value):
-            raise InputError(f"{path}: {key} is {value}, expected a finite number")
-    rounded = content if digits is None else _rounded(content, digits)
-    write_text(path, json.dumps(rounded, indent=2) + "\n")
+    write_text(path, json.dumps(_finite(content, digits, str(path)), indent=2) + "\n")
 
 
-def _rounded(content: Any, digits: int) -> Any:
+def _finite(content: Any, digits: int | None, name: str, key: str = "") -> Any:
+    """Return the content with rounded numbers, or raise InputError if one is not finite."""
     if isinstance(content, Mapping):
-        return {name: _rounded(value, digits) for name, value in content.items()}
-    return float(f"{content:.{digits}g}") if isinstance(content, float) else content
-
-
-def _numbers(content: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    if isinstance(content, Mapping):
-        for name, value in content.items():
-            yield from _numbers(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(content, list | tuple):
-        for number, value in enumerate(content):
-            yield from _numbers(value, f"{key}[{number}]")
-    elif isinstance(content, float):
-        yield key, content
+        start = f"{key}." if key else ""
+        return {k: _finite(v, digits, name, f"{start}{k}") for k, v in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(v, digits, name, f"{key}[{i}]") for i, v in enumerate(content)]
+    if not isinstance(content, float):
+        return content
+    if not math.isfinite(content):
+        raise InputError(f"{name}: {key} is {content}, expected a finite number")
+    return content if digits is None else float(f"{content:.{digits}g}")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9) -> None:
@@ -190,11 +171,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file by the names in its header, as text.
-
-    Raises:
-        InputError: If it is missing or not text.
-    """
+    """Return the rows of a CSV file by the names in its header, as text."""
     try:
         return list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -202,11 +179,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
-    """Return params.yaml.
-
-    Raises:
-        InputError: If it is missing, not YAML or not a mapping.
-    """
+    """Return params.yaml."""
     params = read_yaml(path)
     if not isinstance(params, dict):
         raise InputError(f"{path} holds {params!r}, expected a mapping of sections")

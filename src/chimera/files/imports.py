@@ -1,4 +1,4 @@
-"""Which source files a module runs, read from its import statements without running it."""
+"""Source files that a module runs, read from its import statements without running it."""
 
 import ast
 from importlib.util import find_spec
@@ -9,14 +9,10 @@ from chimera.interface.errors import InputError
 
 
 def imported_files(module: str, package: str) -> dict[str, Path]:
-    """Return the files of a module and of all that it imports from one package, by dotted name.
-
-    Args:
-        module: Dotted name.
-        package: Dotted name of a package that holds it; imports from elsewhere are not followed.
+    """Return the files of a module and of all its imports from one package, by dotted name.
 
     Raises:
-        InputError: If there is no such package, or a file is no Python.
+        InputError: If there is no such package, or a file is not Python.
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -34,17 +30,15 @@ def imported_files(module: str, package: str) -> dict[str, Path]:
         if not inside or path is None or name in found:
             continue
         found[name] = path
-        parent = name.rpartition(".")[0]  # its file runs first
+        parent = name.rpartition(".")[0]  # Python runs its file first
         frontier |= {parent, *_imported_names(path, name if path.stem == "__init__" else parent)}
     return dict(sorted(found.items()))
 
 
 def _imported_names(path: Path, package: str) -> set[str]:
-    """Return the dotted names that a file imports; those of values in a module are among them.
+    """Return the dotted names that a file imports, among them names of values in a module.
 
-    Args:
-        path: Of a Python file.
-        package: That relative imports start from.
+    Relative imports start from `package`.
     """
     try:
         tree = ast.parse(read_bytes(path))

@@ -1,4 +1,4 @@
-"""Tensors and plain values in safetensors files: whole or not at all, and nothing is unpickled."""
+"""Tensors and plain values in safetensors files; nothing is unpickled."""
 
 import json
 from collections.abc import Mapping
@@ -24,11 +24,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> Non
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
-    """Return the tensors and the values of a file that `write_tensors` wrote; nothing is unpickled.
-
-    Raises:
-        InputError: If it is missing, cut off or another format.
-    """
+    """Return the tensors and the values of a file that `write_tensors` wrote."""
     if not path.exists():
         raise InputError(f"cannot read {path}: no such file, expected a safetensors file")
     try:
