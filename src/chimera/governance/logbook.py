@@ -1,7 +1,7 @@
 """The append-only logs: Decision_Log.md and Deviation_Log.md.
 
-An entry is a level-two heading with its number, then a list of fields. Entries are only ever added
-at the end: `require_appended` compares with an older revision byte for byte.
+An entry is a numbered level-two heading, then a list of fields. `require_appended` compares a log
+with an older revision byte for byte.
 """
 
 import re
@@ -19,11 +19,7 @@ _KEY = re.compile(r"^- key: (\S+)$", flags=re.MULTILINE)
 
 
 def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
-    """Add an entry at the end of a log and return its number.
-
-    Raises:
-        InputError: If the title or a field is empty or has more than one line.
-    """
+    """Add an entry at the end of a log and return its number; every field is one line."""
     for name, value in ({"title": title} | dict(fields)).items():
         if not value.strip() or "\n" in value:
             raise InputError(f"{name} is {value!r}, expected one line that is not empty")
@@ -36,22 +32,21 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
 
 def entries(text: str) -> list[dict[str, str]]:
     """Return the fields of every entry of a log in order, its title as `title`."""
-    found = _ENTRY.findall(text)
-    return [{"title": title} | dict(_FIELD.findall(body)) for title, body in found]
+    return [{"title": title} | dict(_FIELD.findall(body)) for title, body in _ENTRY.findall(text)]
 
 
 def named_keys(text: str) -> set[str]:
-    """Return the parameters that the entries of a deviation log name."""
+    """Return the parameters that a deviation log names."""
     return set(_KEY.findall(text))
 
 
 def logged_keys(path: Path) -> set[str]:
-    """Return the parameters that the entries of a deviation log on disk name."""
+    """Return `named_keys` of a file."""
     return named_keys(read_bytes(path).decode())
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """Return the entries of a log on disk."""
+    """Return `entries` of a file."""
     return entries(read_bytes(path).decode())
 
 
@@ -61,14 +56,14 @@ def current_commit() -> str:
 
 
 def require_appended(path: Path, base: str) -> None:
-    """Refuse a log in which anything that stood at the merge base was edited or removed.
+    """Refuse a log whose content at the merge base with `base` was edited or removed.
 
     Args:
-        path: Relative to the repository's root, from which this is called.
-        base: The revision to compare with, such as main.
+        path: Relative to the repository's root, which is the current folder.
+        base: A revision, such as main.
 
     Raises:
-        InputError: If it was, with the first line that differs; or if git knows no such revision.
+        InputError: If it was, with the first line that differs; or if the revision is unknown.
     """
     merge_base = git("merge-base", base, "HEAD").decode().strip()
     if not git("ls-tree", merge_base, "--", str(path)):
@@ -85,11 +80,7 @@ def require_appended(path: Path, base: str) -> None:
 
 
 def git(*arguments: str) -> bytes:
-    """Return what a git command prints.
-
-    Raises:
-        InputError: If it fails, with git's own words.
-    """
+    """Return the output of a git command; InputError has git's message if it fails."""
     done = subprocess.run(["git", *arguments], capture_output=True, check=False)
     if done.returncode:
         raise InputError(f"git {' '.join(arguments)} failed: {done.stderr.decode().strip()}")

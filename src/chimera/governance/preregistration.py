@@ -1,7 +1,7 @@
-"""What was fixed before the numbers, in the YAML block of PREREGISTRATION.md, and deviations.
+"""The YAML block of PREREGISTRATION.md, and deviations from it.
 
-The block holds the declared tests and, under `parameters`, the frozen part of params.yaml. A study
-is confirmatory while every frozen parameter has its frozen value.
+The block contains the declared tests and, under `parameters`, the frozen part of params.yaml. A
+study is confirmatory while every frozen parameter has its frozen value.
 """
 
 import re
@@ -20,26 +20,15 @@ _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
 class Preregistration(Settings, frozen=True):
-    """The declared analysis.
+    """The declared analysis; endpoints are those of chimera.study.endpoints."""
 
-    Attributes:
-        alpha: Level of every test, and 1 - alpha of every interval.
-        power: Probability with which the declared effect is to be found.
-        effect: The effect that the study is planned for, as Cohen's d_z.
-        primary: The one primary endpoint, see chimera.study.endpoints.
-        secondary: The endpoints of the secondary family.
-        correlations: Probe statistics expected to go with the gap, as `<probe>.<statistic>`; a
-            family of its own.
-        parameters: Frozen values, nested as in params.yaml.
-    """
-
-    alpha: Share
-    power: Share
-    effect: Finite
-    primary: str
-    secondary: tuple[str, ...]
-    correlations: tuple[str, ...]
-    parameters: dict[str, Any]
+    alpha: Share  # level of every test; 1 - alpha of every interval
+    power: Share  # probability of detecting the effect
+    effect: Finite  # Cohen's d_z that the study is planned for
+    primary: str  # endpoint
+    secondary: tuple[str, ...]  # family of endpoints
+    correlations: tuple[str, ...]  # family of `<probe>.<statistic>` expected to follow the gap
+    parameters: dict[str, Any]  # frozen values, nested as in params.yaml
 
 
 @dataclass(frozen=True)
@@ -52,20 +41,12 @@ class Deviation:
 
 
 def read_preregistration(path: Path = Path("PREREGISTRATION.md")) -> Preregistration:
-    """Return what the file fixes, see `parse_preregistration`."""
+    """Return `parse_preregistration` of a file."""
     return parse_preregistration(read_bytes(path).decode(), path.name)
 
 
 def parse_preregistration(text: str, name: str) -> Preregistration:
-    """Return the one YAML block of the text.
-
-    Args:
-        text: A whole PREREGISTRATION.md.
-        name: Of the file, for messages.
-
-    Raises:
-        InputError: If there is not just one block, or it is of another form.
-    """
+    """Return the one YAML block of a text; `name` is that of the file, for messages."""
     blocks = _BLOCK.findall(text)
     if len(blocks) != 1:
         raise InputError(f"{name} has {len(blocks)} yaml blocks, expected one with what is frozen")
@@ -86,12 +67,7 @@ def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:
 
 
 def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[Deviation]:
-    """Return every leaf of the frozen parameters that differs, in order.
-
-    Args:
-        frozen: `Preregistration.parameters`.
-        running: params.yaml.
-    """
+    """Return every leaf of `Preregistration.parameters` that differs in params.yaml, in order."""
     found = []
     for name, value in frozen.items():
         present = running.get(name)
@@ -104,11 +80,7 @@ def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[De
 
 
 def require_logged(found: Iterable[Deviation], logged: Container[str]) -> None:
-    """Refuse deviations whose keys no entry of the deviation log names.
-
-    Raises:
-        InputError: With every such key and both its values.
-    """
+    """Raise InputError if the deviation log does not name the key of every deviation."""
     unlogged = [deviation for deviation in found if deviation.key not in logged]
     if unlogged:
         listed = "; ".join(f"{d.key} is {d.running}, frozen as {d.frozen}" for d in unlogged)

@@ -1,1 +1,1 @@
-"""What a person hands in and is told: settings read strictly, errors in a sentence, progress."""
+"""Settings read strictly, errors in one sentence, and progress."""

@@ -1,4 +1,4 @@
-"""The one error that a person can mend by changing an input, and how a stage ends on it."""
+"""The error that a user can correct by changing an input, and how a stage ends on it."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ class InputError(ValueError):
 
 
 class InapplicableError(InputError):
-    """Data of a form that a probe does not measure, such as another grid or a single trajectory.
+    """Data that a probe cannot measure, such as another grid or a single trajectory.
 
-    With own flow the study goes on without that probe; with generated flow it is bad input.
+    With user data the study continues without that probe; with generated data it is bad input.
     """
 
 
@@ -27,7 +27,7 @@ def guarded(main: Callable[[], object]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    # Every output is written and closed; to take torch down as well costs a fifth of a second.
+    # Every output is written and closed; torch's own shutdown would take another 0.2 s.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,10 +1,9 @@
 """Sections of params.yaml as frozen records that declare their own bounds.
 
-A record is a class below `Settings`; its fields say type and range (`Count`, `Positive`, ...), and
-`__post_init__` refuses what depends on several fields at once, in a sentence that begins with the
-name of one; the section's own is put before it. msgspec checks them: nothing is
-converted but an integer where a float is due and a list where a tuple is, and every number is
-finite. Whatever does not fit is one sentence with the dotted key, the value and what was expected.
+The fields of a subclass of `Settings` declare type and range (`Count`, `Positive`, ...);
+`__post_init__` checks what depends on several fields, in a sentence that begins with the name of
+one; `read_settings` puts the section's name in front. msgspec converts only integers to floats and
+lists to tuples, and every number is finite. An error is one sentence: key, value, expectation.
 """
 
 import re
@@ -28,25 +27,25 @@ Count = Annotated[int, Meta(ge=1, lt=1 << 31)]
 Index = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Cores = Annotated[int, Meta(ge=1, le=1 << 10)]
 BatchSize = Annotated[int, Meta(ge=1, le=1 << 16)]
-Repetitions = Annotated[int, Meta(ge=1, le=10**4)]  # of what is drawn or computed again and again
+Repetitions = Annotated[int, Meta(ge=1, le=10**4)]  # of a draw or a computation
 
 T = TypeVar("T")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A section of settings; fields are its keys."""
+    """A section of settings; its fields are the keys."""
 
 
 def read_settings(values: Any, key: str, kind: type[T]) -> T:
-    """Return a record made of a mapping.
+    """Return a record of a subclass of `Settings` from a mapping.
 
     Args:
-        values: What the YAML holds at `key`.
+        values: Content of the YAML at `key`.
         key: Dotted, for messages; empty for a whole file.
-        kind: A class below `Settings`.
+        kind: The subclass.
 
     Raises:
-        InputError: If a key is missing or unknown, or a value is out of its type or range.
+        InputError: If a key is missing or unknown, or a value has the wrong type or range.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{key or 'params.yaml'} is {values!r}, expected a mapping")
@@ -57,18 +56,18 @@ def read_settings(values: Any, key: str, kind: type[T]) -> T:
 
 
 def as_plain(settings: Settings) -> dict[str, Any]:
-    """Return a record as plain values, which JSON and YAML can hold."""
+    """Return a record as plain values for JSON and YAML."""
     plain: dict[str, Any] = msgspec.to_builtins(settings)
     return plain
 
 
 def _sentence(message: str, values: Any, key: str, kind: Any) -> str:
-    """Return msgspec's message in our form: key, value, expectation."""
+    """Return msgspec's message as one sentence: key, value, expectation."""
     fault, _, place = message.partition(" - at `")
     of_a_name, _, path = place.partition("$")  # "key` in `$.path" where a name is no text
     for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
         kind = _record_of(kind)
-        if step == "[...]":  # msgspec leaves out which key of a mapping
+        if step == "[...]":  # msgspec does not name the key of a mapping
             name, kind = _culprit(values, get_args(kind)[1])
             values, key = values[name], f"{key}.{name}"
         elif step.startswith("["):
@@ -96,7 +95,7 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
     if fault == "Number out of range":  # an integer that no float can hold
         return f"{key} is {value!r}, expected a finite number"
     if not fault.startswith(("Expected", "Invalid")):
-        return f"{prefix}{fault}"  # of __post_init__
+        return f"{prefix}{fault}"  # raised by __post_init__
     if choices := [c for c in get_args(kind) if isinstance(c, str | int) and c is not None]:
         return f"{key} is {value!r}, expected one of {', '.join(map(str, choices))}"
     wanted = fault.removeprefix("Expected ").partition(", got ")[0]
@@ -127,7 +126,7 @@ _BOUNDS = {">=": "of at least", ">": "above", "<=": "of at most", "<": "below"}
 
 
 def _record_of(kind: Any) -> Any:
-    """Return what a type says without its bounds and its `| None`."""
+    """Return a type without its bounds and its `| None`."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     parts = [part for part in get_args(kind) if part is not type(None)]

@@ -1,4 +1,4 @@
-"""Whether the installed packages that decide numbers are those that the project pins."""
+"""Comparison of the installed packages that affect numbers with the pinned versions."""
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -8,12 +8,10 @@ PINS = Path("constraints-numerics.txt")
 
 
 def differing_versions(pins: Path = PINS) -> dict[str, tuple[str, str]]:
-    """Return (installed, pinned) of every package whose installed version is another.
+    """Return (installed, pinned) of every package whose installed version differs.
 
-    A local label, such as that of a build for a processor or GPU, is no difference.
-
-    Args:
-        pins: Lines `package==version`; a file that does not exist pins nothing.
+    Local labels, such as `+cpu`, are ignored. `pins` has lines `package==version`; a file that does
+    not exist pins nothing.
     """
     lines = pins.read_text().splitlines() if pins.exists() else []
     pinned = dict(line.split("==") for line in lines if "==" in line)
@@ -24,8 +22,8 @@ def differing_versions(pins: Path = PINS) -> dict[str, tuple[str, str]]:
     }
 
 
-def tell_differing_versions(label: str) -> None:
-    """Print one line on stderr if the numbers are computed by other versions than the pinned."""
+def report_differing_versions(label: str) -> None:
+    """Print one line on stderr if installed versions differ from the pinned ones."""
     found = differing_versions()
     if found:
         listed = ", ".join(f"{name} {have} (pinned {want})" for name, (have, want) in found.items())

@@ -20,7 +20,7 @@ from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
 from chimera.interface.progress import track
 from chimera.interface.settings import read_settings
-from chimera.interface.versions import tell_differing_versions
+from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
 
@@ -48,7 +48,7 @@ def main() -> None:
     names = params["data"]["fields"]
     report: dict[str, dict[str, Any]] = {}
     fields: dict[str, torch.Tensor] = {}
-    tell_differing_versions(f"evaluate-{cell}")
+    report_differing_versions(f"evaluate-{cell}")
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values()
     for dataset, layout in track(f"evaluate-{cell}", [(a["dataset"], a["layout"]) for a in axes]):
         split = Split(Path("data") / dataset / "data" / "test", names)

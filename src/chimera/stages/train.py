@@ -23,7 +23,7 @@ from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yam
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
 from chimera.interface.settings import as_plain, read_settings
-from chimera.interface.versions import tell_differing_versions
+from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.forecasting.checkpoint import normalisation
 from chimera.models.forecasting.devices import describe, device_type, prepare_device
@@ -64,7 +64,7 @@ def train_model(
 
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:
-        tell_differing_versions(key)
+        report_differing_versions(key)
     home, digest = Path(".scratch"), fingerprint(identity, gate["sha256"])
     alone = scratch_folder(home, key, digest)  # one process locks it for the others
     with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
