@@ -1,1 +1,1 @@
-"""Composition of parameters, and the cost of a study before it runs."""
+"""Composition of parameters, and cost of a study before it runs."""

@@ -1,7 +1,6 @@
-"""conf/ composed by Hydra, as `dvc exp run` does it.
+"""Composition of conf/ by Hydra.
 
-DVC composes by the same two calls of Hydra and OmegaConf (dvc.utils.hydra.compose_and_dump), so
-that both leave the same bytes.
+The calls are those of `dvc exp run` (dvc.utils.hydra.compose_and_dump) and give the same bytes.
 """
 
 from collections.abc import Sequence

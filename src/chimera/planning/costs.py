@@ -1,4 +1,4 @@
-"""What a study costs, counted before anything runs.
+"""Cost of a study, counted before it runs.
 
     transform    5 N^2 log2 N FLOPs: one real field of N x N points, half of the customary
                  5 n log2 n of a complex transform of n = N^2 points (Frigo & Johnson 2005)
@@ -11,8 +11,8 @@ Times follow from these by laws
 
     seconds = fixed + per_operation x operations + per_byte x activations
 
-with measured constants (what is fixed is the interpreter's, activations stand for the traffic of
-all that is no convolution), or from a stated throughput.
+with measured constants (`fixed` is the interpreter's time; activations stand for the memory traffic
+of all operations but convolutions), or from a stated throughput.
 """
 
 import math
@@ -38,37 +38,24 @@ _SHARED = ("domain_extent", "simulated_points", "num_points", "num_frames", "fra
 
 
 class Law(Settings, frozen=True, kw_only=False):
-    """The seconds of one unit of work on one core.
-
-    Attributes:
-        fixed: What a unit takes however small it is.
-        per_operation: Of one operation more.
-        per_byte: Of one byte more of activations.
-    """
+    """The seconds of one unit of work on one core."""
 
     fixed: Finite
     per_operation: Finite
     per_byte: Finite
 
     def seconds(self, operations: float, activations: float = 0.0) -> float:
-        """Return the seconds of a unit of so many operations and bytes of activations."""
+        """Return the seconds of a unit from its operations and its bytes of activations."""
         return self.fixed + self.per_operation * operations + self.per_byte * activations
 
 
 class Laws(Settings, frozen=True, kw_only=False):
-    """benchmarks/laws.yaml, as benchmarks/scaling.py measured it.
-
-    Attributes:
-        machine: Where.
-        solver: Of the FLOPs of one step of one trajectory.
-        training: Of the MACs of one sample in training, forward and backward.
-        evaluation: Of the MACs of one forecast.
-    """
+    """benchmarks/laws.yaml, as benchmarks/scaling.py measured it."""
 
     machine: str
-    solver: Law
-    training: Law
-    evaluation: Law
+    solver: Law  # FLOPs of one step of one trajectory
+    training: Law  # MACs of one sample in training, forward and backward
+    evaluation: Law  # MACs of one forecast
 
 
 def solver_step_flops(num_points: int) -> float:
@@ -77,33 +64,27 @@ def solver_step_flops(num_points: int) -> float:
 
 
 def dataset_bytes(dataset: Dataset, num_frames: int, num_points: int) -> int:
-    """Return what a dataset's fields take on disk."""
+    """Return the size of a dataset's fields on disk."""
     frames = sum(dataset.trajectories.values()) * num_frames
     return frames * num_points**2 * STORED_FIELDS * FLOAT_BYTES
 
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Counts of one network.
+    """Counts of one network."""
 
-    Attributes:
-        params: Distinct parameters.
-        macs: Multiply-accumulates of a forward pass of one sample.
-        activation_bytes: What the backward pass keeps of the forward pass of one sample.
-    """
-
-    params: int
-    macs: int
-    activation_bytes: int
+    params: int  # distinct
+    macs: int  # of a forward pass of one sample
+    activation_bytes: int  # saved by that pass for the backward pass
 
     @property
     def weight_bytes(self) -> int:
-        """What the checkpoint's weights take."""
+        """Size of the checkpoint's weights."""
         return self.params * FLOAT_BYTES
 
     @property
     def optimiser_bytes(self) -> int:
-        """Weights, gradients, two moments and the average."""
+        """Size of weights, gradients, two moments and the average."""
         return 5 * self.weight_bytes
 
     def sample_seconds(self, laws: Laws) -> float:
@@ -119,58 +100,41 @@ def network_cost(fields: Mapping[str, Any], precision: str = "float32") -> Netwo
     """Count one network of params.yaml, trained in a precision of section `train`."""
     network = build_model(fields)
     params, macs = count(network, fields["input_shape"])
-    kept = activation_bytes(network, fields["input_shape"], precision)
-    return NetworkCost(params, macs, kept)
+    return NetworkCost(params, macs, activation_bytes(network, fields["input_shape"], precision))
 
 
 def activation_bytes(network: nn.Module, input_shape: Sequence[int], precision: str) -> int:
-    """Return the bytes that the backward pass keeps for each sample of a batch.
-
-    Args:
-        network: To be trained.
-        input_shape: Of one sample, (C, H, W).
-        precision: As in section `train`.
-    """
-    one, two = (_kept_bytes(network, (B, *input_shape), precision) for B in (1, 2))
+    """Return the bytes saved for the backward pass for each sample (C, H, W) of a batch."""
+    one, two = (_saved_bytes(network, (B, 2, *input_shape), precision) for B in (1, 2))
     return two - one
 
 
-def _kept_bytes(network: nn.Module, shape: Sequence[int], precision: str) -> int:
-    """Return the bytes that a backward pass keeps, each storage counted once."""
-    kept: dict[int, Tensor] = {}
+def _saved_bytes(network: nn.Module, window_shape: Sequence[int], precision: str) -> int:
+    """Return the bytes saved for a backward pass, each storage counted once."""
+    saved: dict[int, Tensor] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
-        # Kept alive, so that no other takes its place.
-        kept[tensor.untyped_storage().data_ptr()] = tensor
+    def save(tensor: Tensor) -> Tensor:
+        # Referenced, so that no other tensor gets its address.
+        saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    window = torch.zeros((shape[0], 2, *shape[1:]))
-    half = precision == "bfloat16"
-    with (
-        saved_tensors_hooks(keep, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=half),
-    ):
-        Objective(network.train(), unroll=1)(window)
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    half = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+    with saved_tensors_hooks(save, lambda tensor: tensor), half:
+        Objective(network.train(), unroll=1)(torch.zeros(*window_shape))
+    return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
 
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Operations of one run.
+    """Operations of one run."""
 
-    Attributes:
-        samples: Windows and unrolled frames that are trained on.
-        forecasts: Forecasts of the valid split.
-        network: What they are passed through.
-    """
-
-    samples: int
-    forecasts: int
+    samples: int  # unrolled frames of all training windows
+    forecasts: int  # of the validation split
     network: NetworkCost
 
     @property
     def macs(self) -> int:
-        """All multiply-accumulates."""
+        """MACs of training and validation."""
         return (3 * self.samples + self.forecasts) * self.network.macs
 
     def seconds(self, laws: Laws) -> float:
@@ -182,39 +146,22 @@ class TrainingCost:
 def training_cost(
     network: NetworkCost, train: TrainSettings, valid: int, num_frames: int
 ) -> TrainingCost:
-    """Count one run of training.
-
-    Args:
-        network: Its counts.
-        train: Section `train`.
-        valid: Trajectories of the valid split.
-        num_frames: Frames of a trajectory.
-    """
-    looks = math.ceil(train.steps / train.validate_every)
-    return TrainingCost(
-        samples=train.steps * train.batch_size * train.unroll,
-        forecasts=looks * valid * len(range(0, num_frames - 1, VALID_SPACING)),
-        network=network,
-    )
+    """Count one run with so many validation trajectories and frames in each trajectory."""
+    validations = math.ceil(train.steps / train.validate_every)
+    samples = train.steps * train.batch_size * train.unroll
+    forecasts = validations * valid * len(range(0, num_frames - 1, VALID_SPACING))
+    return TrainingCost(samples, forecasts, network)
 
 
 @dataclass(frozen=True)
 class Part:
-    """One line of the plan.
+    """One line of the plan; all numbers are totals."""
 
-    Attributes:
-        name: Such as `train unet`.
-        number: Trajectories or runs.
-        operations: FLOPs of `generate`, MACs of the others, all together.
-        core_seconds: On one core, by the laws.
-        bytes: What stays on disk.
-    """
-
-    name: str
-    number: int
-    operations: float
-    core_seconds: float
-    bytes: int
+    name: str  # such as `train unet`
+    number: int  # trajectories or runs
+    operations: float  # FLOPs of `generate`, MACs of the others
+    core_seconds: float  # on one core, by the laws
+    bytes: int  # on disk
 
 
 def generation_part(data: GeneratedData, names: Sequence[str], laws: Laws) -> Part:
@@ -245,15 +192,7 @@ def run_parts(
 ) -> tuple[Part, Part]:
     """Count the training and the evaluation of all replicates of one network.
 
-    Args:
-        name: Of the network.
-        network: Its counts.
-        replicates: Number of them.
-        train: Section `train`.
-        horizon: Forecasts of a rollout.
-        data: Section `data`.
-        names: Of the datasets, IND first.
-        laws: Of this machine.
+    `name` is the network's, `names` are those of the datasets, IND first.
     """
     datasets = [data.datasets[n] for n in names]
     cost = training_cost(network, train, datasets[0].trajectories["valid"], data.num_frames)
@@ -261,19 +200,12 @@ def run_parts(
     forecasts = trajectories * (data.num_frames - 1 + horizon)
     seconds = forecasts * network.forecast_seconds(laws)
     fields = 2 * trajectories * data.num_points**2 * FLOAT_BYTES  # a prediction and its target
+
+    def part(stage: str, macs: int, seconds: float, size: int) -> Part:
+        n = replicates
+        return Part(f"{stage} {name}", n, n * macs, n * seconds, n * size)
+
     return (
-        Part(
-            f"train {name}",
-            replicates,
-            replicates * cost.macs,
-            replicates * cost.seconds(laws),
-            replicates * network.weight_bytes,
-        ),
-        Part(
-            f"evaluate {name}",
-            replicates,
-            replicates * forecasts * network.macs,
-            replicates * seconds,
-            replicates * fields,
-        ),
+        part("train", cost.macs, cost.seconds(laws), network.weight_bytes),
+        part("evaluate", forecasts * network.macs, seconds, fields),
     )
