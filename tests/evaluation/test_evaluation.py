@@ -7,7 +7,7 @@ import torch
 from msgspec.structs import replace
 
 from chimera.evaluation.errors import (
-    LARGEST_ROLLOUT_NRMSE,
+    MAX_ROLLOUT_NRMSE,
     evaluate,
     joined,
     rollout_errors,
@@ -61,7 +61,7 @@ def test_every_sample_counts_once_whatever_the_batches(batch_size):
 
 def test_a_rollout_that_blows_up_is_capped_and_finite():
     errors = rollout_errors(lambda x: x * 1e200, geometric(1.0), SETTINGS)
-    assert torch.equal(errors.nrmse, torch.full((5, 4), LARGEST_ROLLOUT_NRMSE).double())
+    assert torch.equal(errors.nrmse, torch.full((5, 4), MAX_ROLLOUT_NRMSE).double())
     assert errors.field.isfinite().all()
     assert errors.correlation.isfinite().all()
 

@@ -1,7 +1,6 @@
 """Errors of a forecaster, one frame ahead and over a rollout, for every trajectory.
 
-Every number is kept per trajectory, since trajectories are the
-blocks that statistics resample.
+Every number is kept per trajectory, since trajectories are the blocks that statistics resample.
 
 B batch, n trajectories, T time, C channel, H, W space.
 """
@@ -18,22 +17,19 @@ from chimera.evaluation.settings import EvaluateSettings
 from chimera.fields.metrics import band_rmse, correlation, nrmse, valid_time, vrmse
 from chimera.interface.errors import InputError
 
-# A rollout that blows up is as lost as one ten times off; the cap keeps its mean finite.
-LARGEST_ROLLOUT_NRMSE = 10.0
+# The cap keeps the mean of a rollout that blows up finite.
+MAX_ROLLOUT_NRMSE = 10.0
 
 
 def one_step_errors(
     forecaster: Forecaster, trajectories: Tensor, batch_size: int
 ) -> dict[str, Tensor]:
-    """Return each metric's mean over a trajectory's one-step forecasts.
+    """Return each metric's mean over the one-step forecasts and channels of a trajectory, (n,).
 
     Args:
         forecaster: One interval ahead.
         trajectories: Physical frames (n, T, C, H, W).
-        batch_size: Frames forecast at once.
-
-    Returns:
-        nrmse, vrmse, rmse_low, rmse_mid, rmse_high, each (n,) and the mean over channels.
+        batch_size: Frames in a forward pass.
     """
     inputs = trajectories[:, :-1].flatten(0, 1).split(batch_size)  # (n (T - 1), C, H, W)
     targets = trajectories[:, 1:].flatten(0, 1).split(batch_size)
@@ -49,22 +45,18 @@ def one_step_errors(
 
 @dataclass(frozen=True)
 class RolloutErrors:
-    """nrmse and correlation (n, horizon), valid_time (n,) and a field (n, C, H, W) of rollouts."""
+    """Errors of n rollouts, the mean over channels."""
 
-    nrmse: Tensor
-    correlation: Tensor
-    valid_time: Tensor
-    field: Tensor
+    nrmse: Tensor  # (n, horizon)
+    correlation: Tensor  # (n, horizon)
+    valid_time: Tensor  # (n,)
+    field: Tensor  # the prediction (n, C, H, W) at settings.field_frame
 
 
 def rollout_errors(
     forecaster: Forecaster, trajectories: Tensor, settings: EvaluateSettings
 ) -> RolloutErrors:
-    """Forecast from each trajectory's first frame, feeding every forecast back.
-
-    Raises:
-        InputError: If the trajectories are shorter than the horizon.
-    """
+    """Forecast from each trajectory's first frame, feeding every forecast back."""
     horizon = settings.horizon
     if trajectories.shape[1] <= horizon:
         raise InputError(
@@ -79,7 +71,7 @@ def rollout_errors(
     target = trajectories[:, 1 : 1 + horizon].transpose(1, 2)
     error = nrmse(prediction, target).mean(dim=1)
     return RolloutErrors(
-        nrmse=error.nan_to_num(torch.inf).clamp(max=LARGEST_ROLLOUT_NRMSE),
+        nrmse=error.nan_to_num(torch.inf).clamp(max=MAX_ROLLOUT_NRMSE),
         correlation=correlation(prediction, target).nan_to_num(0.0).mean(dim=1),
         valid_time=valid_time(prediction, target, settings.valid_correlation).mean(dim=1),
         field=predictions[settings.field_frame - 1].nan_to_num(),
@@ -87,7 +79,7 @@ def rollout_errors(
 
 
 def within(settings: EvaluateSettings, num_frames: int) -> EvaluateSettings:
-    """Return the settings with a horizon that trajectories of so many frames have."""
+    """Return the settings with the horizon limited by the number of frames of a trajectory."""
     horizon = min(settings.horizon, num_frames - 1)
     return replace(settings, horizon=horizon, field_frame=min(settings.field_frame, horizon))
 
@@ -95,7 +87,7 @@ def within(settings: EvaluateSettings, num_frames: int) -> EvaluateSettings:
 def joined(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
     """Return the evaluation of all trajectories from those of consecutive groups of them."""
     if len(parts) == 1:
-        return parts[0]
+        return parts[0]  # with the same bits
     sizes = [len(part["nrmse"]) for part in parts]
     result: dict[str, list[float]] = {}
     for name in parts[0]:

@@ -1,7 +1,4 @@
-"""Forecasters: maps from physical frames (B, C, H, W) to the frames one interval later.
-
-A network, or a baseline that needs no training.
-"""
+"""Forecasters: maps from physical frames (B, C, H, W) to the frames one interval later."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -45,24 +42,22 @@ def linear_diffusion(
         omega_hat(t + T) = exp(lambda T) omega_hat(t) + (exp(lambda T) - 1) / lambda F_hat,
         lambda = -nu k^2 - mu
 
-    It knows the physics but for the term that makes it hard: what a network must beat.
+    A baseline that only lacks the nonlinear term.
     """
     source = torch.zeros((num_points, num_points), dtype=torch.float64)
     if forcing is not None:
         source = forcing.vorticity_source(num_points, domain_extent)
-    source_hat = torch.fft.rfft2(source)
     m_x, m_y = integer_wavenumbers(num_points, source)
     square = (m_x.square() + m_y.square()) * (2 * math.pi / domain_extent) ** 2
     growth = -viscosity * square - drag
     decay = torch.exp(growth * interval)
     nonzero = torch.where(growth == 0, 1.0, growth)
     response = torch.where(growth == 0, interval, torch.expm1(growth * interval) / nonzero)
-
-    forced_hat = response * source_hat
+    forced_hat = response * torch.fft.rfft2(source)
 
     def forecaster(frames: Tensor) -> Tensor:
-        there = frames.device
-        frames_hat = decay.to(there) * torch.fft.rfft2(frames.double()) + forced_hat.to(there)
+        device = frames.device
+        frames_hat = decay.to(device) * torch.fft.rfft2(frames.double()) + forced_hat.to(device)
         return torch.fft.irfft2(frames_hat, s=frames.shape[-2:]).to(frames.dtype)
 
     return forecaster
@@ -71,15 +66,13 @@ def linear_diffusion(
 def kolmogorov_diffusion(
     scalars: Mapping[str, float], num_points: int, domain_extent: float, interval: float
 ) -> Forecaster:
-    """Return the linear forecast by the scalars of a file that the stage `generate` wrote."""
-    forcing = KolmogorovForcing(
-        scalars["forcing"], int(scalars["forcing_wavenumber"]), scalars["forcing_angle"]
-    )
+    """Return the linear forecast for the scalars in a file of the stage `generate`."""
+    wavenumber, angle = int(scalars["forcing_wavenumber"]), scalars["forcing_angle"]
     return linear_diffusion(
         num_points,
         viscosity=scalars["viscosity"],
         drag=scalars["drag"],
-        forcing=forcing,
+        forcing=KolmogorovForcing(scalars["forcing"], wavenumber, angle),
         domain_extent=domain_extent,
         interval=interval,
     )
