@@ -1,5 +1,6 @@
 """The one error that a person can mend by changing an input, and how a stage ends on it."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,8 @@ class InapplicableError(InputError):
 
 def guarded(main: Callable[[], object]) -> None:
     """Run a stage and end the process; bad input ends it with one sentence and exit status 2."""
+    gc.freeze()  # what was imported lives as long as the process
+    gc.enable()
     try:
         main()
     except InputError as error:
