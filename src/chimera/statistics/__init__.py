@@ -3,7 +3,8 @@
 Pure functions of arrays. A contrast of x against y has the sign of mean(x) - mean(y), and every
 procedure gives the mirrored result when the two change places and the same result when the
 replicates are put in another order. Input that no procedure could judge (too few values, a NaN,
-no spread) raises `InputError`; nothing here returns NaN.
+no spread) raises `InputError`; nothing here returns NaN. `scipy.stats` is imported where its first
+function is called, not before: it takes a second.
 
 `benchmarks/calibration.py` measures how far each procedure keeps its promise at 3 to 10 replicates.
 """

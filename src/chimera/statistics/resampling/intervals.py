@@ -17,8 +17,8 @@ bootstrap intervals are there to be compared, not believed, at a handful of repl
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from chimera.statistics.resampling.samples import (
     Floats,
@@ -34,6 +34,14 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+def student_quantile(confidence: float, df: float) -> float:
+    """Return c with P(|T| < c) = confidence for Student's T of df degrees of freedom.
+
+    The same bits as of scipy.stats.t, and a second less: what scipy.stats takes to be imported.
+    """
+    return float(-scipy.special.stdtrit(df, (1 - confidence) / 2))
 
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -55,7 +63,7 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     v = sample("values", values)
     if not sample_has_spread("values", v):
         return Interval(0.0, 0.0)
-    half = stats.t.isf((1 - confidence) / 2, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v))
+    half = student_quantile(confidence, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v))
     return Interval(float(v.mean() - half), float(v.mean() + half))
 
 
@@ -114,7 +122,7 @@ def _bootstrap_interval(
     # they are ordered by magnitude, and a negative mean is mirrored.
     v = v[np.lexsort((v, np.abs(v)))]
     sign = -1.0 if v.mean() < 0 else 1.0
-    low, high = stats.bootstrap(
+    low, high = scipy.stats.bootstrap(
         (sign * v,),
         _mean,
         confidence_level=confidence,
