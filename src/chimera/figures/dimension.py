@@ -4,17 +4,16 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from chimera.figures.labels import axis_label, model_label
 from chimera.figures.style import (
     WIDTH,
     Rows,
     axis_colours,
-    axis_label,
     distinct,
     legend,
     mark_sites,
     means,
     message,
-    model_label,
     where,
 )
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from chimera.figures.labels import model_label
 from chimera.figures.style import (
     GREY,
     WIDTH,
@@ -15,7 +16,6 @@ from chimera.figures.style import (
     legend,
     message,
     model_colours,
-    model_label,
     where,
 )
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from chimera.figures.labels import axis_label, model_label
 from chimera.figures.style import (
     WIDTH,
     Rows,
-    axis_label,
     distinct,
     legend,
     model_colours,
-    model_label,
     where,
 )
 

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from chimera.figures.style import WIDTH, axis_label, message, model_label
+from chimera.figures.labels import axis_label, model_label
+from chimera.figures.style import WIDTH, message
 
 Floats = NDArray[np.floating]
 

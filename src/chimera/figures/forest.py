@@ -11,33 +11,16 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from chimera.figures.labels import contrast_label, model_label
 from chimera.figures.style import (
     GREY,
     WIDTH,
-    axis_label,
     message,
     model_colours,
-    model_label,
     plain_log_scale,
 )
 
-LABELS = {
-    "ood_nrmse": "OOD error, all axes",
-    "ind_nrmse": "IND error",
-    "ind_rmse_high": "IND error, high wavenumbers",
-    "ind_valid_time": "IND valid time",
-    "gap": "generalisation gap",
-}
 HEADINGS = {0.0: "$g_z$", 0.36: "p", 0.7: "q"}
-
-
-def contrast_label(name: str) -> str:
-    """Return what a reader calls an endpoint.
-
-    >>> contrast_label("ind_nrmse"), contrast_label("ood_decay_nrmse")
-    ('IND error', 'OOD decay error')
-    """
-    return LABELS.get(name, axis_label(name.removesuffix("_nrmse")) + " error")
 
 
 @dataclass(frozen=True)
@@ -55,7 +38,9 @@ class Comparison:
     differences: Mapping[str, Sequence[float]]
 
 
-def forest(comparisons: Sequence[Comparison], baseline: str, primary: str, level: float) -> Figure:
+def forest_plot(
+    comparisons: Sequence[Comparison], baseline: str, primary: str, level: float
+) -> Figure:
     """Draw every contrast: replicates as points, mean and t interval, g_z, p and q in numbers.
 
     Args:

@@ -12,15 +12,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from chimera.figures.labels import axis_label, model_label
 from chimera.figures.style import (
     GREY,
     WIDTH,
     Rows,
-    axis_label,
     distinct,
     legend,
     message,
-    model_label,
     where,
 )
 

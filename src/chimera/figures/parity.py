@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from chimera.figures.style import WIDTH, legend, model_colours, model_label
+from chimera.figures.labels import model_label
+from chimera.figures.style import WIDTH, legend, model_colours
 
 COUNTS = {"params": "parameters (count)", "macs": "multiply-accumulates a frame (count)"}
 

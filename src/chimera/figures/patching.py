@@ -10,7 +10,8 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chimera.figures.style import WIDTH, Rows, axis_label, message, model_label, where
+from chimera.figures.labels import axis_label, model_label
+from chimera.figures.style import WIDTH, Rows, message, where
 
 
 def patching_effects(rows: Rows, models: Sequence[str]) -> Figure:

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from chimera.figures.labels import axis_label, model_label
 from chimera.figures.style import (
     GREY,
     WIDTH,
     Rows,
-    axis_label,
     distinct,
     draw_runs,
     legend,
     model_colours,
-    model_label,
     plain_log_scale,
     where,
 )

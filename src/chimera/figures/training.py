@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from chimera.figures.labels import model_label
 from chimera.figures.style import (
     WIDTH,
     Rows,
@@ -11,7 +12,6 @@ from chimera.figures.style import (
     legend,
     message,
     model_colours,
-    model_label,
     plain_log_scale,
     where,
 )

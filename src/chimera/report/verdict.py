@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chimera.figures.style import axis_label, model_label
+from chimera.figures.labels import axis_label, model_label
 from chimera.governance.preregistration import Preregistration
 from chimera.statistics.power import paired_t_power
 from chimera.study.endpoints import by_model
