@@ -43,7 +43,7 @@ DRAWN = {
     "training": lambda: figures.training_curves(TRAINING, MODELS),
     "rollout": lambda: figures.rollout_curves(ROLLOUT, MODELS, 0.25, 0.8),
     "parity": lambda: figures.parity_bars(PARITY, MODELS, "unet"),
-    "forest": lambda: figures.forest([COMPARISON], "unet", "ood_nrmse", 0.95),
+    "forest": lambda: figures.forest_plot([COMPARISON], "unet", "ood_nrmse", 0.95),
     "spectra": lambda: figures.energy_spectra(tables.spectra(), MODELS, 0.25),
     "twonn": lambda: figures.dimension_along_network(tables.twonn(), MODELS, "linear"),
     "ib": lambda: figures.information_plane(
@@ -55,7 +55,10 @@ DRAWN = {
 }
 EMPTY = {
     "training": (lambda: figures.training_curves([], MODELS), "train.steps is 0"),
-    "forest": (lambda: figures.forest([], "unet", "ood_nrmse", 0.95), "fewer than two replicates"),
+    "forest": (
+        lambda: figures.forest_plot([], "unet", "ood_nrmse", 0.95),
+        "fewer than two replicates",
+    ),
     "spectra": (lambda: figures.energy_spectra([], MODELS, 0.25), "`spectra` has not run"),
     "twonn": (lambda: figures.dimension_along_network([], MODELS, "linear"), "`twonn` has not run"),
     "ib": (lambda: figures.information_plane([], MODELS), "`ib` has not run"),
@@ -126,7 +129,7 @@ def test_every_run_is_a_line():
 
 
 def test_forest_shows_replicates_and_interval_as_ratios_and_names_the_interval():
-    figure = figures.forest([COMPARISON], "unet", "ood_nrmse", 0.95)
+    figure = figures.forest_plot([COMPARISON], "unet", "ood_nrmse", 0.95)
     ratios = figure.axes[0]
     assert ratios.get_xscale() == "log"
     assert next(t.get_text() for t in ratios.get_yticklabels()) == "OOD error, all axes"
@@ -295,16 +298,15 @@ def test_every_axis_has_its_quantity_and_unit(name):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_equal_tables_give_equal_bytes_and_small_pictures(name):
-    for suffix in ("png", "svg"):
-        one, other = (figures.picture(DRAWN[name](), suffix) for _ in range(2))
-        assert one == other
-        assert suffix != "png" or len(one) < 150_000
-        assert b"Matplotlib v" not in one
+    one, other = (figures.pictures(DRAWN[name]()) for _ in range(2))
+    assert one == other
+    assert len(one["png"]) < 150_000
+    assert b"Matplotlib v" not in one["png"] + one["svg"]
 
 
 def test_the_order_of_sets_changes_no_byte():
     script = "import hashlib, test_figures as t; " + (
-        "print(hashlib.sha256(b''.join(t.figures.picture(draw(), 'png') "
+        "print(hashlib.sha256(b''.join(t.figures.pictures(draw())['png'] "
         "for draw in t.DRAWN.values())).hexdigest())"
     )
     here = Path(__file__).parent

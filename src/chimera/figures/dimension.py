@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from chimera.figures import style
+from chimera.figures.labels import axis_label, model_label
 
 
 def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: str) -> Figure:
@@ -31,9 +32,9 @@ def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: 
             points = [float(r["depth"]) for r in on_axis], [float(r["dimension"]) for r in on_axis]
             panel.plot(*points, "o", color=colour, markersize=2.2, alpha=0.6)
             line = style.means(on_axis, "depth", "dimension")
-            panel.plot(*line, color=colour, linewidth=1, label=style.axis_label(axis))
+            panel.plot(*line, color=colour, linewidth=1, label=axis_label(axis))
         style.mark_sites(panel, here)
-        panel.set_title(style.model_label(model), loc="left")
+        panel.set_title(model_label(model), loc="left")
     panels[0].set_ylim(bottom=0)  # after drawing, as it ends the autoscaling of every panel
     figure.supylabel("intrinsic dimension (dimensionless)", fontsize=9)
     figure.supxlabel("site, in the order of the forward pass", fontsize=9)

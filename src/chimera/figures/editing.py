@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from chimera.figures import style
+from chimera.figures.labels import model_label
 
 METHOD_MARKS = {
     "rome": ("o", "edit"),
@@ -47,7 +48,7 @@ def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
                     alpha=0.75,
                     markeredgecolor=colour,
                     markerfacecolor=colour if method == "rome" else "none",
-                    label=f"{style.model_label(model)}, {name}",
+                    label=f"{model_label(model)}, {name}",
                 )
         panel.set_title(title, color=style.GREY)
         panel.locator_params(axis="x", nbins=4)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from chimera.figures import style
+from chimera.figures.labels import axis_label, model_label
 
 BASELINE_MARKS = {
     "persistence": ("_", "persistence (nothing changes)"),
@@ -27,7 +28,7 @@ def errors_by_axis(rows: style.Rows, models: Sequence[str]) -> Figure:
     axes = style.distinct(rows, "axis")
     width = 0.7 / max(len(models), 1)
     for i, (model, colour) in enumerate(style.model_colours(models).items()):
-        label: str | None = style.model_label(model)
+        label: str | None = model_label(model)
         for position, axis in enumerate(axes):
             values = [float(row["nrmse"]) for row in style.where(rows, model=model, axis=axis)]
             x = position + (i - (len(models) - 1) / 2) * width
@@ -46,7 +47,7 @@ def errors_by_axis(rows: style.Rows, models: Sequence[str]) -> Figure:
             markeredgewidth=1.5,
             label=name if found else None,
         )
-    panel.set_xticks(range(len(axes)), [style.axis_label(axis, "\n") for axis in axes])
+    panel.set_xticks(range(len(axes)), [axis_label(axis, "\n") for axis in axes])
     panel.set_ylabel("one-step nRMSE (dimensionless)")
     panel.set_ylim(bottom=0)
     style.legend(figure, [panel], columns=len(models) + 2, markerscale=0.5, columnspacing=1.2)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from chimera.figures import style
+from chimera.figures.labels import axis_label, model_label
 
 FieldArray = NDArray[np.floating]
 
@@ -102,8 +103,8 @@ def example_fields(
     for panels, example in zip(grid, examples, strict=True):
         images: dict[str, FieldArray] = {"truth": example.target}
         for model, prediction in example.predictions.items():
-            images[style.model_label(model)] = prediction
-            images[f"{style.model_label(model)}\nerror"] = prediction - example.target
+            images[model_label(model)] = prediction
+            images[f"{model_label(model)}\nerror"] = prediction - example.target
         limit = max(float(np.abs(image).max()) for image in images.values())
         for panel, (name, image) in zip(panels, images.items(), strict=True):
             # x is the first axis of an array, and runs to the right.
@@ -125,7 +126,7 @@ def example_fields(
                 relative = np.linalg.norm(image) / np.linalg.norm(example.target)
                 panel.set_xlabel(f"nRMSE {relative:.2f}", fontsize=8)
         panels[0].set_ylabel(
-            f"{example.rank}\n{style.axis_label(example.axis)}\nno. {example.number}", fontsize=8
+            f"{example.rank}\n{axis_label(example.axis)}\nno. {example.number}", fontsize=8
         )
         bar = figure.colorbar(drawn, ax=list(panels), fraction=0.02, pad=0.01, aspect=14)
         bar.set_label(f"{quantity.replace('_', ' ')}\n({unit})", fontsize=8)

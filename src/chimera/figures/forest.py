@@ -12,24 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from chimera.figures import style
+from chimera.figures.labels import contrast_label, model_label
 
-LABELS = {
-    "ood_nrmse": "OOD error, all axes",
-    "ind_nrmse": "IND error",
-    "ind_rmse_high": "IND error, high wavenumbers",
-    "ind_valid_time": "IND valid time",
-    "gap": "generalisation gap",
-}
 HEADINGS = {0.0: "$g_z$", 0.36: "p", 0.7: "q"}
-
-
-def contrast_label(name: str) -> str:
-    """Return the name of an endpoint in figures and tables.
-
-    >>> contrast_label("ind_nrmse"), contrast_label("ood_decay_nrmse")
-    ('IND error', 'OOD decay error')
-    """
-    return LABELS.get(name, style.axis_label(name.removesuffix("_nrmse")) + " error")
 
 
 @dataclass(frozen=True)
@@ -47,7 +32,9 @@ class Comparison:
     differences: Mapping[str, Sequence[float]]
 
 
-def forest(comparisons: Sequence[Comparison], baseline: str, primary: str, level: float) -> Figure:
+def forest_plot(
+    comparisons: Sequence[Comparison], baseline: str, primary: str, level: float
+) -> Figure:
     """Draw every contrast: replicates as points, mean and t interval, g_z, p and q in numbers.
 
     Args:
@@ -80,7 +67,7 @@ def _forest(
     grid = figure.subplots(
         len(groups), 2, squeeze=False, width_ratios=[3, 1.2], height_ratios=heights
     )
-    pair = style.model_label(comparison.model), style.model_label(baseline)
+    pair = model_label(comparison.model), model_label(baseline)
     for (panel, numbers), group in zip(grid, groups, strict=True):
         shown, in_frames = {name: contrasts[name] for name in group}, group is not ratios
         _intervals(panel, shown, comparison.differences, primary, in_frames)

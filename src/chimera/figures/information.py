@@ -13,6 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from chimera.figures import style
+from chimera.figures.labels import axis_label, model_label
 
 
 def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
@@ -30,7 +31,7 @@ def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
     panels = figure.subplots(len(models), len(axes), sharex=True, sharey=True, squeeze=False)
     colours = colormaps["viridis"]
     for panel, axis in zip(panels[0], axes, strict=True):
-        panel.set_title(style.axis_label(axis, "\n"), pad=14)  # above the note
+        panel.set_title(axis_label(axis, "\n"), pad=14)  # above the note
     for line, model in zip(panels, models, strict=True):
         depths = [float(row["depth"]) for row in style.where(rows, model=model)]
         deepest = max(depths, default=0.0) or 1.0
@@ -47,7 +48,7 @@ def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
             note = {"s": f"{len(reported)} of {sites} reported", "fontsize": 7, "color": style.GREY}
             panel.text(0.5, 1.02, ha="center", transform=panel.transAxes, **note)
             panel.tick_params(labelsize=8)
-        line[0].set_ylabel(style.model_label(model))
+        line[0].set_ylabel(model_label(model))
     figure.supxlabel("I(X; T): kept of the input (nats)", fontsize=9)
     figure.supylabel("I(T; Y): told of the output (nats)", fontsize=9)
     scale = ScalarMappable(Normalize(0, 1), colours)

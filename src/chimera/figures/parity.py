@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from chimera.figures import style
+from chimera.figures.labels import model_label
 
 COUNTS = {"params": "parameters (count)", "macs": "multiply-accumulates a frame (count)"}
 
@@ -19,7 +20,7 @@ def parity_bars(parity: Mapping[str, Any], models: Sequence[str], baseline: str)
     for panel, (count, label) in zip(panels, COUNTS.items(), strict=True):
         centre = parity[baseline][count]
         band = (centre * (1 - tolerance), centre * (1 + tolerance))
-        name = f"within {tolerance:.0%} of {style.model_label(baseline)}"
+        name = f"within {tolerance:.0%} of {model_label(baseline)}"
         panel.axvspan(*band, color="0.85", label=name, zorder=0)
         for position, (model, colour) in enumerate(style.model_colours(models).items()):
             value = parity[model][count]
@@ -30,7 +31,7 @@ def parity_bars(parity: Mapping[str, Any], models: Sequence[str], baseline: str)
         panel.set_xlabel(label)
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panel.locator_params(axis="x", nbins=5)
-    panels[0].set_yticks(range(len(models)), [style.model_label(model) for model in models])
+    panels[0].set_yticks(range(len(models)), [model_label(model) for model in models])
     panels[0].invert_yaxis()
     style.legend(figure, panels)
     return figure

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chimera.figures import style
+from chimera.figures.labels import axis_label, model_label
 
 
 def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
@@ -38,7 +39,7 @@ def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
         panel.tick_params(axis="x", labelsize=7.5)
         panel.spines[:].set_visible(False)
         _mark_pairs(panel, [pair for pair, _ in columns])
-        panel.set_xlabel(style.model_label(model))
+        panel.set_xlabel(model_label(model))
     figure.supylabel("site, in the order of the forward pass", fontsize=9)
     figure.supxlabel("band of wavenumbers of the output", fontsize=9)
     bar = figure.colorbar(drawn, ax=list(panels), fraction=0.03, pad=0.01)
@@ -48,7 +49,7 @@ def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
 
 
 def _column(row: Mapping[str, str]) -> tuple[str, str]:
-    donor, recipient = (style.axis_label(row[name]) for name in ("donor", "recipient"))
+    donor, recipient = (axis_label(row[name]) for name in ("donor", "recipient"))
     return f"{donor} into\n{recipient}", row["band"]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from chimera.figures import style
+from chimera.figures.labels import axis_label, model_label
 
 
 def rollout_curves(
@@ -27,9 +28,9 @@ def rollout_curves(
         for name, panel in zip(("nrmse", "correlation"), panels[:, column], strict=True):
             for model, colour in styles.items():
                 runs = style.where(timed, axis=axis, model=model)
-                line = {"color": colour, "linewidth": 1.0, "label": style.model_label(model)}
+                line = {"color": colour, "linewidth": 1.0, "label": model_label(model)}
                 style.draw_runs(panel, runs, "time", name, **line)
-        panels[0, column].set_title(style.axis_label(axis, "\n"))
+        panels[0, column].set_title(axis_label(axis, "\n"))
         style.plain_log_scale(panels[0, column], "y", (1, 3))
         panels[1, column].locator_params(axis="x", nbins=3, integer=True)
         panels[1, column].axhline(valid_correlation, color="0.7", linewidth=0.8, linestyle=":")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from chimera.figures import style
+from chimera.figures.labels import axis_label, model_label
 
 _LINES = (("prediction", "forecast", "-"), ("error", "error", ":"))
 
@@ -46,13 +47,13 @@ def energy_spectra(rows: style.Rows, models: Sequence[str], frame_interval: floa
                         color=colour,
                         linewidth=0.9,
                         linestyle=dashes,
-                        label=f"{style.model_label(model)} {name}",
+                        label=f"{model_label(model)} {name}",
                     )
             style.plain_log_scale(panel, "x", (1, 3))
             panel.set_yscale("log")
             panel.tick_params(labelsize=8)
             if i == 0:
-                panel.set_title(style.axis_label(axis, "\n"))
+                panel.set_title(axis_label(axis, "\n"))
         time = float(frame) * frame_interval
         panels[i, 0].set_ylabel(f"at time {time:g}", fontsize=8, color=style.GREY)
     # Eight decades hold what single precision resolves; a decayed flow reaches far below.

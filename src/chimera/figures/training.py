@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from chimera.figures import style
+from chimera.figures.labels import model_label
 
 COLUMNS = {
     "train_loss": "training loss: mean squared error\nof normalised frames (dimensionless)",
@@ -25,7 +26,7 @@ def training_curves(rows: style.Rows, models: Sequence[str]) -> Figure:
     panels = figure.subplots(1, 2)
     for panel, (column, label) in zip(panels, COLUMNS.items(), strict=True):
         for model, colour in style.model_colours(models).items():
-            runs, name = style.where(rows, model=model), style.model_label(model)
+            runs, name = style.where(rows, model=model), model_label(model)
             line = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1, "label": name}
             style.draw_runs(panel, runs, "step", column, **line)
         style.plain_log_scale(panel, "y", (1, 1.4, 2, 3, 5, 7))

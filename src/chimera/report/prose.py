@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chimera.figures.style import model_label
+from chimera.figures.labels import model_label
 from chimera.study.endpoints import by_model
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chimera.data.axes import axis_name
-from chimera.figures.forest import contrast_label
-from chimera.figures.style import axis_label, model_label
+from chimera.figures.labels import axis_label, contrast_label, model_label
 from chimera.governance.preregistration import Deviation, deviations
 from chimera.report.verdict import p_value
 

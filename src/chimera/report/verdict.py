@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from chimera.figures.style import axis_label, model_label
+from chimera.figures.labels import axis_label, model_label
 from chimera.governance.preregistration import Preregistration
 from chimera.statistics.power import paired_t_power
 from chimera.study.endpoints import by_model

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from chimera.review.revisions import Revision
 
@@ -66,7 +66,7 @@ def chance(counts: Sequence[int], threshold: float = THRESHOLD) -> float | None:
     if min(counts) < 2:
         return None
     scale = math.sqrt(sum(1 / n for n in counts))
-    return float(2 * stats.t.sf(threshold / scale, sum(counts) - 2))
+    return float(2 * scipy.stats.t.sf(threshold / scale, sum(counts) - 2))
 
 
 def spread(metrics: Mapping[str, float], key: str) -> float | None:

@@ -67,7 +67,7 @@ def main() -> None:
         "training": figures.training_curves(table("training"), models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
         "fields": fields(params, errors, interval),
-        "forest": figures.forest(comparisons, baseline, plan.primary, 1 - plan.alpha),
+        "forest": figures.forest_plot(comparisons, baseline, plan.primary, 1 - plan.alpha),
         "parity": figures.parity_bars(parity, models, baseline),
         "spectra": figures.energy_spectra(table("spectra"), models, interval),
         "twonn": figures.dimension_along_network(table("twonn"), models, "linear"),
@@ -75,10 +75,11 @@ def main() -> None:
         "patching": figures.patching_effects(table("patching"), models),
         "rome": figures.edit_tradeoff(table("rome"), models),
     }
-    for suffix in ("png", "svg"):
-        with whole_folder(Path("plots") / suffix) as folder:
-            for name, figure in drawn.items():
-                write_bytes(folder / f"{name}.{suffix}", figures.picture(figure, suffix))
+    with whole_folder(Path("plots/png")) as png, whole_folder(Path("plots/svg")) as svg:
+        for name, figure in drawn.items():
+            pictures = figures.pictures(figure)
+            write_bytes(png / f"{name}.png", pictures["png"])
+            write_bytes(svg / f"{name}.svg", pictures["svg"])
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from chimera.interface.errors import InputError
 from chimera.statistics.resampling.intervals import Interval, Rng
@@ -54,7 +54,7 @@ def spearman(
     def association(permuted: Floats, axis: int = -1) -> Floats:
         return np.abs((permuted * y_set).sum(axis=axis))
 
-    null = stats.permutation_test(
+    null = scipy.stats.permutation_test(
         (x_set,), association, permutation_type="pairings", n_resamples=num_resamples, rng=rng
     ).null_distribution
     as_large = np.count_nonzero(null >= observed)
@@ -76,7 +76,7 @@ def spearman_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> I
         return Interval(-1.0, 1.0)
     largest = 1 - 6 / (n * (n**2 - 1))
     inner = min(max(rho, -largest), largest)
-    half = stats.norm.isf((1 - confidence) / 2) * math.sqrt((1 + inner**2 / 2) / (n - 3))
+    half = scipy.stats.norm.isf((1 - confidence) / 2) * math.sqrt((1 + inner**2 / 2) / (n - 3))
     low, high = math.tanh(math.atanh(inner) - half), math.tanh(math.atanh(inner) + half)
     return Interval(-1.0 if rho < -largest else low, 1.0 if rho > largest else high)
 
@@ -87,7 +87,7 @@ def _ranks(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     for name, values in zip("xy", pair(x, y), strict=True):
         if np.ptp(values) == 0:
             raise InputError(f"{name!r} is {values[0]:g} throughout, expected values to rank")
-        ranks.append(2 * stats.rankdata(values) - (len(values) + 1))
+        ranks.append(2 * scipy.stats.rankdata(values) - (len(values) + 1))
     return ranks[0], ranks[1]
 
 

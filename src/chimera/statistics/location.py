@@ -11,8 +11,8 @@ Student 1908, Biometrika 6, 1-25. R. A. Fisher 1935, The Design of Experiments.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from chimera.interface.errors import InputError
 from chimera.statistics.resampling.samples import ROUNDING, sample, sample_has_spread
@@ -31,7 +31,7 @@ def paired_t_p(differences: ArrayLike) -> float:
     if not sample_has_spread("differences", d):
         return 1.0
     t = d.mean() / (d.std(ddof=1) / np.sqrt(len(d)))
-    return float(2 * stats.t.sf(abs(t), len(d) - 1))
+    return float(2 * scipy.stats.t.sf(abs(t), len(d) - 1))
 
 
 def sign_flip_p(differences: ArrayLike) -> float:

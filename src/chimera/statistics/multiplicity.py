@@ -8,8 +8,8 @@ tests. Y. Benjamini & Y. Hochberg 1995, J. R. Statist. Soc. B 57, 289-300.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from chimera.interface.errors import InputError
 from chimera.statistics.resampling.samples import Floats, sample
@@ -27,4 +27,4 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
         raise InputError(
             f"'p' holds values from {family.min():g} to {family.max():g}, expected 0 to 1"
         )
-    return np.asarray(stats.false_discovery_control(family, method="bh"))
+    return np.asarray(scipy.stats.false_discovery_control(family, method="bh"))

@@ -10,7 +10,7 @@ noncentral t) with d_z of section 2.3.5. Both tails count.
 import math
 from bisect import bisect_left
 
-from scipy import stats
+import scipy
 
 from chimera.interface.errors import InputError
 from chimera.statistics.resampling.samples import require_count, require_fraction
@@ -33,11 +33,11 @@ def paired_t_power(effect: float, num_replicates: int, *, alpha: float = 0.05) -
     require_count("num_replicates", num_replicates, 2)
     require_fraction("alpha", alpha)
     df = num_replicates - 1
-    critical = stats.t.isf(alpha / 2, df)
+    critical = scipy.stats.t.isf(alpha / 2, df)
     shift = min(abs(effect), MAX_EFFECT) * math.sqrt(num_replicates)
     # The lower tail by symmetry: P(T_shift < -c) = P(T_-shift > c), because scipy's cdf of a
     # strongly shifted t is NaN.
-    return float(stats.nct.sf(critical, df, shift) + stats.nct.sf(critical, df, -shift))
+    return float(scipy.stats.nct.sf(critical, df, shift) + scipy.stats.nct.sf(critical, df, -shift))
 
 
 def required_replicates(effect: float, *, alpha: float = 0.05, power: float = 0.8) -> int:

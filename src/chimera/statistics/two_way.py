@@ -17,8 +17,8 @@ Biometrics Bulletin 2, 110-114. Mean squares: S. R. Searle, G. Casella & C. E. M
 """
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from chimera.statistics.resampling.intervals import Interval
 from chimera.statistics.resampling.samples import has_spread, matrix, require_fraction
@@ -52,5 +52,5 @@ def satterthwaite_interval(differences: ArrayLike, confidence: float = 0.95) -> 
         weight = ms_r**2 / (R - 1) + ms_t**2 / (T - 1) + ms_e**2 / ((R - 1) * (T - 1))
         df = max(df, total**2 / weight)
     variance = (ms_r + max(ms_t - ms_e, 0.0)) / (R * T)
-    half = stats.t.isf((1 - confidence) / 2, df) * np.sqrt(variance)
+    half = scipy.stats.t.isf((1 - confidence) / 2, df) * np.sqrt(variance)
     return Interval(float(mean - half), float(mean + half))

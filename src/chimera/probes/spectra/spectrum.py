@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy import stats
 from torch import Tensor
 
 from chimera.fields.bands import coefficients, require_equal_shapes
 from chimera.fields.fourier import shell_sums, wavenumber
 from chimera.fields.nrmse import Field, like_field
 from chimera.interface.errors import InapplicableError, InputError
+from chimera.statistics.resampling.intervals import student_quantile
 
 
 def energy_spectrum(field: Field) -> Field:
@@ -101,9 +101,11 @@ def spectral_slope(
             f"the spectrum has a minimum of {energy.min()} in shells {first_shell} to "
             f"{last_shell}, expected positive finite energies"
         )
-    fit = stats.linregress(np.log(k), np.log(energy))
-    half = stats.t.isf((1 - confidence) / 2, len(k) - 2) * fit.stderr
-    return Slope(float(fit.slope), float(fit.slope - half), float(fit.slope + half))
+    (var_k, cov), (_, var_energy) = np.cov(np.log(k), np.log(energy), bias=True)
+    slope, r = cov / var_k, cov / np.sqrt(var_k * var_energy)
+    error = np.sqrt(max(1 - r**2, 0) * var_energy / var_k / (len(k) - 2))
+    half = student_quantile(confidence, len(k) - 2) * error
+    return Slope(float(slope), float(slope - half), float(slope + half))
 
 
 class FlowSpectra(NamedTuple):

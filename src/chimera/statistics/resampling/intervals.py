@@ -19,8 +19,8 @@ Every interval is [0, 0] where every value is zero; other values without any spr
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from chimera.statistics.resampling.samples import (
     Floats,
@@ -41,13 +41,21 @@ class Interval(NamedTuple):
     high: float
 
 
+def student_quantile(confidence: float, df: float) -> float:
+    """Return c with P(|T| < c) = confidence for Student's T of df degrees of freedom.
+
+    The same bits as of scipy.stats.t, and a second less: what scipy.stats takes to be imported.
+    """
+    return float(-scipy.special.stdtrit(df, (1 - confidence) / 2))
+
+
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Return Student's interval of the mean of independent values (n,), n >= 2."""
     require_fraction("confidence", confidence)
     v = sample("values", values)
     if not sample_has_spread("values", v):
         return Interval(0.0, 0.0)
-    half = stats.t.isf((1 - confidence) / 2, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v))
+    half = student_quantile(confidence, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v))
     return Interval(float(v.mean() - half), float(v.mean() + half))
 
 
@@ -84,7 +92,7 @@ def _bootstrap_interval(
     # values nor a common sign changes which resamples are drawn.
     v = v[np.lexsort((v, np.abs(v)))]
     sign = -1.0 if v.mean() < 0 else 1.0
-    low, high = stats.bootstrap(
+    low, high = scipy.stats.bootstrap(
         (sign * v,),
         _mean,
         confidence_level=confidence,
