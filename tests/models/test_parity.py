@@ -141,6 +141,7 @@ def convolutions(count=2):
         (lambda x: 2 * x, lambda x: 3 * x, False),
         (lambda x: torch.cat([x, x.sin()]), lambda x: torch.cat([x.sin(), x]), False),
         (lambda x: x.sum((1, 2)), lambda x: x.sum((1, 3)), False),
+        (lambda x: x.reshape(len(x), -1), lambda x: x.reshape(len(x), 2, -1), False),
         (lambda x: gelu(x), lambda x: gelu(x, approximate="tanh"), False),
         # What is written in place is read by what follows.
         (lambda x: x.sin().cos_().exp(), lambda x: x.sin().cos().exp(), True),
