@@ -45,7 +45,7 @@ def test_any_subset_is_the_whole_s_bit_for_bit():
 def test_processes_and_splits_change_no_byte(monkeypatch):
     splits = [((1, 0), 11), ((1, 1), 3)]
     alone = generate(SMALL, splits, processes=1)
-    monkeypatch.setattr(generation, "_WORTH_A_PROCESS", 0)
+    monkeypatch.setattr(generation, "_MIN_PARALLEL_WORK", 0)
     together = generate(SMALL, splits, processes=2)
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -55,7 +55,7 @@ def test_processes_and_splits_change_no_byte(monkeypatch):
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_unstable_regime_names_trajectory_and_time(monkeypatch, processes):
-    monkeypatch.setattr(generation, "_WORTH_A_PROCESS", 0)
+    monkeypatch.setattr(generation, "_MIN_PARALLEL_WORK", 0)
     with pytest.raises(InputError, match=r"trajectory \d+ has CFL number .* at time \d"):
         generate(changed(max_speed=0.3), [((0,), 9)], processes)
 
