@@ -31,7 +31,8 @@ from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.generation import AT_ONCE
 from chimera.files.artifacts import read_params, write_text
 from chimera.interface.settings import read_settings
-from chimera.models import build_model, forecast
+from chimera.models import build_model
+from chimera.models.forecasting import stepping
 from chimera.planning.composition import compose
 from chimera.planning.costs import Law, Laws, network_cost, solver_step_flops
 from chimera.solver.forcing import KolmogorovForcing
@@ -127,7 +128,7 @@ def forecasting(fields: dict, batch: int) -> Callable[[], object]:
 
     def call() -> None:
         with torch.no_grad():
-            forecast.step(network, frames)
+            stepping.step(network, frames)
 
     return call
 

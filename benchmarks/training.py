@@ -43,7 +43,8 @@ from chimera.fields.nrmse import nrmse
 from chimera.files.artifacts import read_params, read_yaml, write_yaml
 from chimera.files.tensors import write_tensors
 from chimera.interface.settings import read_settings
-from chimera.models import build_model, forecast
+from chimera.models import build_model
+from chimera.models.forecasting import stepping
 from chimera.training.loop import VALID_SPACING, Training
 from chimera.training.settings import TrainSettings
 
@@ -59,7 +60,7 @@ class Stepper(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the next frames of (B, C, H, W)."""
-        return forecast.step(self.network, frames)
+        return stepping.step(self.network, frames)
 
 
 def adamw(network: nn.Module) -> torch.optim.Optimizer:

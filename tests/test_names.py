@@ -59,13 +59,22 @@ def exists(name):
     return True
 
 
-def test_whatever_docstrings_and_comments_name_exists():
+def imported(tree):
+    """Yield the dotted names that a module imports from the package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chimera"):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def test_whatever_is_imported_or_named_in_docstrings_and_comments_exists():
     assert exists("chimera.study.endpoints.endpoint")
     assert not exists("chimera.study.endpoints." + "gone")
     named = defaultdict(set)
-    for folder in ("src", "tests", "benchmarks"):
+    for folder in ("src", "tests", "benchmarks", "examples"):
         for path in (ROOT / folder).rglob("*.py"):
-            for name in re.findall(r"\bchimera(?:\.[A-Za-z_]\w*)+", path.read_text()):
+            text = path.read_text()
+            in_prose = re.findall(r"\bchimera(?:\.[A-Za-z_]\w*)+", text)
+            for name in [*in_prose, *imported(ast.parse(text))]:
                 named[name].add(path.name)
     stale = {name: paths for name, paths in named.items() if not exists(name)}
     assert not stale

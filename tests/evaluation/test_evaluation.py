@@ -7,11 +7,11 @@ import torch
 from msgspec.structs import replace
 
 from chimera.evaluation.errors import (
-    LARGEST_ROLLOUT_NRMSE,
+    MAX_ROLLOUT_NRMSE,
     evaluate,
-    joined,
+    join_evaluations,
+    limit_horizon,
     rollout_errors,
-    within,
 )
 from chimera.evaluation.forecasters import linear_diffusion, network_forecaster, persistence
 from chimera.evaluation.settings import EvaluateSettings
@@ -61,7 +61,7 @@ def test_every_sample_counts_once_whatever_the_batches(batch_size):
 
 def test_a_rollout_that_blows_up_is_capped_and_finite():
     errors = rollout_errors(lambda x: x * 1e200, geometric(1.0), SETTINGS)
-    assert torch.equal(errors.nrmse, torch.full((5, 4), LARGEST_ROLLOUT_NRMSE).double())
+    assert torch.equal(errors.nrmse, torch.full((5, 4), MAX_ROLLOUT_NRMSE).double())
     assert errors.field.isfinite().all()
     assert errors.correlation.isfinite().all()
 
@@ -135,12 +135,12 @@ def test_groups_of_trajectories_join_to_the_whole():
 
     whole, _ = evaluate(forecaster, trajectories, settings)
     groups = [evaluate(forecaster, part, settings)[0] for part in trajectories.split(3)]
-    for name, values in joined(groups).items():
+    for name, values in join_evaluations(groups).items():
         assert values == pytest.approx(whole[name], rel=1e-5), name
 
 
 def test_a_horizon_is_cut_to_what_there_is():
     settings = replace(SETTINGS, horizon=20, field_frame=8)
-    assert within(settings, 21) == settings
-    shorter = within(settings, 2)
+    assert limit_horizon(settings, 21) == settings
+    shorter = limit_horizon(settings, 2)
     assert (shorter.horizon, shorter.field_frame) == (1, 1)

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from chimera.interface.versions import differing_versions, tell_differing_versions
+from chimera.interface.versions import differing_versions, report_differing_versions
 
 
 def test_pinned_versions_are_silent_and_others_are_told(tmp_path, monkeypatch, capsys):
@@ -12,14 +12,14 @@ def test_pinned_versions_are_silent_and_others_are_told(tmp_path, monkeypatch, c
     torch = version("torch").partition("+")[0]
     pins = f"# why\ntorch=={torch}\nnumpy=={np.__version__}\n"
     (tmp_path / "constraints-numerics.txt").write_text(pins)
-    tell_differing_versions("train-unet-0")
+    report_differing_versions("train-unet-0")
     assert capsys.readouterr().err == ""
     (tmp_path / "constraints-numerics.txt").write_text(f"{pins}scipy==0.0.1\nabsent==2.0\n")
     assert differing_versions() == {
         "scipy": (version("scipy"), "0.0.1"),
         "absent": ("none", "2.0"),
     }
-    tell_differing_versions("train-unet-0")
+    report_differing_versions("train-unet-0")
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"train-unet-0: computed by scipy {version('scipy')} (pinned 0.0.1)")
 

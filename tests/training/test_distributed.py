@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from torch.nn import functional
 
 from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.well_writer import statistics, write_trajectories
+from chimera.files.artifacts import read_yaml, write_yaml
+from chimera.models.forecasting.devices import describe
 from chimera.models.networks.layers import Dropout
 from chimera.training.distributed import Group
 from networks import FRACTAL
@@ -47,16 +48,14 @@ MODEL = FRACTAL | {"channels": [4, 8], "dropout": 0.2, "drop_path": 0.3}
 
 
 def write_workspace(folder, **train):
-    """Write what the stage reads: parameters, two splits of travelling waves, the gate's hashes."""
+    """Write what the stage reads: parameters, its gates, two splits of travelling waves."""
     params = {"seed": 0, "datasets": ["waves"], "models": {"net": MODEL}, "train": TRAIN | train}
     params["data"] = {"fields": ["vorticity"]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    gate = folder / "metrics/gates/verify/training.yaml"
-    gate.parent.mkdir(parents=True)
-    gate.write_text("{}")
-    layout = folder / "metrics/gates/generate/waves/layout.yaml"
-    layout.parent.mkdir(parents=True)
-    layout.write_text("boundary: [periodic, periodic]\n")
+    write_yaml(folder / "params.yaml", params)
+    ind = {"dataset": "waves", "layout": {"boundary": ["periodic", "periodic"]}}
+    verified = {"axes": {"ind": ind}, "sha256": {}}
+    write_yaml(folder / "metrics/gates/verify/training.yaml", verified)
+    write_yaml(folder / "metrics/gates/networks/net.yaml", {"unet": "digest"})
     x = np.arange(16) * 2 * np.pi / 16
     rng = np.random.default_rng(0)
     for split in ("train", "valid"):
@@ -69,7 +68,7 @@ def write_workspace(folder, **train):
         about = {"dataset_name": "waves", "domain_extent": 2 * np.pi, "frame_interval": 0.3}
         write_trajectories(path, vorticity, scalars={}, **about)
     stats = statistics(vorticity, 2 * np.pi)
-    (folder / "data/waves/stats.yaml").write_text(yaml.safe_dump(stats))
+    write_yaml(folder / "data/waves/stats.yaml", stats)
     return folder
 
 
@@ -113,6 +112,11 @@ def test_two_processes_follow_one_for_fifty_steps(pair, tmp_path):
     assert last < 0.7 * first, "a run that learns nothing would agree with any other"
 
 
+def test_the_record_beside_the_weights_holds_the_network_s_digests(pair):
+    found = read_yaml(pair[0] / "checkpoints/net/0/provenance.yaml")
+    assert found == describe(torch.device("cpu")) | {"network": {"unet": "digest"}}
+
+
 def test_a_group_prints_what_one_process_prints(pair):
     lines = pair[1].splitlines()
     assert "the history so far is in .scratch/train-net-0/" in lines[0]
@@ -139,7 +143,9 @@ def test_killed_and_run_again_a_group_ends_with_the_same_bytes(pair, tmp_path, v
         printed = finish(process, expect=2)
         errors = [line for line in printed.splitlines() if line.startswith("error: ")]
         assert len(errors) == 1, printed
-        assert "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` goes on" in errors[0]
+        assert (
+            "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` continues" in errors[0]
+        )
         assert "Traceback" not in printed
     else:
         os.killpg(process.pid, signal.SIGKILL)
@@ -199,4 +205,4 @@ def test_shares_of_a_dropout_mask_are_the_mask():
 def test_alone_a_process_is_the_whole_group():
     values = torch.tensor([1.0, 2.0, 6.0])
     assert float(Group().mean(values)) == 3.0
-    assert float(Group().average(values[2])) == 6.0
+    assert float(Group().mean(values[2])) == 6.0

@@ -15,7 +15,7 @@ from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain, read_settings
 from chimera.models import build_model
-from chimera.training.loop import VALID_SPACING, Training, learning_rate, run
+from chimera.training.loop import VALID_SPACING, Training, learning_rate
 from chimera.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(
@@ -56,7 +56,8 @@ def training(settings=SETTINGS, fields=UNET, seed=0):
 
 
 def finish(one):
-    run(one, save=lambda _: None, report=lambda _: None)
+    while not one.finished:
+        one.advance()
     return one
 
 
@@ -305,7 +306,7 @@ def test_a_learning_rate_far_too_high_diverges():
 def test_a_last_step_into_nowhere_leaves_no_weights():
     """The loss of the last step is read before its update: only the valid error can tell."""
     one, _ = scaling(0.0, replace(SETTINGS, steps=1, lr=1e38, schedule="constant"))
-    with pytest.raises(InputError, match="the valid nRMSE is inf at step 1, expected"):
+    with pytest.raises(InputError, match="the validation nRMSE is inf at step 1, expected"):
         finish(one)
     assert one.history == []
 

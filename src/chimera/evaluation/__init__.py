@@ -1,1 +1,1 @@
-"""How far forecasters are from the truth."""
+"""Errors of forecasters."""

@@ -1,7 +1,4 @@
-"""Errors of a forecaster, one frame ahead and over a rollout, for every trajectory.
-
-Every number is kept per trajectory, since trajectories are the
-blocks that statistics resample.
+"""Errors of a forecaster per trajectory, one frame ahead and over a rollout.
 
 B batch, n trajectories, T time, C channel, H, W space.
 """
@@ -18,22 +15,16 @@ from chimera.evaluation.settings import EvaluateSettings
 from chimera.fields.metrics import band_rmse, correlation, nrmse, valid_time, vrmse
 from chimera.interface.errors import InputError
 
-# A rollout that blows up is as lost as one ten times off; the cap keeps its mean finite.
-LARGEST_ROLLOUT_NRMSE = 10.0
+# Cap that keeps the mean over a diverged rollout finite.
+MAX_ROLLOUT_NRMSE = 10.0
 
 
 def one_step_errors(
     forecaster: Forecaster, trajectories: Tensor, batch_size: int
 ) -> dict[str, Tensor]:
-    """Return each metric's mean over a trajectory's one-step forecasts.
+    """Return nrmse, vrmse, rmse_low, rmse_mid and rmse_high of one-step forecasts, each (n,).
 
-    Args:
-        forecaster: One interval ahead.
-        trajectories: Physical frames (n, T, C, H, W).
-        batch_size: Frames forecast at once.
-
-    Returns:
-        nrmse, vrmse, rmse_low, rmse_mid, rmse_high, each (n,) and the mean over channels.
+    They are means over frames and channels of physical frames (n, T, C, H, W).
     """
     inputs = trajectories[:, :-1].flatten(0, 1).split(batch_size)  # (n (T - 1), C, H, W)
     targets = trajectories[:, 1:].flatten(0, 1).split(batch_size)
@@ -60,11 +51,7 @@ class RolloutErrors:
 def rollout_errors(
     forecaster: Forecaster, trajectories: Tensor, settings: EvaluateSettings
 ) -> RolloutErrors:
-    """Forecast from each trajectory's first frame, feeding every forecast back.
-
-    Raises:
-        InputError: If the trajectories are shorter than the horizon.
-    """
+    """Return the errors of autoregressive forecasts from each trajectory's first frame."""
     horizon = settings.horizon
     if trajectories.shape[1] <= horizon:
         raise InputError(
@@ -79,20 +66,20 @@ def rollout_errors(
     target = trajectories[:, 1 : 1 + horizon].transpose(1, 2)
     error = nrmse(prediction, target).mean(dim=1)
     return RolloutErrors(
-        nrmse=error.nan_to_num(torch.inf).clamp(max=LARGEST_ROLLOUT_NRMSE),
+        nrmse=error.nan_to_num(torch.inf).clamp(max=MAX_ROLLOUT_NRMSE),
         correlation=correlation(prediction, target).nan_to_num(0.0).mean(dim=1),
         valid_time=valid_time(prediction, target, settings.valid_correlation).mean(dim=1),
         field=predictions[settings.field_frame - 1].nan_to_num(),
     )
 
 
-def within(settings: EvaluateSettings, num_frames: int) -> EvaluateSettings:
-    """Return the settings with a horizon that trajectories of so many frames have."""
+def limit_horizon(settings: EvaluateSettings, num_frames: int) -> EvaluateSettings:
+    """Return the settings with a horizon of at most num_frames - 1."""
     horizon = min(settings.horizon, num_frames - 1)
     return replace(settings, horizon=horizon, field_frame=min(settings.field_frame, horizon))
 
 
-def joined(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
+def join_evaluations(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
     """Return the evaluation of all trajectories from those of consecutive groups of them."""
     if len(parts) == 1:
         return parts[0]
@@ -114,9 +101,8 @@ def evaluate(
     """Evaluate one forecaster on one dataset.
 
     Returns:
-        The study's metrics, one value per trajectory; `frame_nrmse` and `frame_correlation`, the
-        means over trajectories, one value per frame of the rollout; and the rollout's field (n, C,
-        H, W) at settings.field_frame.
+        Metrics with one value per trajectory, or for `frame_nrmse` and `frame_correlation` one
+        value per frame of the rollout; and the field (n, C, H, W) at settings.field_frame.
     """
     one_step = one_step_errors(forecaster, trajectories, settings.batch_size)
     rollout = rollout_errors(forecaster, trajectories, settings)

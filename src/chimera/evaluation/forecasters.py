@@ -1,7 +1,4 @@
-"""Forecasters: maps from physical frames (B, C, H, W) to the frames one interval later.
-
-A network, or a baseline that needs no training.
-"""
+"""Forecasters: maps from physical frames (B, C, H, W) to the frames one interval later."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -27,7 +24,7 @@ def network_forecaster(network: nn.Module, mean: Tensor, std: Tensor) -> Forecas
 
 
 def persistence(frames: Tensor) -> Tensor:
-    """Forecast that nothing changes."""
+    """Forecast no change."""
     return frames
 
 
@@ -45,7 +42,7 @@ def linear_diffusion(
         omega_hat(t + T) = exp(lambda T) omega_hat(t) + (exp(lambda T) - 1) / lambda F_hat,
         lambda = -nu k^2 - mu
 
-    It knows the physics but for the term that makes it hard: what a network must beat.
+    A network must be better than this baseline, which lacks only the advection.
     """
     source = torch.zeros((num_points, num_points), dtype=torch.float64)
     if forcing is not None:
@@ -57,12 +54,11 @@ def linear_diffusion(
     decay = torch.exp(growth * interval)
     nonzero = torch.where(growth == 0, 1.0, growth)
     response = torch.where(growth == 0, interval, torch.expm1(growth * interval) / nonzero)
-
     forced_hat = response * source_hat
 
     def forecaster(frames: Tensor) -> Tensor:
-        there = frames.device
-        frames_hat = decay.to(there) * torch.fft.rfft2(frames.double()) + forced_hat.to(there)
+        device = frames.device
+        frames_hat = decay.to(device) * torch.fft.rfft2(frames.double()) + forced_hat.to(device)
         return torch.fft.irfft2(frames_hat, s=frames.shape[-2:]).to(frames.dtype)
 
     return forecaster
@@ -71,15 +67,13 @@ def linear_diffusion(
 def kolmogorov_diffusion(
     scalars: Mapping[str, float], num_points: int, domain_extent: float, interval: float
 ) -> Forecaster:
-    """Return the linear forecast by the scalars of a file that the stage `generate` wrote."""
-    forcing = KolmogorovForcing(
-        scalars["forcing"], int(scalars["forcing_wavenumber"]), scalars["forcing_angle"]
-    )
+    """Return `linear_diffusion` with the scalars of a file that the stage `generate` wrote."""
+    amplitude, wavenumber = scalars["forcing"], int(scalars["forcing_wavenumber"])
     return linear_diffusion(
         num_points,
         viscosity=scalars["viscosity"],
         drag=scalars["drag"],
-        forcing=forcing,
+        forcing=KolmogorovForcing(amplitude, wavenumber, scalars["forcing_angle"]),
         domain_extent=domain_extent,
         interval=interval,
     )

@@ -23,6 +23,13 @@ def integer_wavenumbers(num_points: int, field: Tensor) -> tuple[Tensor, Tensor]
     return m_x[:, None], m_y[None, :]
 
 
+def wavenumber(field_hat: Tensor) -> Tensor:
+    """Return |m| of every mode, (N, N) in fft2's order, in the real dtype of the coefficients."""
+    N, real = field_hat.shape[-1], field_hat.real
+    m = torch.fft.fftfreq(N, 1 / N, dtype=real.dtype, device=real.device)
+    return (m[:, None].square() + m[None, :].square()).sqrt()
+
+
 def derivative(field: Tensor, domain_extent: float, axis: int) -> Tensor:
     """Return d field / dx (axis -2) or d field / dy (axis -1) of a field (..., N, N).
 
@@ -36,10 +43,9 @@ def derivative(field: Tensor, domain_extent: float, axis: int) -> Tensor:
 
 
 def axis_derivative(field: Tensor, length: float, axis: int) -> Tensor:
-    """Return the derivative of a field (..., H, W) along one periodic axis of that length.
+    """Return the derivative of a field (..., H, W) along one periodic axis, as `derivative`.
 
-    The grid may be rectangular, and the other axis need not be periodic. The Nyquist mode has no
-    derivative on the grid and is dropped.
+    The grid may be rectangular, and the other axis need not be periodic.
     """
     N = field.shape[axis]
     m = torch.fft.rfftfreq(N, 1 / N, dtype=field.dtype, device=field.device)
@@ -50,35 +56,28 @@ def axis_derivative(field: Tensor, length: float, axis: int) -> Tensor:
 
 
 def velocity(vorticity: Tensor, domain_extent: float) -> Tensor:
-    """Return the velocity (..., N, N, 2) without mean flow whose vorticity is (..., N, N).
-
-    Args:
-        vorticity: Of zero mean, as on every periodic square.
-        domain_extent: Side L of the square.
-    """
+    """Return the velocity (..., N, N, 2) without mean flow of a vorticity (..., N, N)."""
     N = vorticity.shape[-1]
     m_x, m_y = integer_wavenumbers(N, vorticity)
     square = m_x.square() + m_y.square()
     square[0, 0] = 1.0
     psi_hat = torch.fft.rfft2(vorticity) / square * (domain_extent / (2 * math.pi)) ** 2
     psi = torch.fft.irfft2(psi_hat * (square < (N / 2) ** 2), s=(N, N))
-    return torch.stack(
-        [derivative(psi, domain_extent, -1), -derivative(psi, domain_extent, -2)], dim=-1
-    )
+    u, v = derivative(psi, domain_extent, -1), -derivative(psi, domain_extent, -2)
+    return torch.stack([u, v], dim=-1)
 
 
 def resample(field: Tensor, num_points: int) -> Tensor:
     """Return a field (..., N, N) on a grid of num_points^2 with all modes that both grids resolve.
 
-    Exact for a field whose modes |m_x|, |m_y| lie below half of the smaller grid.
+    Exact for a field whose |m_x| and |m_y| are below half of the smaller grid's points.
     """
     N, n = field.shape[-1], num_points
     if n == N:
         return field
     half = (min(n, N) + 1) // 2
     field_hat = torch.fft.rfft2(field, norm="forward")
-    shape = (*field.shape[:-2], n, n // 2 + 1)
-    resampled = torch.zeros(shape, dtype=field_hat.dtype, device=field.device)
+    resampled = field_hat.new_zeros((*field.shape[:-2], n, n // 2 + 1))
     resampled[..., :half, :half] = field_hat[..., :half, :half]
     if half > 1:
         resampled[..., n - half + 1 :, :half] = field_hat[..., N - half + 1 :, :half]
@@ -86,23 +85,15 @@ def resample(field: Tensor, num_points: int) -> Tensor:
 
 
 def shell_sums(density: Tensor) -> Tensor:
-    """Sum a density over the shells of integer |m|, rounded: the isotropic spectrum.
+    """Sum a density (..., N, N) in fft2's order over the shells of rounded |m|, from 0.
 
-    Args:
-        density: One value for each mode, (..., N, N) in fft2's order.
-
-    Returns:
-        (..., 1 + K), K the largest |m| rounded, N / sqrt 2 where N is even: shell 0 is the mean;
-        corners beyond N / 2 are included.
+    This is the isotropic spectrum (..., 1 + K), K the largest rounded |m|, N / sqrt 2 for even N.
     """
     N = density.shape[-1]
     if density.shape[-2] != N:
         raise InapplicableError(
             f"density has shape {tuple(density.shape)}, expected a square (..., N, N)"
         )
-    m = torch.fft.fftfreq(N, 1 / N, dtype=torch.float64, device=density.device)
-    shell = (m[:, None].square() + m[None, :].square()).sqrt().round().long().flatten()
-    sums = torch.zeros(
-        (*density.shape[:-2], int(shell.max()) + 1), dtype=density.dtype, device=density.device
-    )
+    shell = wavenumber(density.double()).round().long().flatten()
+    sums = density.new_zeros((*density.shape[:-2], int(shell.max()) + 1))
     return sums.index_add(-1, shell, density.flatten(-2))

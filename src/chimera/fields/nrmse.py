@@ -1,4 +1,4 @@
-"""The error that training watches, apart from the other metrics: they change without a retraining.
+"""The error that training reads, in a file of its own: other metrics change without a retraining.
 
 H, W space.
 """

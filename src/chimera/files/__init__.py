@@ -1,1 +1,1 @@
-"""The one place that opens, hashes and replaces files."""
+"""Reading, writing and hashing of files."""

@@ -1,7 +1,4 @@
-"""Arrays in files, for what has no use for torch: npz archives and safetensors.
-
-Whole or not at all, and nothing is unpickled.
-"""
+"""NumPy arrays in npz archives and safetensors files, without torch."""
 
 import io
 import zipfile
@@ -25,25 +22,17 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an npz archive; nothing is unpickled.
-
-    Raises:
-        InputError: If it is missing, cut off or another format.
-    """
-    content = read_bytes(path)
+    """Return the arrays of an npz archive by name; nothing is unpickled."""
+    content = io.BytesIO(read_bytes(path))
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        with np.load(content, allow_pickle=False) as archive:
             return dict(archive)
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a whole npz archive: {error}") from None
 
 
 def read_safetensors(path: Path) -> dict[str, NDArray[np.floating]]:
-    """Return the arrays of a safetensors file by name; nothing is unpickled.
-
-    Raises:
-        InputError: If it is missing, cut off or another format.
-    """
+    """Return the arrays of a safetensors file by name."""
     try:
         with safe_open(path, "np") as stream:
             return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118

@@ -1,8 +1,7 @@
-"""The one place that reads, writes and hashes files.
+"""Atomic writing, reading and hashing of files.
 
-Everything is written whole or not at all: into a temporary file beside the target, synced, then
-renamed over it. Whatever a file turns out to be, the reader gets what it asked for or one sentence
-that names the file.
+A file is written to a temporary file beside the target, synced and renamed, so that the target is
+never incomplete. Readers raise an InputError that names the file if it is missing or malformed.
 """
 
 import csv
@@ -21,7 +20,7 @@ import yaml
 
 from chimera.interface.errors import InputError
 
-Row = dict[str, str | int | float]  # of a table, by column
+Row = dict[str, str | int | float]  # row of a table, by column
 
 _CHUNK = 1 << 20
 
@@ -31,51 +30,51 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it when the block ends without an error.
 
     Raises:
-        InputError: If the disk is full or the folder cannot be written; `path` stays as it was.
+        InputError: If the disk is full or the folder cannot be written; `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _sync(temporary)
         temporary.replace(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write {path}: {reason}; it was left as it was") from error
+        raise _write_error(path, error) from error
     finally:
-        with suppress(OSError):  # already moved, or the folder is none
+        with suppress(OSError):  # already renamed, or never created
             temporary.unlink()
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that replaces it when the block ends without an error.
-
-    Raises:
-        InputError: If the disk is full or the folder cannot be written; `path` stays as it was.
-    """
+    """Yield an empty folder beside `path`, which replaces it and raises as `whole_file` does."""
     fresh, former = (path.with_name(f".{path.name}.{part}") for part in ("new", "old"))
     try:
-        for left_over in (fresh, former):  # by a run that was killed
+        for left_over in (fresh, former):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
         fresh.mkdir(parents=True)
         yield fresh
-        for file in fresh.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
+        for file in filter(Path.is_file, fresh.rglob("*")):
+            _sync(file)
         if path.exists():
             path.rename(former)
         fresh.rename(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write {path}: {reason}; it was left as it was") from error
+        raise _write_error(path, error) from error
     finally:
         if former.exists() and not path.exists():
             former.rename(path)
         for left_over in (fresh, former):
             shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _write_error(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write {path}: {error.strerror or error}; it was not changed")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -90,11 +89,7 @@ def write_text(path: Path, content: str) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's content.
-
-    Raises:
-        InputError: If it is missing or cannot be read.
-    """
+    """Return the content of a file."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -102,11 +97,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str:
-    """Return the sha256 of a file in hexadecimal; `advance` is told each number of bytes read.
-
-    Raises:
-        InputError: If the file is missing or cannot be read.
-    """
+    """Return the sha256 of a file in hexadecimal; call `advance` with each number of bytes read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb", buffering=0) as stream:
@@ -119,11 +110,7 @@ def sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds.
-
-    Raises:
-        InputError: If it is missing or not YAML.
-    """
+    """Return the content of a YAML file."""
     try:
         return yaml.safe_load(read_bytes(path))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
@@ -136,11 +123,7 @@ def write_yaml(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds.
-
-    Raises:
-        InputError: If it is missing or not JSON.
-    """
+    """Return the content of a JSON file."""
     try:
         return json.loads(read_bytes(path))
     except ValueError as error:
@@ -148,37 +131,28 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, content: Any, digits: int | None = None) -> None:
-    """Write plain values as JSON, numbers with so many significant digits or with all of them.
+    """Write plain values as JSON, floats with all or with `digits` significant digits.
 
     Raises:
-        InputError: If a number is not finite: no reader of a metric could tell it from a mistake.
+        InputError: If a number is not finite.
     """
-    for key, value in _numbers(content):
+
+    def rounded(value: Any, key: str) -> Any:
+        if isinstance(value, Mapping):
+            return {k: rounded(v, f"{key}.{k}" if key else str(k)) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [rounded(v, f"{key}[{number}]") for number, v in enumerate(value)]
+        if not isinstance(value, float):
+            return value
         if not math.isfinite(value):
             raise InputError(f"{path}: {key} is {value}, expected a finite number")
-    rounded = content if digits is None else _rounded(content, digits)
-    write_text(path, json.dumps(rounded, indent=2) + "\n")
+        return value if digits is None else float(f"{value:.{digits}g}")
 
-
-def _rounded(content: Any, digits: int) -> Any:
-    if isinstance(content, Mapping):
-        return {name: _rounded(value, digits) for name, value in content.items()}
-    return float(f"{content:.{digits}g}") if isinstance(content, float) else content
-
-
-def _numbers(content: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    if isinstance(content, Mapping):
-        for name, value in content.items():
-            yield from _numbers(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(content, list | tuple):
-        for number, value in enumerate(content):
-            yield from _numbers(value, f"{key}[{number}]")
-    elif isinstance(content, float):
-        yield key, content
+    write_text(path, json.dumps(rounded(content, ""), indent=2) + "\n")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9) -> None:
-    """Write rows with the keys of the first as header, floats with so many significant digits."""
+    """Write rows, the keys of the first as header and floats to `digits` significant digits."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -190,11 +164,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file by the names in its header, as text.
-
-    Raises:
-        InputError: If it is missing or not text.
-    """
+    """Return the rows of a CSV file as text, by the names in its header."""
     try:
         return list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -202,11 +172,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
-    """Return params.yaml.
-
-    Raises:
-        InputError: If it is missing, not YAML or not a mapping.
-    """
+    """Return the sections of params.yaml."""
     params = read_yaml(path)
     if not isinstance(params, dict):
         raise InputError(f"{path} holds {params!r}, expected a mapping of sections")

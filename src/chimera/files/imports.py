@@ -1,4 +1,4 @@
-"""Which source files a module runs, read from its import statements without running it."""
+"""Source files that a module imports, found by parsing and without running them."""
 
 import ast
 from importlib.util import find_spec
@@ -9,14 +9,14 @@ from chimera.interface.errors import InputError
 
 
 def imported_files(module: str, package: str) -> dict[str, Path]:
-    """Return the files of a module and of all that it imports from one package, by dotted name.
+    """Return the files of a module and of all its imports from one package, by dotted name.
 
     Args:
-        module: Dotted name.
-        package: Dotted name of a package that holds it; imports from elsewhere are not followed.
+        module: Dotted name of a module in the package.
+        package: Dotted name; imports from other packages are not followed.
 
     Raises:
-        InputError: If there is no such package, or a file is no Python.
+        InputError: If the package does not exist, or a file is not Python.
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -26,26 +26,20 @@ def imported_files(module: str, package: str) -> dict[str, Path]:
     frontier = {module, package}
     while frontier:
         name = frontier.pop()
-        place = root.joinpath(*name.removeprefix(package).split(".")[1:])
-        path = next(
-            (p for p in (place / "__init__.py", place.with_suffix(".py")) if p.is_file()), None
-        )
+        base = root.joinpath(*name.removeprefix(package).split(".")[1:])
+        candidates = (base / "__init__.py", base.with_suffix(".py"))
+        path = next(filter(Path.is_file, candidates), None)
         inside = name == package or name.startswith(f"{package}.")
         if not inside or path is None or name in found:
             continue
         found[name] = path
-        parent = name.rpartition(".")[0]  # its file runs first
+        parent = name.rpartition(".")[0]  # imported first
         frontier |= {parent, *_imported_names(path, name if path.stem == "__init__" else parent)}
     return dict(sorted(found.items()))
 
 
 def _imported_names(path: Path, package: str) -> set[str]:
-    """Return the dotted names that a file imports; those of values in a module are among them.
-
-    Args:
-        path: Of a Python file.
-        package: That relative imports start from.
-    """
+    """Return the dotted names that a file of a package imports, modules and values alike."""
     try:
         tree = ast.parse(read_bytes(path))
     except SyntaxError as error:

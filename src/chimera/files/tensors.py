@@ -1,4 +1,4 @@
-"""Tensors and plain values in safetensors files: whole or not at all, and nothing is unpickled."""
+"""Tensors and plain values in safetensors files."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from chimera.interface.errors import InputError
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> None:
     """Write tensors and plain values as one safetensors file; equal content gives equal bytes.
 
-    The values are one JSON entry of the metadata: safetensors keeps its entries in no fixed order.
+    The values are a single JSON entry, because safetensors does not fix the order of its metadata.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"values": json.dumps(values, sort_keys=True)}
@@ -24,11 +24,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> Non
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
-    """Return the tensors and the values of a file that `write_tensors` wrote; nothing is unpickled.
-
-    Raises:
-        InputError: If it is missing, cut off or another format.
-    """
+    """Return the tensors and the values of a file that `write_tensors` wrote."""
     if not path.exists():
         raise InputError(f"cannot read {path}: no such file, expected a safetensors file")
     try:

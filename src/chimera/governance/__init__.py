@@ -1,1 +1,1 @@
-"""What was fixed before the numbers, and the logs that are only appended to."""
+"""The preregistration and the append-only logs."""

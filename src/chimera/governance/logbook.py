@@ -1,7 +1,6 @@
 """The append-only logs: Decision_Log.md and Deviation_Log.md.
 
-An entry is a level-two heading with its number, then a list of fields. Entries are only ever added
-at the end: `require_appended` compares with an older revision byte for byte.
+An entry is a level-two heading with its number, then a list of fields.
 """
 
 import re
@@ -35,7 +34,7 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
 
 
 def entries(text: str) -> list[dict[str, str]]:
-    """Return the fields of every entry of a log in order, its title as `title`."""
+    """Return the fields of every entry of a log in order, with its `title`."""
     found = _ENTRY.findall(text)
     return [{"title": title} | dict(_FIELD.findall(body)) for title, body in found]
 
@@ -61,18 +60,18 @@ def current_commit() -> str:
 
 
 def require_appended(path: Path, base: str) -> None:
-    """Refuse a log in which anything that stood at the merge base was edited or removed.
+    """Require that a log begins with its content at the merge base of HEAD and `base`.
 
     Args:
-        path: Relative to the repository's root, from which this is called.
-        base: The revision to compare with, such as main.
+        path: Relative to the repository's root, which is the working directory.
+        base: A revision, such as main.
 
     Raises:
-        InputError: If it was, with the first line that differs; or if git knows no such revision.
+        InputError: With the first line that differs, or if the revision does not exist.
     """
     merge_base = git("merge-base", base, "HEAD").decode().strip()
     if not git("ls-tree", merge_base, "--", str(path)):
-        return  # the log did not exist then
+        return  # the log is newer
     before, now = git("show", f"{merge_base}:{path.as_posix()}"), read_bytes(path)
     if now.startswith(before):
         return
@@ -85,12 +84,8 @@ def require_appended(path: Path, base: str) -> None:
 
 
 def git(*arguments: str) -> bytes:
-    """Return what a git command prints.
-
-    Raises:
-        InputError: If it fails, with git's own words.
-    """
-    done = subprocess.run(["git", *arguments], capture_output=True, check=False)
-    if done.returncode:
-        raise InputError(f"git {' '.join(arguments)} failed: {done.stderr.decode().strip()}")
-    return done.stdout
+    """Return the output of a git command."""
+    result = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    if result.returncode:
+        raise InputError(f"git {' '.join(arguments)} failed: {result.stderr.decode().strip()}")
+    return result.stdout

@@ -1,7 +1,6 @@
-"""What was fixed before the numbers, in the YAML block of PREREGISTRATION.md, and deviations.
+"""The preregistered analysis, in the YAML block of PREREGISTRATION.md, and deviations from it.
 
-The block holds the declared tests and, under `parameters`, the frozen part of params.yaml. A study
-is confirmatory while every frozen parameter has its frozen value.
+A study is confirmatory while every frozen parameter of params.yaml has its frozen value.
 """
 
 import re
@@ -24,12 +23,12 @@ class Preregistration(Settings, frozen=True):
 
     Attributes:
         alpha: Level of every test, and 1 - alpha of every interval.
-        power: Probability with which the declared effect is to be found.
-        effect: The effect that the study is planned for, as Cohen's d_z.
-        primary: The one primary endpoint, see chimera.study.endpoints.
-        secondary: The endpoints of the secondary family.
-        correlations: Probe statistics expected to go with the gap, as `<probe>.<statistic>`; a
-            family of its own.
+        power: Probability of detecting the effect.
+        effect: Effect size for which the study is planned, as Cohen's d_z.
+        primary: Primary endpoint, see chimera.study.endpoints.
+        secondary: Endpoints of the secondary family.
+        correlations: Probe statistics expected to correlate with the gap, as `<probe>.<statistic>`;
+            a separate family.
         parameters: Frozen values, nested as in params.yaml.
     """
 
@@ -44,7 +43,7 @@ class Preregistration(Settings, frozen=True):
 
 @dataclass(frozen=True)
 class Deviation:
-    """One frozen parameter that has another value; `None` where it is absent."""
+    """A frozen parameter with another value, or with `None` where it is absent."""
 
     key: str
     frozen: Any
@@ -52,20 +51,12 @@ class Deviation:
 
 
 def read_preregistration(path: Path = Path("PREREGISTRATION.md")) -> Preregistration:
-    """Return what the file fixes, see `parse_preregistration`."""
+    """Return the content of the file's YAML block."""
     return parse_preregistration(read_bytes(path).decode(), path.name)
 
 
 def parse_preregistration(text: str, name: str) -> Preregistration:
-    """Return the one YAML block of the text.
-
-    Args:
-        text: A whole PREREGISTRATION.md.
-        name: Of the file, for messages.
-
-    Raises:
-        InputError: If there is not just one block, or it is of another form.
-    """
+    """Return the content of the single YAML block of the text of the file `name`."""
     blocks = _BLOCK.findall(text)
     if len(blocks) != 1:
         raise InputError(f"{name} has {len(blocks)} yaml blocks, expected one with what is frozen")
@@ -86,12 +77,7 @@ def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:
 
 
 def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[Deviation]:
-    """Return every leaf of the frozen parameters that differs, in order.
-
-    Args:
-        frozen: `Preregistration.parameters`.
-        running: params.yaml.
-    """
+    """Return every leaf of the frozen parameters that differs in params.yaml, in order."""
     found = []
     for name, value in frozen.items():
         present = running.get(name)
@@ -104,12 +90,8 @@ def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[De
 
 
 def require_logged(found: Iterable[Deviation], logged: Container[str]) -> None:
-    """Refuse deviations whose keys no entry of the deviation log names.
-
-    Raises:
-        InputError: With every such key and both its values.
-    """
-    unlogged = [deviation for deviation in found if deviation.key not in logged]
+    """Require that an entry of the deviation log names the key of every deviation."""
+    unlogged = [d for d in found if d.key not in logged]
     if unlogged:
         listed = "; ".join(f"{d.key} is {d.running}, frozen as {d.frozen}" for d in unlogged)
         raise InputError(

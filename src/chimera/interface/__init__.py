@@ -1,1 +1,1 @@
-"""What a person hands in and is told: settings read strictly, errors in a sentence, progress."""
+"""The user interface: settings, error sentences, progress and version checks."""

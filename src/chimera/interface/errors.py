@@ -1,4 +1,4 @@
-"""The one error that a person can mend by changing an input, and how a stage ends on it."""
+"""The error of invalid input, and how a stage ends on it."""
 
 import os
 import sys
@@ -6,28 +6,24 @@ from collections.abc import Callable
 
 
 class InputError(ValueError):
-    """Input that cannot be used.
-
-    The message is one sentence that names the file or key, the value seen and what was expected.
-    A stage prints it without a traceback and exits with status 2.
-    """
+    """Invalid input: one sentence with the file or key, the value and what was expected."""
 
 
 class InapplicableError(InputError):
-    """Data of a form that a probe does not measure, such as another grid or a single trajectory.
+    """Data that a probe cannot measure, such as another grid or a single trajectory.
 
-    With own flow the study goes on without that probe; with generated flow it is bad input.
+    With imported data the study continues without the probe; with generated data it is an error.
     """
 
 
 def guarded(main: Callable[[], object]) -> None:
-    """Run a stage and end the process; bad input ends it with one sentence and exit status 2."""
+    """Run a stage and end the process, on invalid input with one sentence and exit status 2."""
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    # Every output is written and closed; to take torch down as well costs a fifth of a second.
+    # All outputs are closed, and unloading torch would take a fifth of a second.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,9 +1,8 @@
-"""Long work shows itself: a bar on a terminal, a plain line a minute anywhere else."""
+"""Progress reports: a bar on a terminal, otherwise one line per minute."""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -14,15 +13,15 @@ _SECONDS_BETWEEN_LINES = 60.0
 
 
 class Progress:
-    """Reports units of work out of a total, with rate and time left, on stderr.
+    """Reports completed units of work on stderr, with rate and remaining time.
 
     Args:
-        label: What runs.
-        total: Units in all.
-        completed: Units that a run before this one has done.
-        unit: What one is called.
-        samples: Samples of one unit, if the rate is better told in them.
-        shown: False keeps silent, for all processes of a group but one.
+        label: Name of the work.
+        total: Number of units.
+        completed: Units that an earlier run has completed.
+        unit: Name of a unit.
+        samples: Samples per unit, if the rate is to be reported in samples.
+        shown: False for all processes of a group but one.
     """
 
     def __init__(
@@ -47,32 +46,27 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bar.close()
         if self._shown and not self._terminal and kind is None:
             self._line("")
 
     def show(self, completed: int, note: str = "") -> None:
-        """Report the number of units done, with a note such as the last error."""
-        done, self._completed = completed - self._completed, completed
+        """Report the number of completed units, with a note such as the last error."""
+        added, self._completed = completed - self._completed, completed
         if self._terminal:
             self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update(done)
+            self._bar.update(added)
         elif self._shown and (now := time.monotonic()) >= self._next_line:
             self._next_line = now + _SECONDS_BETWEEN_LINES
             self._line(note)
 
     def add(self, number: int) -> None:
-        """Report that so many more units are done."""
+        """Report a number of further completed units."""
         self.show(self._completed + number)
 
     def say(self, sentence: str) -> None:
-        """Print a line of its own, above the bar on a terminal."""
+        """Print a separate line, above the bar on a terminal."""
         if self._shown:
             tqdm.write(f"{self._label}: {sentence}", file=sys.stderr)
 
@@ -80,16 +74,15 @@ class Progress:
         seconds = time.monotonic() - self._start
         rate = (self._completed - self._first) / seconds if seconds > 0 else 0.0
         left = (self._total - self._completed) / rate if rate > 0 else 0.0
-        speed = f"{rate * self._samples:.0f} samples/s"
-        if not self._samples:
-            speed = f"{rate:.3g} {self._unit}s/s"
-        done = f"{self._completed}/{self._total} {self._unit}s, {speed}"
+        samples, unit = self._samples, self._unit
+        speed = f"{rate * samples:.0f} samples/s" if samples else f"{rate:.3g} {unit}s/s"
+        done = f"{self._completed}/{self._total} {unit}s, {speed}"
         line = f"{self._label}: {done}, {seconds:.0f} s, {left:.0f} s left {note}".rstrip()
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def track(label: str, items: Sequence[_Item]) -> Iterator[_Item]:
-    """Yield the items, reporting how many are done."""
+    """Yield the items and report how many are completed."""
     with Progress(label, len(items), unit="part") as progress:
         for item in items:
             yield item

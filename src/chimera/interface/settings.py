@@ -1,10 +1,9 @@
-"""Sections of params.yaml as frozen records that declare their own bounds.
+"""Sections of params.yaml as frozen records that declare their bounds.
 
-A record is a class below `Settings`; its fields say type and range (`Count`, `Positive`, ...), and
-`__post_init__` refuses what depends on several fields at once, in a sentence that begins with the
-name of one; the section's own is put before it. msgspec checks them: nothing is
-converted but an integer where a float is due and a list where a tuple is, and every number is
-finite. Whatever does not fit is one sentence with the dotted key, the value and what was expected.
+The fields of a subclass of `Settings` declare type and range (`Count`, `Positive`, ...), which
+msgspec checks. `__post_init__` checks conditions on several fields; its sentence begins with the
+name of one, and the section's name is put before it. Integers are converted to floats and lists to
+tuples where the type requires it; nothing else is converted.
 """
 
 import re
@@ -18,35 +17,35 @@ from msgspec import Meta
 
 from chimera.interface.errors import InputError
 
-_LARGEST = float_info.max
-Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
-NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST)]
-Positive = Annotated[float, Meta(gt=0, le=_LARGEST)]
+_MAX = float_info.max
+Finite = Annotated[float, Meta(ge=-_MAX, le=_MAX)]
+NotNegative = Annotated[float, Meta(ge=0, le=_MAX)]
+Positive = Annotated[float, Meta(gt=0, le=_MAX)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Probability = Annotated[float, Meta(ge=0, lt=1)]
 Count = Annotated[int, Meta(ge=1, lt=1 << 31)]
 Index = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Cores = Annotated[int, Meta(ge=1, le=1 << 10)]
 BatchSize = Annotated[int, Meta(ge=1, le=1 << 16)]
-Repetitions = Annotated[int, Meta(ge=1, le=10**4)]  # of what is drawn or computed again and again
+Repetitions = Annotated[int, Meta(ge=1, le=10**4)]
 
 T = TypeVar("T")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A section of settings; fields are its keys."""
+    """A section of settings, whose keys are the fields."""
 
 
 def read_settings(values: Any, key: str, kind: type[T]) -> T:
-    """Return a record made of a mapping.
+    """Return a record of a subclass `kind` of `Settings`.
 
     Args:
-        values: What the YAML holds at `key`.
-        key: Dotted, for messages; empty for a whole file.
-        kind: A class below `Settings`.
+        values: Content of the YAML at `key`.
+        key: Dotted name for messages, empty for a whole file.
+        kind: Class of the record.
 
     Raises:
-        InputError: If a key is missing or unknown, or a value is out of its type or range.
+        InputError: If a key is missing or unknown, or a value has another type or is out of range.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{key or 'params.yaml'} is {values!r}, expected a mapping")
@@ -57,7 +56,7 @@ def read_settings(values: Any, key: str, kind: type[T]) -> T:
 
 
 def as_plain(settings: Settings) -> dict[str, Any]:
-    """Return a record as plain values, which JSON and YAML can hold."""
+    """Return a record as plain values for JSON and YAML."""
     plain: dict[str, Any] = msgspec.to_builtins(settings)
     return plain
 
@@ -65,10 +64,10 @@ def as_plain(settings: Settings) -> dict[str, Any]:
 def _sentence(message: str, values: Any, key: str, kind: Any) -> str:
     """Return msgspec's message in our form: key, value, expectation."""
     fault, _, place = message.partition(" - at `")
-    of_a_name, _, path = place.partition("$")  # "key` in `$.path" where a name is no text
+    of_a_name, _, path = place.partition("$")  # "key` in `$.path" where a key is not text
     for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
         kind = _record_of(kind)
-        if step == "[...]":  # msgspec leaves out which key of a mapping
+        if step == "[...]":  # msgspec does not report the key of a mapping
             name, kind = _culprit(values, get_args(kind)[1])
             values, key = values[name], f"{key}.{name}"
         elif step.startswith("["):
@@ -96,8 +95,8 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
     if fault == "Number out of range":  # an integer that no float can hold
         return f"{key} is {value!r}, expected a finite number"
     if not fault.startswith(("Expected", "Invalid")):
-        return f"{prefix}{fault}"  # of __post_init__
-    if choices := [c for c in get_args(kind) if isinstance(c, str | int) and c is not None]:
+        return f"{prefix}{fault}"  # from __post_init__
+    if choices := [c for c in get_args(kind) if isinstance(c, str | int)]:
         return f"{key} is {value!r}, expected one of {', '.join(map(str, choices))}"
     wanted = fault.removeprefix("Expected ").partition(", got ")[0]
     wanted = re.sub(r" of length (\d)", r" of \1", wanted).replace(" of length", "")
@@ -105,7 +104,7 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
         wanted = wanted.replace(f"`{name}`", noun)
     for sign, words in _BOUNDS.items():
         wanted = re.sub(rf" {sign} (\S+?)(?:\.0)?$", rf" {words} \1", wanted)
-    if str(_LARGEST)[:6] in wanted:
+    if str(_MAX)[:6] in wanted:
         wanted = "a finite number"
     return f"{key} is {value!r}, expected {wanted}"
 
@@ -127,7 +126,7 @@ _BOUNDS = {">=": "of at least", ">": "above", "<=": "of at most", "<": "below"}
 
 
 def _record_of(kind: Any) -> Any:
-    """Return what a type says without its bounds and its `| None`."""
+    """Return a type without its bounds and its `| None`."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     parts = [part for part in get_args(kind) if part is not type(None)]

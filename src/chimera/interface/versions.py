@@ -1,4 +1,4 @@
-"""Whether the installed packages that decide numbers are those that the project pins."""
+"""Comparison of installed package versions with the pinned ones."""
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -8,12 +8,10 @@ PINS = Path("constraints-numerics.txt")
 
 
 def differing_versions(pins: Path = PINS) -> dict[str, tuple[str, str]]:
-    """Return (installed, pinned) of every package whose installed version is another.
-
-    A local label, such as that of a build for a processor or GPU, is no difference.
+    """Return (installed, pinned) versions of the packages that differ, local labels aside.
 
     Args:
-        pins: Lines `package==version`; a file that does not exist pins nothing.
+        pins: File of lines `package==version`, which may be missing.
     """
     lines = pins.read_text().splitlines() if pins.exists() else []
     pinned = dict(line.split("==") for line in lines if "==" in line)
@@ -24,10 +22,9 @@ def differing_versions(pins: Path = PINS) -> dict[str, tuple[str, str]]:
     }
 
 
-def tell_differing_versions(label: str) -> None:
-    """Print one line on stderr if the numbers are computed by other versions than the pinned."""
-    found = differing_versions()
-    if found:
+def report_differing_versions(label: str) -> None:
+    """Print one line on stderr if installed versions differ from the pinned ones."""
+    if found := differing_versions():
         listed = ", ".join(f"{name} {have} (pinned {want})" for name, (have, want) in found.items())
         print(f"{label}: computed by {listed}", file=sys.stderr)  # noqa: T201
 

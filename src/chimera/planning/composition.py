@@ -1,8 +1,4 @@
-"""conf/ composed by Hydra, as `dvc exp run` does it.
-
-DVC composes by the same two calls of Hydra and OmegaConf (dvc.utils.hydra.compose_and_dump), so
-that both leave the same bytes.
-"""
+"""Composition of conf/ by the calls that `dvc exp run` makes (dvc.utils.hydra.compose_and_dump)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +17,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     """Return the YAML of conf/config.yaml with the overrides applied.
 
     Raises:
-        InputError: If an override, a key or a group does not exist, or a value is left as `???`.
+        InputError: If an override, a key or a group does not exist, or a value is missing (`???`).
     """
     try:
         with initialize_config_dir(str(conf.resolve()), version_base=None):

@@ -1,18 +1,18 @@
-"""What a study costs, counted before anything runs.
+"""The cost of a study, counted before it runs.
 
     transform    5 N^2 log2 N FLOPs: one real field of N x N points, half of the customary
                  5 n log2 n of a complex transform of n = N^2 points (Frigo & Johnson 2005)
-    solver       16 transforms for each step of a trajectory (chimera.solver.advection: 4 a stage)
-    training     3 M MACs for each window and unrolled frame, M being those of a forward pass: the
-                 gradients of the input and of the weights each cost one more
-    evaluation   M MACs for each forecast
+    solver       16 transforms per step of a trajectory (chimera.solver.advection: 4 per stage)
+    training     3 M MACs per window and unrolled frame, where a forward pass takes M: the
+                 gradients of the input and of the weights take M each
+    evaluation   M MACs per forecast
 
-Times follow from these by laws
+With measured constants, the time of one unit of work on one core is
 
-    seconds = fixed + per_operation x operations + per_byte x activations
+    seconds = fixed + per_operation x operations + per_byte x activations,
 
-with measured constants (what is fixed is the interpreter's, activations stand for the traffic of
-all that is no convolution), or from a stated throughput.
+where `fixed` is the interpreter's and activations stand for the memory traffic of all operations
+other than convolutions.
 """
 
 import math
@@ -37,31 +37,24 @@ STORED_FIELDS = 3  # vorticity and two components of velocity
 
 
 class Law(Settings, frozen=True, kw_only=False):
-    """The seconds of one unit of work on one core.
-
-    Attributes:
-        fixed: What a unit takes however small it is.
-        per_operation: Of one operation more.
-        per_byte: Of one byte more of activations.
-    """
+    """Constants of the time of one unit of work on one core, in seconds."""
 
     fixed: Finite
     per_operation: Finite
     per_byte: Finite
 
     def seconds(self, operations: float, activations: float = 0.0) -> float:
-        """Return the seconds of a unit of so many operations and bytes of activations."""
+        """Return the time of a unit with these operations and bytes of activations."""
         return self.fixed + self.per_operation * operations + self.per_byte * activations
 
 
 class Laws(Settings, frozen=True, kw_only=False):
-    """benchmarks/laws.yaml, as benchmarks/scaling.py measured it.
+    """benchmarks/laws.yaml, as benchmarks/scaling.py measured it on `machine`.
 
     Attributes:
-        machine: Where.
-        solver: Of the FLOPs of one step of one trajectory.
-        training: Of the MACs of one sample in training, forward and backward.
-        evaluation: Of the MACs of one forecast.
+        solver: One step of one trajectory, in FLOPs.
+        training: One sample, forward and backward, in MACs.
+        evaluation: One forecast, in MACs.
     """
 
     machine: str
@@ -76,7 +69,7 @@ def solver_step_flops(num_points: int) -> float:
 
 
 def dataset_bytes(dataset: Dataset, num_frames: int, num_points: int) -> int:
-    """Return what a dataset's fields take on disk."""
+    """Return the size of a dataset's fields on disk."""
     frames = sum(dataset.trajectories.values()) * num_frames
     return frames * num_points**2 * STORED_FIELDS * FLOAT_BYTES
 
@@ -88,7 +81,7 @@ class NetworkCost:
     Attributes:
         params: Distinct parameters.
         macs: Multiply-accumulates of a forward pass of one sample.
-        activation_bytes: What the backward pass keeps of the forward pass of one sample.
+        activation_bytes: Bytes that the forward pass of one sample saves for the backward pass.
     """
 
     params: int
@@ -96,14 +89,9 @@ class NetworkCost:
     activation_bytes: int
 
     @property
-    def weight_bytes(self) -> int:
-        """What the checkpoint's weights take."""
-        return self.params * FLOAT_BYTES
-
-    @property
     def optimiser_bytes(self) -> int:
-        """Weights, gradients, two moments and the average."""
-        return 5 * self.weight_bytes
+        """Bytes of weights, gradients, two moments and the average."""
+        return 5 * self.params * FLOAT_BYTES
 
     def sample_seconds(self, laws: Laws) -> float:
         """Return the time of one sample in training on one core."""
@@ -115,52 +103,42 @@ class NetworkCost:
 
 
 def network_cost(fields: Mapping[str, Any], precision: str = "float32") -> NetworkCost:
-    """Count one network of params.yaml, trained in a precision of section `train`."""
-    network = build_model(fields)
-    params, macs = count(network, fields["input_shape"])
-    kept = activation_bytes(network, fields["input_shape"], precision)
-    return NetworkCost(params, macs, kept)
+    """Return the counts of one network of params.yaml at a precision of section `train`."""
+    network, shape = build_model(fields), fields["input_shape"]
+    return NetworkCost(*count(network, shape), activation_bytes(network, shape, precision))
 
 
 def activation_bytes(network: nn.Module, input_shape: Sequence[int], precision: str) -> int:
-    """Return the bytes that the backward pass keeps for each sample of a batch.
-
-    Args:
-        network: To be trained.
-        input_shape: Of one sample, (C, H, W).
-        precision: As in section `train`.
-    """
-    one, two = (_kept_bytes(network, (B, *input_shape), precision) for B in (1, 2))
+    """Return the bytes saved for the backward pass per sample (C, H, W) of a batch."""
+    one, two = (_saved_bytes(network, (B, 2, *input_shape), precision) for B in (1, 2))
     return two - one
 
 
-def _kept_bytes(network: nn.Module, shape: Sequence[int], precision: str) -> int:
-    """Return the bytes that a backward pass keeps, each storage counted once."""
-    kept: dict[int, Tensor] = {}
+def _saved_bytes(network: nn.Module, window_shape: Sequence[int], precision: str) -> int:
+    """Return the bytes saved for a backward pass, each storage counted once."""
+    saved: dict[int, Tensor] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
-        # Kept alive, so that no other takes its place.
-        kept[tensor.untyped_storage().data_ptr()] = tensor
+    def save(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor  # a reference, so no address is reused
         return tensor
 
-    window = torch.zeros((shape[0], 2, *shape[1:]))
     half = precision == "bfloat16"
     with (
-        saved_tensors_hooks(keep, lambda tensor: tensor),
+        saved_tensors_hooks(save, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=half),
     ):
-        Objective(network.train(), unroll=1)(window)
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+        Objective(network.train(), unroll=1)(torch.zeros(window_shape))
+    return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
 
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Operations of one run.
+    """Cost of one run.
 
     Attributes:
-        samples: Windows and unrolled frames that are trained on.
-        forecasts: Forecasts of the valid split.
-        network: What they are passed through.
+        samples: Unrolled frames of all training windows.
+        forecasts: Forecasts of the validation split.
+        network: Counts of the network.
     """
 
     samples: int
@@ -169,7 +147,7 @@ class TrainingCost:
 
     @property
     def macs(self) -> int:
-        """All multiply-accumulates."""
+        """Multiply-accumulates of the run."""
         return (3 * self.samples + self.forecasts) * self.network.macs
 
     def seconds(self, laws: Laws) -> float:
@@ -181,20 +159,10 @@ class TrainingCost:
 def training_cost(
     network: NetworkCost, train: TrainSettings, valid: int, num_frames: int
 ) -> TrainingCost:
-    """Count one run of training.
-
-    Args:
-        network: Its counts.
-        train: Section `train`.
-        valid: Trajectories of the valid split.
-        num_frames: Frames of a trajectory.
-    """
-    looks = math.ceil(train.steps / train.validate_every)
-    return TrainingCost(
-        samples=train.steps * train.batch_size * train.unroll,
-        forecasts=looks * valid * len(range(0, num_frames - 1, VALID_SPACING)),
-        network=network,
-    )
+    """Return the cost of one run with `valid` trajectories in the validation split."""
+    validations = math.ceil(train.steps / train.validate_every)
+    forecasts = validations * valid * len(range(0, num_frames - 1, VALID_SPACING))
+    return TrainingCost(train.steps * train.batch_size * train.unroll, forecasts, network)
 
 
 @dataclass(frozen=True)
@@ -202,11 +170,11 @@ class Part:
     """One line of the plan.
 
     Attributes:
-        name: Such as `train unet`.
-        number: Trajectories or runs.
-        operations: FLOPs of `generate`, MACs of the others, all together.
-        core_seconds: On one core, by the laws.
-        bytes: What stays on disk.
+        name: Name of the stage and model, such as `train unet`.
+        number: Number of trajectories or runs.
+        operations: FLOPs of `generate`, MACs of the others, for all of them.
+        core_seconds: Time on one core for all of them.
+        bytes: Size of their outputs on disk.
     """
 
     name: str
@@ -217,12 +185,13 @@ class Part:
 
 
 def generation_part(data: GeneratedData, names: Sequence[str], laws: Laws) -> Part:
-    """Count the simulation of all datasets."""
+    """Return the cost of the simulation of all datasets."""
     datasets = [data.datasets[name] for name in names]
     trajectories, steps = 0, 0
     for dataset in datasets:
-        trajectories += sum(dataset.trajectories.values())
-        steps += regime_of(dataset, data).num_steps * sum(dataset.trajectories.values())
+        number = sum(dataset.trajectories.values())
+        trajectories += number
+        steps += regime_of(dataset, data).num_steps * number
     flops = solver_step_flops(data.simulated_points)
     stored = sum(dataset_bytes(dataset, data.num_frames, data.num_points) for dataset in datasets)
     seconds = steps * laws.solver.seconds(flops)
@@ -239,17 +208,17 @@ def run_parts(
     names: Sequence[str],
     laws: Laws,
 ) -> tuple[Part, Part]:
-    """Count the training and the evaluation of all replicates of one network.
+    """Return the cost of training and of evaluation of all replicates of one network.
 
     Args:
-        name: Of the network.
-        network: Its counts.
-        replicates: Number of them.
+        name: Name of the network.
+        network: Counts of the network.
+        replicates: Number of replicates.
         train: Section `train`.
         horizon: Forecasts of a rollout.
         data: Section `data`.
-        names: Of the datasets, IND first.
-        laws: Of this machine.
+        names: Names of the datasets, IND first.
+        laws: Constants of this machine.
     """
     datasets = [data.datasets[n] for n in names]
     cost = training_cost(network, train, datasets[0].trajectories["valid"], data.num_frames)
@@ -257,19 +226,13 @@ def run_parts(
     forecasts = trajectories * (data.num_frames - 1 + horizon)
     seconds = forecasts * network.forecast_seconds(laws)
     fields = 2 * trajectories * data.num_points**2 * FLOAT_BYTES  # a prediction and its target
+    weights = network.params * FLOAT_BYTES
+
+    def part(stage: str, macs: int, seconds: float, size: int) -> Part:
+        totals = (replicates * macs, replicates * seconds, replicates * size)
+        return Part(f"{stage} {name}", replicates, *totals)
+
     return (
-        Part(
-            f"train {name}",
-            replicates,
-            replicates * cost.macs,
-            replicates * cost.seconds(laws),
-            replicates * network.weight_bytes,
-        ),
-        Part(
-            f"evaluate {name}",
-            replicates,
-            replicates * forecasts * network.macs,
-            replicates * seconds,
-            replicates * fields,
-        ),
+        part("train", cost.macs, cost.seconds(laws), weights),
+        part("evaluate", forecasts * network.macs, seconds, fields),
     )

@@ -12,7 +12,7 @@ import torch
 from argparse_dataclass import ArgumentParser
 
 from chimera.data.layout.splits import Split
-from chimera.evaluation.errors import evaluate, joined, within
+from chimera.evaluation.errors import evaluate, join_evaluations, limit_horizon
 from chimera.evaluation.forecasters import kolmogorov_diffusion, network_forecaster, persistence
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.artifacts import read_params, read_yaml, write_json
@@ -20,7 +20,7 @@ from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
 from chimera.interface.progress import track
 from chimera.interface.settings import read_settings
-from chimera.interface.versions import tell_differing_versions
+from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
 
@@ -48,7 +48,7 @@ def main() -> None:
     names, label = params["data"]["fields"], f"evaluate-{cell}"
     report: dict[str, dict[str, Any]] = {}
     fields: dict[str, torch.Tensor] = {}
-    tell_differing_versions(label)
+    report_differing_versions(label)
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values()
     for axis in track(label, list(axes)):
         dataset, layout = axis["dataset"], axis["layout"]
@@ -58,7 +58,7 @@ def main() -> None:
             physics = {name: float(values[0]) for name, values in split.scalars.items()}
             box, interval = layout["extent"][0], layout["frame_interval"]
             forecasters["linear"] = kolmogorov_diffusion(physics, split.shape[-1], box, interval)
-        here = within(settings, split.shape[1])
+        here = limit_horizon(settings, split.shape[1])
         parts: dict[str, list[dict[str, list[float]]]] = {name: [] for name in forecasters}
         for group in split.groups(GROUP):
             trajectories = torch.from_numpy(group).to(device)  # (n, T, C, H, W)
@@ -69,7 +69,7 @@ def main() -> None:
                     fields[f"{dataset}.target"] = trajectories[:, here.field_frame]
                 parts[name].append(errors)
         for name, found in parts.items():
-            report.setdefault(name, {})[dataset] = joined(found)
+            report.setdefault(name, {})[dataset] = join_evaluations(found)
     folder = Path("metrics/runs") / cell
     write_json(folder / "evaluate.json", report)
     write_tensors(folder / "fields.safetensors", fields, {"frame": settings.field_frame})

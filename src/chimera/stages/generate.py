@@ -9,7 +9,7 @@ from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.simulation import simulate_dataset
 from chimera.files.artifacts import read_params
 from chimera.interface.errors import InputError, guarded
-from chimera.interface.versions import tell_differing_versions
+from chimera.interface.versions import report_differing_versions
 
 
 @dataclass
@@ -25,7 +25,7 @@ def main() -> None:
     data = read_data_of(read_params()["data"], GeneratedData)
     if name not in data.datasets:
         raise InputError(f"--dataset is {name!r}, expected one of {', '.join(data.datasets)}")
-    tell_differing_versions(name)
+    report_differing_versions(name)
     write_dataset(name, "generated", lambda folder: simulate_dataset(name, data, folder))
 
 

@@ -18,7 +18,7 @@ from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.interface.errors import InapplicableError, guarded
 from chimera.interface.progress import track
-from chimera.interface.versions import tell_differing_versions
+from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
 from chimera.probes.common.registry import probe_measure, probe_settings
@@ -64,7 +64,7 @@ def main() -> None:
     entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))
     label = f"probe-{options.probe}-{options.model}-{options.replicate}"
     rng = np.random.default_rng(entropy)
-    tell_differing_versions(label)
+    report_differing_versions(label)
     try:
         found = probe_measure(options.probe)(subject, settings, rng, partial(track, label))
     except InapplicableError as error:

@@ -18,7 +18,7 @@ from chimera.files.artifacts import read_csv, read_json, read_params, write_json
 from chimera.governance.logbook import logged_keys
 from chimera.governance.preregistration import deviations, read_preregistration, require_logged
 from chimera.interface.errors import guarded
-from chimera.interface.versions import tell_differing_versions
+from chimera.interface.versions import report_differing_versions
 from chimera.statistics.power import required_replicates
 from chimera.study.contrasts import contrasts, correlations, interval_coverage
 from chimera.study.endpoints import endpoint, endpoint_names
@@ -40,7 +40,7 @@ def main() -> None:
     if options.check_deviations:
         require_logged(deviating, logged_keys(Path("Deviation_Log.md")))
         return
-    tell_differing_versions("stats")
+    report_differing_versions("stats")
     models, baseline = params["model_names"], params["baseline"]
     replicates = params["replicates"]
     found = read_errors(read_csv(Path("metrics/errors.csv")))

@@ -24,7 +24,7 @@ from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yam
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
 from chimera.interface.settings import as_plain, read_settings
-from chimera.interface.versions import tell_differing_versions
+from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.forecasting.checkpoint import normalisation
 from chimera.models.forecasting.devices import describe, device_type, prepare_device
@@ -65,13 +65,13 @@ def train_model(
 
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:
-        tell_differing_versions(key)
+        report_differing_versions(key)
     home, digest = Path(".scratch"), fingerprint(identity, gate["sha256"])
     alone = scratch_folder(home, key, digest)  # one process locks it for the others
     with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
         run_resumable(training, key, scratch)
         if group.rank == 0:
-            folder = Path("checkpoints") / options.model / str(options.replicate)
+            folder = Path("checkpoints", options.model, str(options.replicate))
             about = {"model": fields, "normalisation": normalisation(moments)}
             write_tensors(folder / "model.safetensors", training.weights(), about)
             write_csv(folder / "history.csv", [asdict(row) for row in training.history])
@@ -81,8 +81,7 @@ def train_model(
 
 def main() -> None:
     """Run the stage."""
-    options = ArgumentParser(Options).parse_args()
-    params = read_params()
+    options, params = ArgumentParser(Options).parse_args(), read_params()
     settings = read_settings(params["train"], "train", TrainSettings)
     kind = device_type(settings.device, settings.devices)
     if settings.devices > 1 and not is_launched():

@@ -1,16 +1,13 @@
-"""One run in N processes of one machine, each with its share of every batch.
+"""Data-parallel training in N processes on one machine.
 
 The loss of a batch of B windows is L = 1/B sum_b l_b. Rank r takes windows r B/N .. (r + 1) B/N - 1
 and computes L_r = N/B sum_b l_b over them, so that
 
     grad L = 1/N sum_r grad L_r,
 
-which DistributedDataParallel adds up during the backward pass (Li et al. 2020, arXiv:2006.15704).
-Weights, moments, schedule and random generator are the same in every process and follow the run of
-one process but for the order in which floating-point sums are taken.
-
-torch's elastic launcher starts the processes, which meet on this machine's loopback address at a
-free port. Rank 0 alone writes files.
+which DistributedDataParallel sums during the backward pass (Li et al. 2020, arXiv:2006.15704).
+Weights, moments, schedule and random generator are the same in every process and equal those of a
+single process up to the order of floating-point sums. Only rank 0 writes files.
 """
 
 import json
@@ -36,64 +33,49 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from chimera.interface.errors import InputError
 
 _LOOPBACK = "127.0.0.1"
-_SECONDS_BETWEEN_LOOKS = 0.1  # of the launcher at its processes
+_POLL_SECONDS = 0.1  # between the launcher's checks of its processes
+_PARENT = os.getppid()
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of one run; on its own, the only one.
-
-    Attributes:
-        rank: Number of this process, from 0.
-        size: Number of processes N.
-    """
+    """This process among the N = `size` processes of one run."""
 
     rank: int = 0
     size: int = 1
 
-    def divided(self, network: nn.Module, *, some_unused: bool) -> nn.Module:
+    def parallelize(self, network: nn.Module, *, some_unused: bool) -> nn.Module:
         """Return the network whose backward pass averages gradients over the processes.
 
         Args:
-            network: The same weights in every process, on this process's device.
+            network: Has the same weights in every process.
             some_unused: Whether a pass may leave parameters out, the same ones in every process.
         """
         if self.size == 1:
             return network
-        # They differ along axes of one entry, where a stride means nothing.
+        # The strides differ only along axes of length 1, where they have no effect.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return nn.parallel.DistributedDataParallel(
             network, find_unused_parameters=some_unused, gradient_as_bucket_view=True
         )
 
-    def average(self, value: Tensor) -> Tensor:
-        """Return the mean of a number over the processes."""
-        if self.size == 1:
-            return value
-        total = value.clone()
-        distributed.all_reduce(total)
-        return total / self.size
-
     def mean(self, values: Tensor) -> Tensor:
-        """Return the mean over all values (n,) of all processes, each counted once."""
+        """Return the mean over all values of all processes, each counted once."""
         if self.size == 1:
             return values.mean()
-        total = torch.stack([values.sum(), values.new_tensor(len(values))])
+        total = torch.stack([values.sum(), values.new_tensor(values.numel())])
         distributed.all_reduce(total)
         return total[0] / total[1]
 
     def wait(self) -> None:
-        """Return when every process has come here."""
+        """Wait until every process has made this call."""
         if self.size > 1:
             distributed.barrier()
 
     def require_launcher(self) -> None:
-        """End this process if the one that started it was killed."""
+        """End this process if its launcher was killed."""
         if self.size > 1 and os.getppid() != _PARENT:
             os._exit(1)
-
-
-_PARENT = os.getppid()
 
 
 def is_launched() -> bool:
@@ -103,16 +85,13 @@ def is_launched() -> bool:
 
 @contextmanager
 def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
-    """Join the processes that the launcher started; by itself a process is a group of one.
+    """Join the processes that the launcher started; without a launcher, yield a group of one.
 
-    An InputError ends the process with status 2; the launcher says what it was, once.
+    An InputError ends the process with status 2 and is passed to the launcher, which reports it.
 
     Args:
-        device: NCCL connects GPUs, gloo CPUs.
+        device: GPUs communicate through NCCL, CPUs through gloo.
         size: Number of processes expected.
-
-    Raises:
-        InputError: If there are more or fewer, outside the launcher.
     """
     if not is_launched():
         yield Group()
@@ -130,8 +109,8 @@ def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
         yield Group(rank, size)
         distributed.destroy_process_group()
     except RuntimeError:
-        # Perhaps a lost connection to a process that died: the launcher then ends this one here.
-        time.sleep(50 * _SECONDS_BETWEEN_LOOKS)
+        # If the cause is another process that died, the launcher ends this one during the wait.
+        time.sleep(50 * _POLL_SECONDS)
         raise
     except InputError as error:
         if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
@@ -141,12 +120,12 @@ def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
 
 
 def launch(module: str, arguments: Sequence[str], size: int) -> None:
-    """Run `python -m module arguments` in as many processes and wait for them.
+    """Run `python -m module arguments` in `size` processes and wait for them.
 
     Raises:
-        InputError: What one of them raised; or that one was killed, which has ended the others.
+        InputError: If a process raised one, or ended or was killed before it finished.
     """
-    # One sentence says what went wrong; the launcher's own account and hints are for its authors.
+    # The error sentence replaces the launcher's own log.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     config = LaunchConfig(
@@ -158,19 +137,19 @@ def launch(module: str, arguments: Sequence[str], size: int) -> None:
         rdzv_endpoint=f"{_LOOPBACK}:0",
         local_addr=_LOOPBACK,
         max_restarts=0,
-        monitor_interval=_SECONDS_BETWEEN_LOOKS,
+        monitor_interval=_POLL_SECONDS,
     )
     try:
         elastic_launch(config, sys.executable)("-m", module, *arguments)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        told = failure.message if isinstance(failure.message, str) else ""
-        if told.startswith("error: "):
-            raise InputError(told.removeprefix("error: ")) from None
+        message = str(failure.message)
+        if message.startswith("error: "):
+            raise InputError(message.removeprefix("error: ")) from None
         end = f"ended with status {failure.exitcode}"
         if failure.exitcode < 0:
             end = f"was killed by {signal.Signals(-failure.exitcode).name}"
         raise InputError(
-            f"process {rank} of {size} {end}, expected it to finish; `dvc repro` goes on from the "
-            "last saved state"
+            f"process {rank} of {size} {end}, expected it to finish; `dvc repro` continues "
+            "from the last saved state"
         ) from None

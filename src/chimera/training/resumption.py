@@ -1,10 +1,9 @@
-"""A training run that can be killed and watched.
+"""Training runs that can be interrupted and followed.
 
-DVC removes a stage's outputs before it runs, so what a run needs to resume lies elsewhere:
-.scratch/<stage key>/<fingerprint of parameters, code and data>/. Any change of these changes the
-fingerprint, so that a state is never resumed under other conditions than it was saved under. The
-folder holds `state.safetensors`, from which the next run goes on, and `history.csv`, the lines so
-far, which a person may read at any time: files are replaced whole.
+DVC removes a stage's outputs before it runs, so a run keeps its state in
+.scratch/<stage key>/<fingerprint of parameters, code and data>/: a state is resumed only under the
+conditions under which it was saved. The folder holds `state.safetensors` and `history.csv`, the
+rows so far, which can be read at any time because files are replaced whole.
 """
 
 import fcntl
@@ -20,16 +19,16 @@ from pathlib import Path
 from chimera.files.artifacts import write_csv
 from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.progress import Progress
-from chimera.training.loop import Training, run
+from chimera.training.loop import Training
 
 
 def fingerprint(settings: Mapping[str, object], files: Mapping[str, str]) -> str:
     """Return a digest of the settings, the files' hashes and the source of every loaded module.
 
-    chimera.interface decides no byte and is left out.
+    chimera.interface is left out, because it has no influence on outputs.
 
     Args:
-        settings: Plain values (what JSON can hold).
+        settings: Plain values.
         files: sha256 by path.
     """
     digest = hashlib.sha256(json.dumps([settings, files], sort_keys=True).encode())
@@ -42,15 +41,14 @@ def fingerprint(settings: Mapping[str, object], files: Mapping[str, str]) -> str
 
 @contextmanager
 def scratch_folder(root: Path, key: str, fingerprint: str) -> Iterator[Path]:
-    """Yield this run's own folder, locked; remove it when the block ends without an error.
+    """Yield this run's folder, locked; remove it when the block ends without an error.
 
-    If DVC alone was killed, its child still works on the same run; a second process waits for it
-    here rather than write beside it. Folders of other fingerprints are left from runs that were
-    given up, and are removed.
+    The lock makes a second process wait for one that survived the end of its DVC. Folders of other
+    fingerprints belong to abandoned runs and are removed.
 
     Args:
         root: Ignored by git and by DVC.
-        key: Names the run, such as train-unet-0.
+        key: Name of the run, such as train-unet-0.
         fingerprint: See `fingerprint`.
     """
     home = root / key
@@ -67,45 +65,41 @@ def scratch_folder(root: Path, key: str, fingerprint: str) -> Iterator[Path]:
 
 
 def run_resumable(training: Training, label: str, folder: Path) -> None:
-    """Go on from the state in the folder, if there is one, to the last step.
+    """Run all steps, from the state in the folder if there is one.
 
-    In a group every process takes part, rank 0 writes and reports.
+    Every process of a group must call this; rank 0 writes and reports.
 
     Args:
-        training: As it is before its first step.
-        label: What progress calls the run.
-        folder: Of this very run, see `scratch_folder`.
+        training: A run before its first step.
+        label: Name of the run in progress reports.
+        folder: See `scratch_folder`.
 
     Raises:
         InputError: If the training diverges, or the folder cannot be written.
     """
     group, settings = training.group, training.settings
+    is_first = group.rank == 0
     state, history = folder / "state.safetensors", folder / "history.csv"
-    group.wait()  # until rank 0 has the folder to itself
+    group.wait()  # until rank 0 has locked the folder
     if state.exists():
         training.restore(*read_tensors(state))
-    group.wait()  # until all have read the same
+    group.wait()  # until all have read the same state
     with Progress(
-        label,
-        settings.steps,
-        training.completed,
-        samples=settings.batch_size,
-        shown=group.rank == 0,
+        label, settings.steps, training.completed, samples=settings.batch_size, shown=is_first
     ) as progress:
-
-        def save(training: Training) -> None:
-            content = training.state()
-            if group.rank == 0:
-                write_tensors(state, *content)
-
-        def report(training: Training) -> None:
-            group.require_launcher()
-            progress.show(training.completed, training.note())
-
-        def record(training: Training) -> None:
-            if group.rank == 0:
-                write_csv(history, [asdict(row) for row in training.history])
-
-        if settings.steps > training.completed:
+        if not training.finished:
             progress.say(f"the history so far is in {history}")
-        run(training, save, report, record)
+        note = ""
+        while not training.finished:
+            training.advance()
+            group.require_launcher()
+            if training.history:
+                row = training.history[-1]
+                note = f"loss {row.train_loss:.3g}, valid nRMSE {row.valid_nrmse:.3g}"
+                if is_first and row.step == training.completed:
+                    write_csv(history, [asdict(row) for row in training.history])
+            progress.show(training.completed, note)
+            if training.completed % settings.save_every == 0 or training.finished:
+                content = training.state()  # in every process
+                if is_first:
+                    write_tensors(state, *content)

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from chimera.fields.bands import coefficients, require_equal_shapes, wavenumber
-from chimera.fields.fourier import shell_sums
+from chimera.fields.bands import coefficients, require_equal_shapes
+from chimera.fields.fourier import shell_sums, wavenumber
 from chimera.fields.nrmse import Field, like_field
 from chimera.interface.errors import InapplicableError, InputError
 
@@ -63,7 +63,7 @@ def _density(field: Field, name: str) -> Tensor:
 
 def _square_wavenumber(density: Tensor, domain_extent: float) -> Tensor:
     """Return |k|^2 of every mode; infinity for the mean, which no periodic flow has."""
-    square = (2 * math.pi / domain_extent * wavenumber(density.shape[-1], density)).square()
+    square = (2 * math.pi / domain_extent * wavenumber(density)).square()
     square[0, 0] = math.inf
     return square
 

@@ -40,13 +40,13 @@ from chimera.interface.errors import InputError
 from chimera.probes.twonn.neighbors import neighbor_distances
 from chimera.statistics.resampling.samples import Floats, Integers
 
-Method = Literal["linear", "mle", "censored"]
+DimensionMethod = Literal["linear", "mle", "censored"]
 
 MIN_DISTINCT = 10
 
 
 def intrinsic_dimension(
-    points: ArrayLike | Tensor, discard_fraction: float = 0.1, method: Method = "linear"
+    points: ArrayLike | Tensor, discard_fraction: float = 0.1, method: DimensionMethod = "linear"
 ) -> float:
     """Return the intrinsic dimension of points without duplicates, from two neighbours of each.
 
@@ -115,7 +115,9 @@ def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighb
     return Neighbors(distances, kept, count - len(kept))
 
 
-def dimension(ratios: Floats, discard_fraction: float = 0.1, method: Method = "linear") -> float:
+def dimension(
+    ratios: Floats, discard_fraction: float = 0.1, method: DimensionMethod = "linear"
+) -> float:
     """Estimate d from the ratios mu = r_2 / r_1 (N,); other args as for `intrinsic_dimension`."""
     if not 0 <= discard_fraction < 1:
         raise InputError(f"the discarded fraction is {discard_fraction}, expected 0 <= ... < 1")

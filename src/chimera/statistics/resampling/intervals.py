@@ -31,7 +31,7 @@ from chimera.statistics.resampling.samples import (
 )
 
 Rng = np.random.Generator | int  # a number is the seed of a generator
-Method = Literal["percentile", "BCa"]
+BootstrapMethod = Literal["percentile", "BCa"]
 
 
 class Interval(NamedTuple):
@@ -73,7 +73,7 @@ def bca_interval(
 
 
 def _bootstrap_interval(
-    values: ArrayLike, method: Method, confidence: float, num_resamples: int, rng: Rng
+    values: ArrayLike, method: BootstrapMethod, confidence: float, num_resamples: int, rng: Rng
 ) -> Interval:
     require_fraction("confidence", confidence)
     require_count("num_resamples", num_resamples, 100)
