@@ -259,8 +259,8 @@ LABELS = {
         "intrinsic dimension (dimensionless)",
     },
     "ib": {
-        "I(X; T): kept of the input (nats)",
-        "I(T; Y): told of the output (nats)",
+        "I(X; T): about the input (nats)",
+        "I(T; Y): about the output (nats)",
         "depth, part of the forward pass (dimensionless)",
         *("UNet", "FractalUNet"),
     },
