@@ -303,7 +303,7 @@ def test_a_learning_rate_far_too_high_diverges():
 def test_a_last_step_into_nowhere_leaves_no_weights():
     """The loss of the last step is read before its update: only the valid error can tell."""
     one, _ = scaling(0.0, replace(SETTINGS, steps=1, lr=1e38, schedule="constant"))
-    with pytest.raises(InputError, match="the valid nRMSE is inf at step 1, expected"):
+    with pytest.raises(InputError, match="the validation nRMSE is inf at step 1, expected"):
         finish(one)
     assert one.history == []
 

@@ -17,7 +17,7 @@ class EvaluateSettings(Settings, frozen=True):
     threads: Cores
 
     def __post_init__(self) -> None:
-        """Refuse a field beyond the rollout's end."""
+        """Check that the field's frame is in the rollout."""
         if self.field_frame > self.horizon:
             raise InputError(
                 f"field_frame is {self.field_frame}, expected at most evaluate.horizon "

@@ -1,4 +1,4 @@
-"""One run in N processes of one machine, each with its share of every batch.
+"""One run in N processes of one machine, each with a part of every batch.
 
 The loss of a batch of B windows is L = 1/B sum_b l_b. Rank r takes windows r B/N .. (r + 1) B/N - 1
 and computes L_r = N/B sum_b l_b over them, so that
@@ -6,11 +6,11 @@ and computes L_r = N/B sum_b l_b over them, so that
     grad L = 1/N sum_r grad L_r,
 
 which DistributedDataParallel adds up during the backward pass (Li et al. 2020, arXiv:2006.15704).
-Weights, moments, schedule and random generator are the same in every process and follow the run of
-one process but for the order in which floating-point sums are taken.
+Weights, moments, schedule and random generator are the same in every process, and the same as in a
+run of one process except for the order of floating-point sums.
 
-torch's elastic launcher starts the processes, which meet on this machine's loopback address at a
-free port. Rank 0 alone writes files.
+torch's elastic launcher starts the processes, which connect through this machine's loopback address
+at a free port. Only rank 0 writes files.
 """
 
 import json
@@ -36,31 +36,24 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from chimera.interface.errors import InputError
 
 _LOOPBACK = "127.0.0.1"
-_SECONDS_BETWEEN_LOOKS = 0.1  # of the launcher at its processes
+_POLL_SECONDS = 0.1  # between two looks of the launcher at its processes
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of one run; on its own, the only one.
+    """The processes of one run; by default a single one."""
 
-    Attributes:
-        rank: Number of this process, from 0.
-        size: Number of processes N.
-    """
-
-    rank: int = 0
-    size: int = 1
+    rank: int = 0  # of this process
+    size: int = 1  # number of processes N
 
     def divided(self, network: nn.Module, *, some_unused: bool) -> nn.Module:
         """Return the network whose backward pass averages gradients over the processes.
 
-        Args:
-            network: The same weights in every process, on this process's device.
-            some_unused: Whether a pass may leave parameters out, the same ones in every process.
+        A pass may leave parameters out if `some_unused`, the same ones in every process.
         """
         if self.size == 1:
             return network
-        # They differ along axes of one entry, where a stride means nothing.
+        # The strides differ only along axes of length one.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return nn.parallel.DistributedDataParallel(
             network, find_unused_parameters=some_unused, gradient_as_bucket_view=True
@@ -75,7 +68,7 @@ class Group:
         return total / self.size
 
     def mean(self, values: Tensor) -> Tensor:
-        """Return the mean over all values (n,) of all processes, each counted once."""
+        """Return the mean over all values (n,) of all processes."""
         if self.size == 1:
             return values.mean()
         total = torch.stack([values.sum(), values.new_tensor(len(values))])
@@ -83,12 +76,12 @@ class Group:
         return total[0] / total[1]
 
     def wait(self) -> None:
-        """Return when every process has come here."""
+        """Wait for every process."""
         if self.size > 1:
             distributed.barrier()
 
     def require_launcher(self) -> None:
-        """End this process if the one that started it was killed."""
+        """End this process if its launcher was killed."""
         if self.size > 1 and os.getppid() != _PARENT:
             os._exit(1)
 
@@ -103,16 +96,10 @@ def is_launched() -> bool:
 
 @contextmanager
 def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
-    """Join the processes that the launcher started; by itself a process is a group of one.
+    """Join the processes of the launcher; without it a process is a group of one.
 
-    An InputError ends the process with status 2; the launcher says what it was, once.
-
-    Args:
-        device: NCCL connects GPUs, gloo CPUs.
-        size: Number of processes expected.
-
-    Raises:
-        InputError: If there are more or fewer, outside the launcher.
+    NCCL connects GPUs, gloo CPUs. An InputError ends a launched process with status 2, and the
+    launcher reports it once; so does a number of processes other than `size`.
     """
     if not is_launched():
         yield Group()
@@ -130,8 +117,8 @@ def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
         yield Group(rank, size)
         distributed.destroy_process_group()
     except RuntimeError:
-        # Perhaps a lost connection to a process that died: the launcher then ends this one here.
-        time.sleep(50 * _SECONDS_BETWEEN_LOOKS)
+        # If another process died and the connection is lost, the launcher ends this one here.
+        time.sleep(50 * _POLL_SECONDS)
         raise
     except InputError as error:
         if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
@@ -141,12 +128,12 @@ def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
 
 
 def launch(module: str, arguments: Sequence[str], size: int) -> None:
-    """Run `python -m module arguments` in as many processes and wait for them.
+    """Run `python -m module arguments` in `size` processes and wait for them.
 
     Raises:
-        InputError: What one of them raised; or that one was killed, which has ended the others.
+        InputError: If one of them raised it or was killed, which ends the others.
     """
-    # One sentence says what went wrong; the launcher's own account and hints are for its authors.
+    # The error's sentence replaces the launcher's own log.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     config = LaunchConfig(
@@ -158,15 +145,15 @@ def launch(module: str, arguments: Sequence[str], size: int) -> None:
         rdzv_endpoint=f"{_LOOPBACK}:0",
         local_addr=_LOOPBACK,
         max_restarts=0,
-        monitor_interval=_SECONDS_BETWEEN_LOOKS,
+        monitor_interval=_POLL_SECONDS,
     )
     try:
         elastic_launch(config, sys.executable)("-m", module, *arguments)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        told = failure.message if isinstance(failure.message, str) else ""
-        if told.startswith("error: "):
-            raise InputError(told.removeprefix("error: ")) from None
+        message = str(failure.message)
+        if message.startswith("error: "):
+            raise InputError(message.removeprefix("error: ")) from None
         end = f"ended with status {failure.exitcode}"
         if failure.exitcode < 0:
             end = f"was killed by {signal.Signals(-failure.exitcode).name}"

@@ -1,16 +1,16 @@
-"""Training that can be killed at any moment and go on to the same bytes.
+"""Training that can be killed at any moment and resumed to the same bytes.
 
 Minimises the mean of ||x_{t+u} - x̂_{t+u}||^2 over u = 1 .. unroll, where x̂ is the network's own
 rollout from x_t (chimera.models.forecasting.stepping), with AdamW (Loshchilov & Hutter 2019,
 algorithm 2), the one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient
 (Pascanu et al. 2013).
 
-A step is a function of the state alone: the batch and the learning rate follow from the step's
-number, so weights, moments, average and random generator are all that has to be kept. Several
-processes may share the batches (chimera.training.distributed); they walk through the same states.
+A step is a function of the state: batch and learning rate follow from the step's number, so that
+only weights, moments, average and random generator are saved. Several processes may divide the
+batches (chimera.training.distributed); they pass through the same states.
 
-Nothing in a step makes the host wait for a GPU: the learning rate is an argument of the optimiser's
-kernel, clipping compares on the device, and the loss is read every log_every steps.
+No step makes the host wait for a GPU: the learning rate is an argument of the optimiser's kernel,
+clipping compares on the device, and the loss is read every log_every steps.
 
 B batch, T time, C channel, H, W space.
 """
@@ -18,6 +18,7 @@ B batch, T time, C channel, H, W space.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,16 +31,16 @@ from chimera.models.forecasting.devices import require_compiler
 from chimera.training.distributed import Group
 from chimera.training.settings import TrainSettings
 
-# A run whose loss exceeds so many times that of persistence has diverged: it started near 1.
+# A run has diverged when its loss exceeds that of persistence so many times; it starts near 1.
 DIVERGED = 100.0
-# Of so many consecutive valid frames one is forecast: the others say much the same (the default
-# flow's autocorrelation falls below 0.2 after 8 frames), and would cost 2% of a training.
+# One of so many consecutive validation frames is forecast: the others are similar (the default
+# flow's autocorrelation falls below 0.2 after 8 frames) and would cost 2% of a training.
 VALID_SPACING = 4
 
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One line of the training history; the loss is the mean since the line before."""
+    """One row of the training history; the loss is the mean since the previous row."""
 
     step: int
     lr: float
@@ -88,15 +89,14 @@ class Objective(nn.Module):
 
 
 class Training:
-    """A run in progress: `advance` moves it, `state` and `restore` carry it over a kill.
+    """A run in progress: `advance` does a step, `state` and `restore` save and resume it.
 
     Args:
-        network: Maps (B, C, H, W) to the increment of the same shape; trained in place, on the
-            device where it lies.
-        train: Windows of 1 + unroll normalised frames by step, this process's part of them.
-        valid: Normalised frames (n, T, C, H, W), for the one-step error of the history.
+        network: Maps (B, C, H, W) to the increment of the same shape; trained in place.
+        train: This process's part of the windows of 1 + unroll normalised frames, by step.
+        valid: Normalised frames (n, T, C, H, W) of the validation split.
         settings: Section `train`.
-        group: The processes that share the batches; each holds the same network.
+        group: The processes that divide the batches; each has the same network.
     """
 
     def __init__(
@@ -108,30 +108,25 @@ class Training:
         group: Group = Group(),  # noqa: B008 - frozen
     ) -> None:
         self.network = network.train()
-        self.train, self.valid, self.settings = train, valid, settings
-        self.group = group
+        self.train, self.valid, self.settings, self.group = train, valid, settings, group
         self.parameters = dict(network.named_parameters())
         self.device = next(network.parameters()).device
         for layer in network.modules():
-            if hasattr(layer, "share"):  # it draws the whole batch's mask and takes its part
+            if hasattr(layer, "share"):  # draws the whole batch's mask and uses its part
                 layer.share = group.rank, group.size  # type: ignore[assignment]
-        # Drop-path leaves parameters out, the same ones everywhere: all draw the same numbers.
+        # Drop-path leaves the same parameters out in every process: all draw the same numbers.
         drops = getattr(network, "leaves_out_parameters", False)
         objective = group.divided(Objective(network, settings.unroll), some_unused=drops)
         if settings.compile:
             require_compiler()
         self._objective = torch.compile(objective) if settings.compile else objective
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(),
-            lr=settings.lr,
-            weight_decay=settings.weight_decay,
-            fused=True,
+            self.parameters.values(), settings.lr, weight_decay=settings.weight_decay, fused=True
         )
         self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.completed = 0
         self.history: list[HistoryRow] = []
-        self._loss_sum = torch.zeros((), device=self.device)
-        self._loss_count = 0
+        self._loss_sum = torch.zeros((), device=self.device)  # since the last row of the history
         self._persistence = float((valid[:, 1:] - valid[:, :-1]).square().mean())
 
     @property
@@ -139,12 +134,17 @@ class Training:
         """Whether every step is done."""
         return self.completed >= self.settings.steps
 
+    @property
+    def has_new_row(self) -> bool:
+        """Whether the last step added a row to the history."""
+        return bool(self.history) and self.history[-1].step == self.completed
+
     def advance(self) -> None:
-        """Do one step; read the loss and the valid split where the settings say so.
+        """Do one step; read the loss and the validation error when the settings say so.
 
         Raises:
-            InputError: If the loss is not finite or far above persistence's, or the valid error
-                not finite.
+            InputError: If the loss is not finite or far above that of persistence, or the
+                validation error is not finite.
         """
         settings = self.settings
         rate = learning_rate(self.completed, settings)
@@ -160,7 +160,6 @@ class Training:
         self.optimizer.step()
         self._update_average()
         self._loss_sum += loss.detach()
-        self._loss_count += 1
         self.completed += 1
         if self.completed % settings.validate_every == 0 or self.finished:
             self._record(rate)
@@ -168,12 +167,9 @@ class Training:
             self.read_loss()
 
     def read_loss(self) -> float:
-        """Return the mean loss since the last line of the history.
-
-        Raises:
-            InputError: If the run has diverged.
-        """
-        loss = float(self.group.average(self._loss_sum)) / max(self._loss_count, 1)
+        """Return the mean loss since the last row of the history, or raise if it has diverged."""
+        steps = self.completed - (self.history[-1].step if self.history else 0)
+        loss = float(self.group.average(self._loss_sum)) / max(steps, 1)
         if not loss <= DIVERGED * self._persistence:
             expected = f"less than {DIVERGED:g} times persistence's {self._persistence:.3g}"
             raise self._diverged(f"the loss is {loss:.3g}", expected)
@@ -187,23 +183,22 @@ class Training:
         )
 
     def note(self) -> str:
-        """Return the last line of the history in short."""
+        """Return a summary of the last row of the history."""
         if not self.history:
             return ""
         row = self.history[-1]
-        return f"loss {row.train_loss:.3g}, valid nRMSE {row.valid_nrmse:.3g}"
+        return f"loss {row.train_loss:.3g}, validation nRMSE {row.valid_nrmse:.3g}"
 
     def _record(self, rate: float) -> None:
         loss, error = self.read_loss(), self.valid_nrmse()
-        # The loss was that of the weights before the last step; this is that of the weights now.
+        # The loss belongs to the weights before the last step, the error to the current ones.
         if not math.isfinite(error):
-            raise self._diverged(f"the valid nRMSE is {error}", "a finite number")
+            raise self._diverged(f"the validation nRMSE is {error}", "a finite number")
         self.history.append(HistoryRow(self.completed, rate, loss, error))
         self._loss_sum.zero_()
-        self._loss_count = 0
 
     def _update_average(self) -> None:
-        # Averaging starts short and lengthens, so that the random initial weights are forgotten.
+        # The averaging time grows from short to long, so that the initial weights are forgotten.
         decay = min(self.settings.ema_decay, (1 + self.completed) / (10 + self.completed))
         if self.settings.ema_decay > 0:
             with torch.no_grad():
@@ -212,39 +207,28 @@ class Training:
 
     @torch.no_grad()
     def valid_nrmse(self) -> float:
-        """Return the one-step nRMSE of the current weights, in float32, over the valid split.
-
-        Of every `VALID_SPACING` consecutive frames one is forecast.
-        """
+        """Return the current weights' one-step nRMSE of every `VALID_SPACING`-th frame, float32."""
         self.network.eval()
         own = slice(self.group.rank, None, self.group.size)
-        inputs = self.valid[:, :-1:VALID_SPACING].flatten(0, 1)[own]  # (n T / S N, C, H, W)
-        targets = self.valid[:, 1::VALID_SPACING].flatten(0, 1)[own]
+        batches = (
+            frames.flatten(0, 1)[own].split(self.settings.batch_size)  # (n T / S N, C, H, W)
+            for frames in (self.valid[:, :-1:VALID_SPACING], self.valid[:, 1::VALID_SPACING])
+        )
         errors = [
             nrmse(stepping.step(self.network, x.to(self.device)), y.to(self.device)).reshape(-1)
-            for x, y in zip(
-                inputs.split(self.settings.batch_size),
-                targets.split(self.settings.batch_size),
-                strict=True,
-            )
+            for x, y in zip(*batches, strict=True)
         ]
-        self.network.train()  # walking through all modules costs as much as clipping: not in a step
+        self.network.train()  # here, since it visits all modules and costs as much as clipping
         return float(self.group.mean(torch.cat(errors)))
 
     def weights(self) -> dict[str, Tensor]:
-        """Return what the checkpoint holds: the state, with averaged weights if there are any."""
-        state = {
-            name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()
-        }
-        if self.settings.ema_decay > 0:
-            state.update({name: tensor.clone() for name, tensor in self.average.items()})
-        return state
+        """Return the checkpoint's weights: averaged ones if there are any, and buffers."""
+        averaged = self.average if self.settings.ema_decay > 0 else {}
+        tensors = self.network.state_dict() | averaged
+        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
-        """Return everything that the next step depends on, as tensors and plain values.
-
-        Every process calls it, and gets the same.
-        """
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that the next step depends on; every process calls it and gets the same."""
         self._loss_sum = self.group.average(self._loss_sum)
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
@@ -255,15 +239,11 @@ class Training:
         if self.device.type == "cuda":
             tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
         tensors["loss_sum"] = self._loss_sum
-        values: dict[str, object] = {
-            "completed": self.completed,
-            "loss_count": self._loss_count,
-            "history": [vars(row) for row in self.history],
-        }
-        return tensors, values
+        rows = [vars(row) for row in self.history]
+        return tensors, {"completed": self.completed, "history": rows}
 
-    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, object]) -> None:
-        """Go back to a state that `state` returned."""
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Restore what `state` returned."""
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -274,42 +254,28 @@ class Training:
         self.optimizer.state.clear()
         for name, parameter in self.parameters.items():
             if f"optimizer.step.{name}" not in tensors:
-                continue  # no gradient yet: drop-path has left it out of every step so far
-            # Moments lie in memory as their parameter does; a file keeps values, not strides.
-            self.optimizer.state[parameter] = {
-                "step": tensors[f"optimizer.step.{name}"].to(parameter.device),
-                "exp_avg": torch.empty_like(parameter).copy_(tensors[f"optimizer.exp_avg.{name}"]),
-                "exp_avg_sq": torch.empty_like(parameter).copy_(
-                    tensors[f"optimizer.exp_avg_sq.{name}"]
-                ),
+                continue  # no gradient yet: drop-path left it out of every step
+            # Moments have the strides of their parameter, which a file does not keep.
+            moments = {
+                key: torch.empty_like(parameter).copy_(tensors[f"optimizer.{key}.{name}"])
+                for key in ("exp_avg", "exp_avg_sq")
             }
+            step = tensors[f"optimizer.step.{name}"].to(parameter.device)
+            self.optimizer.state[parameter] = {"step": step, **moments}
         torch.set_rng_state(tensors["generator.cpu"].cpu())
         if "generator.cuda" in tensors and self.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["generator.cuda"].cpu(), self.device)
         self._loss_sum = tensors["loss_sum"].to(self.device).clone()
-        self.completed = values["completed"]  # type: ignore[assignment]
-        self._loss_count = values["loss_count"]  # type: ignore[assignment]
-        self.history = [HistoryRow(**row) for row in values["history"]]  # type: ignore[attr-defined]
+        self.completed = values["completed"]
+        self.history = [HistoryRow(**row) for row in values["history"]]
 
 
 def run(
-    training: Training,
-    save: Callable[[Training], None],
-    report: Callable[[Training], None],
-    record: Callable[[Training], None] = lambda _: None,
+    training: Training, save: Callable[[Training], None], report: Callable[[Training], None]
 ) -> None:
-    """Advance to the end.
-
-    Args:
-        training: The run.
-        save: Called every save_every steps and after the last.
-        report: Called after each step.
-        record: Called after each step that added a line to the history.
-    """
+    """Advance to the end; report after each step, save every save_every steps and at the end."""
     while not training.finished:
         training.advance()
         report(training)
-        if training.history and training.history[-1].step == training.completed:
-            record(training)
         if training.completed % training.settings.save_every == 0 or training.finished:
             save(training)

@@ -1,10 +1,9 @@
-"""A training run that can be killed and watched.
+"""Resumption of a training run that was killed.
 
-DVC removes a stage's outputs before it runs, so what a run needs to resume lies elsewhere:
-.scratch/<stage key>/<fingerprint of parameters, code and data>/. Any change of these changes the
-fingerprint, so that a state is never resumed under other conditions than it was saved under. The
-folder holds `state.safetensors`, from which the next run goes on, and `history.csv`, the lines so
-far, which a person may read at any time: files are replaced whole.
+DVC removes a stage's outputs before it runs, so the state of a run is saved elsewhere, in
+.scratch/<stage key>/<fingerprint of parameters, code and data>/: it is never resumed under other
+conditions. The folder contains `state.safetensors`, from which the next run continues, and
+`history.csv`, which can be read at any time.
 """
 
 import fcntl
@@ -26,11 +25,7 @@ from chimera.training.loop import Training, run
 def fingerprint(settings: Mapping[str, object], files: Mapping[str, str]) -> str:
     """Return a digest of the settings, the files' hashes and the source of every loaded module.
 
-    chimera.interface decides no byte and is left out.
-
-    Args:
-        settings: Plain values (what JSON can hold).
-        files: sha256 by path.
+    `settings` are plain values; chimera.interface, which changes no output, is left out.
     """
     digest = hashlib.sha256(json.dumps([settings, files], sort_keys=True).encode())
     for name, module in sorted(sys.modules.items()):
@@ -42,16 +37,10 @@ def fingerprint(settings: Mapping[str, object], files: Mapping[str, str]) -> str
 
 @contextmanager
 def scratch_folder(root: Path, key: str, fingerprint: str) -> Iterator[Path]:
-    """Yield this run's own folder, locked; remove it when the block ends without an error.
+    """Yield the folder root/key/fingerprint, locked; remove it after a block without an error.
 
-    If DVC alone was killed, its child still works on the same run; a second process waits for it
-    here rather than write beside it. Folders of other fingerprints are left from runs that were
-    given up, and are removed.
-
-    Args:
-        root: Ignored by git and by DVC.
-        key: Names the run, such as train-unet-0.
-        fingerprint: See `fingerprint`.
+    If only DVC was killed, its child process continues the run, and a second process waits for it
+    here. Folders of other fingerprints, left by abandoned runs, are removed.
     """
     home = root / key
     home.mkdir(parents=True, exist_ok=True)
@@ -67,17 +56,9 @@ def scratch_folder(root: Path, key: str, fingerprint: str) -> Iterator[Path]:
 
 
 def run_resumable(training: Training, label: str, folder: Path) -> None:
-    """Go on from the state in the folder, if there is one, to the last step.
+    """Train from the state in the run's `scratch_folder`, if there is one, to the last step.
 
-    In a group every process takes part, rank 0 writes and reports.
-
-    Args:
-        training: As it is before its first step.
-        label: What progress calls the run.
-        folder: Of this very run, see `scratch_folder`.
-
-    Raises:
-        InputError: If the training diverges, or the folder cannot be written.
+    Every process of a group calls it; rank 0 writes and reports progress under `label`.
     """
     group, settings = training.group, training.settings
     state, history = folder / "state.safetensors", folder / "history.csv"
@@ -85,27 +66,21 @@ def run_resumable(training: Training, label: str, folder: Path) -> None:
     if state.exists():
         training.restore(*read_tensors(state))
     group.wait()  # until all have read the same
-    with Progress(
-        label,
-        settings.steps,
-        training.completed,
-        samples=settings.batch_size,
-        shown=group.rank == 0,
-    ) as progress:
+    writes, samples = group.rank == 0, settings.batch_size
+    progress = Progress(label, settings.steps, training.completed, samples=samples, shown=writes)
+    with progress:
 
         def save(training: Training) -> None:
             content = training.state()
-            if group.rank == 0:
+            if writes:
                 write_tensors(state, *content)
 
         def report(training: Training) -> None:
             group.require_launcher()
             progress.show(training.completed, training.note())
-
-        def record(training: Training) -> None:
-            if group.rank == 0:
+            if writes and training.has_new_row:
                 write_csv(history, [asdict(row) for row in training.history])
 
         if settings.steps > training.completed:
             progress.say(f"the history so far is in {history}")
-        run(training, save, report, record)
+        run(training, save, report)

@@ -40,7 +40,7 @@ class TrainSettings(Settings, frozen=True):
     memory: Annotated[float, Meta(ge=0, le=1e6)] = 0.75
 
     def __post_init__(self) -> None:
-        """Refuse a batch that the processes cannot share evenly."""
+        """Check that the processes can divide a batch evenly."""
         if self.batch_size % self.devices:
             raise InputError(
                 f"batch_size is {self.batch_size}, expected a multiple of train.devices "
