@@ -15,14 +15,9 @@ from argparse_dataclass import ArgumentParser
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.models.forecasting.building import build_model, fit_to_data
-from chimera.models.parity.gate import (
-    count,
-    count_torchinfo,
-    gaps,
-    require_distinct,
-    require_parity,
-    solve_widths,
-)
+from chimera.models.parity.counting import count, count_torchinfo
+from chimera.models.parity.gate import gaps, require_distinct, require_parity
+from chimera.models.parity.width_search import solve_widths
 
 
 @dataclass
