@@ -48,7 +48,7 @@ def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
             note = {"s": f"{len(reported)} of {sites} reported", "fontsize": 7, "color": style.GREY}
             panel.text(0.5, 1.02, ha="center", transform=panel.transAxes, **note)
             panel.tick_params(labelsize=8)
-        line[0].set_ylabel(style.model_label(model))
+        line[0].set_ylabel(model_label(model))
     figure.supxlabel("I(X; T): about the input (nats)", fontsize=9)
     figure.supylabel("I(T; Y): about the output (nats)", fontsize=9)
     scale = ScalarMappable(Normalize(0, 1), colours)

@@ -1,4 +1,4 @@
-"""The networks that E1 compares, and the gate that makes the comparison fair."""
+"""The networks that E1 compares, and the gate that requires equal sizes."""
 
 import lazy_loader
 

@@ -1,11 +1,11 @@
 """Gate: every model has the baseline's parameters and MACs within parity.tolerance.
 
 Writes metrics/parity.json whatever the verdict, and metrics/gates/parity.yaml, on which training
-depends, if the gate is passed. `--solve-widths` prints channel lists that would pass.
+depends, only when the gate is passed. `--solve-widths` prints channel lists that would pass.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +15,40 @@ from argparse_dataclass import ArgumentParser
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.models.forecasting.building import build_model, fit_to_data
-from chimera.models.parity import gate
+from chimera.models.parity.counting import count, count_torchinfo
+from chimera.models.parity.gate import gaps, require_distinct, require_parity
+from chimera.models.parity.width_search import solve_widths
 
 
 @dataclass
 class Options:
-    """Action in place of the gate."""
+    """Print channel lists instead of running the gate."""
 
-    solve_widths: bool = False
+    solve_widths: bool = field(default=False)
 
 
-def run_gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
-    """Count every model, write the metrics, and refuse unequal or identical models."""
+def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
+    """Count every model, write the metrics, and refuse a pair that is unequal or identical."""
     with torch.random.fork_rng():
         models = {name: build_model(fields) for name, fields in settings.items()}
     shapes = {name: tuple(fields["input_shape"]) for name, fields in settings.items()}
-    sizes = {name: gate.count(model, shapes[name]) for name, model in models.items()}
+    sizes = {name: count(model, shapes[name]) for name, model in models.items()}
     report: dict[str, Any] = {"tolerance": tolerance}
     for name, (params, macs) in sizes.items():
-        shown = gate.count_torchinfo(models[name], shapes[name])
-        report[name] = {"params": params, "macs": macs, "macs_torchinfo": shown}
-    for name, (params_gap, macs_gap) in gate.gaps(sizes, baseline).items():
+        torchinfo_macs = count_torchinfo(models[name], shapes[name])
+        report[name] = {"params": params, "macs": macs, "macs_torchinfo": torchinfo_macs}
+    for name, (params_gap, macs_gap) in gaps(sizes, baseline).items():
         report[name] |= {"params_gap": params_gap, "macs_gap": macs_gap}
     write_json(Path("metrics/parity.json"), report)
-    gate.require_parity(sizes, baseline, tolerance)
-    gate.require_distinct(models, shapes[baseline])
+    require_parity(sizes, baseline, tolerance)
+    require_distinct(models, shapes[baseline])
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
 
 
-def fit_models(models: Mapping[str, Any], layout: Mapping[str, Any], channels: int) -> Any:
-    """Return every model's settings for the grid and boundary of the data."""
+def on_the_data(
+    models: Mapping[str, Any], layout: Mapping[str, Any], channels: int
+) -> dict[str, Any]:
+    """Return every model's settings for the data's grid and edges."""
     found = {}
     for name, fields in models.items():
         try:
@@ -55,20 +59,20 @@ def fit_models(models: Mapping[str, Any], layout: Mapping[str, Any], channels: i
 
 
 def main() -> None:
-    """Run the gate, or the width search."""
+    """Run the gate, or the width solver."""
     options = ArgumentParser(Options).parse_args()
     params = read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
     path = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
     unknown = any(None in (fields.get("input_shape") or ()) for fields in models.values())
-    if path.exists() or unknown:  # without data, the shape in params.yaml holds
-        models = fit_models(models, read_yaml(path), len(params["data"]["fields"]))
+    if path.exists() or unknown:  # before there are data, params.yaml may say their form
+        models = on_the_data(models, read_yaml(path), len(params["data"]["fields"]))
     if not options.solve_widths:
-        run_gate(models, baseline, tolerance)
+        gate(models, baseline, tolerance)
         return
     for name in models.keys() - {baseline}:
-        print(f"{name}: {gate.solve_widths(models[name], models[baseline], tolerance)}")  # noqa: T201
+        print(f"{name}: {solve_widths(models[name], models[baseline], tolerance)}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""A network from its settings or its checkpoint, on its device, as a time stepper."""
+"""Networks from settings or checkpoints, on their device, as time steppers."""

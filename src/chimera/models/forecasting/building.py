@@ -1,7 +1,7 @@
 """A network from its section of params.yaml.
 
-`type` names a network of `chimera.models.networks`; `source`, where its code is found, is there for
-DVC to track; all other keys are the network's own settings.
+`type` names a network of `chimera.models.networks`; `source`, the place of its code, is read by DVC
+only; all other keys are the network's own settings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _NOT_OF_THE_NETWORK = ("type", "source")
 
 
 def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
-    """Build the network that the settings describe.
+    """Return the network of the settings, with weights drawn from torch's default generator.
 
     Args:
         settings: `type` and the fields of that network's settings, such as `UNetSettings`; `source`
@@ -26,10 +26,10 @@ def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
         key: Dotted, for messages.
 
     Returns:
-        A network from (B, C, H, W) to (B, C, H, W), weights drawn from torch's default generator.
+        A network from (B, C, H, W) to (B, C, H, W).
 
     Raises:
-        InputError: If a field is missing, unknown, or has a value that cannot be used.
+        InputError: If a field is missing or unknown, or has a value that cannot be used.
     """
     kind = _network_class(settings, key)
     network: nn.Module = kind(_read(kind, settings, key))
@@ -37,11 +37,7 @@ def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
 
 
 def check_model(settings: Mapping[str, Any], key: str) -> Any:
-    """Return the checked settings of a model; a null in `input_shape` stands for a large side.
-
-    Raises:
-        InputError: As `build_model`.
-    """
+    """Return the settings that `build_model` reads; a null in `input_shape` is a large side."""
     shape = settings.get("input_shape") if isinstance(settings, Mapping) else None
     if isinstance(shape, Sequence) and not isinstance(shape, str):
         settings = {**settings, "input_shape": [1 << 10 if s is None else s for s in shape]}
@@ -51,16 +47,13 @@ def check_model(settings: Mapping[str, Any], key: str) -> Any:
 def fit_to_data(
     settings: Mapping[str, Any], shape: Sequence[int], boundary: Sequence[str], key: str = "model"
 ) -> dict[str, Any]:
-    """Return a model's settings for data of one form, without `source`.
+    """Return a model's settings for its data, without `source`.
 
     Args:
-        settings: As in params.yaml; a null in `input_shape` stands for what the data have.
+        settings: As in params.yaml; nulls in `input_shape` are replaced by the data's shape.
         shape: (C, H, W) of the data.
-        boundary: `periodic` or not, along H and W: a `padding` that is not given follows from it.
+        boundary: `periodic` or not, along H and W; the default of `padding`.
         key: Dotted, for messages.
-
-    Raises:
-        InputError: If the settings say another shape than the data have.
     """
     wanted = settings.get("input_shape")
     if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) != len(shape):

@@ -12,19 +12,14 @@ from chimera.models.forecasting.building import build_model
 
 
 def normalisation(moments: Mapping[str, list[float]]) -> dict[str, float | list[float]]:
-    """Return moments by channel as a checkpoint holds them: a number where there is one channel."""
+    """Return moments by channel as in a checkpoint: a number if there is one channel."""
     return {name: v if len(v) > 1 else v[0] for name, v in moments.items()}
 
 
 def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, Tensor]:
-    """Return a trained network in evaluation mode, and the mean and std it normalises by.
+    """Return a trained network in evaluation mode, and its mean and std (C, 1, 1), on a device.
 
-    Args:
-        path: A model.safetensors of stage `train`.
-        device: Where all three go; mean and std are (C, 1, 1).
-
-    Raises:
-        InputError: As `read_tensors`, and if the file holds something else.
+    `path` is a model.safetensors of stage `train`; InputError if it contains something else.
     """
     weights, about = read_tensors(path)
     try:
@@ -34,7 +29,7 @@ def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, T
             torch.tensor(about["normalisation"][m], device=device).reshape(-1, 1, 1)
             for m in ("mean", "std")
         )
-    except (KeyError, TypeError, RuntimeError) as error:  # torch says what weights are missing
+    except (KeyError, TypeError, RuntimeError) as error:  # RuntimeError: missing weights
         reason = " ".join(str(error).split())
         raise InputError(f"{path} holds no network with its normalisation: {reason}") from None
     return network, mean, std

@@ -1,4 +1,4 @@
-"""Where a network runs, how to make it run there the same way twice, and what it ran on."""
+"""Devices: choice, reproducibility and description."""
 
 import os
 import platform
@@ -11,20 +11,11 @@ import torch
 from chimera.interface.errors import InputError
 
 PACKAGES = ("torch", "numpy", "h5py", "safetensors")
-# Of a GPU's free memory: the rest is for weights, moments and activations.
-_SHARE_OF_DATA = 0.5
+_SHARE_OF_DATA = 0.5  # of a GPU's free memory; the rest is for weights, moments and activations
 
 
 def device_type(choice: Literal["auto", "cpu", "cuda"], count: int = 1) -> Literal["cpu", "cuda"]:
-    """Return the kind of device that is meant; `auto` takes GPUs where there are any.
-
-    Args:
-        choice: What was asked for.
-        count: Devices needed at once.
-
-    Raises:
-        InputError: If `cuda` is asked for and there is none, or there are too few GPUs.
-    """
+    """Return the kind of device for `count` processes; `auto` prefers GPUs."""
     available = torch.cuda.is_available()
     if choice == "cuda" and not available:
         raise InputError("device is 'cuda', expected 'auto' or 'cpu' where torch finds no GPU")
@@ -46,24 +37,19 @@ def prepare_device(
     tf32: bool = False,
     deterministic: bool = True,
 ) -> torch.device:
-    """Return the device, by default with deterministic algorithms in float32 proper.
-
-    The number of threads is fixed because it decides how sums are split, and so their last bits.
+    """Return the device, by default with deterministic algorithms and full float32 precision.
 
     Args:
         choice: See `device_type`.
-        threads: Threads of one process on a CPU.
-        number: Which of several GPUs.
+        threads: Threads of one process on a CPU; the number decides the last bits of sums.
+        number: Index of the GPU.
         tf32: Whether a GPU may round the factors of float32 products to 10 bits.
-        deterministic: Whether a GPU computes the same bits every time; if not, it tries which
-            algorithms are fastest.
-
-    Raises:
-        InputError: If `cuda` is asked for and there is none.
+        deterministic: Whether a GPU computes the same bits every time; if not, it uses the
+            algorithms that are fastest in a trial.
     """
     torch.set_num_threads(threads)
     if device_type(choice) == "cpu":
-        # Every operation in use is deterministic here; to ask for it takes torch a second.
+        # All operations in use are deterministic here, and the switch takes torch a second.
         return torch.device("cpu")
     # Read when cuBLAS starts; without it torch refuses deterministic products of matrices.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -84,7 +70,7 @@ def has_room(num_bytes: int, device: torch.device) -> bool:
 
 
 def require_compiler() -> None:
-    """Raise InputError if torch.compile would find no C++ compiler to build its kernels with."""
+    """Raise InputError if torch.compile would find no C++ compiler."""
     known = (os.environ.get("CXX", "g++"), "clang++")
     if not any(shutil.which(name) for name in known):
         raise InputError(
@@ -93,12 +79,9 @@ def require_compiler() -> None:
 
 
 def describe(device: torch.device) -> dict[str, str]:
-    """Return what decides the bytes of a computation: its class and the versions of the packages.
+    """Return what decides the bytes of a computation: class of machine and package versions.
 
-    Machines of one class, such as `x86_64 avx2`, give the same bytes; a GPU is a class of its own.
-
-    Args:
-        device: Where the network runs.
+    Machines of one class, such as `x86_64 avx2`, give the same bytes; each GPU model is a class.
     """
     kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability().lower()}"
     if device.type == "cuda":

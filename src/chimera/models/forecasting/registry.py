@@ -1,4 +1,4 @@
-"""The networks by the name that `type` gives them in params.yaml."""
+"""The networks by their `type` in params.yaml."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,7 @@ REGISTERED = {
 
 
 def network_path(settings: Mapping[str, Any], key: str = "model") -> str:
-    """Return the dotted name of the network's class.
-
-    Raises:
-        InputError: If `type` is missing or unknown.
-    """
+    """Return the dotted name of the network's class."""
     name = settings.get("type") if isinstance(settings, Mapping) else None
     if name not in REGISTERED:
         raise InputError(f"{key}.type is {name!r}, expected one of {', '.join(REGISTERED)}")

@@ -18,15 +18,9 @@ def step(network: nn.Module, frames: Tensor) -> Tensor:
 
 @torch.no_grad()
 def rollout(network: nn.Module, frames: Tensor, horizon: int) -> Tensor:
-    """Apply the network to its own predictions.
+    """Return the predictions (B, horizon, C, H, W) from normalised frames (B, C, H, W).
 
-    Args:
-        network: Maps (B, C, H, W) to the increment of the same shape.
-        frames: Initial normalised frames (B, C, H, W).
-        horizon: Number of frames to predict.
-
-    Returns:
-        The predictions (B, horizon, C, H, W); a rollout that blows up is not stopped.
+    A rollout that blows up is not stopped.
     """
     predictions = []
     for _ in range(horizon):

@@ -1,4 +1,4 @@
-"""The networks, one file each: its settings and its module.
+"""The networks, one file each with settings and module.
 
-A network's class has an attribute `Settings`, the record that its constructor takes.
+The attribute `Settings` of a network's class is the record that its constructor takes.
 """

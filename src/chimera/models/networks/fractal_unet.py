@@ -3,9 +3,9 @@
     f_1(z) = conv(z),    f_{C+1}(z) = mean((f_C o f_C)(z), conv(z))                    (eq. 1, 2)
 
 where conv is convolution - norm - activation, and adjacent joins are merged into one mean of equal
-weights. Unrolled, a block is C columns over 2^(C-1) rows: column c holds 2^(c-1) convolutions in
-sequence, each 2^(C-c) rows long, and after row r stands one join of all columns whose convolution
-ends there. A join feeds the next convolution of each of these columns.
+weights. Unrolled, a block is C columns over 2^(C-1) rows: column c has 2^(c-1) convolutions in
+sequence, each 2^(C-c) rows long, and after row r one join of all columns whose convolution ends
+there. A join feeds the next convolution of each of these columns.
 """
 
 from dataclasses import dataclass
@@ -22,19 +22,14 @@ from chimera.models.networks.unet import UNet, UNetSettings, Unit
 
 
 class FractalUNetSettings(UNetSettings, frozen=True, kw_only=True):
-    """The settings of a UNet and of its blocks.
+    """The settings of a UNet and of its blocks."""
 
-    Attributes:
-        columns: Columns C of a block.
-        drop_path: Probability p of local drop-path in training; 0 switches drop-path off.
-    """
-
-    columns: Annotated[int, Meta(ge=1, le=8)]
-    drop_path: Probability
+    columns: Annotated[int, Meta(ge=1, le=8)]  # C
+    drop_path: Probability  # p of local drop-path in training; 0 switches drop-path off
 
     @property
     def units(self) -> tuple[int, int]:
-        """Convolutions of a block that take its input, and those that take its own width."""
+        """See `UNetSettings.units`."""
         return self.columns, 2**self.columns - 1 - self.columns
 
 
@@ -52,6 +47,10 @@ class GlobalDropPath:
 
     column: int
 
+    def survivors(self, arriving: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the column if it arrives at a join."""
+        return tuple(column for column in arriving if column == self.column)
+
 
 @dataclass(frozen=True)
 class LocalDropPath:
@@ -60,7 +59,7 @@ class LocalDropPath:
     probability: float
 
     def survivors(self, arriving: tuple[int, ...]) -> tuple[int, ...]:
-        """Draw the columns that one join keeps; one of them, drawn evenly, if all were dropped."""
+        """Draw the columns that a join keeps; a random one if all were dropped."""
         kept = torch.rand(len(arriving)) >= self.probability
         if not kept.any():
             kept[torch.randint(len(arriving), ())] = True
@@ -71,16 +70,10 @@ DropPath = GlobalDropPath | LocalDropPath
 
 
 def draw_drop_path(columns: int, probability: float) -> DropPath:
-    """Draw one training pass's drop-path: global or local, evenly (Larsson et al. 2017, section 4).
+    """Draw the drop-path of all blocks in one training pass: global or local with equal chances.
 
-    Args:
-        columns: columns C of the network's blocks.
-        probability: p of the local drop-path, above 0.
-
-    Returns:
-        The drop-path of every block in this pass. Drawn from torch's default generator, as dropout
-        is, so that saving that one state makes training resumable.
-
+    See Larsson et al. 2017, section 4. Like dropout it draws from torch's default generator, whose
+    state alone makes training resumable.
     """
     if torch.rand(()) < 0.5:
         return GlobalDropPath(int(torch.randint(columns, ())) + 1)
@@ -88,16 +81,9 @@ def draw_drop_path(columns: int, probability: float) -> DropPath:
 
 
 class FractalBlock(Site):
-    """f_C from (B, C_in, H, W) to (B, C_out, H, W).
+    """f_C from (B, C_in, H, W) to (B, C_out, H, W); `unit` makes one of its convolutions.
 
     `column1` to `columnC` are the sites on the edges into the last join.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of every convolution of the block.
-        columns: C.
-        unit: makes a convolution of the block from its numbers of channels.
-
     """
 
     def __init__(self, in_channels: int, out_channels: int, columns: int, unit: Unit) -> None:
@@ -111,25 +97,10 @@ class FractalBlock(Site):
             self.add_module(f"column{column}", Site())
 
     def forward(self, z: Tensor, drop_path: DropPath | None = None) -> Tensor:
-        """Evaluate the block; what only leads to dropped inputs is not computed at all.
-
-        Args:
-            z: input (B, C_in, H, W).
-            drop_path: the drop-path of this pass; None keeps every column.
-
-        Returns:
-            The output (B, C_out, H, W).
-
-        """
+        """Evaluate the block, except for what only leads to dropped inputs."""
         last = len(self.joins)
-        if isinstance(drop_path, GlobalDropPath):
-            kept = [tuple(c for c in join if c == drop_path.column) for join in self.joins]
-        elif isinstance(drop_path, LocalDropPath):
-            kept = [drop_path.survivors(join) for join in self.joins]
-        else:
-            kept = list(self.joins)
-
-        # Which joins does the last one need? Walk backwards over the inputs that were kept.
+        kept = [drop_path.survivors(join) if drop_path else join for join in self.joins]
+        # The joins that the last one needs, backwards over the inputs that were kept.
         needed = {last}
         for row in range(last, 0, -1):
             if row in needed:
@@ -153,11 +124,7 @@ class FractalBlock(Site):
 
 
 class FractalUNet(UNet):
-    """A UNet whose blocks are fractal; the edges `<block>.column{c}` are sites too.
-
-    Args:
-        settings: Checked settings.
-    """
+    """A UNet whose blocks are fractal; the edges `<block>.column{c}` are sites too."""
 
     Settings = FractalUNetSettings
     settings: FractalUNetSettings

@@ -1,6 +1,8 @@
 """The unit of every block: z -> activation(norm(conv(z)))."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -16,10 +18,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "silu": nn.SiLU, "r
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group norm (Wu & He 2018) of one group: all channels and cells of a sample together.
-
-    One group suits any number of channels and keeps the ratio of their amplitudes.
-    """
+    """Group norm (Wu & He 2018) of one group, which keeps the ratio of the channels' amplitudes."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(1, channels)
@@ -27,8 +26,8 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, H, W).
 
-        torch's kernel runs along the channels of a cell, which takes three times as long when they
-        are few. To a norm over all of them, neighbouring cells of a row may as well be channels.
+        torch's kernel runs along the channels of a cell and is three times slower when they are
+        few. The norm over all of them is the same if neighbouring cells of a row become channels.
         """
         B, C, H, W = x.shape
         cells = math.gcd(W, 8) if C < 16 else 1
@@ -41,13 +40,11 @@ class GroupNorm(nn.GroupNorm):
 class Dropout(nn.Dropout2d):
     """Drops whole channels of a sample in training and scales up the others (Tompson et al. 2015).
 
-    Attributes:
-        share: Rank and number of the processes that divide each batch in equal, consecutive parts.
-            Each draws the mask of the whole batch and takes its part, so that no division of the
-            batch changes a mask or the state of the random generator.
+    Processes that divide a batch in equal, consecutive parts each draw the mask of the whole batch
+    and use their part, so that the division changes no mask and no state of the random generator.
     """
 
-    share: tuple[int, int] = (0, 1)
+    share: tuple[int, int] = (0, 1)  # rank and number of the processes
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop channels of (B, C, H, W)."""
@@ -59,27 +56,17 @@ class Dropout(nn.Dropout2d):
         return x * kept[rank * B : (rank + 1) * B]
 
 
-def norm_layer(norm: Norm, channels: int) -> nn.Module | None:
-    """Make the norm of that name, with a scale and shift per channel; None for `none`."""
-    if norm == "group":
-        return GroupNorm(channels)
-    if norm == "batch":
-        return nn.BatchNorm2d(channels)
-    if norm == "instance":
-        return nn.InstanceNorm2d(channels, affine=True)
-    return None
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "group": GroupNorm,
+    "batch": nn.BatchNorm2d,
+    "instance": partial(nn.InstanceNorm2d, affine=True),
+}
 
 
 class ConvUnit(nn.Sequential):
     """z (B, C_in, H, W) -> activation(norm(conv(z))) (B, C_out, H, W).
 
-    Args:
-        in_channels: C_in.
-        out_channels: C_out.
-        kernel_size: Odd width of the square kernel.
-        norm: Of the output, with a scale and shift per channel; `none` leaves it out.
-        activation: After the norm.
-        padding: `circular` or `replicate` along H and W.
+    The norm has a scale and a shift for each channel; `padding` is that along H and W.
     """
 
     def __init__(
@@ -97,7 +84,6 @@ class ConvUnit(nn.Sequential):
             self.conv: nn.Conv2d = PaddedConv2d(in_channels, out_channels, kernel_size, padding)
         else:
             self.conv = PeriodicConv2d(in_channels, out_channels, kernel_size)
-        layer = norm_layer(norm, out_channels)
-        if layer is not None:
-            self.norm = layer
+        if norm != "none":
+            self.norm = _NORMS[norm](out_channels)
         self.activation = _ACTIVATIONS[activation]()

@@ -1,8 +1,8 @@
-"""Fields beyond their edges, axis by axis: periodic continuation, or the value at the edge.
+"""Padding of fields (B, C, H, W), axis by axis.
 
     circular   x[i] = x[i mod N]        replicate   x[i] = x[min(max(i, 0), N - 1)]
 
-Slices and concatenations alone, whose gradients are the same on every run and device.
+Only slices and concatenations are used, whose gradients are the same on every run and device.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,7 @@ Padding = Literal["circular", "replicate"]
 
 
 def extend(x: Tensor, dim: int, before: int, after: int, padding: str) -> Tensor:
-    """Return a field with cells added at both ends of one axis.
-
-    Args:
-        x: field (B, C, H, W).
-        dim: 2 for H, 3 for W.
-        before: cells to add ahead, at most the axis' length if circular.
-        after: cells to add behind, likewise.
-        padding: `circular` or `replicate`.
-    """
+    """Return a field with cells added at both ends of an axis, at most its length if circular."""
     if before == after == 0:
         return x
     N = x.shape[dim]
@@ -40,35 +32,28 @@ def extend(x: Tensor, dim: int, before: int, after: int, padding: str) -> Tensor
 
 
 def enlarge(x: Tensor, grid: Sequence[int], padding: Sequence[str]) -> tuple[Tensor, slice, slice]:
-    """Return a field on a larger grid, the new cells on both sides, and where it lies in there."""
+    """Return a field on a larger grid with new cells on both sides, and its rows and columns."""
     places = []
     for dim, (size, kind) in enumerate(zip(grid, padding, strict=True), start=2):
-        missing, length = size - x.shape[dim], x.shape[dim]
-        before = missing // 2
-        x = extend(x, dim, before, missing - before, kind)
+        length = x.shape[dim]
+        before = (size - length) // 2
+        x = extend(x, dim, before, size - length - before, kind)
         places.append(slice(before, before + length))
     return x, places[0], places[1]
 
 
 class PaddedConv2d(nn.Conv2d):
-    """`Conv2d` of stride 1 and odd kernel whose input goes on beyond each edge as `padding` says.
-
-    Args:
-        in_channels: channels of the input (B, C_in, H, W).
-        out_channels: channels of the output (B, C_out, H, W).
-        kernel_size: odd width k of the square kernel.
-        padding: `circular` or `replicate`, along H and W.
-    """
+    """`Conv2d` of stride 1 and odd kernel whose input is padded as `padding` says along H and W."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, padding: Sequence[str]
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
-        self.beyond = tuple(padding)
+        self.kinds = tuple(padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C_in, H, W) to (B, C_out, H, W)."""
         p = self.kernel_size[0] // 2
-        for dim, kind in enumerate(self.beyond, start=2):
+        for dim, kind in enumerate(self.kinds, start=2):
             x = extend(x, dim, p, p, kind)
         return functional.conv2d(x, self.weight, self.bias)

@@ -4,12 +4,11 @@
     decoder_l = block([skip_l(encoder_l), up_l(decoder_{l+1})]),  up = 2 x 2 transposed convolution
 
 for levels l = 0 .. L-1, the coarsest encoder being the bottleneck, and a 1 x 1 head. A block of the
-baseline is two convolutions.
-On a periodic grid every step commutes with shifts by 2^(L-1) cells. A grid that L - 1 halvings do
-not divide is first enlarged to the next that they do, and the output cropped.
+baseline is two convolutions. On a periodic grid the network commutes with shifts by 2^(L-1) cells.
+A grid that 2^(L-1) does not divide is enlarged to the next one, and the output cropped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any
@@ -29,43 +28,35 @@ Unit = Callable[[int, int], ConvUnit]
 
 
 class UNetSettings(Settings, frozen=True):
-    """The settings of a UNet.
+    """The settings of a UNet."""
 
-    Attributes:
-        input_shape: (C, H, W) of one sample; the output has the same shape.
-        channels: Width of each level, the finest first; H and W halve from one to the next.
-        kernel_size: Odd width of the square kernels of every block.
-        use_skip: Whether each encoder block also feeds the decoder block of its level.
-        norm: After every convolution of a block.
-        activation: After every norm.
-        dropout: Probability that a channel of a block's output is zeroed in training.
-        padding: How a field continues beyond its edges along H and W: `circular` where the flow is
-            periodic, `replicate` where it is not.
-    """
+    input_shape: tuple[Count, Count, Count]  # (C, H, W) of a sample, and of the output
+    channels: Annotated[tuple[Count, ...], Meta(min_length=2)]  # of each level, the finest first
+    kernel_size: Count  # odd
+    use_skip: bool  # whether each encoder block also feeds the decoder block of its level
+    norm: Norm  # after every convolution of a block
+    activation: Activation  # after every norm
+    dropout: Probability  # that a channel of a block's output is zeroed in training
+    padding: tuple[Padding, Padding] = ("circular", "circular")  # along H and W
 
-    input_shape: tuple[Count, Count, Count]
-    channels: Annotated[tuple[Count, ...], Meta(min_length=2)]
-    kernel_size: Count
-    use_skip: bool
-    norm: Norm
-    activation: Activation
-    dropout: Probability
-    padding: tuple[Padding, Padding] = ("circular", "circular")
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """H and W as they are run: the next multiples of 2^(L-1)."""
+    def enlarged(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Return the next multiples of 2^(L-1) from H and W."""
         multiple = 1 << (len(self.channels) - 1)
-        H, W = (-(-size // multiple) * multiple for size in self.input_shape[1:])
+        H, W = (-(-size // multiple) * multiple for size in shape)
         return H, W
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """H and W on which the network runs."""
+        return self.enlarged(self.input_shape[1:])
+
+    @property
     def units(self) -> tuple[int, int]:
-        """Convolutions of a block that take its input, and those that take its own width."""
+        """Convolutions of a block from its input's width, and those from its own width."""
         return 1, 1
 
     def __post_init__(self) -> None:
-        """Refuse a kernel or a number of levels that the grid has no room for."""
+        """Check that the coarsest grid is large enough for the kernel and the number of levels."""
         if self.kernel_size % 2 == 0:
             raise InputError(f"kernel_size is {self.kernel_size}, expected an odd number")
         coarsest = min(self.grid) >> (len(self.channels) - 1)
@@ -89,7 +80,7 @@ class UNetSettings(Settings, frozen=True):
 
 
 class DoubleConv(Site):
-    """The baseline's block: two units in sequence, (B, C_in, H, W) to (B, C_out, H, W)."""
+    """The baseline's block: two units in sequence."""
 
     def __init__(self, in_channels: int, out_channels: int, unit: Unit) -> None:
         super().__init__()
@@ -107,11 +98,8 @@ class UNet(nn.Module):
     Its sites, for levels l: the outputs of the blocks `encoder{l}`, `bottleneck`, `decoder{l}`; the
     edges `down{l}` (pooled, into level l + 1), `skip{l}` and `up{l}` (into `decoder{l}`).
 
-    Weights and dropout draw from torch's default generator. Weights lie in channels-last order, in
+    Weights and dropout draw from torch's default generator. Weights have channels-last order, in
     which convolutions are fastest.
-
-    Args:
-        settings: Checked settings.
     """
 
     Settings: type[UNetSettings] = UNetSettings
@@ -119,13 +107,8 @@ class UNet(nn.Module):
     def __init__(self, settings: UNetSettings) -> None:
         super().__init__()
         self.settings = settings
-        unit = partial(
-            ConvUnit,
-            kernel_size=settings.kernel_size,
-            norm=settings.norm,
-            activation=settings.activation,
-            padding=settings.padding,
-        )
+        shared = ("kernel_size", "norm", "activation", "padding")
+        unit = partial(ConvUnit, **{name: getattr(settings, name) for name in shared})
         widths = settings.channels
         field_channels = settings.input_shape[0]
         for level, (above, width) in enumerate(pairwise((field_channels, *widths[:-1]))):
@@ -148,20 +131,18 @@ class UNet(nn.Module):
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def make_block(self, in_channels: int, out_channels: int, unit: Unit) -> nn.Module:
-        """Return a block from (B, C_in, H, W) to (B, C_out, H, W), made of units."""
+        """Return a block of units from (B, C_in, H, W) to (B, C_out, H, W)."""
         return DoubleConv(in_channels, out_channels, unit)
 
     def pass_arguments(self) -> tuple[Any, ...]:
-        """Return what every block of one forward pass is given beside its input."""
+        """Return the further arguments of every block in one forward pass."""
         return ()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map fields (B, C, H, W) to (B, C, H, W)."""
-        multiple = 1 << (len(self.settings.channels) - 1)
-        H, W = x.shape[2:]
-        if H % multiple == W % multiple == 0:
+        grid = self.settings.enlarged(x.shape[2:])
+        if grid == x.shape[2:]:
             return self._forward(x)
-        grid = [-(-size // multiple) * multiple for size in (H, W)]
         larger, rows, columns = enlarge(x, grid, self.settings.padding)
         return self._forward(larger)[:, :, rows, columns]
 

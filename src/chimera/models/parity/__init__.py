@@ -1,4 +1,4 @@
-"""Whether networks are of equal size: `count` and `solve_widths` are public."""
+"""Equal size of networks; `count` and `solve_widths` are public."""
 
 from chimera.models.parity.counting import count
 from chimera.models.parity.width_search import solve_widths

@@ -1,8 +1,7 @@
 """The size of a network: distinct parameters, and multiply-accumulates of one sample.
 
-MACs are half of the floating-point operations that torch's `FlopCounterMode` sees pass by, which is
-exact for convolutions, transposed ones included. torchinfo's figure is shown beside it: it charges
-a transposed convolution its stride squared too often.
+MACs are half of the floating-point operations of torch's `FlopCounterMode`, which is exact for
+convolutions and transposed ones. torchinfo counts the latter stride squared times too often.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,12 +17,11 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
     """Count parameters and MACs.
 
     Args:
-        model: any network of one input.
-        input_shape: shape of one sample, (C, H, W), without the batch.
+        model: Any network of one input.
+        input_shape: (C, H, W) of one sample.
 
     Returns:
-        Parameters, a shared one counted once; multiply-accumulates of one sample in evaluation.
-
+        Parameters, shared ones counted once; multiply-accumulates of one sample in evaluation.
     """
     params = sum(parameter.numel() for parameter in model.parameters())
     with _evaluating(model), FlopCounterMode(display=False) as counter:
@@ -32,7 +30,7 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
 
 
 def count_torchinfo(model: nn.Module, input_shape: Sequence[int]) -> int:
-    """Count the MACs of one sample as torchinfo does, for people who compare with its tables."""
+    """Count the MACs of one sample as torchinfo does, for comparison with its tables."""
     with _evaluating(model):
         summary = torchinfo.summary(model, input_data=_sample(model, input_shape), verbose=0)
     return int(summary.total_mult_adds)

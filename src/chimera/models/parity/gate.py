@@ -1,48 +1,23 @@
-"""The gate before training: two networks are compared only at equal size.
+"""The gate before training: only different networks of equal size are compared.
 
     gap = (size - size_baseline) / size_baseline
 
-for parameters and for MACs, both within the tolerance; and not between one network and itself,
-whose parity would prove nothing.
+for parameters and for MACs, both within the tolerance.
 """
 
 from collections.abc import Mapping
+from itertools import combinations
 
 from torch import nn
 
 from chimera.interface.errors import InputError
-from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.graph import is_same_graph
-from chimera.models.parity.width_search import Solution, solve_widths
 
-__all__ = [
-    "Solution",
-    "count",
-    "count_torchinfo",
-    "gaps",
-    "is_same_graph",
-    "require_distinct",
-    "require_parity",
-    "solve_widths",
-]
-
-Size = tuple[int, int]
+Size = tuple[int, int]  # parameters and MACs
 
 
 def gaps(sizes: Mapping[str, Size], baseline: str) -> dict[str, tuple[float, float]]:
-    """Signed gaps of every other model to the baseline.
-
-    Args:
-        sizes: (parameters, MACs) of each model, by its name.
-        baseline: name of the baseline among them.
-
-    Returns:
-        (params_gap, macs_gap) of each model but the baseline.
-
-    Raises:
-        InputError: the baseline is not among the models.
-
-    """
+    """Return the signed gaps (parameters, MACs) of every other model to the baseline."""
     if baseline not in sizes:
         raise InputError(f"'baseline' is {baseline!r}, expected one of {', '.join(sizes)}.")
     params, macs = sizes[baseline]
@@ -54,17 +29,7 @@ def gaps(sizes: Mapping[str, Size], baseline: str) -> dict[str, tuple[float, flo
 
 
 def require_parity(sizes: Mapping[str, Size], baseline: str, tolerance: float) -> None:
-    """Refuse models whose size differs from the baseline's by more than the tolerance.
-
-    Args:
-        sizes: (parameters, MACs) of each model, by its name.
-        baseline: name of the baseline among them.
-        tolerance: largest relative gap allowed, such as 0.05.
-
-    Raises:
-        InputError: a gap is too large, or the tolerance or the baseline cannot be used.
-
-    """
+    """Raise InputError if a relative gap to the baseline exceeds the tolerance, such as 0.05."""
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
         raise InputError(f"'parity.tolerance' is {tolerance!r}, expected a number of 0 or more.")
     for name, (params_gap, macs_gap) in gaps(sizes, baseline).items():
@@ -77,21 +42,10 @@ def require_parity(sizes: Mapping[str, Size], baseline: str, tolerance: float) -
 
 
 def require_distinct(models: Mapping[str, nn.Module], input_shape: tuple[int, int, int]) -> None:
-    """Refuse two models that are one graph.
-
-    Args:
-        models: the networks, by name.
-        input_shape: shape (C, H, W) of one sample.
-
-    Raises:
-        InputError: two models compute the same expression of their input and parameters.
-
-    """
-    names = list(models)
-    for index, first in enumerate(names):
-        for second in names[index + 1 :]:
-            if is_same_graph(models[first], models[second], input_shape):
-                raise InputError(
-                    f"models {first!r} and {second!r} are the same graph, expected two different "
-                    f"networks: parity of a network with itself proves nothing."
-                )
+    """Raise InputError if two models are the same graph."""
+    for first, second in combinations(models, 2):
+        if is_same_graph(models[first], models[second], input_shape):
+            raise InputError(
+                f"models {first!r} and {second!r} are the same graph, expected two different "
+                f"networks: parity of a network with itself proves nothing."
+            )

@@ -1,10 +1,9 @@
-"""Whether two networks compute the same expression of their input and their parameters.
+"""Comparison of the expressions that two networks compute of input and parameters.
 
-Each network is traced to the tensor operations of one evaluation, and each operation is given a
-digest of what it computes: its name, its constants, and the digests of its inputs (a Merkle tree).
-Parameters enter by shape, never by name or value, sums and products without regard to order. Two
-networks are the same graph when they own parameters of the same shapes and their outputs have the
-same digest.
+Each network is traced to the tensor operations of one evaluation. The digest of an operation is
+that of its name, its constants and the digests of its inputs (a Merkle tree). Parameters count by
+shape, not by name or value, and sums and products regardless of order. Two networks are the same
+graph when they have parameters of the same shapes and outputs of the same digest.
 """
 
 import copy
@@ -21,24 +20,14 @@ _COMMUTATIVE = {torch.ops.aten.add.Tensor, torch.ops.aten.mul.Tensor}
 
 
 def is_same_graph(first: nn.Module, second: nn.Module, input_shape: Sequence[int]) -> bool:
-    """Compare the evaluation graphs of two networks.
+    """Return whether two networks of one input (C, H, W) are the same architecture."""
 
-    Args:
-        first: any network of one input.
-        second: the network to compare it with.
-        input_shape: shape of one sample, (C, H, W), without the batch.
+    def shapes(model: nn.Module) -> list[tuple[int, ...]]:
+        return sorted(tuple(parameter.shape) for parameter in model.parameters())
 
-    Returns:
-        Whether both are one architecture, under whatever names and with whatever weights.
-
-    """
-    if _parameter_shapes(first) != _parameter_shapes(second):
+    if shapes(first) != shapes(second):
         return False
     return _digest(first, input_shape) == _digest(second, input_shape)
-
-
-def _parameter_shapes(model: nn.Module) -> list[tuple[int, ...]]:
-    return sorted(tuple(parameter.shape) for parameter in model.parameters())
 
 
 def _digest(model: nn.Module, input_shape: Sequence[int]) -> str:
@@ -52,7 +41,7 @@ def _digest(model: nn.Module, input_shape: Sequence[int]) -> str:
         return functional_call(model, state, (sample,))
 
     with torch.no_grad():
-        # Functionalised, so that what an operation writes in place is an input of what reads it.
+        # Functionalised, so that operations in place are inputs of those that read their result.
         traced = make_fx(evaluate, tracing_mode="fake")(state, sample)
         graph = make_fx(functionalize(traced), tracing_mode="fake")(state, sample).graph
     return _expression(graph)

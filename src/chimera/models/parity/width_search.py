@@ -6,10 +6,10 @@ With a_l channels into the block of a level and b_l out of it, k x k kernels, n 
     parameters  n (k^2 a b + b) + m (k^2 b^2 + b) + 2 b (n + m) [norm]
     MACs        (n k^2 a b + m k^2 b^2) H W / 4^l
 
-where n = m = 1 for the double convolution and n = C, m = 2^C - 1 - C for the fractal f_C. One
-width scaled at all levels often misses the mark, so every level's width is free: all lists on a
-lattice around the baseline's are tried, and the nearest in profile that are also near enough in
-size are built and counted.
+where n = m = 1 for the double convolution and n = C, m = 2^C - 1 - C for the fractal f_C. Scaling
+all levels alike often misses the tolerance, so every level's width is free: all lists on a lattice
+around the baseline's are tried, and those within tolerance with the nearest profile are built and
+counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,23 +23,16 @@ from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model, check_model
 from chimera.models.parity.counting import count
 
-_MOST = 10
+_MAX_SOLUTIONS = 10
 
 
 @dataclass(frozen=True)
 class Solution:
     """A channel list within tolerance of the baseline.
 
-    Attributes:
-        channels: width of each level.
-        params: parameters of the network.
-        macs: MACs of one sample.
-        params_gap: (params - baseline) / baseline.
-        macs_gap: the same for MACs.
-        profile_change: root-mean-square, over neighbouring levels, of the change against the
-            baseline of log2(b_{l+1} / b_l): 0 where the widths grow as the baseline's do. A
-            difference between the models that the study does not ask about: a confound.
-
+    `profile_change` is the root-mean-square, over neighbouring levels, of the change of
+    log2(b_{l+1} / b_l) against the baseline: 0 where the widths grow as the baseline's do. It is a
+    confound of the comparison.
     """
 
     channels: tuple[int, ...]
@@ -56,19 +49,18 @@ def solve_widths(
     """Find channel lists that bring a network within tolerance of the baseline.
 
     Widths are multiples of 8, 4, 2 or 1, whichever is the largest up to half of the baseline's
-    narrowest level, between a quarter and one and a half of the baseline's.
+    narrowest level, between 1/4 and 3/2 of the baseline's.
 
     Args:
-        settings: the network's settings; its `channels` only say the number of levels.
-        baseline: the baseline's settings.
-        tolerance: largest relative gap allowed in parameters and in MACs, such as 0.05.
+        settings: The network's settings, `channels` being ignored.
+        baseline: The baseline's settings.
+        tolerance: Largest relative gap in parameters and in MACs, such as 0.05.
 
     Returns:
         Up to ten solutions, each built and counted, the smallest change of profile first.
 
     Raises:
-        InputError: settings that cannot be used, or no list on the lattice is within tolerance.
-
+        InputError: If no list on the lattice is within tolerance.
     """
     wanted = check_model(baseline, "model")
     wanted_params, wanted_macs = count(build_model(baseline), wanted.input_shape)
@@ -81,10 +73,8 @@ def solve_widths(
         inner = np.meshgrid(*lattice[-3:], indexing="ij")
         channels = [*(np.full_like(inner[0], width) for width in outer), *inner]
         params, macs = closed_form(network, channels)
-        passes = (abs(params / wanted_params - 1) <= tolerance) & (
-            abs(macs / wanted_macs - 1) <= tolerance
-        )
-        rows = np.stack([width[passes] for width in channels], axis=-1)
+        gaps = abs(params / wanted_params - 1), abs(macs / wanted_macs - 1)
+        rows = np.stack([width[np.maximum(*gaps) <= tolerance] for width in channels], axis=-1)
         found.extend(tuple(row) for row in rows.tolist())
     if not found:
         raise InputError(
@@ -94,7 +84,7 @@ def solve_widths(
         )
     found.sort(key=lambda widths_found: (_profile_change(widths_found, widths), widths_found))
     solutions = []
-    for candidate in found[:_MOST]:
+    for candidate in found[:_MAX_SOLUTIONS]:
         model = build_model({**settings, "channels": list(candidate)})
         params, macs = count(model, network.input_shape)
         gaps = params / wanted_params - 1, macs / wanted_macs - 1
@@ -104,16 +94,7 @@ def solve_widths(
 
 
 def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
-    """Parameters and MACs of a network by the formula above.
-
-    Args:
-        settings: everything but the widths.
-        channels: L widths, integers or integer arrays of one shape.
-
-    Returns:
-        Parameters and MACs, like the widths.
-
-    """
+    """Return parameters and MACs by the formula above for widths, integers or equal arrays."""
     field_channels, (H, W) = settings.input_shape[0], settings.grid
     taps = settings.kernel_size**2
     outer, inner = settings.units
