@@ -19,7 +19,7 @@ side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test test-full lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing solve_widths compose intact diff plan connect worker collect review comment current docs parity smoke report
+.PHONY: help install repro test test-full lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing limits solve_widths compose intact diff plan connect worker collect review comment current docs parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ parity: install  ## the parity gate alone
 diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
 	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
 	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
+
+limits: install  ## the limits on sizes and times, measured
+	python benchmarks/limits.py --smoke
 
 solve_widths: install  ## channel lists that bring every model to parity with the baseline
 	python -m chimera.stages.parity --solve-widths
