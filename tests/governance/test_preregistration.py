@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chimera.data.axes import axis_name
 from chimera.governance.preregistration import Deviation, deviations, read_preregistration
 from chimera.interface.errors import InputError
+from chimera.study.axes import axis_name
 from chimera.study.endpoints import endpoint_names
 
 ROOT = Path(__file__).parents[2]

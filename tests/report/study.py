@@ -9,10 +9,10 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from chimera.data.axes import axis_name
 from chimera.figures.style import where
 from chimera.files.artifacts import write_csv, write_json, write_yaml
 from chimera.stages import aggregate
+from chimera.study.axes import axis_name
 from figures import tables
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from chimera.data.axes import axis_name
 from chimera.interface.errors import InputError
 from chimera.study.aggregation import summarise, summarise_probes
+from chimera.study.axes import axis_name
 from chimera.study.error_table import METRICS, error_rows, evaluated, frame_rows, read_errors
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]

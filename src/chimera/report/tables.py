@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chimera.data.axes import axis_name
 from chimera.figures.labels import axis_label, contrast_label, model_label
 from chimera.governance.preregistration import Deviation, deviations
 from chimera.report.verdict import p_value
+from chimera.study.axes import axis_name
 
 
 @dataclass(frozen=True)

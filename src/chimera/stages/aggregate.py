@@ -30,8 +30,8 @@ def main() -> None:
     cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
     folders = {cell: Path("metrics/runs", *map(str, cell)) for cell in cells}
     runs = {cell: read_json(folder / "evaluate.json") for cell, folder in folders.items()}
-    errors = Path("metrics/errors.csv")
-    write_csv(errors, error_rows(runs, params["datasets"]))
+    errors, datasets = Path("metrics/errors.csv"), list(runs[cells[0]]["model"])
+    write_csv(errors, error_rows(runs, datasets))
     write_json(Path("metrics/summary.json"), summarise(read_errors(read_csv(errors))), digits=6)
     probes = {
         cell: {probe: read_json(folder / f"{probe}.json") for probe in params["probe_names"]}
@@ -48,7 +48,7 @@ def main() -> None:
     sources = {"training": {c: Path("checkpoints", *map(str, c), "history.csv") for c in cells}}
     sources |= {p: {c: folders[c] / f"{p}.csv" for c in cells} for p in params["probe_names"]}
     with whole_folder(Path("metrics/tables")) as full, whole_folder(Path("plots/tables")) as small:
-        write_csv(full / "rollout.csv", frame_rows(runs, params["datasets"]))
+        write_csv(full / "rollout.csv", frame_rows(runs, datasets))
         for name, paths in sources.items():
             rows = [
                 {"model": model, "replicate": r} | row

@@ -6,7 +6,6 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from chimera import figures
-from chimera.data.axes import axis_name
 from chimera.files.arrays import read_safetensors
 from chimera.files.artifacts import (
     read_csv,
@@ -18,6 +17,7 @@ from chimera.files.artifacts import (
 )
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
+from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model, differences
 from chimera.study.error_table import read_errors
 from chimera.study.tables import BY_RUN, digest

@@ -14,10 +14,10 @@ from argparse_dataclass import ArgumentParser
 from tqdm import tqdm
 
 from chimera.data import verification
-from chimera.data.axes import axis_name
 from chimera.data.layout.leakage import read_frames, require_disjoint
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
+from chimera.study.axes import axis_name
 
 
 @dataclass

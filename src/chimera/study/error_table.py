@@ -8,9 +8,9 @@ and trajectory; a baseline is not trained and has replicate 0 only.
 
 from collections.abc import Mapping, Sequence
 
-from chimera.data.axes import axis_name
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
+from chimera.study.axes import axis_name
 
 METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
 BASELINES = ("persistence", "linear")

@@ -37,7 +37,9 @@ DIGESTS = {
         {"quantity": ("prediction", "target", "error")},
     ),
     "patching": Digest(
-        ("model", "donor", "recipient", "site", "depth", "direction", "band"), ("effect",), {}
+        ("model", "donor", "recipient", "site", "depth", "direction"),
+        ("effect",),
+        {"band": ("all",)},
     ),
     "rome": Digest(("model", "axis", "method"), ("efficacy", "ind_drift"), {}),
 }
