@@ -127,7 +127,7 @@ def test_side_by_side_from_nothing_gives_the_bytes_of_one_after_another(finished
 
 
 def test_one_failed_cell_stops_the_rest_with_its_message(workspace):
-    set_param(workspace, "train.lr", 1e30)
+    set_param(workspace, "train.lr", 1e6)
     shutil.rmtree(workspace / "metrics/runs")
     printed = make(workspace, "repro", "JOBS=2", expect=2)
     assert "error: training diverged: " in printed
