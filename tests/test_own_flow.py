@@ -40,6 +40,7 @@ def gates(workspace, *overrides):
 
 def trained(workspace):
     """Train and evaluate one network and return its evaluation."""
+    stage(workspace, "networks", "--model", "fractal_unet")
     stage(workspace, "train", "--model", "fractal_unet", "--replicate", "0")
     stage(workspace, "evaluate", "--model", "fractal_unet", "--replicate", "0")
     folder = workspace / "metrics/runs/fractal_unet/0"
