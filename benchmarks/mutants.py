@@ -18,6 +18,7 @@ import ast
 import contextlib
 import difflib
 import importlib
+import math
 import multiprocessing
 import os
 import re
@@ -28,7 +29,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections import Counter
 from itertools import islice
@@ -78,7 +78,7 @@ NOT_DRAWN = re.compile(
     r"|Comparison\w*_(Eq|NotEq|Lt|LtE|Gt|GtE)_Is(Not)?$"
 )
 COMPILED = "compiled"  # what numba keeps
-SHORTEST_LIMIT = 60.0  # seconds
+SHORTEST_LIMIT = 30  # seconds of a processor
 MEMORY = 16 * 2**30  # bytes of address space, of which torch reserves several GiB
 
 
@@ -178,21 +178,17 @@ def run(session: Path, folder: Path) -> None:
             tests = tests_of(mutation.module_path)
             if tests not in limits:
                 shutil.rmtree(folder / COMPILED, ignore_errors=True)
-                start = time.perf_counter()
-                outcome, output = try_tests(tests, folder, 600.0)
+                outcome, output, seconds = try_tests(tests, folder, 600)
                 if outcome is TestOutcome.KILLED:
                     sys.exit(f"{output}\nthe tests fail without any mutant: {tests}")
-                seconds = time.perf_counter() - start
-                limits[tests] = max(SHORTEST_LIMIT, 5 * seconds)
+                limits[tests] = max(SHORTEST_LIMIT, math.ceil(3 * seconds))
                 print(f"{seconds:.0f} s: {tests}", flush=True)
             operator = get_operator(mutation.operator_name)()
-            start = time.perf_counter()
             with use_mutation(mutation.module_path, operator, mutation.occurrence) as codes:
-                outcome, output = try_tests(tests, folder, limits[tests])
+                outcome, output, seconds = try_tests(tests, folder, limits[tests])
             result = WorkResult(WorkerOutcome.NORMAL, output, outcome, difference(*codes))
             database.set_result(item.job_id, result)
             place = f"{mutation.module_path}:{mutation.start_pos[0]}"
-            seconds = time.perf_counter() - start
             print(f"{number}/{len(items)} {outcome.value} {seconds:.0f} s {place}", flush=True)
 
 
@@ -202,24 +198,34 @@ def tests_of(path: Path) -> str:
     return TESTS[max((start for start in TESTS if name.startswith(start)), key=len)]
 
 
-def try_tests(tests: str, folder: Path, limit: float) -> tuple[TestOutcome, str]:
-    """Run tests in a process of their own; return the outcome and the end of their output."""
+def try_tests(tests: str, folder: Path, limit: int) -> tuple[TestOutcome, str, float]:
+    """Run tests in a process of their own.
+
+    Limits are seconds of a processor: however busy the machine, the same mutants are too slow.
+
+    Returns:
+        The outcome, the end of the output, and the seconds taken.
+    """
     log = folder / "mutants.log"
-    child = multiprocessing.get_context("fork").Process(target=run_pytest, args=(tests, log))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    child = multiprocessing.get_context("fork").Process(target=run_pytest, args=(tests, log, limit))
     child.start()
-    child.join(limit)
-    late = child.is_alive()
+    child.join()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    child.join()
-    outcome = TestOutcome.KILLED if late or child.exitcode else TestOutcome.SURVIVED
-    return outcome, "timeout" if late else log.read_text(errors="replace")[-4000:]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    output = log.read_text(errors="replace")[-4000:]
+    if child.exitcode == -signal.SIGXCPU:
+        output += f"\nmore than {limit} s"
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return TestOutcome.KILLED if child.exitcode else TestOutcome.SURVIVED, output, seconds
 
 
-def run_pytest(tests: str, log: Path) -> None:
+def run_pytest(tests: str, log: Path, limit: int) -> None:
     """Run pytest in the child, on the copy that is the working directory."""
     os.setsid()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
