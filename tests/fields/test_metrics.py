@@ -167,6 +167,7 @@ def test_valid_time_counts_frames_before_the_first_bad_one():
         prediction = np.stack([c * field + math.sqrt(1 - c**2) * noise for c in wanted])
         np.testing.assert_allclose(correlation(prediction, target), wanted)
         assert valid_time(prediction, target, 0.8) == expected
+        assert valid_time(prediction, target) == expected
     prediction[2] = np.nan
     assert valid_time(prediction, target, 0.8) == 2
 
