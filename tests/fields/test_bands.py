@@ -15,26 +15,11 @@ from chimera.fields.bands import (
     well_spectral_mse,
 )
 from chimera.interface.errors import InputError
-
-
-def grid(n):
-    x = 2 * np.pi * np.arange(n) / n
-    return np.meshgrid(x, x, indexing="ij")
-
-
-def fixture():
-    """The fields whose spectra and errors the published definitions gave as quoted below."""
-    n = 64
-    r = np.random.default_rng(0)
-    y0, e = r.standard_normal((n, n)), r.standard_normal((n, n))
-    X, Y = grid(n)
-    y = np.sin(X) + 0.5 * np.cos(3 * X + 2 * Y) + 0.1 * y0
-    wrong = 0.2 * np.sin(2 * Y) + 0.1 * np.cos(6 * X - 5 * Y) + 0.05 * np.cos(20 * Y)
-    return y + wrong + 0.01 * e, y
+from reference_fields import grid, published_fields
 
 
 def test_fixture_published_metrics():
-    p, y = fixture()
+    p, y = published_fields()
     assert pdebench_frmse(p, y) == pytest.approx([0.0251768, 0.000551546, 0.00214654], abs=1e-6)
     assert well_spectral_mse(p, y) == pytest.approx(
         [1.994219e-2, 5.029143e-3, 1.314590e-3], abs=1e-6

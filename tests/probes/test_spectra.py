@@ -22,26 +22,11 @@ from chimera.probes.spectra.spectrum import (
     spectral_slope,
 )
 from networks import UNET
-
-
-def grid(n):
-    x = 2 * np.pi * np.arange(n) / n
-    return np.meshgrid(x, x, indexing="ij")
-
-
-def fixture():
-    """The fields for which the published definitions gave the values quoted below."""
-    n = 64
-    r = np.random.default_rng(0)
-    y0, e = r.standard_normal((n, n)), r.standard_normal((n, n))
-    X, Y = grid(n)
-    y = np.sin(X) + 0.5 * np.cos(3 * X + 2 * Y) + 0.1 * y0
-    wrong = 0.2 * np.sin(2 * Y) + 0.1 * np.cos(6 * X - 5 * Y) + 0.05 * np.cos(20 * Y)
-    return y + wrong + 0.01 * e, y
+from reference_fields import grid, published_fields
 
 
 def test_fixture_spectrum():
-    _, y = fixture()
+    _, y = published_fields()
     spectrum = energy_spectrum(y)
     assert spectrum.sum() == pytest.approx(0.316287670, abs=1e-6)
     assert spectrum[1] == pytest.approx(0.24931124, abs=1e-6)
