@@ -19,7 +19,7 @@ side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test test-full lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing limits solve_widths compose intact diff plan connect worker collect review comment current docs parity smoke report
+.PHONY: help install repro test test-full lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing limits solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ comment:  ## post review.md on the pull request PULL_REQUEST, in place of the la
 current: install  ## fail if dvc.lock is not what a finished run of these files left, without data
 	printed=$$(dvc repro --allow-missing --dry) || { echo "$$printed"; exit 1; }; \
 	if grep "Running stage" <<< "$$printed"; then echo "error: dvc.lock is not current: run make repro, commit it" >&2; exit 1; fi
+
+mutants: .venv/installed-dev  ## small faults put into the numerics: how many the tests notice, an hour or more
+	OMP_NUM_THREADS=1 nice -n 15 python benchmarks/mutants.py
 
 docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broken links fail
 	mkdocs build --strict --quiet
