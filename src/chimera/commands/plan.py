@@ -15,9 +15,10 @@ from chimera.data.settings import GeneratedData, read_data_of
 from chimera.files.artifacts import read_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import read_settings
+from chimera.models.forecasting.building import fit_to_data
 from chimera.planning.composition import compose
 from chimera.planning.costs import FLOAT_BYTES, Laws, Part, generation_part, network_cost, run_parts
-from chimera.training.settings import TrainSettings
+from chimera.training.settings import train_settings
 
 
 def readable(size: float) -> str:
@@ -51,15 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     params = yaml.safe_load(compose(options.overrides))
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
     data = read_data_of(params["data"], GeneratedData)
-    train = read_settings(params["train"], "train", TrainSettings)
+    common = params["train"]
     names, replicates = params["datasets"], len(params["replicates"])
     horizon = params["evaluate"]["horizon"]
 
     parts, memory = [generation_part(data, names, laws)], []
     resident = data.datasets[names[0]].trajectories["train"] * data.num_frames
-    resident *= data.num_points**2 * FLOAT_BYTES
+    resident *= data.num_points**2 * (len(data.fields) + len(data.conditioning)) * FLOAT_BYTES
     for name in params["model_names"]:
-        cost = network_cost(params["models"][name], train.precision)
+        fields = fit_to_data(
+            params["models"][name],
+            (len(data.fields), data.num_points, data.num_points),
+            ("periodic", "periodic"),
+            conditioning=len(data.conditioning),
+        )
+        train = train_settings(common, params["models"][name], f"models.{name}")
+        cost = network_cost(fields, train.precision)
         parts += run_parts(name, cost, replicates, train, horizon, data, names, laws)
         batch = train.batch_size // train.devices * train.unroll * cost.activation_bytes
         memory.append(

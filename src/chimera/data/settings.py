@@ -80,6 +80,7 @@ class DataSettings(Settings, frozen=True):
     seed: Index
     manifests: str
     fields: tuple[str, ...]
+    conditioning: tuple[str, ...]
     shape: tuple[Count | None, ...]
     names: tuple[str, ...]
     generated: tuple[str, ...]
@@ -165,7 +166,14 @@ def read_data(section: Any) -> GeneratedData | ImportedData:
     source = section.get("source") if isinstance(section, Mapping) else None
     if isinstance(source, str) and source not in _SOURCES:
         raise InputError(f"data.source is {source!r}, expected generated, well, pdebench or npz")
-    return read_settings(section, "data", _SOURCES.get(str(source), ImportedData))
+    data = read_settings(section, "data", _SOURCES.get(str(source), ImportedData))
+    inputs = [*data.fields, *data.conditioning]
+    if len(set(inputs)) < len(inputs):
+        raise InputError(
+            f"data.conditioning is {list(data.conditioning)}, expected names that are not among "
+            f"data.fields ({', '.join(data.fields)}), none twice"
+        )
+    return data
 
 
 def read_data_of(section: Any, kind: type[Kind]) -> Kind:

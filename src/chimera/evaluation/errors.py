@@ -1,6 +1,6 @@
 """Errors of a forecaster per trajectory, one frame ahead and over a rollout.
 
-B batch, n trajectories, T time, C channel, H, W space.
+B batch, n trajectories, T time, C fields, H, W space.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,13 @@ def one_step_errors(
 
     They are means over frames and channels of physical frames (n, T, C, H, W).
     """
+    n, T = trajectories.shape[:2]
     inputs = trajectories[:, :-1].flatten(0, 1).split(batch_size)  # (n (T - 1), C, H, W)
     targets = trajectories[:, 1:].flatten(0, 1).split(batch_size)
+    numbers = torch.arange(n, device=trajectories.device).repeat_interleave(T - 1)
     rows: list[Tensor] = []
-    for frames, target in zip(inputs, targets, strict=True):
-        prediction = forecaster(frames)
+    for frames, target, of in zip(inputs, targets, numbers.split(batch_size), strict=True):
+        prediction = forecaster(frames, of)
         bands = band_rmse(prediction, target)
         columns = (nrmse(prediction, target), vrmse(prediction, target), *bands)
         rows.append(torch.stack([column.mean(dim=1) for column in columns]))  # mean over C
@@ -59,8 +61,10 @@ def rollout_errors(
             "of a trajectory"
         )
     frames, predictions = trajectories[:, 0], []
+    numbers = torch.arange(len(frames), device=frames.device).split(settings.batch_size)
     for _ in range(horizon):
-        frames = torch.cat([forecaster(batch) for batch in frames.split(settings.batch_size)])
+        parts = zip(frames.split(settings.batch_size), numbers, strict=True)
+        frames = torch.cat([forecaster(*part) for part in parts])
         predictions.append(frames)
     prediction = torch.stack(predictions, dim=2)  # (n, C, T, H, W)
     target = trajectories[:, 1 : 1 + horizon].transpose(1, 2)

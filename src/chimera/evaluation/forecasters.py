@@ -1,42 +1,92 @@
-"""Forecasters: maps from physical frames (B, C, H, W) to the frames one interval later."""
+"""Forecasters: maps from physical frames (B, C, H, W) to the frames one interval later.
+
+A forecaster is given the numbers (B,) of the frames' trajectories too, by which it knows what is
+constant in each: a network its conditioning, a classical method the physics.
+
+B batch, n trajectories, C fields, K conditioning channels, H, W space.
+"""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from chimera.fields.fourier import integer_wavenumbers
+from chimera.fields.fourier import integer_wavenumbers, resample, velocity
 from chimera.models.forecasting import stepping
-from chimera.solver import KolmogorovForcing
+from chimera.models.forecasting.checkpoint import Trained
+from chimera.solver import MAX_CFL, KolmogorovForcing, simulate
 
-Forecaster = Callable[[Tensor], Tensor]
+Forecaster = Callable[[Tensor, Tensor], Tensor]
+
+# Points a side of the coarser grids on which the solver is a baseline.
+SOLVER_GRIDS = (48, 32)
 
 
-def network_forecaster(network: nn.Module, mean: Tensor, std: Tensor) -> Forecaster:
-    """Return the forecaster of a network of normalised frames; mean and std are (C, 1, 1)."""
+def network_forecaster(trained: Trained, conditioning: Tensor) -> Forecaster:
+    """Return the forecaster of a network.
+
+    Args:
+        trained: The network and its normalisation.
+        conditioning: Physical values of each trajectory, (n, K, H, W).
+    """
+    C, K = len(trained.fields), len(trained.conditioning)
+    constant = (conditioning - trained.mean[C:]) / trained.std[C:]
+    mean, std = trained.mean[:C], trained.std[:C]
 
     @torch.no_grad()
-    def forecaster(frames: Tensor) -> Tensor:
-        return stepping.step(network, (frames - mean) / std) * std + mean
+    def forecaster(frames: Tensor, numbers: Tensor) -> Tensor:
+        normalised = (frames - mean) / std
+        inputs = torch.cat([normalised, constant[numbers]], dim=1) if K else normalised
+        return stepping.step(trained.network, inputs)[:, :C] * std + mean
 
     return forecaster
 
 
-def persistence(frames: Tensor) -> Tensor:
+def persistence(frames: Tensor, numbers: Tensor) -> Tensor:
     """Forecast no change."""
+    del numbers
     return frames
 
 
-def linear_diffusion(
-    num_points: int,
-    *,
-    viscosity: float,
-    drag: float,
-    forcing: KolmogorovForcing | None,
-    domain_extent: float,
-    interval: float,
-) -> Forecaster:
+class Physics(NamedTuple):
+    """The equation of each of n trajectories of the solver's flow (chimera.solver).
+
+    Attributes:
+        viscosity: (n,).
+        drag: (n,).
+        forcing: n forces.
+        domain_extent: Side of the periodic square.
+        interval: Time between two frames.
+    """
+
+    viscosity: Tensor
+    drag: Tensor
+    forcing: Sequence[KolmogorovForcing]
+    domain_extent: float
+    interval: float
+
+
+def physics_of(
+    scalars: Mapping[str, NDArray[np.float64]], domain_extent: float, interval: float
+) -> Physics:
+    """Return the physics from the scalars (n,) of files that the stage `generate` wrote."""
+    forces = zip(
+        *(scalars[f"forcing_{name}"] for name in ("amplitude", "wavenumber", "angle")), strict=True
+    )
+    return Physics(
+        torch.from_numpy(scalars["viscosity"]),
+        torch.from_numpy(scalars["drag"]),
+        [KolmogorovForcing(float(A), int(k), float(angle)) for A, k, angle in forces],
+        domain_extent,
+        interval,
+    )
+
+
+def linear_diffusion(physics: Physics, num_points: int) -> Forecaster:
     """Return the exact forecast of the flow without advection, d omega / dt = lambda omega + F.
 
         omega_hat(t + T) = exp(lambda T) omega_hat(t) + (exp(lambda T) - 1) / lambda F_hat,
@@ -44,36 +94,60 @@ def linear_diffusion(
 
     A network must be better than this baseline, which lacks only the advection.
     """
-    source = torch.zeros((num_points, num_points), dtype=torch.float64)
-    if forcing is not None:
-        source = forcing.vorticity_source(num_points, domain_extent)
-    source_hat = torch.fft.rfft2(source)
+    L, T = physics.domain_extent, physics.interval
+    source = torch.stack([f.vorticity_source(num_points, L) for f in physics.forcing])
     m_x, m_y = integer_wavenumbers(num_points, source)
-    square = (m_x.square() + m_y.square()) * (2 * math.pi / domain_extent) ** 2
-    growth = -viscosity * square - drag
-    decay = torch.exp(growth * interval)
+    square = (m_x.square() + m_y.square()) * (2 * math.pi / L) ** 2
+    growth = -physics.viscosity[:, None, None] * square - physics.drag[:, None, None]
+    decay = torch.exp(growth * T)  # (n, N, N // 2 + 1)
     nonzero = torch.where(growth == 0, 1.0, growth)
-    response = torch.where(growth == 0, interval, torch.expm1(growth * interval) / nonzero)
-    forced_hat = response * source_hat
+    response = torch.where(growth == 0, T, torch.expm1(growth * T) / nonzero)
+    forced_hat = response * torch.fft.rfft2(source)
 
-    def forecaster(frames: Tensor) -> Tensor:
-        device = frames.device
-        frames_hat = decay.to(device) * torch.fft.rfft2(frames.double()) + forced_hat.to(device)
+    def forecaster(frames: Tensor, numbers: Tensor) -> Tensor:
+        device, at = frames.device, numbers.cpu()
+        kept, added = (part[at].to(device)[:, None] for part in (decay, forced_hat))
+        frames_hat = kept * torch.fft.rfft2(frames.double()) + added
         return torch.fft.irfft2(frames_hat, s=frames.shape[-2:]).to(frames.dtype)
 
     return forecaster
 
 
-def kolmogorov_diffusion(
-    scalars: Mapping[str, float], num_points: int, domain_extent: float, interval: float
-) -> Forecaster:
-    """Return `linear_diffusion` with the scalars of a file that the stage `generate` wrote."""
-    amplitude, wavenumber = scalars["forcing"], int(scalars["forcing_wavenumber"])
-    return linear_diffusion(
-        num_points,
-        viscosity=scalars["viscosity"],
-        drag=scalars["drag"],
-        forcing=KolmogorovForcing(amplitude, wavenumber, scalars["forcing_angle"]),
-        domain_extent=domain_extent,
-        interval=interval,
-    )
+def classical(physics: Physics, num_points: int) -> dict[str, Forecaster]:
+    """Return the forecasters that know the physics, by name, for frames of num_points^2."""
+    coarser = [grid for grid in SOLVER_GRIDS if grid < num_points]
+    return {"linear": linear_diffusion(physics, num_points)} | {
+        f"solver_{grid}": coarse_solver(physics, grid) for grid in coarser
+    }
+
+
+def coarse_solver(physics: Physics, num_points: int) -> Forecaster:
+    """Return the forecast of the project's solver, which knows the physics, on a coarser grid.
+
+    A frame is cut to the modes of a grid of num_points^2, integrated in single precision with the
+    longest stable step, and interpolated back. This is what a network has to be better than: the
+    same answer for less work (McGreivy & Hakim 2024, "Weak baselines and reporting biases lead to
+    overoptimism in machine learning for fluid-related partial differential equations").
+    """
+    L = physics.domain_extent
+
+    def forecaster(frames: Tensor, numbers: Tensor) -> Tensor:
+        vorticity, at = frames[:, 0], numbers.cpu()
+        coarse = resample(vorticity.double(), num_points)
+        speed = velocity(coarse, L).abs().sum(dim=-1).max()  # largest |u| + |v|
+        # A step of 3/4 of the longest stable one leaves room for a flow that grows faster.
+        steps = math.ceil(physics.interval * float(speed) * num_points / (0.75 * MAX_CFL * L))
+        steps = max(steps, 1)
+        frames_later = simulate(
+            coarse.to(frames.dtype),
+            viscosity=physics.viscosity[at],
+            drag=physics.drag[at],
+            forcing=[physics.forcing[i] for i in at.tolist()],
+            domain_extent=L,
+            time_step=physics.interval / steps,
+            num_steps=steps,
+            save_every=steps,
+        )
+        return resample(frames_later[:, -1:], frames.shape[-1])
+
+    return forecaster

@@ -13,6 +13,8 @@ from chimera.figures.labels import axis_label, model_label
 BASELINE_MARKS = {
     "persistence": ("_", "persistence (nothing changes)"),
     "linear": ("x", "linear (the flow without advection)"),
+    "solver_48": ("1", "solver on 48² (knows the equation)"),
+    "solver_32": ("2", "solver on 32² (knows the equation)"),
 }
 
 

@@ -13,7 +13,12 @@ from argparse_dataclass import ArgumentParser
 
 from chimera.data.layout.splits import Split
 from chimera.evaluation.errors import evaluate, join_evaluations, limit_horizon
-from chimera.evaluation.forecasters import kolmogorov_diffusion, network_forecaster, persistence
+from chimera.evaluation.forecasters import (
+    classical,
+    network_forecaster,
+    persistence,
+    physics_of,
+)
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.artifacts import read_params, read_yaml, write_json
 from chimera.files.tensors import write_tensors
@@ -43,31 +48,39 @@ def main() -> None:
     settings = read_settings(params["evaluate"], "evaluate", EvaluateSettings)
     device = prepare_device(settings.device, settings.threads)
     cell = f"{options.model}/{options.replicate}"
-    network, mean, std = read_network(Path("checkpoints") / cell / "model.safetensors", device)
+    trained = read_network(Path("checkpoints") / cell / "model.safetensors", device)
 
-    names, label = params["data"]["fields"], f"evaluate-{cell}"
+    C, label = len(trained.fields), f"evaluate-{cell}"
     report: dict[str, dict[str, Any]] = {}
     fields: dict[str, torch.Tensor] = {}
     report_differing_versions(label)
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values()
     for axis in track(label, list(axes)):
         dataset, layout = axis["dataset"], axis["layout"]
-        split = Split(Path("data") / dataset / "data" / "test", names)
-        forecasters = {"model": network_forecaster(network, mean, std), "persistence": persistence}
-        if layout["source"] == "generated" and names == ["vorticity"]:
-            physics = {name: float(values[0]) for name, values in split.scalars.items()}
-            box, interval = layout["extent"][0], layout["frame_interval"]
-            forecasters["linear"] = kolmogorov_diffusion(physics, split.shape[-1], box, interval)
+        folder = Path("data") / dataset / "data" / "test"
+        split = Split(folder, trained.fields, trained.conditioning)
         here = limit_horizon(settings, split.shape[1])
-        parts: dict[str, list[dict[str, list[float]]]] = {name: [] for name in forecasters}
+        parts: dict[str, list[dict[str, list[float]]]] = {}
+        first = 0
         for group in split.groups(GROUP):
-            trajectories = torch.from_numpy(group).to(device)  # (n, T, C, H, W)
+            frames = torch.from_numpy(group).to(device)  # (n, T, C + K, H, W)
+            trajectories, constant = frames[:, :, :C], frames[:, 0, C:]
+            forecasters = {
+                "model": network_forecaster(trained, constant),
+                "persistence": persistence,
+            }
+            if layout["source"] == "generated" and trained.fields == ("vorticity",):
+                members = slice(first, first + len(group))
+                scalars = {name: values[members] for name, values in split.scalars.items()}
+                physics = physics_of(scalars, layout["extent"][0], layout["frame_interval"])
+                forecasters |= classical(physics, split.shape[-1])
             for name, forecaster in forecasters.items():
                 errors, field = evaluate(forecaster, trajectories, here)
-                if name == "model" and not parts[name]:  # the first group is enough for the figures
+                if name == "model" and first == 0:  # the first group is enough for the figures
                     fields[f"{dataset}.prediction"] = field
                     fields[f"{dataset}.target"] = trajectories[:, here.field_frame]
-                parts[name].append(errors)
+                parts.setdefault(name, []).append(errors)
+            first += len(group)
         for name, found in parts.items():
             report.setdefault(name, {})[dataset] = join_evaluations(found)
     folder = Path("metrics/runs") / cell

@@ -46,13 +46,18 @@ def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
 
 
 def on_the_data(
-    models: Mapping[str, Any], layout: Mapping[str, Any], channels: int
+    models: Mapping[str, Any], layout: Mapping[str, Any], channels: int, conditioning: int
 ) -> dict[str, Any]:
     """Return every model's settings for the data's grid and edges."""
     found = {}
     for name, fields in models.items():
         try:
-            found[name] = fit_to_data(fields, (channels, *layout["grid"]), layout["boundary"])
+            found[name] = fit_to_data(
+                fields,
+                (channels, *layout["grid"]),
+                layout["boundary"],
+                conditioning=conditioning,
+            )
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
     return found
@@ -67,7 +72,8 @@ def main() -> None:
     path = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
     unknown = any(None in (fields.get("input_shape") or ()) for fields in models.values())
     if path.exists() or unknown:  # before there are data, params.yaml may say their form
-        models = on_the_data(models, read_yaml(path), len(params["data"]["fields"]))
+        fields, conditioning = (len(params["data"][key]) for key in ("fields", "conditioning"))
+        models = on_the_data(models, read_yaml(path), fields, conditioning)
     if not options.solve_widths:
         gate(models, baseline, tolerance)
         return

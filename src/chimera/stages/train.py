@@ -18,12 +18,13 @@ from argparse_dataclass import ArgumentParser
 
 from chimera.data.batches.streaming import read_splits
 from chimera.data.batches.trajectories import Form
+from chimera.data.layout.conditioning import conditioning_moments, with_logarithms
 from chimera.data.layout.splits import Split
 from chimera.data.layout.well import channel_moments
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yaml
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
-from chimera.interface.settings import as_plain, read_settings
+from chimera.interface.settings import as_plain
 from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.forecasting.checkpoint import normalisation
@@ -31,7 +32,7 @@ from chimera.models.forecasting.devices import describe, device_type, prepare_de
 from chimera.training.distributed import Group, is_launched, launch, process_group
 from chimera.training.loop import Training
 from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
-from chimera.training.settings import TrainSettings
+from chimera.training.settings import TrainSettings, train_settings
 
 
 @dataclass
@@ -51,28 +52,43 @@ def train_model(
     numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
     device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
     entropy = (params["seed"], options.replicate)
-    train, valid = (Split(Path("data") / ind / "data" / s, names) for s in ("train", "valid"))
-    fields = fit_to_data(params["models"][options.model], train.shape[2:], layout["boundary"])
-    moments = channel_moments(read_yaml(Path("data") / ind / "stats.yaml"), names)
-    identity = {"entropy": entropy, "model": fields, "train": as_plain(settings)}
+    home = Path("data") / ind
+    scalars = Split(home / "data/train", names).scalars
+    conditioning = with_logarithms(params["data"]["conditioning"], scalars)
+    train, valid = (Split(home / "data" / s, names, conditioning) for s in ("train", "valid"))
+    C, *grid = len(names), *train.layout.grid
+    about: dict[str, Any] = {
+        "model": fit_to_data(
+            params["models"][options.model],
+            (C, *grid),
+            layout["boundary"],
+            conditioning=len(conditioning),
+        ),
+        "fields": names,
+        "conditioning": list(conditioning),
+    }
+    known = channel_moments(read_yaml(home / "stats.yaml"), names)
+    further = conditioning_moments(train.conditioning)
+    moments = {moment: known[moment] + further[moment] for moment in known}
+    identity = {"entropy": entropy, "train": as_plain(settings), **about}
 
     # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-    network = build_model(fields).to(device)
+    network = build_model(about["model"]).to(device)
     form = Form(1 + settings.unroll, settings.batch_size, entropy, (group.rank, group.size))
     data = read_splits(train, valid, moments, form, device, int(settings.memory * 2**30))
-    training = Training(network, *data, settings, group)
+    training = Training(network, *data, settings, group, num_fields=C)
 
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:
         report_differing_versions(key)
-    home, digest = Path(".scratch"), fingerprint(identity, gate["sha256"])
-    alone = scratch_folder(home, key, digest)  # one process locks it for the others
-    with alone if group.rank == 0 else nullcontext(home / key / digest) as scratch:
+    root, digest = Path(".scratch"), fingerprint(identity, gate["sha256"])
+    alone = scratch_folder(root, key, digest)  # one process locks it for the others
+    with alone if group.rank == 0 else nullcontext(root / key / digest) as scratch:
         run_resumable(training, key, scratch)
         if group.rank == 0:
             folder = Path("checkpoints", options.model, str(options.replicate))
-            about = {"model": fields, "normalisation": normalisation(moments)}
+            about["normalisation"] = normalisation(moments)
             write_tensors(folder / "model.safetensors", training.weights(), about)
             write_csv(folder / "history.csv", [asdict(row) for row in training.history])
             sources = read_yaml(Path(f"metrics/gates/networks/{options.model}.yaml"))
@@ -82,7 +98,8 @@ def train_model(
 def main() -> None:
     """Run the stage."""
     options, params = ArgumentParser(Options).parse_args(), read_params()
-    settings = read_settings(params["train"], "train", TrainSettings)
+    model = params["models"][options.model]
+    settings = train_settings(params["train"], model, f"models.{options.model}")
     kind = device_type(settings.device, settings.devices)
     if settings.devices > 1 and not is_launched():
         launch("chimera.stages.train", sys.argv[1:], settings.devices)

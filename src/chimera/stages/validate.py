@@ -15,7 +15,7 @@ from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import Index, Positive, Settings, read_settings
 from chimera.models.forecasting.building import check_model
 from chimera.probes.common.registry import probe_settings
-from chimera.training.settings import TrainSettings
+from chimera.training.settings import TrainSettings, train_settings
 
 
 class ParitySettings(Settings, frozen=True):
@@ -50,11 +50,7 @@ def validate() -> None:
         data.require_root()
     for name, fields in study.models.items():
         check_model(fields, f"models.{name}")
-        if study.train.devices > 1 and fields["norm"] == "batch":
-            raise InputError(
-                f"models.{name}.norm is 'batch', expected group, instance or none with "
-                f"train.devices {study.train.devices}: no other depends on how a batch is divided"
-            )
+        train_settings(params["train"], fields, f"models.{name}")
     for name, fields in study.probes.items():
         probe_settings(name, fields)
     for key in ("replicates", "model_names", "datasets", "probe_names"):

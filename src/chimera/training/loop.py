@@ -9,7 +9,7 @@ The batch and the learning rate follow from the number of the step, so the state
 weights, moments, average and random generator. No step makes the host wait for a GPU: the loss is
 read every log_every steps.
 
-B batch, T time, C channel, H, W space.
+B batch, T time, C fields, K conditioning channels, H, W space.
 """
 
 import math
@@ -72,16 +72,17 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
 class Objective(nn.Module):
     """The loss of a network as one module, to be compiled and parallelised."""
 
-    def __init__(self, network: nn.Module, unroll: int) -> None:
+    def __init__(self, network: nn.Module, unroll: int, num_fields: int | None = None) -> None:
         super().__init__()
-        self.network, self.unroll = network, unroll
+        self.network, self.unroll, self.num_fields = network, unroll, num_fields
 
     def forward(self, window: Tensor) -> Tensor:
-        """Return the mean squared error over the unrolled frames of (B, 1 + unroll, C, H, W)."""
+        """Return the mean squared error of the fields of (B, 1 + unroll, C + K, H, W)."""
         frames, loss = window[:, 0], torch.zeros((), device=window.device)
         for u in range(1, 1 + self.unroll):
             frames = stepping.step(self.network, frames)
-            loss = loss + (frames - window[:, u]).square().mean() / self.unroll
+            error = (frames - window[:, u])[:, : self.num_fields]
+            loss = loss + error.square().mean() / self.unroll
         return loss
 
 
@@ -89,11 +90,12 @@ class Training:
     """A run in progress.
 
     Args:
-        network: Maps (B, C, H, W) to the increment of the same shape; trained in place.
+        network: Maps (B, C + K, H, W) to the increment (B, C, H, W); trained in place.
         train: This process's share of the windows of 1 + unroll normalised frames, by step.
-        valid: Normalised frames (n, T, C, H, W) of the validation split.
+        valid: Normalised frames (n, T, C + K, H, W) of the validation split.
         settings: Section `train`.
         group: The processes that share the batches.
+        num_fields: C; all channels by default.
     """
 
     def __init__(
@@ -103,27 +105,37 @@ class Training:
         valid: Tensor,
         settings: TrainSettings,
         group: Group = Group(),  # noqa: B008 - frozen
+        num_fields: int | None = None,
     ) -> None:
         self.network = network.train()
         self.train, self.valid, self.settings, self.group = train, valid, settings, group
+        self.num_fields = num_fields
         self.parameters = dict(network.named_parameters())
         self.device = next(network.parameters()).device
         for layer in network.modules():
             if hasattr(layer, "share"):  # draws the mask of the whole batch and takes its part
                 layer.share = group.rank, group.size  # type: ignore[assignment]
         drops = getattr(network, "leaves_out_parameters", False)
-        objective = group.parallelize(Objective(network, settings.unroll), some_unused=drops)
+        objective = group.parallelize(
+            Objective(network, settings.unroll, num_fields), some_unused=drops
+        )
         if settings.compile:
             require_compiler()
         self._objective = torch.compile(objective) if settings.compile else objective
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(), settings.lr, weight_decay=settings.weight_decay, fused=True
         )
-        self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
+        # The weights and, with batch norm, the running statistics that belong to them.
+        self.average = {
+            name: tensor.detach().clone()
+            for name, tensor in network.state_dict().items()
+            if tensor.is_floating_point()
+        }
         self.completed = 0
         self.history: list[HistoryRow] = []
         self._loss_sum = torch.zeros((), device=self.device)  # since the last row of the history
-        self._persistence = float((valid[:, 1:] - valid[:, :-1]).square().mean())
+        fields = valid[:, :, :num_fields]
+        self._persistence = float((fields[:, 1:] - fields[:, :-1]).square().mean())
 
     @property
     def finished(self) -> bool:
@@ -189,23 +201,27 @@ class Training:
         decay = min(self.settings.ema_decay, (1 + self.completed) / (10 + self.completed))
         if self.settings.ema_decay > 0:
             with torch.no_grad():
-                for name, parameter in self.parameters.items():
-                    self.average[name].lerp_(parameter, 1 - decay)
+                state = self.network.state_dict()
+                for name, average in self.average.items():
+                    average.lerp_(state[name], 1 - decay)
 
     @torch.no_grad()
     def valid_nrmse(self) -> float:
         """Return the one-step nRMSE of the current weights in float32, see `VALID_SPACING`."""
         self.network.eval()
         own = slice(self.group.rank, None, self.group.size)
-        inputs = self.valid[:, :-1:VALID_SPACING].flatten(0, 1)[own]  # (n T / S N, C, H, W)
-        targets = self.valid[:, 1::VALID_SPACING].flatten(0, 1)[own]
+        inputs = self.valid[:, :-1:VALID_SPACING].flatten(0, 1)[own]  # (n T / S N, C + K, H, W)
+        targets = self.valid[:, 1::VALID_SPACING, : self.num_fields].flatten(0, 1)[own]
         size = self.settings.batch_size
         errors = [
-            nrmse(stepping.step(self.network, x.to(self.device)), y.to(self.device)).reshape(-1)
+            nrmse(self._forecast(x.to(self.device)), y.to(self.device)).reshape(-1)
             for x, y in zip(inputs.split(size), targets.split(size), strict=True)
         ]
         self.network.train()  # not in every step, where it would cost as much as clipping
         return float(self.group.mean(torch.cat(errors)))
+
+    def _forecast(self, frames: Tensor) -> Tensor:
+        return stepping.step(self.network, frames)[:, : self.num_fields]
 
     def weights(self) -> dict[str, Tensor]:
         """Return the content of the checkpoint, with averaged weights if ema_decay is above 0."""

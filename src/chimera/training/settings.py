@@ -1,8 +1,10 @@
 """Section `train` of params.yaml; conf/config.yaml says what each key is."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from chimera.interface.errors import InputError
 from chimera.interface.settings import (
@@ -13,7 +15,11 @@ from chimera.interface.settings import (
     Positive,
     Probability,
     Settings,
+    read_settings,
 )
+
+Rate = Annotated[float, Meta(gt=0, le=1e6)]
+Decay = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class TrainSettings(Settings, frozen=True):
@@ -22,8 +28,8 @@ class TrainSettings(Settings, frozen=True):
     steps: Index
     batch_size: BatchSize
     unroll: Count
-    lr: Annotated[float, Meta(gt=0, le=1e6)]
-    weight_decay: Annotated[float, Meta(ge=0, le=1e6)]
+    lr: Rate
+    weight_decay: Decay
     schedule: Literal["one_cycle", "cosine", "constant"]
     warmup: Probability
     gradient_clip: Positive
@@ -46,3 +52,25 @@ class TrainSettings(Settings, frozen=True):
                 f"batch_size is {self.batch_size}, expected a multiple of train.devices "
                 f"({self.devices}): every process takes the same share of a batch"
             )
+
+
+class Tuned(Settings, frozen=True):
+    """What is tuned for each model alone."""
+
+    lr: Rate
+    weight_decay: Decay
+
+
+def train_settings(common: Any, model: Mapping[str, Any], key: str = "model") -> TrainSettings:
+    """Return the section `train` with what the model's own section `train` sets in its place.
+
+    Args:
+        common: Section `train` of params.yaml.
+        model: Section `models.<name>`; its `train` holds `lr` and `weight_decay`, or is absent.
+        key: Dotted name of the model's section, for messages.
+    """
+    settings = read_settings(common, "train", TrainSettings)
+    if "train" not in model:
+        return settings
+    tuned = read_settings(model["train"], f"{key}.train", Tuned)
+    return replace(settings, lr=tuned.lr, weight_decay=tuned.weight_decay)

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import finalize
@@ -94,13 +94,29 @@ def box_lengths(spacings: Sequence[float | None], grid: Sequence[int]) -> tuple[
 
 @dataclass(frozen=True)
 class HDF5Recording(Recording):
-    """Trajectories of one HDF5 file, with the place of each field."""
+    """Trajectories of one HDF5 file.
+
+    Attributes:
+        places: Place of each field.
+        constants: Dataset of each field that is constant in time, (n, H, W), or (H, W) for all.
+    """
 
     places: Mapping[str, Place]
+    constants: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, field: str) -> str:
         """Return the dataset of a field."""
         return self.places[field][0]
+
+    def constant(self, name: str, trajectories: Sequence[int]) -> Array:
+        """Return a field that is constant in time, (n, H, W) of these trajectories."""
+        with open_hdf5(self.path) as file:
+            dataset = hdf5_dataset(file, self.path, self.constants[name])
+            if dataset.ndim == 2:
+                values = read_hdf5(dataset, self.path, ())[None].repeat(len(trajectories), axis=0)
+            else:
+                values = np.stack([read_hdf5(dataset, self.path, i) for i in trajectories])
+        return values.astype(np.float32)
 
     def blocks(
         self, trajectories: Sequence[int], fields: Sequence[str]
@@ -140,8 +156,8 @@ class FieldReader:
         self._descriptor = os.open(self._path, os.O_RDONLY)
         self._release = finalize(self, os.close, self._descriptor)
         channels: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
-        for channel, field in enumerate(fields):
-            name, component = recording.places[field]
+        for channel, wanted in enumerate(fields):
+            name, component = recording.places[wanted]
             channels.setdefault(name, []).append((channel, component))
         sets = {name: hdf5_dataset(self._file, self._path, name) for name in channels}
         self._sets = [(sets[name], _offset(sets[name]), found) for name, found in channels.items()]
@@ -162,14 +178,15 @@ class FieldReader:
                     out[:, channel] = values[(..., *component)]  # type: ignore[arg-type]
                 continue
             # One channel fills `out` without a gap; one of several is copied into it.
-            frames = out if C == 1 else np.empty((length, H, W), dtype=np.float32)
+            whole = C == 1 and out.flags.c_contiguous
+            frames = out if whole else np.empty((length, H, W), dtype=np.float32)
             first = offset + 4 * H * W * (trajectory * self._num_frames + start)
             if os.preadv(self._descriptor, [frames.data], first) < frames.nbytes:
                 raise InputError(
                     f"{self._path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "
                     "ends too early"
                 )
-            if C > 1:
+            if not whole:
                 out[:, channels[0][0]] = frames
 
 

@@ -3,7 +3,7 @@
 A split is a folder data/<dataset>/data/<split> with files in The Well's layout, or with links to
 trajectories of other files (chimera.data.layout.links).
 
-n trajectories, T time, C channel, H, W space.
+n trajectories, T time, C fields, K conditioning channels, H, W space.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chimera.data.layout.conditioning import read_conditioning
 from chimera.data.layout.hdf5 import FieldReader
 from chimera.data.layout.links import NAME, read_links, require_linked
 from chimera.data.layout.recordings import (
@@ -28,19 +29,23 @@ _CHUNK_CACHE = 1 << 24
 
 
 class Split:
-    """Fields of a split's trajectories, read on demand.
+    """Fields of a split's trajectories, read on demand, with their conditioning.
 
     Args:
         folder: data/<dataset>/data/<split>.
-        fields: Names of the C channels.
+        fields: Names of the C fields.
+        conditioning: Names of K further channels, see `chimera.data.layout.conditioning`.
 
     Attributes:
-        shape: (n, T, C, H, W).
+        shape: (n, T, C + K, H, W).
         layout: Shared by all trajectories.
         scalars: Physical parameters (n,) by name, those that every file declares.
+        conditioning: K channels, (n, H, W) or (n, 1, 1) each.
     """
 
-    def __init__(self, folder: Path, fields: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, fields: Sequence[str], conditioning: Sequence[str] = ()
+    ) -> None:
         if (folder / NAME).exists():
             links = read_links(folder / NAME)
             files = [(open_well(require_linked(link)), link.trajectories) for link in links]
@@ -67,9 +72,13 @@ class Split:
         self._readers: dict[tuple[int, int], FieldReader] = {}  # by process and recording
         self._fields = tuple(fields)
         self.layout = first.layout
-        frame = (len(fields), *first.layout.grid)
+        frame = (len(fields) + len(conditioning), *first.layout.grid)
         self.shape = (len(self._places), first.layout.num_frames, *frame)
         self.scalars = shared_scalars(self._recordings, self._places)
+        self.conditioning = [
+            read_conditioning(name, self._recordings, self._places, self.scalars)
+            for name in conditioning
+        ]
 
     def __len__(self) -> int:
         """Return n."""
@@ -81,7 +90,7 @@ class Split:
         return 4 * int(np.prod(self.shape))
 
     def read(self, first: int = 0, last: int | None = None) -> Array:
-        """Return trajectories first .. last - 1 as (m, T, C, H, W), all values finite."""
+        """Return trajectories first .. last - 1 as (m, T, C + K, H, W), all values finite."""
         stop = len(self) if last is None else min(last, len(self))
         frames = np.empty((stop - first, *self.shape[1:]), dtype=np.float32)
         self.windows(range(first, stop), [0] * (stop - first), frames)
@@ -106,14 +115,17 @@ class Split:
             yield self.read(first, first + count)
 
     def windows(self, trajectories: Sequence[int], starts: Sequence[int], out: Array) -> None:
-        """Read windows of consecutive frames into `out` (B, length, C, H, W), C-contiguous."""
+        """Read windows of consecutive frames into `out` (B, length, C + K, H, W), C-contiguous."""
+        C = len(self._fields)
         # In their order in the files, so that no chunk is decompressed twice for one batch.
         places = [
             (*self._places[i], t, row)
             for row, (i, t) in enumerate(zip(trajectories, starts, strict=True))
         ]
         for r, number, start, row in sorted(places):
-            self._reader(r).read(number, start, out[row])
+            self._reader(r).read(number, start, out[row, :, :C])
+        for k, values in enumerate(self.conditioning, start=C):
+            out[:, :, k] = values[list(trajectories), None]
 
     def _reader(self, r: int) -> FieldReader:
         key = (os.getpid(), r)  # a fork needs handles of its own

@@ -28,7 +28,7 @@ from chimera.interface.errors import InputError
 
 
 def open_well(path: Path) -> HDF5Recording:
-    """Describe a file: every field that varies over trajectories and time.
+    """Describe a file: the fields that vary over trajectories and time, and those constant in time.
 
     A component of a vector is a channel: `velocity_x` is the first of `t1_fields/velocity`.
     """
@@ -41,7 +41,7 @@ def open_well(path: Path) -> HDF5Recording:
         axes = axes or ["x", "y"]
         if len(axes) != 2:
             raise InputError(f"{path} has the dimensions {', '.join(axes)}, expected two")
-        places, (n, T, H, W) = _fields(file, path, axes)
+        places, constants, (n, T, H, W) = _fields(file, path, axes)
         spacings = [
             coordinate_spacing(file, path, f"dimensions/{axis}", N)
             for axis, N in zip(axes, (H, W), strict=True)
@@ -57,21 +57,25 @@ def open_well(path: Path) -> HDF5Recording:
         scalars = _scalars(file, path, n)
     parent = path.parent.name
     split = parent if parent in ("train", "valid", "test") else None
-    return HDF5Recording(path, n, layout, tuple(places), scalars, split, places)
+    return HDF5Recording(path, n, layout, tuple(places), scalars, split, places, constants)
 
 
 def _fields(
     file: h5py.File, path: Path, axes: Sequence[str]
-) -> tuple[dict[str, Place], tuple[int, ...]]:
-    """Return the place of every field, and their common shape (n, T, H, W)."""
+) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
+    """Return the places of fields, the constant fields, and the common shape (n, T, H, W)."""
     places: dict[str, Place] = {}
+    still: dict[str, tuple[int, ...]] = {}
     shape: tuple[int, ...] | None = None
     first = ""
     for rank in range(3):
         for name in file.get(f"t{rank}_fields", ()):
             where = f"t{rank}_fields/{name}"
             dataset = hdf5_dataset(file, path, where)
-            if not all(dataset.attrs.get(f"{a}_varying", True) for a in ("sample", "time")):
+            if not dataset.attrs.get("time_varying", True):
+                still[name if rank == 0 else ""] = dataset.shape
+                continue
+            if not dataset.attrs.get("sample_varying", True):
                 continue
             axis_names = ("trajectories", "frames", "x", "y", *["component"] * rank)
             require_shape(path, where, dataset.shape, axis_names)
@@ -85,7 +89,13 @@ def _fields(
                 places[f"{name}_{suffix}" if rank else name] = (where, component)
     if shape is None:
         raise InputError(f"{path} has no field that varies in time, expected one to forecast")
-    return places, shape
+    n, _, H, W = shape
+    constants = {
+        name: f"t0_fields/{name}"
+        for name, found in still.items()
+        if name and found in ((n, H, W), (H, W))
+    }
+    return places, constants, shape
 
 
 def _text(value: Any) -> list[str]:

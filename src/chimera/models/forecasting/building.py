@@ -1,7 +1,7 @@
 """A network from its section of params.yaml.
 
 `type` names a network of `chimera.models.networks`; `source`, the place of its code, is read by DVC
-only; all other keys are the network's own settings.
+only, and `train` by the training; all other keys are the network's own settings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from chimera.interface.errors import InputError
 from chimera.interface.settings import read_settings
 from chimera.models.forecasting.registry import network_path
 
-_NOT_OF_THE_NETWORK = ("type", "source")
+_NOT_OF_THE_NETWORK = ("type", "source", "train")
 
 
 def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
@@ -22,11 +22,11 @@ def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
 
     Args:
         settings: `type` and the fields of that network's settings, such as `UNetSettings`; `source`
-            is ignored.
+            and `train` are ignored.
         key: Dotted, for messages.
 
     Returns:
-        A network from (B, C, H, W) to (B, C, H, W).
+        A network from (B, C, H, W) to (B, C_out, H, W).
 
     Raises:
         InputError: If a field is missing or unknown, or has a value that cannot be used.
@@ -45,15 +45,21 @@ def check_model(settings: Mapping[str, Any], key: str) -> Any:
 
 
 def fit_to_data(
-    settings: Mapping[str, Any], shape: Sequence[int], boundary: Sequence[str], key: str = "model"
+    settings: Mapping[str, Any],
+    shape: Sequence[int],
+    boundary: Sequence[str],
+    key: str = "model",
+    *,
+    conditioning: int = 0,
 ) -> dict[str, Any]:
-    """Return a model's settings for its data, without `source`.
+    """Return a model's settings for its data, without `source` and `train`.
 
     Args:
         settings: As in params.yaml; nulls in `input_shape` are replaced by the data's shape.
         shape: (C, H, W) of the data.
         boundary: `periodic` or not, along H and W; the default of `padding`.
         key: Dotted, for messages.
+        conditioning: Number of further input channels.
     """
     wanted = settings.get("input_shape")
     if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) != len(shape):
@@ -64,8 +70,12 @@ def fit_to_data(
             f"{key}.input_shape is {list(wanted)}, expected {list(shape)} as the data have; a null "
             f"in data.shape stands for what they have"
         )
-    result = {**settings, "input_shape": filled}
-    result.pop("source", None)
+    C, *grid = filled
+    result = {**settings, "input_shape": [C + conditioning, *grid]}
+    if conditioning:
+        result["out_channels"] = C
+    for name in ("source", "train"):
+        result.pop(name, None)
     padding = ["circular" if kind == "periodic" else "replicate" for kind in boundary]
     if "replicate" in padding:
         result.setdefault("padding", padding)

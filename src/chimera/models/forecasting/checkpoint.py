@@ -1,7 +1,11 @@
-"""A checkpoint: a network's weights, its settings and the normalisation of its frames."""
+"""A checkpoint: a network's weights, its settings, and the normalisation of its inputs.
+
+C fields, K conditioning channels.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +20,26 @@ def normalisation(moments: Mapping[str, list[float]]) -> dict[str, float | list[
     return {name: v if len(v) > 1 else v[0] for name, v in moments.items()}
 
 
-def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, Tensor]:
-    """Return a trained network in evaluation mode, and its mean and std (C, 1, 1), on a device.
+class Trained(NamedTuple):
+    """A trained network in evaluation mode.
+
+    Attributes:
+        network: Maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W).
+        mean: Of every channel, (C + K, 1, 1).
+        std: Of every channel, (C + K, 1, 1).
+        fields: Names of the C fields.
+        conditioning: Names of the K channels, see `chimera.data.layout.conditioning`.
+    """
+
+    network: nn.Module
+    mean: Tensor
+    std: Tensor
+    fields: tuple[str, ...]
+    conditioning: tuple[str, ...]
+
+
+def read_network(path: Path, device: torch.device) -> Trained:
+    """Return a trained network on a device.
 
     `path` is a model.safetensors of stage `train`; InputError if it contains something else.
     """
@@ -29,7 +51,8 @@ def read_network(path: Path, device: torch.device) -> tuple[nn.Module, Tensor, T
             torch.tensor(about["normalisation"][m], device=device).reshape(-1, 1, 1)
             for m in ("mean", "std")
         )
+        names = tuple(about["fields"]), tuple(about["conditioning"])
     except (KeyError, TypeError, RuntimeError) as error:  # RuntimeError: missing weights
         reason = " ".join(str(error).split())
         raise InputError(f"{path} holds no network with its normalisation: {reason}") from None
-    return network, mean, std
+    return Trained(network, mean, std, *names)

@@ -37,6 +37,40 @@ class GroupNorm(nn.GroupNorm):
         return y.permute(0, 2, 3, 1).reshape(B, H, W, C).permute(0, 3, 1, 2)
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm (Ioffe & Szegedy 2015) over the whole batch, however many processes share it.
+
+    With N processes of equal parts, mean and variance are means over all of them, and so are their
+    gradients (Zhang et al. 2018, arXiv:1803.08904, section 3.4). torch's SyncBatchNorm, which does
+    the same, runs on no CPU.
+    """
+
+    share: tuple[int, int] = (0, 1)  # rank and number of the processes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, H, W)."""
+        size = self.share[1]
+        if size == 1 or not self.training:
+            return super().forward(x)
+        # Imported here: one process needs none of it, and it takes torch a second.
+        from torch.distributed.nn.functional import all_reduce
+
+        def mean(values: Tensor) -> Tensor:
+            total: Tensor = all_reduce(values.mean((0, 2, 3), keepdim=True))
+            return total / size
+
+        wide = x.float()
+        centre = mean(wide)
+        variance = mean((wide - centre).square())
+        count = size * x.numel() / x.shape[1]
+        unbiased = variance.detach() * (count / (count - 1))
+        for running, value in (("mean", centre.detach()), ("var", unbiased)):
+            self.get_buffer(f"running_{running}").lerp_(value.flatten(), self.momentum or 0.1)
+        self.get_buffer("num_batches_tracked").add_(1)
+        weight, bias = (part[:, None, None] for part in (self.weight, self.bias))
+        return ((wide - centre) * (variance + self.eps).rsqrt() * weight + bias).to(x.dtype)
+
+
 class Dropout(nn.Dropout2d):
     """Drops whole channels of a sample in training and scales up the others (Tompson et al. 2015).
 
@@ -58,7 +92,7 @@ class Dropout(nn.Dropout2d):
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "group": GroupNorm,
-    "batch": nn.BatchNorm2d,
+    "batch": BatchNorm,
     "instance": partial(nn.InstanceNorm2d, affine=True),
 }
 

@@ -30,7 +30,7 @@ Unit = Callable[[int, int], ConvUnit]
 class UNetSettings(Settings, frozen=True):
     """The settings of a UNet."""
 
-    input_shape: tuple[Count, Count, Count]  # (C, H, W) of a sample, and of the output
+    input_shape: tuple[Count, Count, Count]  # (C, H, W) of a sample
     channels: Annotated[tuple[Count, ...], Meta(min_length=2)]  # of each level, the finest first
     kernel_size: Count  # odd
     use_skip: bool  # whether each encoder block also feeds the decoder block of its level
@@ -38,6 +38,7 @@ class UNetSettings(Settings, frozen=True):
     activation: Activation  # after every norm
     dropout: Probability  # that a channel of a block's output is zeroed in training
     padding: tuple[Padding, Padding] = ("circular", "circular")  # along H and W
+    out_channels: Count | None = None  # of the output; by default those of the input
 
     def enlarged(self, shape: Sequence[int]) -> tuple[int, int]:
         """Return the next multiples of 2^(L-1) from H and W."""
@@ -49,6 +50,11 @@ class UNetSettings(Settings, frozen=True):
     def grid(self) -> tuple[int, int]:
         """H and W on which the network runs."""
         return self.enlarged(self.input_shape[1:])
+
+    @property
+    def field_channels(self) -> int:
+        """Channels of the output."""
+        return self.out_channels or self.input_shape[0]
 
     @property
     def units(self) -> tuple[int, int]:
@@ -93,7 +99,7 @@ class DoubleConv(Site):
 
 
 class UNet(nn.Module):
-    """From (B, C, H, W) to (B, C, H, W).
+    """From (B, C_in, H, W) to (B, C_out, H, W).
 
     Its sites, for levels l: the outputs of the blocks `encoder{l}`, `bottleneck`, `decoder{l}`; the
     edges `down{l}` (pooled, into level l + 1), `skip{l}` and `up{l}` (into `decoder{l}`).
@@ -110,8 +116,7 @@ class UNet(nn.Module):
         shared = ("kernel_size", "norm", "activation", "padding")
         unit = partial(ConvUnit, **{name: getattr(settings, name) for name in shared})
         widths = settings.channels
-        field_channels = settings.input_shape[0]
-        for level, (above, width) in enumerate(pairwise((field_channels, *widths[:-1]))):
+        for level, (above, width) in enumerate(pairwise((settings.input_shape[0], *widths[:-1]))):
             self.add_module(f"encoder{level}", self.make_block(above, width, unit))
             if settings.use_skip:
                 self.add_module(f"skip{level}", Site())
@@ -124,7 +129,7 @@ class UNet(nn.Module):
             self.add_module(f"up{level}", Site())
             merged = 2 * width if settings.use_skip else width
             self.add_module(f"decoder{level}", self.make_block(merged, width, unit))
-        self.head = nn.Conv2d(widths[0], field_channels, kernel_size=1)
+        self.head = nn.Conv2d(widths[0], settings.field_channels, kernel_size=1)
         self.dropout = Dropout(settings.dropout)
         for parameter in self.parameters():
             if parameter.dim() == 4:
@@ -139,7 +144,7 @@ class UNet(nn.Module):
         return ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map fields (B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C_in, H, W) to (B, C_out, H, W)."""
         grid = self.settings.enlarged(x.shape[2:])
         if grid == x.shape[2:]:
             return self._forward(x)

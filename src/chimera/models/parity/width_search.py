@@ -95,7 +95,7 @@ def solve_widths(
 
 def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
     """Return parameters and MACs by the formula above for widths, integers or equal arrays."""
-    field_channels, (H, W) = settings.input_shape[0], settings.grid
+    H, W = settings.grid
     taps = settings.kernel_size**2
     outer, inner = settings.units
     vectors = 1 if settings.norm == "none" else 3  # bias; scale and shift
@@ -107,14 +107,15 @@ def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
         params = params + weights + vectors * (outer + inner) * b
         macs = macs + weights * (H * W >> 2 * level)
 
-    for level, (a, b) in enumerate(zip([field_channels, *channels[:-1]], channels, strict=True)):
+    widths = [settings.input_shape[0], *channels]
+    for level, (a, b) in enumerate(pairwise(widths)):
         add_block(level, a, b)
     for level, (b, below) in enumerate(pairwise(channels)):
         params = params + 4 * below * b + b
         macs = macs + below * b * (H * W >> 2 * level)
         add_block(level, 2 * b if settings.use_skip else b, b)
-    head = field_channels * channels[0]
-    return params + head + field_channels, macs + head * H * W
+    head = settings.field_channels * channels[0]
+    return params + head + settings.field_channels, macs + head * H * W
 
 
 def _lattice(widths: tuple[int, ...]) -> list[np.ndarray]:

@@ -1,0 +1,82 @@
+"""Conditioning: what is known of a trajectory and constant in time, as further input channels.
+
+A name is that of a field that is constant in time, such as the source term `forcing`, or of a
+scalar, such as `viscosity`, which fills a channel with one number. A network that is not given them
+cannot know them, least of all where they leave the range of its training.
+
+`ln viscosity` is the natural logarithm of the scalar: coefficients of equations span decades. The
+scalars that are positive in every training trajectory enter in this form.
+
+n trajectories, H, W space.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chimera.data.layout.hdf5 import HDF5Recording
+from chimera.data.layout.recordings import Array
+from chimera.interface.errors import InputError
+
+_LOGARITHM = "ln "
+
+
+def with_logarithms(
+    names: Sequence[str], scalars: Mapping[str, NDArray[np.float64]]
+) -> tuple[str, ...]:
+    """Return the names of data.conditioning with `ln` before those that are positive in training.
+
+    Args:
+        names: Fields and scalars.
+        scalars: Those of the training trajectories, (n,) by name.
+    """
+    return tuple(
+        _LOGARITHM + name if name in scalars and (scalars[name] > 0).all() else name
+        for name in names
+    )
+
+
+def read_conditioning(
+    name: str,
+    recordings: Sequence[HDF5Recording],
+    places: Sequence[tuple[int, int]],
+    scalars: Mapping[str, NDArray[np.float64]],
+) -> Array:
+    """Return a channel, (n, H, W) of a field or (n, 1, 1) of a scalar.
+
+    Args:
+        name: See above.
+        recordings: Files of a split.
+        places: File and number in it of each of the n trajectories.
+        scalars: (n,) by name.
+    """
+    if all(name in recording.constants for recording in recordings):
+        found = [
+            recording.constant(name, [number for r, number in places if r == index])
+            for index, recording in enumerate(recordings)
+        ]
+        return np.concatenate(found)  # places are in the order of the files
+    plain = name.removeprefix(_LOGARITHM)
+    first = recordings[0]
+    if plain not in scalars:
+        raise InputError(
+            f"{first.path} has no {plain!r} that data.conditioning names, expected one of "
+            f"{', '.join([*first.constants, *scalars]) or 'none, for it has none'}"
+        )
+    values = scalars[plain]
+    if plain != name:
+        if not (values > 0).all():
+            raise InputError(
+                f"{first.path} has {plain} {values.min():g}, expected more than 0, as its "
+                "logarithm is an input of the network"
+            )
+        values = np.log(values)
+    return values.astype(np.float32)[:, None, None]
+
+
+def conditioning_moments(channels: Sequence[Array]) -> dict[str, list[float]]:
+    """Return `mean` and `std` of channels over trajectories and space; a constant one has std 1."""
+    means = [float(channel.mean(dtype=np.float64)) for channel in channels]
+    deviations = [float(channel.std(dtype=np.float64)) for channel in channels]
+    return {"mean": means, "std": [deviation or 1.0 for deviation in deviations]}
