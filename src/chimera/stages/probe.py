@@ -41,24 +41,26 @@ def main() -> None:
     settings = probe_settings(options.probe, params["probes"].get(options.probe))
     device = prepare_device(params["evaluate"]["device"], params["evaluate"]["threads"])
     cell = f"{options.model}/{options.replicate}"
-    network, mean, std = read_network(Path("checkpoints") / cell / "model.safetensors", device)
+    trained = read_network(Path("checkpoints") / cell / "model.safetensors", device)
+    C = len(trained.fields)
 
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"]
-    layout, names = axes["ind"]["layout"], params["data"]["fields"]
+    layout = axes["ind"]["layout"]
     memory = int(params["train"]["memory"] * 2**30) // len(axes)
 
     def trajectories(dataset: str) -> torch.Tensor:
-        split = Split(Path("data") / dataset / "data" / "test", names)
+        folder = Path("data") / dataset / "data" / "test"
+        split = Split(folder, trained.fields, trained.conditioning)
         frames = torch.from_numpy(split.read(0, split.fitting(memory))).to(device)
-        return frames.sub_(mean).div_(std)  # (n, T, C, H, W)
+        return frames.sub_(trained.mean).div_(trained.std)  # (n, T, C + K, H, W)
 
     subject = Subject(
-        network=network,
+        network=trained.network,
         trajectories={axis: trajectories(about["dataset"]) for axis, about in axes.items()},
-        mean=mean,
-        std=std,
+        mean=trained.mean[:C],
+        std=trained.std[:C],
         domain_extent=layout["extent"][0] if layout["extent"] else 1.0,
-        fields=tuple(names),
+        fields=trained.fields,
     )
     # Both models of a replicate see the same draws; two probes see different ones.
     entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))
@@ -68,7 +70,7 @@ def main() -> None:
     try:
         found = probe_measure(options.probe)(subject, settings, rng, partial(track, label))
     except InapplicableError as error:
-        if layout["source"] == "generated" and names == ["vorticity"]:
+        if layout["source"] == "generated" and trained.fields == ("vorticity",):
             raise
         # User data may be too small, not square or not periodic: the study continues without it.
         print(f"{label} is withheld: {error}", file=sys.stderr)  # noqa: T201

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from chimera.interface.errors import InapplicableError, InputError
 from chimera.probes.common.activations import capture, site_names
+from chimera.probes.common.subject import Subject
 
 # A probe withholds an estimate from fewer samples.
 MIN_SAMPLES = 200
@@ -269,14 +270,17 @@ def site_patches(
 
 
 def all_patches(
-    network: nn.Module, sites: Iterable[str], trajectories: Tensor, samples: Samples
+    subject: Subject, axis: str, sites: Iterable[str], samples: Samples
 ) -> dict[str, Tensor]:
-    """Return the patches (n, D) of the `input`, of every site, and of the increment, `target`."""
-    frames = gather_frames(trajectories, samples)
-    increments = gather_frames(trajectories, samples, later=1) - frames
+    """Return the patches (n, D) of the `input`, of every site, and of the increment, `target`.
+
+    The input and the increment are those of the fields.
+    """
+    frames = gather_frames(subject.flow(axis), samples)
+    increments = gather_frames(subject.flow(axis), samples, later=1) - frames
     return {
         "input": gather_patches(frames, samples),
-        **site_patches(network, sites, trajectories, samples),
+        **site_patches(subject.network, sites, subject.trajectories[axis], samples),
         "target": gather_patches(increments, samples),
     }
 

@@ -27,13 +27,14 @@ class Subject:
     """A trained network and the frozen test trajectories.
 
     Attributes:
-        network: Maps normalised frames (B, C, H, W) to their increment of the same shape.
+        network: Maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W) of the fields.
         trajectories: By axis, `ind` first and then `ood_<axis>`: normalised frames
-            (n, T, C, H, W).
-        mean: Mean of the IND train split, (C, 1, 1): physical = normalised * std + mean.
+            (n, T, C + K, H, W) of C fields and K conditioning channels.
+        mean: Mean of the fields in the IND train split, (C, 1, 1): physical = normalised * std +
+            mean.
         std: Its standard deviation, (C, 1, 1).
         domain_extent: Side L of the periodic square.
-        fields: Names of the channels.
+        fields: Names of the C fields.
     """
 
     network: nn.Module
@@ -42,6 +43,10 @@ class Subject:
     std: Tensor
     domain_extent: float
     fields: tuple[str, ...] = ("vorticity",)
+
+    def flow(self, axis: str) -> Tensor:
+        """Return the fields alone of an axis, (n, T, C, H, W)."""
+        return self.trajectories[axis][:, :, : len(self.fields)]
 
 
 @dataclass(frozen=True)

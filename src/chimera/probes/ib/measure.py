@@ -140,7 +140,7 @@ def _prepare(
     rng: np.random.Generator,
 ) -> _Axis:
     """Draw samples and all random numbers of an axis; run the network unless it is withheld."""
-    trajectories = subject.trajectories[name]
+    trajectories = subject.flow(name)
     samples = draw_samples(trajectories, side, rng, settings.threshold)
     samples = equal_blocks(samples, settings.largest_samples, rng)
     n, blocks, d = len(samples), len(trajectories), settings.components
@@ -148,7 +148,7 @@ def _prepare(
         return _Axis(name, n, WITHHELD_SAMPLES)
     if count_derangements(blocks) < settings.shuffles:
         return _Axis(name, n, WITHHELD_TRAJECTORIES)
-    patches = all_patches(subject.network, sites, trajectories, samples)
+    patches = all_patches(subject, name, sites, samples)
     data = _Data(
         others={
             "x_t": rank(_components(patches["input"], d, f"{name}'s x").scores),

@@ -4,10 +4,11 @@ Later frames of the same flow and other flows of the same regime show whether an
 its target; unseen IND samples show whether it does harm. Frames of a flow are a decorrelation time
 apart, so that none is nearly a copy of another.
 
-n trajectories, T time, B batch, C channel, H, W space.
+n trajectories, T time, B batch, C fields, K conditioning channels, H, W space.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from chimera.probes.common.activations import evaluation_mode
 
 @dataclass(frozen=True)
 class Pairs:
-    """Inputs (B, C, H, W) of a network and its target outputs, of the same shape."""
+    """Inputs (B, C + K, H, W) of a network and its target outputs (B, C, H, W)."""
 
     inputs: Tensor
     targets: Tensor
@@ -42,7 +43,12 @@ class Failure:
 
 
 def choose_failure(
-    model: nn.Module, ind: Tensor, ood: Tensor, gap: int, num_preserved: int = 8
+    model: nn.Module,
+    ind: Tensor,
+    ood: Tensor,
+    gap: int,
+    num_preserved: int = 8,
+    num_fields: int | None = None,
 ) -> Failure:
     """Return the worst forecast of an OOD set, with the samples that judge its repair.
 
@@ -51,12 +57,13 @@ def choose_failure(
     half is held out.
 
     Args:
-        model: Network from (B, C, H, W) to the increment, in normalised units.
-        ind: Normalised frames (n, T, C, H, W), n >= 2.
-        ood: Normalised frames (m, T, C, H, W), m >= 2.
+        model: Network from (B, C + K, H, W) to the increment (B, C, H, W), in normalised units.
+        ind: Normalised frames (n, T, C + K, H, W), n >= 2.
+        ood: Normalised frames (m, T, C + K, H, W), m >= 2.
         gap: Decorrelation time in frames, from the failure to its later frames and between the
             frames of another trajectory.
         num_preserved: Number of samples in the preservation term.
+        num_fields: C; all channels by default.
 
     Raises:
         InputError: If there are too few trajectories or frames.
@@ -68,28 +75,30 @@ def choose_failure(
             "two trajectories or more, and a gap of 1 up to the frames less 2"
         )
     last = ood.shape[1] - 1 - gap
-    early = _increments(ood[:, : last + 1])
+    pairs = partial(_increments, num_fields=num_fields)
+    early = pairs(ood[:, : last + 1])
     with evaluation_mode(model):
         error = error_norms(model, early.inputs, early.targets)
-    relative = error / _norms(early.inputs + early.targets)
+    relative = error / _norms(early.inputs[:, :num_fields] + early.targets)
     trajectory, frame = divmod(int(relative.argmax()), last)
     own, rest = ood[trajectory : trajectory + 1], torch.arange(len(ood)) != trajectory
     half = len(ind) // 2
-    reference = _increments(ind[:half])
+    reference = pairs(ind[:half])
     chosen = torch.linspace(0, len(reference.inputs) - 1, num_preserved).long()
     return Failure(
-        target=_increments(own[:, frame : frame + 2]),
-        later=_increments(own[:, frame + gap :]),
-        others=_increments(ood[rest], gap),
+        target=pairs(own[:, frame : frame + 2]),
+        later=pairs(own[:, frame + gap :]),
+        others=pairs(ood[rest], gap),
         reference=reference,
         preserved=Pairs(reference.inputs[chosen], reference.targets[chosen]),
-        held_out=_increments(ind[half:], gap),
+        held_out=pairs(ind[half:], gap),
     )
 
 
-def _increments(trajectories: Tensor, every: int = 1) -> Pairs:
+def _increments(trajectories: Tensor, every: int = 1, *, num_fields: int | None) -> Pairs:
     inputs, following = trajectories[:, :-1:every], trajectories[:, 1::every]
-    return Pairs(inputs.flatten(0, 1), (following - inputs).flatten(0, 1))
+    targets = (following - inputs)[:, :, :num_fields]
+    return Pairs(inputs.flatten(0, 1), targets.flatten(0, 1))
 
 
 @torch.no_grad()

@@ -40,9 +40,10 @@ def measure_edits(
     for axis in track(axes):
         ind, ood = subject.trajectories["ind"], subject.trajectories[axis]
         frames = min(ind.shape[1], ood.shape[1])
-        time = max(decorrelation(flow, settings.threshold).time for flow in (ind, ood))
+        flows = (subject.flow(name) for name in ("ind", axis))
+        time = max(decorrelation(flow, settings.threshold).time for flow in flows)
         gap = min(time, frames - 2)
-        failure = choose_failure(subject.network, ind, ood, gap)
+        failure = choose_failure(subject.network, ind, ood, gap, num_fields=len(subject.fields))
         pairs = draw_pairs(ind, ood, settings.pairs, rng)
         sites = _sites_with_enough_keys(subject.network, failure.reference.inputs)
         effects = recovered_effects(subject.network, *pairs, sites)

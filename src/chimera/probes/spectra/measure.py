@@ -101,10 +101,10 @@ def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSetti
             f"probes.spectra.frames ends with {horizon}, expected less than the "
             f"{trajectories.shape[1]} frames of a trajectory"
         )
+    C = len(subject.fields)
     with evaluation_mode(subject.network):
-        predicted = torch.cat(
-            [rollout(subject.network, frames, horizon) for frames in trajectories[:, 0].split(32)]
-        )
+        batches = trajectories[:, 0].split(32)
+        predicted = torch.cat([rollout(subject.network, x, horizon)[:, :, :C] for x in batches])
     finite = predicted.flatten(1).isfinite().all(dim=1)
     diverged = int((~finite).sum())
     activations = capture(subject.network, site_names(subject.network), trajectories[:, 0])
@@ -115,7 +115,7 @@ def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSetti
 
     prediction, target = (
         (frames[finite] * subject.std + subject.mean).double()
-        for frames in (predicted, trajectories[:, 1 : 1 + horizon])
+        for frames in (predicted, trajectories[:, 1 : 1 + horizon, :C])
     )  # (n, horizon, C, N, N)
     chosen = [frame - 1 for frame in settings.frames]
     spectra = rollout_spectra(prediction[:, chosen], target[:, chosen], subject.domain_extent)

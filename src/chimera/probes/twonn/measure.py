@@ -78,9 +78,9 @@ def measure_dimension(
     Raises:
         InputError: If a flow does not vary, an activation is not finite, or one is constant.
     """
-    network, flows = subject.network, subject.trajectories
-    sites = site_names(network)
-    side = coarsest_cell(network, next(iter(flows.values()))[0, 0])
+    flows = {axis: subject.flow(axis) for axis in subject.trajectories}
+    sites = site_names(subject.network)
+    side = coarsest_cell(subject.network, subject.trajectories["ind"][0, 0])
     drawn = {axis: draw_samples(flows[axis], side, rng, settings.threshold) for axis in flows}
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])
@@ -89,7 +89,7 @@ def measure_dimension(
     rows: list[Row] = []
     for axis in track(list(chosen)):
         samples = chosen[axis]
-        patches = all_patches(network, sites, flows[axis], samples)
+        patches = all_patches(subject, axis, sites, samples)
         results = _estimate_sites(patches, samples, axis, settings, rng)
         for depth, (site, result) in enumerate(results.items(), start=-1):
             found[axis, site] = result
