@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from msgspec.structs import replace
@@ -13,11 +14,19 @@ from chimera.evaluation.errors import (
     limit_horizon,
     rollout_errors,
 )
-from chimera.evaluation.forecasters import linear_diffusion, network_forecaster, persistence
+from chimera.evaluation.forecasters import (
+    Physics,
+    classical,
+    linear_diffusion,
+    network_forecaster,
+    persistence,
+    physics_of,
+)
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain, read_settings
-from chimera.solver.forcing import KolmogorovForcing
+from chimera.models.forecasting.checkpoint import Trained
+from chimera.solver import KolmogorovForcing, random_vorticity, simulate
 
 SETTINGS = EvaluateSettings(
     horizon=4, batch_size=3, valid_correlation=0.8, field_frame=2, device="cpu", threads=1
@@ -31,7 +40,7 @@ def geometric(ratio, n=5, T=6):
 
 
 def test_a_perfect_forecaster_has_no_error():
-    values, field = evaluate(lambda x: 0.9 * x, geometric(0.9), SETTINGS)
+    values, field = evaluate(lambda x, _: 0.9 * x, geometric(0.9), SETTINGS)
     for name in ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse"):
         assert max(values[name]) < 1e-12
     assert values["valid_time"] == [4.0] * 5
@@ -60,7 +69,7 @@ def test_every_sample_counts_once_whatever_the_batches(batch_size):
 
 
 def test_a_rollout_that_blows_up_is_capped_and_finite():
-    errors = rollout_errors(lambda x: x * 1e200, geometric(1.0), SETTINGS)
+    errors = rollout_errors(lambda x, _: x * 1e200, geometric(1.0), SETTINGS)
     assert torch.equal(errors.nrmse, torch.full((5, 4), MAX_ROLLOUT_NRMSE).double())
     assert errors.field.isfinite().all()
     assert errors.correlation.isfinite().all()
@@ -78,37 +87,105 @@ def test_a_network_forecasts_in_physical_units():
     network = torch.nn.Conv2d(1, 1, 1, bias=False)
     torch.nn.init.constant_(network.weight, 0.25)
     frames = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    forecaster = network_forecaster(network, torch.tensor(3.0), torch.tensor(2.0))
-    torch.testing.assert_close(forecaster(frames), 1.25 * (frames - 3) + 3)
+    moments = torch.tensor(3.0).reshape(1, 1, 1), torch.tensor(2.0).reshape(1, 1, 1)
+    trained = Trained(network, *moments, ("vorticity",), ())
+    forecaster = network_forecaster(trained, torch.empty(2, 0, 4, 4))
+    torch.testing.assert_close(forecaster(frames, torch.arange(2)), 1.25 * (frames - 3) + 3)
+
+
+def test_a_network_forecasts_each_frame_with_its_trajectory_s_conditioning():
+    """With f(z, c) = c, x -> x + std (c - mean_c) / std_c, with c of the frame's trajectory."""
+    network = torch.nn.Conv2d(2, 1, 1, bias=False)
+    network.weight.data = torch.tensor([0.0, 1.0]).reshape(1, 2, 1, 1)
+    mean, std = (torch.tensor(values).reshape(2, 1, 1) for values in ([3.0, 1.0], [2.0, 4.0]))
+    constant = torch.tensor([5.0, -7.0, 9.0]).reshape(3, 1, 1, 1).expand(3, 1, 4, 4)
+    forecaster = network_forecaster(Trained(network, mean, std, ("w",), ("c",)), constant)
+    frames = torch.randn(4, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    numbers = torch.tensor([2, 0, 1, 2])
+    added = 2 * (torch.tensor([9.0, 5.0, -7.0, 9.0]) - 1) / 4
+    expected = frames + added[:, None, None, None]
+    torch.testing.assert_close(forecaster(frames, numbers), expected)
+
+
+def physics(viscosity, drag, forcing, extent=2 * math.pi, interval=0.3):
+    """Return the physics of trajectories, from a list for each of the first three."""
+    as_double = (torch.tensor(values, dtype=torch.float64) for values in (viscosity, drag))
+    return Physics(*as_double, forcing, extent, interval)
 
 
 def test_linear_baseline_is_exact_without_advection():
-    extent, nu, mu, interval = 3.0, 0.05, 0.2, 0.7
+    """Each mode decays by exp(-(nu k^2 + mu) T), with the nu and mu of the frame's trajectory."""
+    extent, nu, mu, interval = 3.0, (0.05, 0.02), (0.2, 0.3), 0.7
     x = torch.arange(16, dtype=torch.float64) * (extent / 16)
     k = 2 * math.pi / extent
     mode = (torch.cos(2 * k * x)[:, None] * torch.sin(3 * k * x)[None, :])[None, None]
-    baseline = linear_diffusion(
-        16, viscosity=nu, drag=mu, forcing=None, domain_extent=extent, interval=interval
-    )
-    expected = mode * math.exp(-(nu * 13 * k**2 + mu) * interval)
-    torch.testing.assert_close(baseline(mode), expected)
+    still = KolmogorovForcing(0.0, 1)
+    baseline = linear_diffusion(physics(nu, mu, [still] * 2, extent, interval), 16)
+    for i in range(2):
+        expected = mode * math.exp(-(nu[i] * 13 * k**2 + mu[i]) * interval)
+        torch.testing.assert_close(baseline(mode, torch.tensor([i])), expected)
 
 
 def test_laminar_flow_is_the_linear_baseline_s_fixed_point_and_limit():
-    forcing = KolmogorovForcing(1.0, 4)
-    laminar = (forcing.vorticity_source(16, 2 * math.pi) / (0.05 * 16 + 0.1))[None, None]
-    settings = {"viscosity": 0.05, "drag": 0.1, "forcing": forcing, "domain_extent": 2 * math.pi}
-    torch.testing.assert_close(linear_diffusion(16, interval=0.3, **settings)(laminar), laminar)
-    settled = linear_diffusion(16, interval=300.0, **settings)(torch.zeros_like(laminar))
+    forces = [KolmogorovForcing(1.0, 4), KolmogorovForcing(0.5, 3)]
+    laminar = torch.stack(
+        [f.vorticity_source(16, 2 * math.pi) / (0.05 * f.wavenumber**2 + 0.1) for f in forces]
+    )[:, None]
+    both = torch.arange(2)
+    of = physics([0.05, 0.05], [0.1, 0.1], forces)
+    torch.testing.assert_close(linear_diffusion(of, 16)(laminar, both), laminar)
+    settled = linear_diffusion(of._replace(interval=300.0), 16)(torch.zeros_like(laminar), both)
     torch.testing.assert_close(settled, laminar)
 
 
 def test_linear_baseline_follows_its_frames_to_their_device():
-    settings = {"viscosity": 0.05, "drag": 0.1, "domain_extent": 2 * math.pi, "interval": 0.3}
-    baseline = linear_diffusion(16, forcing=KolmogorovForcing(1.0, 4), **settings)
-    forecast = baseline(torch.empty((3, 1, 16, 16), device="meta"))
+    baseline = linear_diffusion(physics([0.05], [0.1], [KolmogorovForcing(1.0, 4)]), 16)
+    frames = torch.empty((3, 1, 16, 16), device="meta")
+    forecast = baseline(frames, torch.zeros(3, dtype=torch.int64))
     assert forecast.device.type == "meta"
     assert (forecast.shape, forecast.dtype) == ((3, 1, 16, 16), torch.float32)
+
+
+def test_solver_baselines_come_closer_to_the_flow_the_finer_their_grid():
+    """Against the solver itself in double precision on 64^2, which resolves this flow.
+
+    A flow whose modes all fit the coarser grid, at m below N / 3, is forecast almost exactly.
+    """
+    generator = np.random.default_rng(0)
+    smooth = torch.stack([random_vorticity(generator, 64, 2 * math.pi, 2) for _ in range(2)])
+    forces = [KolmogorovForcing(1.0, 4), KolmogorovForcing(0.7, 3, math.pi / 2)]
+    of = physics([0.02, 0.05], [0.1, 0.0], forces)
+    rest = {"viscosity": of.viscosity, "drag": of.drag, "forcing": forces}
+    truth = simulate(
+        smooth, **rest, domain_extent=of.domain_extent, time_step=0.005, num_steps=60, save_every=60
+    )[:, -1:]
+    frames = smooth[:, None].float()
+    assert list(classical(of, 64)) == ["linear", "solver_48", "solver_32"]
+    assert list(classical(of, 32)) == ["linear"]
+    errors = {}
+    for name, forecaster in classical(of, 64).items():
+        forecast = forecaster(frames, torch.arange(2)).double()
+        errors[name] = float((forecast - truth).norm() / truth.norm())
+        swapped = forecaster(frames.flip(0), torch.tensor([1, 0])).double().flip(0)
+        torch.testing.assert_close(swapped, forecast, rtol=0, atol=2e-4)
+    assert errors["solver_48"] < 1e-3
+    assert errors["solver_48"] < errors["solver_32"] < 0.05 < errors["linear"]
+
+
+def test_physics_comes_from_the_files_scalars():
+    scalars = {
+        "viscosity": np.array([0.01, 0.02]),
+        "drag": np.array([0.1, 0.1]),
+        "forcing_amplitude": np.array([1.0, 0.0]),
+        "forcing_wavenumber": np.array([4.0, 3.0]),
+        "forcing_angle": np.array([0.0, math.pi / 2]),
+    }
+    found = physics_of(scalars, 2 * math.pi, 0.25)
+    assert found.viscosity.tolist() == [0.01, 0.02]
+    assert list(found.forcing) == [
+        KolmogorovForcing(1.0, 4, 0.0),
+        KolmogorovForcing(0.0, 3, math.pi / 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +207,7 @@ def test_groups_of_trajectories_join_to_the_whole():
     trajectories = torch.randn(7, 6, 2, 8, 8)
     settings = replace(SETTINGS, horizon=5, batch_size=4)
 
-    def forecaster(frames):
+    def forecaster(frames, numbers):
         return 0.9 * frames
 
     whole, _ = evaluate(forecaster, trajectories, settings)

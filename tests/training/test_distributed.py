@@ -16,6 +16,7 @@ from torch.nn import functional
 from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.files.artifacts import read_yaml, write_yaml
+from chimera.files.tensors import read_tensors
 from chimera.models.forecasting.devices import describe
 from chimera.models.networks.layers import Dropout
 from chimera.training.distributed import Group
@@ -47,10 +48,11 @@ TRAIN = {
 MODEL = FRACTAL | {"channels": [4, 8], "dropout": 0.2, "drop_path": 0.3}
 
 
-def write_workspace(folder, **train):
+def write_workspace(folder, norm="group", **train):
     """Write what the stage reads: parameters, its gates, two splits of travelling waves."""
-    params = {"seed": 0, "datasets": ["waves"], "models": {"net": MODEL}, "train": TRAIN | train}
-    params["data"] = {"fields": ["vorticity"]}
+    model = MODEL | {"norm": norm}
+    params = {"seed": 0, "datasets": ["waves"], "models": {"net": model}, "train": TRAIN | train}
+    params["data"] = {"fields": ["vorticity"], "conditioning": []}
     write_yaml(folder / "params.yaml", params)
     ind = {"dataset": "waves", "layout": {"boundary": ["periodic", "periodic"]}}
     verified = {"axes": {"ind": ind}, "sha256": {}}
@@ -110,6 +112,20 @@ def test_two_processes_follow_one_for_fifty_steps(pair, tmp_path):
         assert np.abs(curves[0] - curves[1]).max() < 1e-5, name
     first, last = float(one[0]["train_loss"]), float(one[-1]["train_loss"])
     assert last < 0.7 * first, "a run that learns nothing would agree with any other"
+
+
+def test_batch_norm_takes_the_statistics_of_the_whole_batch(tmp_path):
+    """Two processes follow one; on the statistics of their own halves they would not."""
+    folders = [write_workspace(tmp_path / str(n), norm="batch", devices=n) for n in (1, 2)]
+    for folder in folders:
+        finish(start(folder))
+    (_, one), (_, two) = map(results, folders)
+    curves = [[float(row["valid_nrmse"]) for row in rows] for rows in (one, two)]
+    np.testing.assert_allclose(curves[0], curves[1], atol=1e-5)
+    assert curves[0][-1] < 0.7 * curves[0][0]
+    weights = [read_tensors(f / "checkpoints/net/0/model.safetensors")[0] for f in folders]
+    for name in (name for name in weights[0] if "running" in name):
+        torch.testing.assert_close(weights[0][name], weights[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_the_record_beside_the_weights_holds_the_network_s_digests(pair):

@@ -14,6 +14,9 @@ from chimera.models.networks.periodic import PeriodicConv2d
 Norm = Literal["group", "batch", "instance", "none"]
 Activation = Literal["gelu", "silu", "relu"]
 
+# Norms that subtract the mean of each channel.
+CENTRING_NORMS = ("batch", "instance")
+
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "silu": nn.SiLU, "relu": nn.ReLU}
 
 
@@ -100,7 +103,9 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
 class ConvUnit(nn.Sequential):
     """z (B, C_in, H, W) -> activation(norm(conv(z))) (B, C_out, H, W).
 
-    The norm has a scale and a shift for each channel; `padding` is that along H and W.
+    The norm has a scale and a shift for each channel; `padding` is that along H and W. Where the
+    norm subtracts each channel's mean, the convolution has no bias: it would have no effect, and
+    the rounding errors of its gradient, which is zero, would be all that moves it.
     """
 
     def __init__(
@@ -114,10 +119,11 @@ class ConvUnit(nn.Sequential):
         padding: tuple[Padding, Padding],
     ) -> None:
         super().__init__()
+        shape, bias = (in_channels, out_channels, kernel_size), norm not in CENTRING_NORMS
         if "replicate" in padding:
-            self.conv: nn.Conv2d = PaddedConv2d(in_channels, out_channels, kernel_size, padding)
+            self.conv: nn.Conv2d = PaddedConv2d(*shape, padding, bias=bias)
         else:
-            self.conv = PeriodicConv2d(in_channels, out_channels, kernel_size)
+            self.conv = PeriodicConv2d(*shape, bias=bias)
         if norm != "none":
             self.norm = _NORMS[norm](out_channels)
         self.activation = _ACTIVATIONS[activation]()

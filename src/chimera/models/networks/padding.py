@@ -46,9 +46,15 @@ class PaddedConv2d(nn.Conv2d):
     """`Conv2d` of stride 1 and odd kernel whose input is padded as `padding` says along H and W."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, padding: Sequence[str]
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        padding: Sequence[str],
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size)
+        super().__init__(in_channels, out_channels, kernel_size, bias=bias)
         self.kinds = tuple(padding)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ so that each direction costs one padded copy and one convolution of H x W output
 padding copies twice, and its gradient is computed on the padded grid before it is added up.
 """  # noqa: D415
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,16 +42,16 @@ def wrap(x: Tensor, width: int) -> Tensor:
 
 class _PeriodicConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         wrapped = wrap(x, weight.shape[-1] // 2)
         ctx.save_for_backward(wrapped, weight)
         return functional.conv2d(wrapped, weight, bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
         wrapped, weight = ctx.saved_tensors
-        dx = None
+        dx = dbias = None
         if ctx.needs_input_grad[0]:
             turned = weight.flip(2, 3).transpose(0, 1)
             dx = functional.conv2d(wrap(gradient, weight.shape[-1] // 2), turned)
@@ -59,20 +59,26 @@ class _PeriodicConv(torch.autograd.Function):
         dweight = torch.ops.aten.convolution_backward(
             gradient, wrapped, weight, None, stride, none, [1, 1], False, none, 1, mask
         )[1]
-        return dx, dweight, gradient.sum((0, 2, 3))
+        if ctx.needs_input_grad[2]:
+            dbias = gradient.sum((0, 2, 3))
+        return dx, dweight, dbias
 
 
 class PeriodicConv2d(nn.Conv2d):
     """`Conv2d` of stride 1 and odd kernel on a periodic grid, k // 2 at most min(H, W)."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool = True
+    ) -> None:
         p = kernel_size // 2
-        super().__init__(in_channels, out_channels, kernel_size, padding=p, padding_mode="circular")
+        kind: dict[str, Any] = {"padding": p, "padding_mode": "circular", "bias": bias}
+        super().__init__(in_channels, out_channels, kernel_size, **kind)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C_in, H, W) to (B, C_out, H, W)."""
-        weight, bias = self.weight, cast(Tensor, self.bias)
+        weight, bias = self.weight, self.bias
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-            x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+            x, weight = x.to(dtype), weight.to(dtype)
+            bias = None if bias is None else bias.to(dtype)
         return _PeriodicConv.apply(x, weight, bias)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from chimera.interface.errors import InputError
 from chimera.interface.settings import Count, Probability, Settings
-from chimera.models.networks.layers import Activation, ConvUnit, Dropout, Norm
+from chimera.models.networks.layers import CENTRING_NORMS, Activation, ConvUnit, Dropout, Norm
 from chimera.models.networks.padding import Padding, enlarge
 from chimera.models.networks.site import Site
 
@@ -115,7 +115,8 @@ class UNet(nn.Module):
         self.settings = settings
         shared = ("kernel_size", "norm", "activation", "padding")
         unit = partial(ConvUnit, **{name: getattr(settings, name) for name in shared})
-        widths = settings.channels
+        # A bias before a norm that subtracts each channel's mean has no effect, see ConvUnit.
+        widths, has_bias = settings.channels, settings.norm not in CENTRING_NORMS
         for level, (above, width) in enumerate(pairwise((settings.input_shape[0], *widths[:-1]))):
             self.add_module(f"encoder{level}", self.make_block(above, width, unit))
             if settings.use_skip:
@@ -124,7 +125,7 @@ class UNet(nn.Module):
         self.bottleneck = self.make_block(widths[-2], widths[-1], unit)
         for level in reversed(range(len(widths) - 1)):
             width = widths[level]
-            expand = nn.ConvTranspose2d(widths[level + 1], width, kernel_size=2, stride=2)
+            expand = nn.ConvTranspose2d(widths[level + 1], width, 2, stride=2, bias=has_bias)
             self.add_module(f"expand{level}", expand)
             self.add_module(f"up{level}", Site())
             merged = 2 * width if settings.use_skip else width

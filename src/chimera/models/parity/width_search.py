@@ -3,7 +3,7 @@
 With a_l channels into the block of a level and b_l out of it, k x k kernels, n outer convolutions
 (from a_l) and m inner ones (from b_l), a block costs
 
-    parameters  n (k^2 a b + b) + m (k^2 b^2 + b) + 2 b (n + m) [norm]
+    parameters  n k^2 a b + m k^2 b^2 + b (n + m) [bias] + 2 b (n + m) [norm]
     MACs        (n k^2 a b + m k^2 b^2) H W / 4^l
 
 where n = m = 1 for the double convolution and n = C, m = 2^C - 1 - C for the fractal f_C. Scaling
@@ -21,6 +21,7 @@ import numpy as np
 
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model, check_model
+from chimera.models.networks.layers import CENTRING_NORMS
 from chimera.models.parity.counting import count
 
 _MAX_SOLUTIONS = 10
@@ -98,7 +99,9 @@ def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
     H, W = settings.grid
     taps = settings.kernel_size**2
     outer, inner = settings.units
-    vectors = 1 if settings.norm == "none" else 3  # bias; scale and shift
+    # Scale and shift of the norm, and the bias of the convolution.
+    bias = int(settings.norm not in CENTRING_NORMS)
+    vectors = 2 * (settings.norm != "none") + bias
     params, macs = 0, 0
 
     def add_block(level: int, a: Any, b: Any) -> None:
@@ -111,7 +114,7 @@ def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
     for level, (a, b) in enumerate(pairwise(widths)):
         add_block(level, a, b)
     for level, (b, below) in enumerate(pairwise(channels)):
-        params = params + 4 * below * b + b
+        params = params + 4 * below * b + bias * b
         macs = macs + below * b * (H * W >> 2 * level)
         add_block(level, 2 * b if settings.use_skip else b, b)
     head = settings.field_channels * channels[0]

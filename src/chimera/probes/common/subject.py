@@ -27,7 +27,7 @@ class Subject:
     """A trained network and the frozen test trajectories.
 
     Attributes:
-        network: Maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W) of the fields.
+        network: Maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W).
         trajectories: By axis, `ind` first and then `ood_<axis>`: normalised frames
             (n, T, C + K, H, W) of C fields and K conditioning channels.
         mean: Mean of the fields in the IND train split, (C, 1, 1): physical = normalised * std +
