@@ -68,7 +68,7 @@ def kolmogorov_diffusion(
     scalars: Mapping[str, float], num_points: int, domain_extent: float, interval: float
 ) -> Forecaster:
     """Return `linear_diffusion` with the scalars of a file that the stage `generate` wrote."""
-    amplitude, wavenumber = scalars["forcing"], int(scalars["forcing_wavenumber"])
+    amplitude, wavenumber = scalars["forcing_amplitude"], int(scalars["forcing_wavenumber"])
     return linear_diffusion(
         num_points,
         viscosity=scalars["viscosity"],
