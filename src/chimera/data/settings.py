@@ -6,7 +6,7 @@ test; every other is one OOD axis and has test alone. The source is the solver, 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -30,12 +30,55 @@ NumFrames = Annotated[int, Meta(ge=2, le=10**6)]
 NumPoints = Annotated[int, Meta(ge=1, le=1 << 14)]
 
 
-class Forcing(Settings, frozen=True):
-    """Kolmogorov forcing: amplitude sin(wavenumber y) along x, turned by the angle in radians."""
+Number = TypeVar("Number", int, float)
 
-    amplitude: Finite
-    wavenumber: Count
-    angle: Finite
+
+class Choice(Settings, Generic[Number], frozen=True):
+    """A value drawn for each trajectory, each of the list with equal probability."""
+
+    choice: Annotated[tuple[Number, ...], Meta(min_length=1)]
+
+
+class Distribution(Settings, Generic[Number], frozen=True, omit_defaults=True):
+    """A number drawn for each trajectory, from one of three distributions.
+
+    Attributes:
+        uniform: Bounds of a uniform distribution.
+        log_uniform: Bounds of a distribution whose logarithm is uniform.
+        choice: Numbers of equal probability.
+    """
+
+    uniform: tuple[Number, Number] | None = None
+    log_uniform: tuple[Positive, Positive] | None = None
+    choice: Annotated[tuple[Number, ...], Meta(min_length=1)] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse none or several distributions, and bounds in the wrong order."""
+        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
+        if not given:
+            raise InputError("uniform is missing, expected uniform, log_uniform or choice")
+        if len(given) > 1:
+            raise InputError(f"{given[1]} is given beside {given[0]}, expected one of the two")
+        for name in ("uniform", "log_uniform"):
+            bounds = getattr(self, name)
+            if bounds and bounds[0] > bounds[1]:
+                raise InputError(f"{name} is {list(bounds)}, expected the smaller bound first")
+
+
+class Forcing(Settings, frozen=True, omit_defaults=True):
+    """Kolmogorov forcing: amplitude sin(wavenumber y) along x, turned by the angle in radians.
+
+    Attributes:
+        amplitude: Acceleration, a number or drawn for each trajectory, as the next two.
+        wavenumber: Periods across the box.
+        angle: In radians; the turned pattern must have whole periods along both axes.
+        warm_up_only: Whether the force ends at the first frame: the stored flow decays.
+    """
+
+    amplitude: Finite | Distribution[Finite]
+    wavenumber: Count | Choice[Count]
+    angle: Finite | Choice[Finite]
+    warm_up_only: bool = False
 
 
 class Dataset(Settings, frozen=True):
@@ -43,17 +86,17 @@ class Dataset(Settings, frozen=True):
 
     Attributes:
         trajectories: Number of trajectories by split.
-        viscosity: Kinematic viscosity.
-        drag: Linear drag, per unit of time.
-        forcing: Body force, none for decaying flow.
+        viscosity: Kinematic viscosity, a number or drawn for each trajectory.
+        drag: Linear drag, per unit of time, a number or drawn for each trajectory.
+        forcing: Body force, none for a flow that no force has ever driven.
         initial_peak: Wavenumber at the peak of the random initial field's spectrum.
         warm_up: Time before the first frame.
         max_speed: Largest |u| + |v| of the flow, which limits the time step.
     """
 
     trajectories: dict[str, NumTrajectories]
-    viscosity: NotNegative
-    drag: NotNegative
+    viscosity: NotNegative | Distribution[NotNegative]
+    drag: NotNegative | Distribution[NotNegative]
     forcing: Forcing | None
     initial_peak: Count
     warm_up: NotNegative
@@ -94,6 +137,7 @@ class GeneratedData(DataSettings, frozen=True):
     domain_extent: Positive
     num_points: NumPoints
     simulated_points: NumPoints
+    warm_up_points: NumPoints
     num_frames: NumFrames
     frame_interval: Positive
     datasets: dict[str, Dataset]
@@ -104,6 +148,11 @@ class GeneratedData(DataSettings, frozen=True):
             raise InputError(
                 f"simulated_points is {self.simulated_points}, "
                 f"expected at least data.num_points ({self.num_points})"
+            )
+        if not self.num_points <= self.warm_up_points <= self.simulated_points:
+            raise InputError(
+                f"warm_up_points is {self.warm_up_points}, expected at least data.num_points "
+                f"({self.num_points}) and at most data.simulated_points ({self.simulated_points})"
             )
         cell = self.domain_extent / self.simulated_points
         for number, (name, dataset) in enumerate(self.datasets.items()):

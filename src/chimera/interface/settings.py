@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from sys import float_info
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -115,6 +116,8 @@ _NOUNS = {
     "str | null": "text or null",
     "array | null": "a list or null",
     "object | null": "a mapping or null",
+    "int | object": "a whole number or a mapping",
+    "float | object": "a number or a mapping",
     "int": "a whole number",
     "float": "a number",
     "str": "text",
@@ -126,12 +129,15 @@ _BOUNDS = {">=": "of at least", ">": "above", "<=": "of at most", "<": "below"}
 
 
 def _record_of(kind: Any) -> Any:
-    """Return a type without its bounds and its `| None`."""
+    """Return a type without its bounds and its `| None`, and of several types the record."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
     parts = [part for part in get_args(kind) if part is not type(None)]
-    is_optional = type(None) in get_args(kind) and len(parts) == 1
-    return _record_of(parts[0]) if is_optional else kind
+    records = [part for part in parts if hasattr(get_origin(part) or part, "__struct_fields__")]
+    of_interest = records or parts
+    return _record_of(of_interest[0]) if len(of_interest) == 1 else kind
 
 
 def _culprit(values: Mapping[str, Any], kind: Any) -> tuple[str, Any]:

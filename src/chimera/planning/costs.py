@@ -33,7 +33,7 @@ from chimera.training.loop import VALID_SPACING, Objective
 from chimera.training.settings import TrainSettings
 
 FLOAT_BYTES = 4
-STORED_FIELDS = 3  # vorticity and two components of velocity
+STORED_FIELDS = 3  # vorticity and two components of velocity, beside the constant forcing
 
 
 class Law(Settings, frozen=True, kw_only=False):
@@ -70,8 +70,8 @@ def solver_step_flops(num_points: int) -> float:
 
 def dataset_bytes(dataset: Dataset, num_frames: int, num_points: int) -> int:
     """Return the size of a dataset's fields on disk."""
-    frames = sum(dataset.trajectories.values()) * num_frames
-    return frames * num_points**2 * STORED_FIELDS * FLOAT_BYTES
+    fields = sum(dataset.trajectories.values()) * (num_frames * STORED_FIELDS + 1)
+    return fields * num_points**2 * FLOAT_BYTES
 
 
 @dataclass(frozen=True)
@@ -187,15 +187,19 @@ class Part:
 def generation_part(data: GeneratedData, names: Sequence[str], laws: Laws) -> Part:
     """Return the cost of the simulation of all datasets."""
     datasets = [data.datasets[name] for name in names]
-    trajectories, steps = 0, 0
+    trajectories, flops, seconds = 0, 0.0, 0.0
     for dataset in datasets:
-        number = sum(dataset.trajectories.values())
+        number, regime = sum(dataset.trajectories.values()), regime_of(dataset, data)
         trajectories += number
-        steps += regime_of(dataset, data).num_steps * number
-    flops = solver_step_flops(data.simulated_points)
+        for points, steps in (
+            (regime.warm_up_points, regime.warm_up_steps),
+            (regime.simulated_points, regime.num_steps - regime.warm_up_steps),
+        ):
+            step = solver_step_flops(points)
+            flops += number * steps * step
+            seconds += number * steps * laws.solver.seconds(step)
     stored = sum(dataset_bytes(dataset, data.num_frames, data.num_points) for dataset in datasets)
-    seconds = steps * laws.solver.seconds(flops)
-    return Part("generate", trajectories, steps * flops, seconds, stored)
+    return Part("generate", trajectories, flops, seconds, stored)
 
 
 def run_parts(

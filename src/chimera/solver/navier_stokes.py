@@ -32,7 +32,7 @@ def simulate(
     num_steps: int,
     save_every: int = 1,
     drag: float | Tensor = 0.0,
-    forcing: KolmogorovForcing | None = None,
+    forcing: KolmogorovForcing | Sequence[KolmogorovForcing | None] | None = None,
     start_time: float = 0.0,
     names: Sequence[str] | None = None,
     progress: Callable[[int], object] = lambda _: None,
@@ -48,7 +48,7 @@ def simulate(
         num_steps: Number of time steps.
         save_every: Steps between two saved frames.
         drag: mu, one number or one for each trajectory (B,).
-        forcing: Body force, the same for all.
+        forcing: Body force, one for all or one for each trajectory.
         start_time: Time of the initial fields, for error messages.
         names: Names of the trajectories in error messages; "trajectory 0" and so on by default.
         progress: Called with the number of steps since its last call.
@@ -69,7 +69,7 @@ def simulate(
     k_x, k_y = grid.wavenumbers(domain_extent)
     square = (k_x.square() + k_y.square()).to(vorticity.device)
     growth = -nu[:, None, None, None] * square - mu[:, None, None, None]  # (1 or B, 1, M, C)
-    source = _source(forcing, grid, domain_extent)  # (1, 2, M, C)
+    source = _sources(forcing, grid, domain_extent, B)  # (1 or B, 2, M, C)
     scheme = AffineRungeKutta4(growth.to(vorticity.dtype), source.to(vorticity), time_step, state)
     advection = _engine(grid, domain_extent, state)
     frames = vorticity.new_empty((B, 1 + num_steps // save_every, N, N))
@@ -104,8 +104,23 @@ def _engine(grid: SpectralGrid, domain_extent: float, state: Tensor) -> Engine:
     return Advection(grid, domain_extent, state)
 
 
+def _sources(
+    forcing: KolmogorovForcing | Sequence[KolmogorovForcing | None] | None,
+    grid: SpectralGrid,
+    domain_extent: float,
+    count: int,
+) -> Tensor:
+    """Return the real and imaginary parts of the modes of curl F, (1 or B, 2, M, C), float64."""
+    if not isinstance(forcing, Sequence):
+        forcing = [forcing]
+    elif len(forcing) != count:
+        raise InputError(
+            f"forcing has {len(forcing)} entries, expected one for each of the {count} trajectories"
+        )
+    return torch.cat([_source(one, grid, domain_extent) for one in forcing])
+
+
 def _source(forcing: KolmogorovForcing | None, grid: SpectralGrid, domain_extent: float) -> Tensor:
-    """Return the real and imaginary parts of the modes of curl F, (1, 2, M, C), float64."""
     if forcing is None:
         return torch.zeros((1, 2, *grid.shape), dtype=torch.float64)
     if forcing.wavenumber > grid.highest:

@@ -1,27 +1,29 @@
 """Trajectories of one regime, each from its own seed, simulated on every core.
 
-Trajectory i of a split starts from a random field drawn from SeedSequence(entropy, spawn_key=(i,))
-and runs through the warm-up before its first frame. Its bytes depend neither on the other
-trajectories nor on the number of processes.
+Trajectory i of a split has the generator SeedSequence(entropy, spawn_key=(i,)), from which its
+initial field is drawn and then, in the order of `Physics`, every parameter that the regime gives as
+a distribution. It runs through the warm-up before its first frame. Its bytes depend neither on the
+other trajectories nor on the number of processes.
 """
 
 import math
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from chimera.data.settings import Dataset, GeneratedData
+from chimera.data.settings import Choice, Dataset, Distribution, Forcing, GeneratedData
 from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
-from chimera.interface.settings import as_plain
 from chimera.solver import MAX_CFL, KolmogorovForcing, random_vorticity, simulate
 
 # Part of every recipe (chimera.data.sources.fingerprint), to be raised whenever the same settings
@@ -41,18 +43,20 @@ class Regime:
     Attributes:
         domain_extent: Side of the periodic box.
         simulated_points: Points a side of the simulated grid.
+        warm_up_points: Points a side of the grid before the first frame.
         num_points: Points a side of the stored grid.
         frame_interval: Time between two frames.
     """
 
-    viscosity: float
-    drag: float
-    forcing: KolmogorovForcing | None
+    viscosity: float | Distribution[float]
+    drag: float | Distribution[float]
+    forcing: Forcing | None
     initial_peak: int
     warm_up: float
     max_speed: float
     domain_extent: float
     simulated_points: int
+    warm_up_points: int
     num_points: int
     num_frames: int
     frame_interval: float
@@ -60,13 +64,25 @@ class Regime:
     @property
     def steps_per_frame(self) -> int:
         """Fewest steps between two frames whose CFL number is stable at max_speed."""
-        largest = MAX_CFL * self.domain_extent / (self.simulated_points * self.max_speed)
-        return math.ceil(self.frame_interval / largest)
+        return self._steps_per_interval(self.simulated_points)
 
     @property
     def warm_up_steps(self) -> int:
         """Steps before the first frame."""
-        return math.ceil(self.warm_up / self.frame_interval * self.steps_per_frame)
+        return math.ceil(self.warm_up / self.frame_interval * self._warm_up_steps_per_interval)
+
+    @property
+    def warm_up_time_step(self) -> float:
+        """Time step before the first frame."""
+        return self.frame_interval / self._warm_up_steps_per_interval
+
+    @property
+    def _warm_up_steps_per_interval(self) -> int:
+        return self._steps_per_interval(self.warm_up_points)
+
+    def _steps_per_interval(self, num_points: int) -> int:
+        largest = MAX_CFL * self.domain_extent / (num_points * self.max_speed)
+        return math.ceil(self.frame_interval / largest)
 
     @property
     def num_steps(self) -> int:
@@ -80,8 +96,52 @@ def regime_of(dataset: Dataset, data: GeneratedData) -> Regime:
         name: getattr(dataset if hasattr(dataset, name) else data, name)
         for name in Regime.__dataclass_fields__
     }
-    forcing = KolmogorovForcing(**as_plain(dataset.forcing)) if dataset.forcing else None
-    return Regime(**given | {"forcing": forcing})
+    return Regime(**given)
+
+
+class Physics(NamedTuple):
+    """Parameters of one trajectory; `warm_up_forcing` acts before the first frame."""
+
+    viscosity: float
+    drag: float
+    warm_up_forcing: KolmogorovForcing | None
+    forcing: KolmogorovForcing | None
+
+
+def draw_trajectory(regime: Regime, entropy: Sequence[int], number: int) -> tuple[Tensor, Physics]:
+    """Return the initial vorticity, on warm_up_points^2, and the parameters of one trajectory."""
+    seed = np.random.SeedSequence(tuple(entropy), spawn_key=(number,))
+    generator = np.random.default_rng(seed)
+    start = random_vorticity(
+        generator, regime.warm_up_points, regime.domain_extent, regime.initial_peak
+    )
+    viscosity, drag = _draw(regime.viscosity, generator), _draw(regime.drag, generator)
+    if regime.forcing is None:
+        return start, Physics(viscosity, drag, None, None)
+    forcing = KolmogorovForcing(
+        _draw(regime.forcing.amplitude, generator),
+        int(_draw(regime.forcing.wavenumber, generator)),
+        _draw(regime.forcing.angle, generator),
+    )
+    stored = None if regime.forcing.warm_up_only else forcing
+    return start, Physics(viscosity, drag, forcing, stored)
+
+
+def _draw(
+    value: float | Distribution[float] | Choice[float] | Choice[int],
+    generator: np.random.Generator,
+) -> float:
+    """Return a number as it is, and one draw of a distribution."""
+    if not isinstance(value, Distribution | Choice):
+        return value
+    if value.choice is not None:
+        return value.choice[int(generator.integers(len(value.choice)))]
+    share = generator.random()
+    if value.uniform is not None:
+        a, b = value.uniform
+        return min(max((1 - share) * a + share * b, a), b)
+    a, b = value.log_uniform or (math.nan, math.nan)  # one is given (chimera.data.settings)
+    return min(max(math.exp((1 - share) * math.log(a) + share * math.log(b)), a), b)
 
 
 def simulate_trajectories(
@@ -94,44 +154,50 @@ def simulate_trajectories(
 
     Args:
         regime: The flow; N is its num_points.
-        entropy: Seeds the random initial fields, such as (seed, dataset, split).
+        entropy: Seeds the trajectories, such as (seed, dataset, split).
         numbers: Numbers of the trajectories, in any order.
         progress: Called with the number of steps since its last call.
     """
-    initial = [
-        random_vorticity(
-            np.random.default_rng(np.random.SeedSequence(tuple(entropy), spawn_key=(number,))),
-            regime.simulated_points,
-            regime.domain_extent,
-            regime.initial_peak,
-        )
-        for number in numbers
-    ]
-    physics: dict[str, Any] = {
-        "viscosity": regime.viscosity,
-        "drag": regime.drag,
-        "forcing": regime.forcing,
+    starts, physics = zip(*(draw_trajectory(regime, entropy, n) for n in numbers), strict=True)
+    shared: dict[str, Any] = {
+        "viscosity": torch.tensor([one.viscosity for one in physics], dtype=torch.float64),
+        "drag": torch.tensor([one.drag for one in physics], dtype=torch.float64),
         "domain_extent": regime.domain_extent,
-        "time_step": regime.frame_interval / regime.steps_per_frame,
         "progress": progress,
         "names": [f"trajectory {number}" for number in numbers],
     }
-    warm_up, start = regime.warm_up_steps, torch.stack(initial)
+    warm_up, start = regime.warm_up_steps, torch.stack(starts)
+    with one_thread():
+        if warm_up:
+            start = simulate(
+                start,
+                time_step=regime.warm_up_time_step,
+                num_steps=warm_up,
+                save_every=warm_up,
+                forcing=[one.warm_up_forcing for one in physics],
+                **shared,
+            )[:, -1]
+        frames = simulate(
+            resample(start, regime.simulated_points),
+            time_step=regime.frame_interval / regime.steps_per_frame,
+            num_steps=(regime.num_frames - 1) * regime.steps_per_frame,
+            save_every=regime.steps_per_frame,
+            start_time=warm_up * regime.warm_up_time_step,
+            forcing=[one.forcing for one in physics],
+            **shared,
+        )
+    return resample(frames, regime.num_points).numpy().astype(np.float32)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, on which a sum has a fixed order."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        if warm_up:
-            start = simulate(start, num_steps=warm_up, save_every=warm_up, **physics)[:, -1]
-        frames = simulate(
-            start,
-            num_steps=(regime.num_frames - 1) * regime.steps_per_frame,
-            save_every=regime.steps_per_frame,
-            start_time=warm_up * regime.frame_interval / regime.steps_per_frame,
-            **physics,
-        )
+        yield
     finally:
         torch.set_num_threads(threads)
-    return resample(frames, regime.num_points).numpy().astype(np.float32)
 
 
 def generate(

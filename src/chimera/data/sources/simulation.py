@@ -1,18 +1,31 @@
 """One dataset of the solver's flow, written in The Well's layout."""
 
 import os
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
+
+import numpy as np
+from msgspec import to_builtins
+from numpy.typing import NDArray
 
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.recordings import Layout
 from chimera.data.settings import SPLITS, GeneratedData
 from chimera.data.sources.dataset import Made
 from chimera.data.sources.fingerprint import flow_fingerprint, recipe
-from chimera.data.sources.generation import GENERATOR, generate, regime_of
+from chimera.data.sources.generation import (
+    GENERATOR,
+    Physics,
+    Regime,
+    draw_trajectory,
+    generate,
+    one_thread,
+    regime_of,
+)
 from chimera.data.sources.well_writer import statistics, write_trajectories
+from chimera.solver import KolmogorovForcing
 
 
 def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
@@ -28,33 +41,31 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
     # A split's seed depends on names alone, so that adding a dataset changes no other.
     seeds = {s: (data.seed, crc32(name.encode()), SPLITS.index(s)) for s in dataset.trajectories}
     sizes = [(seeds[split], count) for split, count in dataset.trajectories.items()]
-    forcing = regime.forcing
+    drawn = [[draw_trajectory(regime, seed, i)[1] for i in range(n)] for seed, n in sizes]
+    sources = [_sources(physics, data) for physics in drawn]  # before the simulation: may refuse
     results = generate(regime, sizes, os.cpu_count() or 1, name)
-    scalars = {
-        "viscosity": dataset.viscosity,
-        "drag": dataset.drag,
-        "forcing": forcing.amplitude if forcing else 0.0,
-        "forcing_wavenumber": float(forcing.wavenumber) if forcing else 0.0,
-        "forcing_angle": forcing.angle if forcing else 0.0,
-    }
     files: list[tuple[str, dict[str, Any] | None]] = []
     stats: dict[str, Any] | None = None
     frames = {}
-    for (split, count), vorticity in zip(dataset.trajectories.items(), results, strict=True):
+    for split, vorticity, forcing, physics in zip(seeds, results, sources, drawn, strict=True):
+        count = len(vorticity)
         path = f"data/{split}/{name}_{split}.hdf5"
         (folder / path).parent.mkdir(parents=True)
         write_trajectories(
             folder / path,
             vorticity,
+            forcing,
             dataset_name=name,
             domain_extent=box,
             frame_interval=data.frame_interval,
-            scalars=scalars,
+            scalars=_scalars(physics),
         )
-        digest = recipe(GENERATOR, {"regime": asdict(regime), "seed": seeds[split], "count": count})
+        parameters = {"regime": _identity(regime), "seed": seeds[split], "count": count}
+        digest = recipe(GENERATOR, parameters)
         files.append((path, flow_fingerprint(vorticity, box, digest)))
         if split == "train":
-            stats = statistics(vorticity, box)
+            with one_thread():
+                stats = statistics(vorticity, forcing, box)
             std = [stats["std"]["vorticity"]]
             files.append(("stats.yaml", {"recipe": digest, "std": std}))
         digests = digest_frames(vorticity.reshape(-1, *vorticity.shape[2:]))
@@ -63,3 +74,35 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
     grid, periodic = (data.num_points, data.num_points), ("periodic", "periodic")
     layout = Layout("generated", grid, data.num_frames, periodic, (box, box), data.frame_interval)
     return Made(layout, stats, files, frames)
+
+
+def _identity(regime: Regime) -> dict[str, Any]:
+    """Return a regime as plain values, without settings that leave the flow as it was before."""
+    plain: dict[str, Any] = to_builtins(regime)
+    if regime.warm_up_points == regime.simulated_points:
+        del plain["warm_up_points"]
+    return plain
+
+
+def _sources(physics: Sequence[Physics], data: GeneratedData) -> NDArray[np.float32]:
+    """Return curl F of the stored frames (n, N, N)."""
+    N, box = data.num_points, data.domain_extent
+    fields = np.zeros((len(physics), N, N), dtype=np.float32)
+    for field, one in zip(fields, physics, strict=True):
+        if one.forcing:
+            field[...] = one.forcing.vorticity_source(N, box).numpy()
+    return fields
+
+
+def _scalars(physics: Sequence[Physics]) -> dict[str, NDArray[np.float64]]:
+    """Return the parameters of the stored frames by name, each (n,); all 0 without a force."""
+    unforced = KolmogorovForcing(0.0, 0)
+    forces = [one.forcing or unforced for one in physics]
+    columns = {
+        "viscosity": [one.viscosity for one in physics],
+        "drag": [one.drag for one in physics],
+        "forcing_amplitude": [force.amplitude for force in forces],
+        "forcing_wavenumber": [force.wavenumber for force in forces],
+        "forcing_angle": [force.angle for force in forces],
+    }
+    return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}

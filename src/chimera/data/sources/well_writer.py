@@ -1,9 +1,9 @@
 """Trajectories written in The Well's HDF5 layout (Ohana et al. 2024, appendix C).
 
-One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, vectors (n, T, x, y, 2) in
-`t1_fields`, the grid in `dimensions`, the physical parameters in `scalars` and the conditions at
-the edges in `boundary_conditions`. Fields are float32 and contiguous; equal content gives equal
-bytes.
+One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, or (n, x, y) if constant in time,
+vectors (n, T, x, y, 2) in `t1_fields`, the grid in `dimensions`, the physical parameters in
+`scalars` and the conditions at the edges in `boundary_conditions`. Fields are float32 and
+contiguous; equal content gives equal bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,28 +24,32 @@ _VARYING = {"sample_varying": True, "time_varying": True, "dim_varying": [True, 
 def write_trajectories(
     path: Path,
     vorticity: Array,
+    forcing: Array,
     *,
     dataset_name: str,
     domain_extent: float,
     frame_interval: float,
-    scalars: Mapping[str, float],
+    scalars: Mapping[str, NDArray[np.float64]],
 ) -> None:
     """Write or overwrite a file of the solver's flow, with the velocity beside the vorticity.
 
     Args:
         path: The file.
         vorticity: (n, T, N, N), x before y.
+        forcing: Source term curl F (n, N, N), constant in time.
         dataset_name: The name that The Well's loader reports.
         domain_extent: Side of the periodic box.
         frame_interval: Time between two frames.
-        scalars: Physical parameters by name, such as viscosity.
+        scalars: Physical parameters by name, such as viscosity, a value for each trajectory (n,).
     """
     n, T, N, _ = vorticity.shape
     extent = (domain_extent, domain_extent)
     layout = Layout("generated", (N, N), T, extent=extent, frame_interval=frame_interval)
     with h5py.File(path, "w") as file:
         _describe(file, dataset_name, n, layout, scalars)
-        _write(_field_group(file, 0, ["vorticity"]), "vorticity", vorticity, **_VARYING)
+        rank0 = _field_group(file, 0, ["vorticity", "forcing"])
+        _write(rank0, "vorticity", vorticity, **_VARYING)
+        _write(rank0, "forcing", forcing, **_VARYING | {"time_varying": False})
         flow = velocity(torch.from_numpy(vorticity).double(), domain_extent).float().numpy()
         _write(_field_group(file, 1, ["velocity"]), "velocity", flow, **_VARYING)
         _field_group(file, 2, [])
@@ -138,24 +142,31 @@ def _write(group: h5py.Group, name: str, data: Any, **attributes: Any) -> None:
     group.create_dataset(name, data=data).attrs.update(attributes)
 
 
-def statistics(vorticity: Array, domain_extent: float) -> dict[str, dict[str, Any]]:
+def statistics(vorticity: Array, forcing: Array, domain_extent: float) -> dict[str, dict[str, Any]]:
     """Return the content of stats.yaml as The Well's loader expects it, of the solver's flow.
 
     These are `mean`, `std` and `rms` of the vorticity (n, T, N, N), of both components of its
-    velocity and of their changes from frame to frame (`_delta`).
+    velocity, of the changes of both from frame to frame (`_delta`), and of the constant curl F
+    (n, N, N).
     """
     field = torch.from_numpy(vorticity).double()
-    fields = {"vorticity": field[..., None], "velocity": velocity(field, domain_extent)}
+    flow = velocity(field, domain_extent)
+    samples = {
+        ("", "vorticity"): field[..., None],
+        ("", "velocity"): flow,
+        ("", "forcing"): torch.from_numpy(forcing).double()[..., None],
+        ("_delta", "vorticity"): (field[:, 1:] - field[:, :-1])[..., None],
+        ("_delta", "velocity"): flow[:, 1:] - flow[:, :-1],
+    }
     result: dict[str, dict[str, Any]] = {}
-    for name, values in fields.items():
-        for suffix, sample in (("", values), ("_delta", values[:, 1:] - values[:, :-1])):
-            flat = sample.flatten(0, -2)  # (samples, components)
-            moments = {
-                "mean": flat.mean(dim=0),
-                "std": flat.std(dim=0),
-                "rms": flat.square().mean(dim=0).sqrt(),
-            }
-            for moment, value in moments.items():
-                plain = value.tolist() if len(value) > 1 else value.item()
-                result.setdefault(moment + suffix, {})[name] = plain
+    for (suffix, name), sample in samples.items():
+        flat = sample.flatten(0, -2)  # (samples, components)
+        moments = {
+            "mean": flat.mean(dim=0),
+            "std": flat.std(dim=0),
+            "rms": flat.square().mean(dim=0).sqrt(),
+        }
+        for moment, value in moments.items():
+            plain = value.tolist() if len(value) > 1 else value.item()
+            result.setdefault(moment + suffix, {})[name] = plain
     return result
