@@ -17,20 +17,25 @@ CPU = torch.device("cpu")
     ("fields", "moments"),
     [
         (UNET, {"mean": [0.5], "std": [2.0]}),
-        (FRACTAL | {"input_shape": [2, 16, 16]}, {"mean": [0.5, -1.0], "std": [2.0, 3.0]}),
+        (
+            FRACTAL | {"input_shape": [2, 16, 16], "out_channels": 1},
+            {"mean": [0.5, -1.0], "std": [2.0, 3.0]},
+        ),
     ],
 )
 def test_what_was_written_is_read(tmp_path, fields, moments):
     torch.manual_seed(0)
     network = build_model(fields).eval()
-    about = {"model": fields, "normalisation": normalisation(moments)}
+    C = len(moments["mean"])
+    names = {"fields": ["vorticity"], "conditioning": ["forcing"][: C - 1]}
+    about = {"model": fields, "normalisation": normalisation(moments), **names}
     write_tensors(tmp_path / "model.safetensors", network.state_dict(), about)
     state = torch.get_rng_state()
-    found, mean, std = read_network(tmp_path / "model.safetensors", CPU)
+    found, mean, std, *read = read_network(tmp_path / "model.safetensors", CPU)
     assert not found.training
     x = torch.randn(2, *fields["input_shape"])
     assert torch.equal(found(x), network(x))
-    C = len(moments["mean"])
+    assert read == [("vorticity",), tuple(names["conditioning"])]
     assert mean.flatten().tolist() == moments["mean"]
     assert std.flatten().tolist() == moments["std"]
     assert mean.shape == std.shape == (C, 1, 1)
@@ -69,3 +74,19 @@ def test_a_rollout_is_the_step_applied_to_its_own_result():
     for t in range(3):
         torch.testing.assert_close(found[:, t], frames / 2 ** (t + 1))
     assert not rollout(Halve(), frames.requires_grad_(), 2).requires_grad
+
+
+class Add(torch.nn.Module):
+    """f(x, c) = c."""
+
+    def forward(self, frames):
+        return frames[:, 1:]
+
+
+def test_conditioning_is_seen_at_every_step_of_a_rollout_and_never_changes():
+    """x_{t+1} = x_t + c gives x_0 + t c."""
+    x, c = torch.randn(3, 1, 4, 4), torch.randn(3, 1, 4, 4)
+    frames = rollout(Add(), torch.cat([x, c], dim=1), 4)
+    for t in range(4):
+        torch.testing.assert_close(frames[:, t, :1], x + (t + 1) * c)
+        assert torch.equal(frames[:, t, 1:], c)

@@ -16,7 +16,7 @@ from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain, read_settings
 from chimera.models import build_model
 from chimera.training.loop import VALID_SPACING, Training, learning_rate
-from chimera.training.settings import TrainSettings
+from chimera.training.settings import TrainSettings, train_settings
 
 SETTINGS = TrainSettings(
     steps=12,
@@ -218,6 +218,32 @@ def test_loss_is_the_mean_square_over_the_unrolled_frames(unroll):
     assert one.read_loss() == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_conditioning_is_no_part_of_any_error():
+    """Channels that never change would lower a mean over all of them."""
+    one, decaying = scaling(-0.2, SETTINGS)
+    constant = torch.ones_like(decaying)
+    both = torch.cat([decaying, constant, constant], dim=2)
+    length = 1 + SETTINGS.unroll
+
+    class First(Scale):
+        def forward(self, x):
+            return super().forward(x[:, :1])
+
+    windows = Windows(both, Form(length, 4, (0,)))
+    conditioned = Training(First(-0.2), windows, both, SETTINGS, num_fields=1)
+    assert conditioned._persistence == one._persistence
+    assert conditioned.valid_nrmse() == one.valid_nrmse()
+    assert same_steps(one, conditioned)
+
+
+def same_steps(one, other):
+    """Say whether two runs have the same losses and weights after three steps."""
+    for run in (one, other):
+        for _ in range(3):
+            run.advance()
+    return one.read_loss() == other.read_loss() and torch.equal(one.network.a, other.network.a)
+
+
 def test_valid_error_counts_every_frame_that_it_takes_once():
     """||0.8 x - 0.5 x|| / ||0.5 x|| = 0.6 for the pairs of frames (0, 1), (4, 5) and (8, 9).
 
@@ -265,6 +291,33 @@ def test_average_follows_its_recursion():
         average = decay * average + (1 - decay) * one.network.a.item()
     assert float(one.weights()["a"]) == pytest.approx(average, rel=1e-5)
     assert float(one.weights()["a"]) != one.network.a.item()
+
+
+def test_running_statistics_are_averaged_with_the_weights():
+    """Batch norm's statistics belong to the weights: both follow one recursion."""
+    one = training(replace(SETTINGS, ema_decay=0.5))
+    name = "encoder0.first.norm.running_mean"
+    average = one.network.state_dict()[name].clone()
+    for step in range(6):
+        one.advance()
+        decay = min(0.5, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * one.network.state_dict()[name]
+    torch.testing.assert_close(one.weights()[name], average)
+    assert not torch.equal(one.weights()[name], one.network.state_dict()[name])
+
+
+def test_a_model_s_own_rates_stand_in_place_of_the_common_ones():
+    common = as_plain(SETTINGS)
+    assert train_settings(common, {"type": "unet"}) == SETTINGS
+    tuned = train_settings(common, {"train": {"lr": 0.5, "weight_decay": 0.0}})
+    assert tuned == replace(SETTINGS, lr=0.5, weight_decay=0.0)
+    for section, words in (
+        ({"lr": 0.5}, r"^models\.mine\.train\.weight_decay is missing"),
+        ({"lr": -1.0, "weight_decay": 0.0}, r"^models\.mine\.train\.lr is -1\.0, expected"),
+        ({"lr": 1.0, "weight_decay": 0.0, "steps": 3}, r"^models\.mine\.train.*steps"),
+    ):
+        with pytest.raises(InputError, match=words):
+            train_settings(common, {"train": section}, "models.mine")
 
 
 def test_schedules_are_as_documented():
