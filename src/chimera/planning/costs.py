@@ -191,10 +191,11 @@ def generation_part(data: GeneratedData, names: Sequence[str], laws: Laws) -> Pa
     for dataset in datasets:
         number, regime = sum(dataset.trajectories.values()), regime_of(dataset, data)
         trajectories += number
-        for points, steps in (
-            (regime.warm_up_points, regime.warm_up_steps),
-            (regime.simulated_points, regime.num_steps - regime.warm_up_steps),
-        ):
+        grids = [(part.num_points, part.num_steps) for part in regime.warm_up_parts]
+        for points, steps in [
+            *grids,
+            (regime.simulated_points, (regime.num_frames - 1) * regime.steps_per_frame),
+        ]:
             step = solver_step_flops(points)
             flops += number * steps * step
             seconds += number * steps * laws.solver.seconds(step)

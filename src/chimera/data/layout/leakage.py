@@ -56,7 +56,7 @@ def require_disjoint(splits: Mapping[str, Frames]) -> None:
     """Refuse splits that share a frame.
 
     Args:
-        splits: By name, such as data/cfd2d_ind_v1/data/train.
+        splits: By name, such as data/cfd2d_ind_v2/data/train.
     """
     names = list(splits)
     parts = [splits[name].digests for name in names]

@@ -43,7 +43,7 @@ class Regime:
     Attributes:
         domain_extent: Side of the periodic box.
         simulated_points: Points a side of the simulated grid.
-        warm_up_points: Points a side of the grid before the first frame.
+        warm_up_points: Points a side of the grid in the warm-up, up to its last frame interval.
         num_points: Points a side of the stored grid.
         frame_interval: Time between two frames.
     """
@@ -67,27 +67,38 @@ class Regime:
         return self._steps_per_interval(self.simulated_points)
 
     @property
-    def warm_up_steps(self) -> int:
-        """Steps before the first frame."""
-        return math.ceil(self.warm_up / self.frame_interval * self._warm_up_steps_per_interval)
+    def warm_up_parts(self) -> list["WarmUpPart"]:
+        """The warm-up: on warm_up_points^2, its last frame interval on simulated_points^2."""
+        coarse = max(self.warm_up - self.frame_interval, 0.0)
+        if self.warm_up_points == self.simulated_points:
+            coarse = 0.0
+        parts = []
+        for points, time in (
+            (self.warm_up_points, coarse),
+            (self.simulated_points, self.warm_up - coarse),
+        ):
+            steps = self._steps_per_interval(points)
+            number = math.ceil(time / self.frame_interval * steps)
+            parts.append(WarmUpPart(points, number, self.frame_interval / steps))
+        return [part for part in parts if part.num_steps]
 
     @property
-    def warm_up_time_step(self) -> float:
-        """Time step before the first frame."""
-        return self.frame_interval / self._warm_up_steps_per_interval
-
-    @property
-    def _warm_up_steps_per_interval(self) -> int:
-        return self._steps_per_interval(self.warm_up_points)
+    def num_steps(self) -> int:
+        """Steps of a trajectory, warm-up included."""
+        warm_up = sum(part.num_steps for part in self.warm_up_parts)
+        return warm_up + (self.num_frames - 1) * self.steps_per_frame
 
     def _steps_per_interval(self, num_points: int) -> int:
         largest = MAX_CFL * self.domain_extent / (num_points * self.max_speed)
         return math.ceil(self.frame_interval / largest)
 
-    @property
-    def num_steps(self) -> int:
-        """Steps of a trajectory, warm-up included."""
-        return self.warm_up_steps + (self.num_frames - 1) * self.steps_per_frame
+
+class WarmUpPart(NamedTuple):
+    """A part of the warm-up, on one grid."""
+
+    num_points: int
+    num_steps: int
+    time_step: float
 
 
 def regime_of(dataset: Dataset, data: GeneratedData) -> Regime:
@@ -166,23 +177,25 @@ def simulate_trajectories(
         "progress": progress,
         "names": [f"trajectory {number}" for number in numbers],
     }
-    warm_up, start = regime.warm_up_steps, torch.stack(starts)
+    state, time, steps = torch.stack(starts), 0.0, regime.steps_per_frame
     with one_thread():
-        if warm_up:
-            start = simulate(
-                start,
-                time_step=regime.warm_up_time_step,
-                num_steps=warm_up,
-                save_every=warm_up,
+        for part in regime.warm_up_parts:
+            state = simulate(
+                resample(state, part.num_points),
+                time_step=part.time_step,
+                num_steps=part.num_steps,
+                save_every=part.num_steps,
+                start_time=time,
                 forcing=[one.warm_up_forcing for one in physics],
                 **shared,
             )[:, -1]
+            time += part.num_steps * part.time_step
         frames = simulate(
-            resample(start, regime.simulated_points),
-            time_step=regime.frame_interval / regime.steps_per_frame,
-            num_steps=(regime.num_frames - 1) * regime.steps_per_frame,
-            save_every=regime.steps_per_frame,
-            start_time=warm_up * regime.warm_up_time_step,
+            resample(state, regime.simulated_points),
+            time_step=regime.frame_interval / steps,
+            num_steps=(regime.num_frames - 1) * steps,
+            save_every=steps,
+            start_time=time,
             forcing=[one.forcing for one in physics],
             **shared,
         )
