@@ -72,7 +72,7 @@ def test_a_missing_or_new_log_and_an_unknown_base(repository):
     with pytest.raises(InputError, match="git merge-base nowhere HEAD failed"):
         require_appended(LOG, "nowhere")
     LOG.unlink()
-    with pytest.raises(InputError, match="cannot read Deviation_Log"):
+    with pytest.raises(InputError, match=r"^cannot read Deviation_Log"):
         require_appended(LOG, "main")
 
 
