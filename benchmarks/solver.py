@@ -33,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from chimera.data.sources.generation import Regime, simulate_trajectories
+from chimera.data.settings import GeneratedData, read_data_of
+from chimera.data.sources.generation import draw_trajectory, regime_of, simulate_trajectories
 from chimera.fields.fourier import resample, velocity
 from chimera.files.artifacts import read_params
 from chimera.solver.compiled import advection as compiled_advection
@@ -225,37 +227,30 @@ def throughput(turns: int) -> None:
             print(f"{num_points:4}^2 {batch:6} {cells[0]:>20} {cells[1]:>20}")
 
 
-def regimes(data: dict[str, Any]) -> None:
+def regimes(data: GeneratedData) -> None:
     """Print part 3."""
     print("\nerror after one frame against twice the resolution and half the step")
     print(f"{'dataset':26} {'grid':>6} {'steps a frame':>14} {'error':>9} {'largest speed':>14}")
-    for name, settings in data["datasets"].items():
-        fields = {k: v for k, v in settings.items() if k != "trajectories"}
-        forcing = fields.pop("forcing")
-        shared = {k: data[k] for k in ("domain_extent", "num_points", "simulated_points")}
-        regime = Regime(
-            forcing=KolmogorovForcing(**forcing) if forcing else None,
-            num_frames=2,
-            frame_interval=data["frame_interval"],
-            **fields,
-            **shared | {"num_points": shared["simulated_points"]},
-        )
+    for name, dataset in data.datasets.items():
+        regime = regime_of(dataset, data)
+        regime = replace(regime, num_frames=2, num_points=regime.simulated_points)
         start = torch.from_numpy(simulate_trajectories(regime, (0,), range(4)))[:, 0].double()
+        drawn = [draw_trajectory(regime, (0,), number)[1] for number in range(4)]
         speed = float(velocity(start, regime.domain_extent).abs().sum(-1).max())
         stored = []
         for factor in (1, 2):
             steps = factor * factor * regime.steps_per_frame
             frames = simulate(
                 resample(start, factor * regime.simulated_points),
-                viscosity=regime.viscosity,
-                drag=regime.drag,
-                forcing=regime.forcing,
+                viscosity=torch.tensor([one.viscosity for one in drawn], dtype=torch.float64),
+                drag=torch.tensor([one.drag for one in drawn], dtype=torch.float64),
+                forcing=[one.forcing for one in drawn],
                 domain_extent=regime.domain_extent,
                 time_step=regime.frame_interval / steps,
                 num_steps=steps,
                 save_every=steps,
             )
-            stored.append(resample(frames[:, -1], shared["num_points"]))
+            stored.append(resample(frames[:, -1], data.num_points))
         error = float(((stored[0] - stored[1]).norm(dim=(1, 2)) / stored[1].norm(dim=(1, 2))).max())
         grid = f"{regime.simulated_points}^2"
         print(f"{name:26} {grid:>6} {regime.steps_per_frame:14} {error:9.1e} {speed:14.2f}")
@@ -300,7 +295,7 @@ def main() -> None:
     torch.set_num_threads(1)
     equal_accuracy(options.peers, options.turns)
     throughput(options.turns)
-    regimes(read_params()["data"])
+    regimes(read_data_of(read_params()["data"], GeneratedData))
     first_call(options.turns)
 
 

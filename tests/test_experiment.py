@@ -44,7 +44,7 @@ def test_metrics_are_complete_and_finite(finished):
     params = yaml.safe_load((finished / "params.yaml").read_text())
     summary = json.loads((finished / "metrics/summary.json").read_text())
     axes = {"ind", "ood"} | {
-        name.removeprefix("cfd2d_").removesuffix("_v1") for name in params["datasets"][1:]
+        name.removeprefix("cfd2d_").removesuffix("_v2") for name in params["datasets"][1:]
     }
     names = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
     for forecaster in (*params["model_names"], "persistence"):
@@ -193,19 +193,19 @@ def test_training_reads_the_train_and_valid_splits_alone(workspace):
     for dataset in (workspace / "data").glob("cfd2d_*"):
         if "_ood_" in dataset.name:
             shutil.rmtree(dataset)
-    shutil.rmtree(workspace / "data/cfd2d_ind_v1/data/test")
+    shutil.rmtree(workspace / "data/cfd2d_ind_v2/data/test")
     stage(workspace, "train", "--model", "unet", "--replicate", "0")
     assert (workspace / "checkpoints/unet/0/model.safetensors").read_bytes() == whole
 
 
 def test_one_flipped_byte_fails_the_gate(workspace):
-    name = "data/cfd2d_ind_v1/data/train/cfd2d_ind_v1_train.hdf5"
+    name = "data/cfd2d_ind_v2/data/train/cfd2d_ind_v2_train.hdf5"
     path = workspace / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     error = sentence(stage(workspace, "verify", expect=2))
-    expected = yaml.safe_load((workspace / "data/cfd2d_ind_v1/checksums.yaml").read_text())
+    expected = yaml.safe_load((workspace / "data/cfd2d_ind_v2/checksums.yaml").read_text())
     recorded = next(entry["sha256"] for entry in expected["files"] if entry["path"] == name)
     assert name in error
     assert recorded in error
@@ -227,7 +227,7 @@ def test_one_flipped_byte_fails_the_gate(workspace):
         ("probes.patching.pairs", 1, "validate", ["probes.patching.pairs is 1", "at least 2"]),
         ("models.fractal_unet.channels", [8, 16, 32], "parity", ["fractal_unet", "solve_widths"]),
         (
-            "data.datasets.cfd2d_ood_amplitude_v1.max_speed",
+            "data.datasets.cfd2d_ood_amplitude_v2.max_speed",
             0.5,
             "generate",
             ["trajectory", "CFL", "time"],
@@ -237,7 +237,7 @@ def test_one_flipped_byte_fails_the_gate(workspace):
 def test_bad_parameters_are_one_sentence(workspace, key, value, name, fragments):
     before = (workspace / "params.yaml").read_bytes()
     set_param(workspace, key, value)
-    arguments = ["--dataset", "cfd2d_ood_amplitude_v1"] if name == "generate" else []
+    arguments = ["--dataset", "cfd2d_ood_amplitude_v2"] if name == "generate" else []
     error = sentence(stage(workspace, name, *arguments, expect=2))
     assert all(fragment in error for fragment in fragments), error
     failed = call(workspace, "dvc", "repro", expect=255)
@@ -307,7 +307,7 @@ def test_a_checkpoint_that_is_not_finite_is_one_sentence(workspace):
 
 
 def test_missing_data_is_one_sentence(workspace):
-    name = "data/cfd2d_ood_decay_v1/data/test/cfd2d_ood_decay_v1_test.hdf5"
+    name = "data/cfd2d_ood_decay_v2/data/test/cfd2d_ood_decay_v2_test.hdf5"
     (workspace / name).unlink()
     assert name in sentence(stage(workspace, "verify", expect=2))
     call(workspace, "dvc", "repro")
@@ -359,7 +359,7 @@ def test_statistics_are_those_of_the_declared_endpoints(finished):
         for r in (0, 1)
     }
     ln = {
-        cell: np.mean(np.log(run["model"]["cfd2d_ind_v1"]["nrmse"])) for cell, run in runs.items()
+        cell: np.mean(np.log(run["model"]["cfd2d_ind_v2"]["nrmse"])) for cell, run in runs.items()
     }
     differences = [ln["fractal_unet", r] - ln["unet", r] for r in (0, 1)]
     row = report["fractal_unet"]["ind_nrmse"]

@@ -167,9 +167,9 @@ def test_a_frame_shared_by_two_datasets_fails_the_gate(clone, tmp_path):
 
 def test_export_writes_what_the_importer_reads(clone, tmp_path):
     command(clone, "compose", "scale=smoke")
-    stage(clone, "generate", "--dataset", "cfd2d_ood_amplitude_v1")
-    command(clone, "export", "pdebench", "cfd2d_ood_amplitude_v1")
-    path = clone / "exports/pdebench/cfd2d_ood_amplitude_v1/test.hdf5"
-    written = clone / "data/cfd2d_ood_amplitude_v1/data/test/cfd2d_ood_amplitude_v1_test.hdf5"
+    stage(clone, "generate", "--dataset", "cfd2d_ood_amplitude_v2")
+    command(clone, "export", "pdebench", "cfd2d_ood_amplitude_v2")
+    path = clone / "exports/pdebench/cfd2d_ood_amplitude_v2/test.hdf5"
+    written = clone / "data/cfd2d_ood_amplitude_v2/data/test/cfd2d_ood_amplitude_v2_test.hdf5"
     with h5py.File(path) as file, h5py.File(written) as ours:
         np.testing.assert_array_equal(file["velocity"][...], ours["t1_fields/velocity"][...])

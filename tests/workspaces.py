@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 SMOKE = (
     "scale=smoke",
     "replicates=[0,1]",
-    "scale.datasets=[cfd2d_ind_v1,cfd2d_ood_amplitude_v1,cfd2d_ood_decay_v1]",
+    "scale.datasets=[cfd2d_ind_v2,cfd2d_ood_amplitude_v2,cfd2d_ood_decay_v2]",
 )
 BIN = Path(sys.executable).parent
 ENVIRONMENT = os.environ | {

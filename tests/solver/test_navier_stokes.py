@@ -77,6 +77,30 @@ def test_laminar_kolmogorov_flow_is_a_fixed_point():
             assert relative(frames[:, -1], laminar) < 1e-12
 
 
+def test_every_trajectory_of_a_batch_has_its_own_laminar_flow():
+    """omega = curl F / (nu k^2 + mu) for each, and rest without a force."""
+    forces = [
+        KolmogorovForcing(0.7, 3),
+        None,
+        KolmogorovForcing(1.4, 4, math.pi / 2),
+        KolmogorovForcing(1.0, 5, math.atan2(3, 4)),
+        KolmogorovForcing(0.5, 7),
+    ]
+    nu = torch.tensor([0.04, 0.05, 0.06, 0.05, 0.08], dtype=torch.float64)
+    mu = torch.tensor([0.1, 0.2, 0.3, 0.1, 0.2], dtype=torch.float64)
+    laminar = torch.zeros(5, 48, 48, dtype=torch.float64)
+    for i, force in enumerate(forces):
+        if force:
+            rate = nu[i] * force.wavenumber**2 + mu[i]
+            laminar[i] = force.vorticity_source(48, BOX) / rate
+    settings = {"domain_extent": BOX, "time_step": 0.01, "num_steps": 100, "save_every": 100}
+    frames = simulate(laminar, viscosity=nu, drag=mu, forcing=forces, **settings)
+    for i, force in enumerate(forces):
+        if force:
+            assert relative(frames[i, -1], laminar[i]) < 1e-12
+    assert float(frames[1].abs().max()) == 0.0
+
+
 def test_force_points_along_x_and_varies_along_y():
     """From rest, the first instant's velocity is t A sin(k y) along x and nothing along y."""
     _, y = grid(32, BOX)
@@ -197,6 +221,22 @@ def test_bits_do_not_depend_on_the_batch():
         assert torch.equal(simulate(start[first:last], **run), together[first:last])
 
 
+def test_bits_do_not_depend_on_the_parameters_of_other_trajectories():
+    start = random_fields(4, 32, peak=2)
+    nu, mu = torch.tensor([0.01, 0.02, 0.03, 0.04]), torch.tensor([0.0, 0.1, 0.2, 0.3])
+    forces = [KolmogorovForcing(1.0, 2), None, KolmogorovForcing(0.5, 3), KolmogorovForcing(2.0, 4)]
+    run = {"domain_extent": BOX, "time_step": 0.01, "num_steps": 10}
+    together = simulate(start, viscosity=nu, drag=mu, forcing=forces, **run)
+    for i, force in enumerate(forces):
+        part = slice(i, i + 1)
+        one = {"viscosity": float(nu[i]), "drag": float(mu[i]), "forcing": force}
+        assert torch.equal(simulate(start[part], **one, **run), together[part])
+    pair = simulate(start[1:3], viscosity=nu[1:3], drag=mu[1:3], forcing=forces[1:3], **run)
+    assert torch.equal(pair, together[1:3])
+    same = simulate(start, viscosity=nu, drag=mu, forcing=[forces[0]] * 4, **run)
+    assert torch.equal(same, simulate(start, viscosity=nu, drag=mu, forcing=forces[0], **run))
+
+
 def test_viscosity_and_drag_of_each_trajectory():
     start = random_fields(3, 32, peak=2)
     viscosity = torch.tensor([0.01, 0.02, 0.05], dtype=torch.float64)
@@ -257,6 +297,8 @@ def test_blow_up_never_reaches_the_result():
         ({"viscosity": -0.1}, "viscosity is -0.1"),
         ({"drag": torch.zeros(5)}, r"drag has shape \(5,\)"),
         ({"forcing": KolmogorovForcing(1.0, 3)}, "forcing.wavenumber is 3"),
+        ({"forcing": [None, KolmogorovForcing(1.0, 3)]}, "forcing.wavenumber is 3"),
+        ({"forcing": [None] * 3}, "forcing has 3 entries, expected one for each of the 2"),
         ({"forcing": KolmogorovForcing(1.0, 2, 0.3)}, "forcing.angle is 0.3"),
     ],
 )

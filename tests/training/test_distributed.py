@@ -68,8 +68,9 @@ def write_workspace(folder, norm="group", **train):
         path.parent.mkdir(parents=True)
         vorticity = waves.astype(np.float32)
         about = {"dataset_name": "waves", "domain_extent": 2 * np.pi, "frame_interval": 0.3}
-        write_trajectories(path, vorticity, scalars={}, **about)
-    stats = statistics(vorticity, 2 * np.pi)
+        forcing = np.zeros_like(vorticity[:, 0])
+        write_trajectories(path, vorticity, forcing, scalars={}, **about)
+    stats = statistics(vorticity, forcing, 2 * np.pi)
     write_yaml(folder / "data/waves/stats.yaml", stats)
     return folder
 

@@ -89,10 +89,8 @@ def physics_of(
 def linear_diffusion(physics: Physics, num_points: int) -> Forecaster:
     """Return the exact forecast of the flow without advection, d omega / dt = lambda omega + F.
 
-        omega_hat(t + T) = exp(lambda T) omega_hat(t) + (exp(lambda T) - 1) / lambda F_hat,
-        lambda = -nu k^2 - mu
-
-    A network must be better than this baseline, which lacks only the advection.
+    omega_hat(t + T) = exp(lambda T) omega_hat(t) + (exp(lambda T) - 1) / lambda F_hat with
+    lambda = -nu k^2 - mu. A network must be better than this baseline.
     """
     L, T = physics.domain_extent, physics.interval
     source = torch.stack([f.vorticity_source(num_points, L) for f in physics.forcing])

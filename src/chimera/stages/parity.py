@@ -4,8 +4,7 @@ Writes metrics/parity.json whatever the verdict, and metrics/gates/parity.yaml, 
 depends, only when the gate is passed. `--solve-widths` prints channel lists that would pass.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
-from chimera.interface.errors import InputError, guarded
+from chimera.interface.errors import guarded
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import gaps, require_distinct, require_parity
@@ -24,7 +23,7 @@ from chimera.models.parity.width_search import solve_widths
 class Options:
     """Print channel lists instead of running the gate."""
 
-    solve_widths: bool = field(default=False)
+    solve_widths: bool = False
 
 
 def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
@@ -45,35 +44,21 @@ def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
 
 
-def on_the_data(
-    models: Mapping[str, Any], layout: Mapping[str, Any], channels: int, conditioning: int
-) -> dict[str, Any]:
-    """Return every model's settings for the data's grid and edges."""
-    found = {}
-    for name, fields in models.items():
-        try:
-            found[name] = fit_to_data(
-                fields,
-                (channels, *layout["grid"]),
-                layout["boundary"],
-                conditioning=conditioning,
-            )
-        except InputError as error:
-            raise InputError(f"models.{name}: {error}") from None
-    return found
-
-
 def main() -> None:
     """Run the gate, or the width solver."""
     options = ArgumentParser(Options).parse_args()
     params = read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
-    path = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
-    unknown = any(None in (fields.get("input_shape") or ()) for fields in models.values())
-    if path.exists() or unknown:  # before there are data, params.yaml may say their form
-        fields, conditioning = (len(params["data"][key]) for key in ("fields", "conditioning"))
-        models = on_the_data(models, read_yaml(path), fields, conditioning)
+    data, path = params["data"], Path("metrics/gates/generate") / params["datasets"][0]
+    layout = {"grid": data["shape"][1:], "boundary": ["periodic", "periodic"]}
+    if (path / "layout.yaml").exists() or None in data["shape"]:
+        layout = read_yaml(path / "layout.yaml")
+    shape, extra = (len(data["fields"]), *layout["grid"]), len(data["conditioning"])
+    models = {
+        name: fit_to_data(fields, shape, layout["boundary"], f"models.{name}", conditioning=extra)
+        for name, fields in models.items()
+    }
     if not options.solve_widths:
         gate(models, baseline, tolerance)
         return

@@ -12,12 +12,17 @@ from the_well.data import WellDataset
 from the_well.data.normalization import ZScoreNormalization
 
 from chimera.data.layout.splits import Split
+from chimera.data.sources.generation import one_thread
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.fields.fourier import velocity
 from chimera.files.artifacts import write_yaml
 from chimera.interface.errors import InputError
 
-SCALARS = {"viscosity": 0.01, "drag": 0.1, "forcing": 1.0}
+SCALARS = {
+    "viscosity": np.array([0.01, 0.02, 0.015]),
+    "drag": np.full(3, 0.1),
+    "forcing_amplitude": np.array([1.0, 0.0, 0.5]),
+}
 
 
 def fields(seed=0):
@@ -27,11 +32,17 @@ def fields(seed=0):
     return vorticity.astype(np.float32)
 
 
+def forcing():
+    """Return the constant fields (3, 16, 16)."""
+    return np.random.default_rng(9).standard_normal((3, 16, 16)).astype(np.float32)
+
+
 def write(path, vorticity):
     path.parent.mkdir(parents=True, exist_ok=True)
     write_trajectories(
         path,
         vorticity,
+        forcing()[..., : vorticity.shape[-1], : vorticity.shape[-1]],
         dataset_name="fixture",
         domain_extent=2 * math.pi,
         frame_interval=0.25,
@@ -43,7 +54,7 @@ def write(path, vorticity):
 def dataset(tmp_path):
     """Return a dataset folder with a train split in one file."""
     write(tmp_path / "fixture/data/train/a.hdf5", fields())
-    write_yaml(tmp_path / "fixture/stats.yaml", statistics(fields(), 2 * math.pi))
+    write_yaml(tmp_path / "fixture/stats.yaml", statistics(fields(), forcing(), 2 * math.pi))
     return tmp_path / "fixture"
 
 
@@ -65,6 +76,11 @@ def test_the_well_s_own_loader_opens_it(dataset):
     torch.testing.assert_close(sample["input_fields"][0, ..., 1:], flow)
     assert loader.metadata.boundary_condition_types == ["PERIODIC"]
     assert loader.metadata.constant_scalar_names == list(SCALARS)
+    assert loader.metadata.constant_field_names[0] == ["forcing"]
+    assert loader.metadata.field_names[0] == ["vorticity"]
+    torch.testing.assert_close(sample["constant_fields"][..., 0], torch.from_numpy(forcing()[1]))
+    scalars = torch.tensor([values[1] for values in SCALARS.values()])
+    torch.testing.assert_close(sample["constant_scalars"].float(), scalars.float())
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:the_well")
@@ -81,6 +97,9 @@ def test_its_loader_normalises_with_our_statistics(dataset):
     flat = everything.flatten(0, -2).double()
     torch.testing.assert_close(flat.mean(0), torch.zeros(3).double(), atol=1e-5, rtol=0)
     torch.testing.assert_close(flat.std(0), torch.ones(3).double(), atol=1e-5, rtol=0)
+    constant = torch.stack([loader[i]["constant_fields"] for i in range(len(loader))]).double()
+    assert abs(float(constant.mean())) < 1e-5
+    assert float(constant.std()) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_reads_a_file_of_the_well_s_own_kind(tmp_path):
@@ -103,12 +122,29 @@ def test_reads_a_file_of_the_well_s_own_kind(tmp_path):
 def test_reads_what_was_written(dataset):
     split = Split(dataset / "data/train", ["vorticity"])
     np.testing.assert_array_equal(split.read()[:, :, 0], fields())
-    assert {name: set(values) for name, values in split.scalars.items()} == {
-        name: {value} for name, value in SCALARS.items()
-    }
+    assert set(split.scalars) == set(SCALARS)
+    for name, values in SCALARS.items():
+        np.testing.assert_array_equal(split.scalars[name], values)
     assert split.layout.boundary == ("periodic", "periodic")
     assert split.layout.extent == pytest.approx((2 * math.pi, 2 * math.pi))
     assert split.layout.frame_interval == pytest.approx(0.25)
+
+
+def test_a_field_constant_in_time_is_none_to_forecast(dataset):
+    with pytest.raises(InputError, match=r"a\.hdf5 has no dataset of the field 'forcing'"):
+        Split(dataset / "data/train", ["forcing"])
+
+
+def test_statistics_do_not_depend_on_the_number_of_threads():
+    """The stage computes them on one thread, on which every sum has one order."""
+    vorticity = np.random.default_rng(1).standard_normal((8, 9, 64, 64)).astype(np.float32)
+    source = vorticity[:, 0]
+    with one_thread():
+        expected = statistics(vorticity, source, 1.0)
+    torch.set_num_threads(4)
+    with one_thread():
+        assert statistics(vorticity, source, 1.0) == expected
+    assert torch.get_num_threads() == 4
 
 
 def test_files_are_read_in_the_order_of_their_names(dataset):

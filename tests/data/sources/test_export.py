@@ -20,10 +20,11 @@ def test_round_trip_keeps_velocity_and_gives_the_vorticity_back(tmp_path):
     write_trajectories(
         tmp_path / "test/a.hdf5",
         vorticity,
+        np.zeros_like(vorticity[:, 0]),
         dataset_name="waves",
         domain_extent=2 * math.pi,
         frame_interval=0.25,
-        scalars={"viscosity": 0.01, "drag": 0.1},
+        scalars={"viscosity": np.full(3, 0.01), "drag": np.array([0.1, 0.2, 0.1])},
     )
     path = tmp_path / "out.hdf5"
     export_pdebench(tmp_path / "test", path)

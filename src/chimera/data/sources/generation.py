@@ -38,15 +38,7 @@ _MIN_PARALLEL_WORK = 1e8
 
 @dataclass(frozen=True)
 class Regime:
-    """A statistical state of the flow, and how it is sampled; see chimera.data.settings.
-
-    Attributes:
-        domain_extent: Side of the periodic box.
-        simulated_points: Points a side of the simulated grid.
-        warm_up_points: Points a side of the grid before the first frame.
-        num_points: Points a side of the stored grid.
-        frame_interval: Time between two frames.
-    """
+    """A statistical state of the flow, and how it is sampled; see chimera.data.settings."""
 
     viscosity: float | Distribution[float]
     drag: float | Distribution[float]
@@ -67,27 +59,38 @@ class Regime:
         return self._steps_per_interval(self.simulated_points)
 
     @property
-    def warm_up_steps(self) -> int:
-        """Steps before the first frame."""
-        return math.ceil(self.warm_up / self.frame_interval * self._warm_up_steps_per_interval)
+    def warm_up_parts(self) -> list["WarmUpPart"]:
+        """The warm-up: on warm_up_points^2, its last frame interval on simulated_points^2."""
+        coarse = max(self.warm_up - self.frame_interval, 0.0)
+        if self.warm_up_points == self.simulated_points:
+            coarse = 0.0
+        parts = []
+        for points, time in (
+            (self.warm_up_points, coarse),
+            (self.simulated_points, self.warm_up - coarse),
+        ):
+            steps = self._steps_per_interval(points)
+            number = math.ceil(time / self.frame_interval * steps)
+            parts.append(WarmUpPart(points, number, self.frame_interval / steps))
+        return [part for part in parts if part.num_steps]
 
     @property
-    def warm_up_time_step(self) -> float:
-        """Time step before the first frame."""
-        return self.frame_interval / self._warm_up_steps_per_interval
-
-    @property
-    def _warm_up_steps_per_interval(self) -> int:
-        return self._steps_per_interval(self.warm_up_points)
+    def num_steps(self) -> int:
+        """Steps of a trajectory, warm-up included."""
+        warm_up = sum(part.num_steps for part in self.warm_up_parts)
+        return warm_up + (self.num_frames - 1) * self.steps_per_frame
 
     def _steps_per_interval(self, num_points: int) -> int:
         largest = MAX_CFL * self.domain_extent / (num_points * self.max_speed)
         return math.ceil(self.frame_interval / largest)
 
-    @property
-    def num_steps(self) -> int:
-        """Steps of a trajectory, warm-up included."""
-        return self.warm_up_steps + (self.num_frames - 1) * self.steps_per_frame
+
+class WarmUpPart(NamedTuple):
+    """A part of the warm-up, on one grid."""
+
+    num_points: int
+    num_steps: int
+    time_step: float
 
 
 def regime_of(dataset: Dataset, data: GeneratedData) -> Regime:
@@ -152,11 +155,8 @@ def simulate_trajectories(
 ) -> NDArray[np.float32]:
     """Return the vorticity (len(numbers), T, N, N), simulated in this process on one thread.
 
-    Args:
-        regime: The flow; N is its num_points.
-        entropy: Seeds the trajectories, such as (seed, dataset, split).
-        numbers: Numbers of the trajectories, in any order.
-        progress: Called with the number of steps since its last call.
+    The entropy, such as (seed, dataset, split), seeds the trajectories. `progress` is called with
+    the number of steps since its last call.
     """
     starts, physics = zip(*(draw_trajectory(regime, entropy, n) for n in numbers), strict=True)
     shared: dict[str, Any] = {
@@ -166,23 +166,25 @@ def simulate_trajectories(
         "progress": progress,
         "names": [f"trajectory {number}" for number in numbers],
     }
-    warm_up, start = regime.warm_up_steps, torch.stack(starts)
+    state, time, steps = torch.stack(starts), 0.0, regime.steps_per_frame
     with one_thread():
-        if warm_up:
-            start = simulate(
-                start,
-                time_step=regime.warm_up_time_step,
-                num_steps=warm_up,
-                save_every=warm_up,
+        for part in regime.warm_up_parts:
+            state = simulate(
+                resample(state, part.num_points),
+                time_step=part.time_step,
+                num_steps=part.num_steps,
+                save_every=part.num_steps,
+                start_time=time,
                 forcing=[one.warm_up_forcing for one in physics],
                 **shared,
             )[:, -1]
+            time += part.num_steps * part.time_step
         frames = simulate(
-            resample(start, regime.simulated_points),
-            time_step=regime.frame_interval / regime.steps_per_frame,
-            num_steps=(regime.num_frames - 1) * regime.steps_per_frame,
-            save_every=regime.steps_per_frame,
-            start_time=warm_up * regime.warm_up_time_step,
+            resample(state, regime.simulated_points),
+            time_step=regime.frame_interval / steps,
+            num_steps=(regime.num_frames - 1) * steps,
+            save_every=steps,
+            start_time=time,
             forcing=[one.forcing for one in physics],
             **shared,
         )
@@ -201,15 +203,12 @@ def one_thread() -> Iterator[None]:
 
 
 def generate(
-    regime: Regime,
-    splits: Sequence[tuple[Sequence[int], int]],
-    processes: int,
-    label: str = "",
+    regime: Regime, splits: Sequence[tuple[Sequence[int], int]], processes: int, label: str = ""
 ) -> list[NDArray[np.float32]]:
     """Return the vorticity (count, T, N, N) of each split, simulated in parallel processes.
 
     Args:
-        regime: The flow; N is its num_points.
+        regime: The flow.
         splits: Entropy and number of trajectories of each.
         processes: Largest number of processes, of one thread each.
         label: Name of the work in progress reports.
@@ -225,10 +224,8 @@ def generate(
             parts = [simulate_trajectories(regime, e, numbers, progress.add) for e, numbers in jobs]
         else:
             parts = _in_processes(regime, jobs, min(processes, len(jobs)), progress)
-    results, rest = [], iter(parts)
-    for _, count in splits:
-        results.append(np.concatenate([next(rest) for _ in range(0, count, AT_ONCE)]))
-    return results
+    rest = iter(parts)
+    return [np.concatenate([next(rest) for _ in range(0, count, AT_ONCE)]) for _, count in splits]
 
 
 def _in_processes(

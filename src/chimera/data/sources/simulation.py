@@ -29,13 +29,7 @@ from chimera.solver import KolmogorovForcing
 
 
 def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
-    """Simulate one dataset into an empty folder.
-
-    Args:
-        name: A key of data.datasets.
-        data: The data config.
-        folder: Becomes data/<name>.
-    """
+    """Simulate one dataset, a key of data.datasets, into an empty folder: later data/<name>."""
     dataset, box = data.datasets[name], data.domain_extent
     regime = regime_of(dataset, data)
     # A split's seed depends on names alone, so that adding a dataset changes no other.

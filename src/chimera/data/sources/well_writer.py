@@ -31,16 +31,9 @@ def write_trajectories(
     frame_interval: float,
     scalars: Mapping[str, NDArray[np.float64]],
 ) -> None:
-    """Write or overwrite a file of the solver's flow, with the velocity beside the vorticity.
+    """Write or overwrite a file of the solver's vorticity (n, T, N, N), and of its velocity.
 
-    Args:
-        path: The file.
-        vorticity: (n, T, N, N), x before y.
-        forcing: Source term curl F (n, N, N), constant in time.
-        dataset_name: The name that The Well's loader reports.
-        domain_extent: Side of the periodic box.
-        frame_interval: Time between two frames.
-        scalars: Physical parameters by name, such as viscosity, a value for each trajectory (n,).
+    The forcing is curl F (n, N, N), constant in time; scalars have a value a trajectory, (n,).
     """
     n, T, N, _ = vorticity.shape
     extent = (domain_extent, domain_extent)
@@ -66,13 +59,8 @@ def create_trajectories(
 ) -> h5py.File:
     """Return a new open file of scalar fields in `t0_fields`, to be filled in block by block.
 
-    Args:
-        path: The file, overwritten if it exists.
-        fields: Names; each becomes a dataset (n, T, H, W) of zeros.
-        layout: Shared by all trajectories; an unknown side or interval becomes 1 a point or frame.
-        count: n.
-        dataset_name: The name that The Well's loader reports.
-        scalars: Physical parameters by name, a value for each trajectory (n,).
+    Each field is a dataset (count, T, H, W) of zeros. An unknown side or interval becomes 1 a point
+    or frame.
     """
     file = h5py.File(path, "w")
     plain = {

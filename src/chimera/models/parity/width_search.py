@@ -102,23 +102,18 @@ def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
     # Scale and shift of the norm, and the bias of the convolution.
     bias = int(settings.norm not in CENTRING_NORMS)
     vectors = 2 * (settings.norm != "none") + bias
-    params, macs = 0, 0
-
-    def add_block(level: int, a: Any, b: Any) -> None:
-        nonlocal params, macs
+    head = settings.field_channels * channels[0]
+    params, macs = head + settings.field_channels, head * H * W
+    down = enumerate(pairwise([settings.input_shape[0], *channels]))
+    up = [(level, (2 * b if settings.use_skip else b, b)) for level, b in enumerate(channels[:-1])]
+    for level, (a, b) in [*down, *up]:
         weights = taps * (outer * a * b + inner * b * b)
         params = params + weights + vectors * (outer + inner) * b
         macs = macs + weights * (H * W >> 2 * level)
-
-    widths = [settings.input_shape[0], *channels]
-    for level, (a, b) in enumerate(pairwise(widths)):
-        add_block(level, a, b)
     for level, (b, below) in enumerate(pairwise(channels)):
         params = params + 4 * below * b + bias * b
         macs = macs + below * b * (H * W >> 2 * level)
-        add_block(level, 2 * b if settings.use_skip else b, b)
-    head = settings.field_channels * channels[0]
-    return params + head + settings.field_channels, macs + head * H * W
+    return params, macs
 
 
 def _lattice(widths: tuple[int, ...]) -> list[np.ndarray]:
