@@ -18,7 +18,6 @@ B pairs, n trajectories, T time, C channel, N x N space.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,13 +38,6 @@ class Effects:
     necessity_bands: Tensor
 
 
-class Summary(NamedTuple):
-    """Mean over pairs, and the standard deviation over pairs (0 for a single pair)."""
-
-    mean: float
-    sd: float
-
-
 def recovered_effect(
     model: nn.Module, donor: Tensor, recipient: Tensor, site: str | Sequence[str]
 ) -> Tensor:
@@ -55,7 +47,7 @@ def recovered_effect(
         model: A network whose sites are identity modules.
         donor: Inputs of the runs whose activations are used, (B, ...).
         recipient: Inputs of the runs that are patched, of the same shape.
-        site: One name or several names; an empty sequence patches nothing.
+        site: Names of the sites.
 
     Returns:
         RE (B,), float64; 0 for a pair whose outputs are equal.
@@ -102,10 +94,9 @@ def recovered_effects(
     return effects
 
 
-def mean_over_pairs(values: Tensor) -> Summary:
-    """Return the mean and the standard deviation of values (B,)."""
-    sd = values.std() if len(values) > 1 else torch.zeros(())
-    return Summary(float(values.mean()), float(sd))
+def mean_over_pairs(values: Tensor) -> tuple[float, float]:
+    """Return the mean of values (B,) and their standard deviation, 0 for a single value."""
+    return float(values.mean()), float(values.std(correction=min(1, len(values) - 1)))
 
 
 def draw_pairs(
@@ -119,16 +110,16 @@ def draw_pairs(
     Raises:
         InputError: If no pair can be drawn.
     """
-    fewest = min(len(donors), 2 if recipients is None else len(recipients))
-    if num_pairs < 1 or fewest < (2 if recipients is None else 1):
-        of = f"and {len(recipients)} recipients" if recipients is not None else "to pair up"
+    own = recipients is None
+    recipients = donors if recipients is None else recipients
+    if num_pairs < 1 or min(len(donors), len(recipients)) < 1 + own:
+        of = "to pair up" if own else f"and {len(recipients)} recipients"
         raise InapplicableError(
             f"cannot draw {num_pairs} pairs from {len(donors)} donor trajectories {of}, expected "
             "one pair or more, and two trajectories where they are of one set"
         )
     given = _cycle(len(donors), num_pairs, rng)
-    if recipients is None:
-        recipients = donors
+    if own:
         taken = (given + rng.integers(1, len(donors), num_pairs)) % len(donors)
     else:
         taken = _cycle(len(recipients), num_pairs, rng)
@@ -183,4 +174,4 @@ def _band_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    return torch.where(whole > 0, part / torch.where(whole > 0, whole, 1.0), 0.0)
+    return torch.where(whole > 0, part / whole, 0.0)

@@ -26,7 +26,6 @@ n trajectories or samples, T time, C channel, N x N space.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from statistics import fmean
 from typing import NamedTuple
 
@@ -56,16 +55,9 @@ from chimera.statistics.resampling.samples import Floats, Integers
 
 # Sites that repeat the output of the block before them, unchanged, pooled or expanded.
 EDGES = ("skip", "down", "up")
-PAIRS = ("x_t", "t_y")
 
 # I(X; T) from the first block on, and I(T; Y) up to the last.
-HEADLINES = (
-    ("x_t", "encoder0"),
-    ("x_t", "bottleneck"),
-    ("x_t", "decoder0"),
-    ("t_y", "bottleneck"),
-    ("t_y", "decoder0"),
-)
+HEADLINES = {"x_t": ("encoder0", "bottleneck", "decoder0"), "t_y": ("bottleneck", "decoder0")}
 
 # A row's `withheld` is an index into these.
 REASONS = ("reported", "withheld_control", "withheld_samples", "withheld_trajectories")
@@ -75,12 +67,8 @@ REPORTED, WITHHELD_CONTROL, WITHHELD_SAMPLES, WITHHELD_TRAJECTORIES = range(4)
 class _Data(NamedTuple):
     """Data of an axis that all its sites share.
 
-    Attributes:
-        others: The side paired with T: X for `x_t`, Y for `t_y`.
-        patches: Patches of each site, (n, D).
-        noise: Noise for the components of T, (n, d).
-        orders: Shuffles, (B, n).
-        draws: Draws of the controls, (controls, 2, n, d).
+    `others` are the sides paired with T: X for `x_t`, Y for `t_y`. Patches of a site are (n, D),
+    noise for T (n, d), shuffles (B, n), draws of the controls (controls, 2, n, d).
     """
 
     others: Mapping[str, Ranked]
@@ -163,23 +151,18 @@ def _prepare(
 
 
 def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list[Row]:
-    """Return the rows of both pairs; for the input, which is X, that of T and Y alone."""
-    pairs = [pair for pair in PAIRS if site != "input" or pair == "t_y"]
-    found = {pair: Information(*[0.0] * len(fields(Information))) for pair in pairs}
-    withheld = dict.fromkeys(pairs, axis.withheld)
-    d, explained = 0, 0.0
+    """Return a row for each pair; the input, which is X, has only that of T and Y."""
+    pairs = ("t_y",) if site == "input" else tuple(HEADLINES)
+    found, d, explained = dict.fromkeys(pairs, Information()), 0, 0.0
     if axis.data:
         others, patches, noise, orders, draws = axis.data
         what = f"{axis.name}'s activation at site {site!r}"
-        kept = _components(patches[site], settings.components, what)
-        d, explained = kept.scores.shape[1], kept.explained
-        t = rank(kept.scores + noise[:, :d])
+        scores, explained = _components(patches[site], settings.components, what)
+        d = scores.shape[1]
+        t = rank(scores + noise[:, :d])
         for pair in pairs:
-            found[pair] = controlled_information(
-                others[pair], t, orders, draws, settings.num_neighbors
-            )
-            if found[pair].control_error > settings.tolerance:
-                withheld[pair] = WITHHELD_CONTROL
+            sides = others[pair], t
+            found[pair] = controlled_information(*sides, orders, draws, settings.num_neighbors)
     return [
         {
             "axis": axis.name,
@@ -189,10 +172,12 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
             "samples": axis.samples,
             "dimensions": d,
             "explained": explained,
-            **asdict(found[pair]),
-            "withheld": withheld[pair],
+            **information._asdict(),
+            "withheld": WITHHELD_CONTROL
+            if information.control_error > settings.tolerance
+            else axis.withheld,
         }
-        for pair in pairs
+        for pair, information in found.items()
     ]
 
 
@@ -200,7 +185,7 @@ def _statistics(rows: Sequence[Row]) -> dict[str, float]:
     statistics: dict[str, float] = {}
     for kind in ("ind", "ood"):
         of_kind = [row for row in rows if (row["axis"] == "ind") == (kind == "ind")]
-        for pair, site in HEADLINES:
+        for pair, site in ((pair, site) for pair, sites in HEADLINES.items() for site in sites):
             chosen = [row for row in of_kind if (row["pair"], row["site"]) == (pair, site)]
             if chosen and all(row["withheld"] == REPORTED for row in chosen):
                 mean = fmean(float(row["information"]) for row in chosen)

@@ -79,5 +79,5 @@ def measure_effects(
                     )
                 if site in HEADLINE_SITES:
                     name = f"{donor}_into_{recipient}_{site}_{direction}"
-                    statistics[name] = mean_over_pairs(whole).mean
+                    statistics[name] = mean_over_pairs(whole)[0]
     return Measurement(statistics, rows)

@@ -46,7 +46,7 @@ def measure_edits(
         pairs = draw_pairs(ind, ood, settings.pairs, rng)
         sites = _sites_with_enough_keys(subject.network, failure.reference.inputs)
         effects = recovered_effects(subject.network, *pairs, sites)
-        means = {site: mean_over_pairs(effect.sufficiency).mean for site, effect in effects.items()}
+        means = {site: mean_over_pairs(effect.sufficiency)[0] for site, effect in effects.items()}
         layer = choose_layer(subject.network, means)
         repairs = edit(subject.network, layer, failure, settings, rng)
         rows += [

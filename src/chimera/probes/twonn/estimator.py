@@ -55,7 +55,7 @@ def intrinsic_dimension(
         discard_fraction: f, the share of the largest ratios that the linear fit and the censored
             likelihood leave out. The linear fit always leaves out the largest ratio, whose
             -ln(1 - i/N) is infinite.
-        method: "linear", "mle" or "censored".
+        method: The estimator.
 
     Raises:
         InputError: If an argument is invalid, a value is not finite, fewer than 10 points are
@@ -71,12 +71,9 @@ def intrinsic_dimension(
 
 
 class Neighbors(NamedTuple):
-    """Distances between distinct points.
+    """Distances (N, k) of the N distinct points to the k nearest others, or to all, ascending.
 
-    Attributes:
-        distances: Distances to the k nearest other points, or to all, ascending, (N, k).
-        kept: Indices of the distinct points, the first of each set of duplicates, (N,).
-        duplicates: Number of points left out.
+    The points kept, by index (N,), are the first of each set of `duplicates`, which are counted.
     """
 
     distances: Floats
