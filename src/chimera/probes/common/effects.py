@@ -10,8 +10,7 @@ the output does not change, 1 if it becomes the donor's; it may lie outside this
     sufficiency: RE of the donor's activation in the recipient's run
     necessity:   RE that the recipient's activation removes from the donor's run
 
-so that the necessity of (donor, recipient) is the sufficiency of (recipient, donor). The output of
-a fractal block is the mean of its columns: patching all columns is patching the block.
+so that the necessity of (donor, recipient) is the sufficiency of (recipient, donor).
 
 B pairs, n trajectories, T time, C channel, N x N space.
 """
@@ -43,14 +42,8 @@ def recovered_effect(
 ) -> Tensor:
     """Return RE, for each pair, of patching one site, or several at once.
 
-    Args:
-        model: A network whose sites are identity modules.
-        donor: Inputs of the runs whose activations are used, (B, ...).
-        recipient: Inputs of the runs that are patched, of the same shape.
-        site: Names of the sites.
-
-    Returns:
-        RE (B,), float64; 0 for a pair whose outputs are equal.
+    Donor and recipient are inputs of one shape (B, ...); RE (B,) is in float64, and 0 for a pair
+    whose outputs are equal.
 
     Raises:
         InputError: If a site does not exist, the shapes differ, or an activation or output is not

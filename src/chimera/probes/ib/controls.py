@@ -32,10 +32,7 @@ _SMALLEST_SD = 1e-5
 
 
 class Components(NamedTuple):
-    """Uncorrelated scores (n, d) of mean 0 and standard deviation 1, and the share they explain.
-
-    The share is that of the standardised features' variance.
-    """
+    """Uncorrelated scores (n, d) of unit variance, and the share of all variance they explain."""
 
     scores: Floats
     explained: float

@@ -3,23 +3,20 @@
     I(X; T) and I(T; Y) in nats, after Shwartz-Ziv & Tishby 2017, arXiv:1703.00810
 
 X is a patch of the normalised input frame, Y the patch of the increment to the next frame at the
-same place, T the site's activations over that place; estimated by chimera.probes.ib.ksg.
+same place, T the site's activations over that place. The n samples are patches a decorrelation time
+and length apart, equally many of each trajectory.
 
-- Samples are patches, a decorrelation time and length apart, equally many of each trajectory; n is
-  their number. The variables are those of a patch drawn at random, place and frame included.
 - Each side is standardised by feature and reduced to its first d principal components, within the
   axis: kNN estimates cannot resolve strong dependence in many dimensions. The information between
   these components is a lower bound of that between whole patches; it may rise from site to site,
   and is no test of the data processing inequality. `explained` is their share of T's variance.
 - T is a function of the network's whole input and may have infinite information about it. Noise of
   a given standard deviation, relative to that of each component, is added to T alone, the same draw
-  at every site of an axis: I(X; T) is the information about X through a channel with that noise
-  (Goldfeld et al. 2019, arXiv:1810.05728), and depends on it.
-- A value is withheld if the positive control of the same n, d and canonical correlations errs by
-  more than the tolerance: because it saturates, or because the information is smaller than the
-  scatter of the estimate; p tests whether there is any. Nothing is estimated from fewer than 200
-  samples, or from so few trajectories that they have fewer derangements than there are shuffles.
-  See chimera.probes.ib.controls.
+  at every site of an axis (Goldfeld et al. 2019, arXiv:1810.05728); I(X; T) depends on it.
+- A value is withheld if its positive control (chimera.probes.ib.controls) errs by more than the
+  tolerance: because it saturates, or because the information is smaller than the scatter of the
+  estimate. Nothing is estimated from fewer than 200 samples, or from so few trajectories that they
+  have fewer derangements than there are shuffles.
 
 n trajectories or samples, T time, C channel, N x N space.
 """
@@ -84,7 +81,7 @@ class _Axis(NamedTuple):
     name: str
     samples: int
     withheld: int
-    data: _Data | None = None
+    data: _Data | None
 
 
 def measure_information(
@@ -133,9 +130,9 @@ def _prepare(
     samples = equal_blocks(samples, settings.largest_samples, rng)
     n, blocks, d = len(samples), len(trajectories), settings.components
     if n < MIN_SAMPLES:
-        return _Axis(name, n, WITHHELD_SAMPLES)
+        return _Axis(name, n, WITHHELD_SAMPLES, None)
     if count_derangements(blocks) < settings.shuffles:
-        return _Axis(name, n, WITHHELD_TRAJECTORIES)
+        return _Axis(name, n, WITHHELD_TRAJECTORIES, None)
     patches = all_patches(subject.network, sites, trajectories, samples)
     data = _Data(
         others={

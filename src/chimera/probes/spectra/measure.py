@@ -40,8 +40,8 @@ def measure_spectra(
 ) -> Measurement:
     """Compare the spectra of rollouts with those of the target, and measure those of every site.
 
-    Nothing is drawn: the rollout of every trajectory from its first frame counts, unless it
-    diverges. Rows: `axis`, `frame` of the rollout (1 for a site), `quantity` (`prediction`,
+    The rollout of every trajectory from its first frame counts, unless it diverges. Rows: `axis`,
+    `frame` of the rollout (1 for a site), `quantity` (`prediction`,
     `target`, `error` or, for IND, a site), `wavenumber` up to N / 2, and the means over
     trajectories of `energy` and `enstrophy`; for a site, whose activations are no flow, both are
     E(k).
@@ -65,8 +65,8 @@ def measure_spectra(
     found: dict[str, list[_Axis]] = {"ind": [], "ood": []}
     for axis, trajectories in track(list(subject.trajectories.items())):
         result = _measure_axis(subject, trajectories, settings)
-        rows += [{"axis": axis, **row} for row in (result.site_rows if axis == "ind" else [])]
-        rows += [{"axis": axis, **row} for row in result.rows]
+        kept_rows = (result.site_rows if axis == "ind" else []) + result.rows
+        rows += [{"axis": axis, **row} for row in kept_rows]
         found["ind" if axis == "ind" else "ood"].append(result)
     statistics = {"diverged": float(sum(r.diverged for results in found.values() for r in results))}
     for name, results in found.items():

@@ -88,8 +88,6 @@ class Neighbors(NamedTuple):
 def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighbors:
     """Leave out duplicates of points (n, D) and find the k nearest neighbours of every other point.
 
-    At most k distinct points give the distances to all others.
-
     Raises:
         InputError: If the shape is invalid, a value is not finite, fewer than 10 points are
             distinct, or the distance of two underflows or overflows.
@@ -171,8 +169,7 @@ def bootstrap_sd(
     """Return the standard deviation of an estimate over bootstraps of whole blocks.
 
     The ratios (N,) are resampled, not the points: points drawn twice would be neighbours at
-    distance 0. `blocks` (N,) labels the block of each ratio, such as its trajectory; every
-    bootstrap draws as many blocks as there are, with replacement.
+    distance 0. `blocks` (N,) labels the block of each ratio, such as its trajectory.
     """
     members = [ratios[blocks == label] for label in np.unique(blocks)]
     draws = rng.integers(len(members), size=(repeats, len(members)))
