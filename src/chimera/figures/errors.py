@@ -19,9 +19,7 @@ BASELINE_MARKS = {
 def errors_by_axis(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw one-step nRMSE by axis: a point for each replicate, a bar at the mean, the baselines.
 
-    Args:
-        rows: model, replicate, axis, nrmse; models that are not in `models` are baselines.
-        models: The trained models, in order.
+    Rows have model, replicate, axis, nrmse; models that are not in `models` are baselines.
     """
     figure = Figure(figsize=(style.WIDTH, 3.6))
     panel = figure.add_subplot()

@@ -17,10 +17,8 @@ _LINES = (("prediction", "forecast", "-"), ("error", "error", ":"))
 def energy_spectra(rows: style.Rows, models: Sequence[str], frame_interval: float) -> Figure:
     """Draw kinetic energy spectra at the first and last frame: a line for each run, and the truth.
 
-    Args:
-        rows: model, replicate, axis, frame, quantity, wavenumber, energy.
-        models: The trained models, in order.
-        frame_interval: Time between two frames, in the solver's unit.
+    Rows have model, replicate, axis, frame, quantity, wavenumber, energy; the interval is in the
+    solver's unit of time.
     """
     fields = ("prediction", "target", "error")
     energy = [row for row in rows if row["quantity"] in fields and float(row["energy"]) > 0]
