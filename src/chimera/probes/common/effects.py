@@ -48,12 +48,6 @@ def recovered_effect(
     Raises:
         InputError: If a site does not exist, the shapes differ, or an activation or output is not
             finite.
-
-    Example:
-        >>> network = nn.Sequential(nn.Identity(), nn.Flatten())
-        >>> donor, recipient = torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
-        >>> recovered_effect(network, donor, recipient, "0")
-        tensor([1., 1.], dtype=torch.float64)
     """
     sites = [site] if isinstance(site, str) else list(site)
     donors, recipients = _two_runs(model, donor, recipient, sites)

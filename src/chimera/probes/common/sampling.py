@@ -18,6 +18,7 @@ n samples, F frames, T time, C channel, N x N space, D = C side^2.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,8 +34,7 @@ MIN_SAMPLES = 200
 _Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Decorrelation:
+class Decorrelation(NamedTuple):
     """First lags at which a flow's autocorrelation is below the threshold.
 
     The time is in frames, T if no lag within a trajectory is long enough; the length in cells, the
@@ -148,12 +148,8 @@ def draw_samples(
     above it, shifted by a multiple of `side` drawn for each frame. A flow that does not decorrelate
     within a trajectory gives one frame of each.
 
-    Args:
-        trajectories: Frames (n, T, C, N, N).
-        side: Side of a patch in cells, from `coarsest_cell`.
-        rng: Draws offsets and shifts.
-        threshold: Autocorrelation below which samples count as independent.
-        following: Number of frames that have to follow each sample, such as its target.
+    Trajectories are frames (n, T, C, N, N); the side of a patch, in cells, is from `coarsest_cell`,
+    and `following` frames, such as a target, have to follow each sample.
 
     Raises:
         InputError: As for `decorrelation`, or if a patch does not fit into the square or a frame

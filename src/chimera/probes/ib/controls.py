@@ -89,11 +89,10 @@ def block_orders(
     num_blocks: int, block_size: int, shuffles: int, rng: np.random.Generator
 ) -> Integers:
     """Draw B permutations of b blocks of m samples, (B, b m), that leave no block in its place."""
-    blocks = np.arange(num_blocks)
     derangements: list[Integers] = []
     while len(derangements) < shuffles:
         order = rng.permutation(num_blocks)
-        if (order != blocks).all():
+        if (order != np.arange(num_blocks)).all():
             derangements.append(order)
     starts = block_size * np.stack(derangements)[:, :, None]
     return (starts + np.arange(block_size)).reshape(shuffles, -1)

@@ -36,10 +36,8 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
     """Return the path of the last convolution of the block with the largest effect below 1.
 
     A block through which all information passes has an effect of 1, whatever it computes. Of equal
-    effects (blocks that cut the network at the same place) the last in network order counts.
-
-    Raises:
-        InputError: If no block with a convolution has an effect below 1.
+    effects (blocks that cut the network at the same place) the last in network order counts. It is
+    an InputError if no block with a convolution has an effect below 1.
     """
     last = last_convolutions(model, effects)
     rounded = {site: round(effects[site], 6) for site in reversed(last)}

@@ -122,11 +122,7 @@ class Repair(NamedTuple):
 
 
 def edit(
-    model: nn.Module,
-    layer: str,
-    failure: Failure,
-    settings: EditSettings,
-    rng: np.random.Generator,
+    model: nn.Module, layer: str, failure: Failure, settings: EditSettings, rng: np.random.Generator
 ) -> dict[str, Repair]:
     """Edit one convolution so that a failing forecast is repaired, judge the edit, and undo it.
 
