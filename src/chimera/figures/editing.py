@@ -37,10 +37,9 @@ def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
         panel.axvline(0, color="0.8", linewidth=0.8)
         for model, colour in style.model_colours(models).items():
             for method, (marker, name) in METHOD_MARKS.items():
+                found = style.where(rows, model=model, method=method)
                 panel.plot(
-                    *style.points(
-                        style.where(rows, model=model, method=method), "ind_drift", column
-                    ),
+                    *style.points(found, "ind_drift", column),
                     marker,
                     markersize=4.5,
                     alpha=0.75,

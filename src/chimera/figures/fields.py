@@ -94,17 +94,9 @@ def example_fields(
         limit = max(float(np.abs(image).max()) for image in images.values())
         for panel, (name, image) in zip(panels, images.items(), strict=True):
             # x is the first axis of an array, and runs to the right.
-            drawn = panel.imshow(
-                image.T,
-                origin="lower",
-                cmap="RdBu_r",
-                vmin=-limit,
-                vmax=limit,
-                interpolation="nearest",
-                rasterized=True,
-            )
-            panel.set_xticks([])
-            panel.set_yticks([])
+            look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
+            drawn = panel.imshow(image.T, origin="lower", rasterized=True, **look)
+            panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
             if example is examples[0]:
                 panel.set_title(name)

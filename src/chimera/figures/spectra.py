@@ -37,16 +37,10 @@ def energy_spectra(rows: style.Rows, models: Sequence[str], frame_interval: floa
             panel.plot(*truth, color="black", linewidth=2.2, alpha=0.35, label="truth")
             for model, colour in style.model_colours(models).items():
                 for quantity, name, dashes in _LINES:
-                    style.draw_runs(
-                        panel,
-                        style.where(here, model=model, quantity=quantity),
-                        "wavenumber",
-                        "energy",
-                        color=colour,
-                        linewidth=0.9,
-                        linestyle=dashes,
-                        label=f"{model_label(model)} {name}",
-                    )
+                    runs = style.where(here, model=model, quantity=quantity)
+                    label = f"{model_label(model)} {name}"
+                    line = {"color": colour, "linewidth": 0.9, "linestyle": dashes, "label": label}
+                    style.draw_runs(panel, runs, "wavenumber", "energy", **line)
             style.plain_log_scale(panel, "x", (1, 3))
             panel.set_yscale("log")
             panel.tick_params(labelsize=8)

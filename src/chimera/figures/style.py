@@ -97,11 +97,9 @@ def means(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
 
 
 def draw_runs(panel: Axes, rows: Rows, x: str, y: str, **style: Any) -> None:
-    """Draw a line for each replicate of one model; `label` names the first alone."""
-    label = style.pop("label", None)
+    """Draw a line for each replicate of one model."""
     for replicate in distinct(rows, "replicate"):
-        panel.plot(*points(where(rows, replicate=replicate), x, y), label=label, **style)
-        label = None
+        panel.plot(*points(where(rows, replicate=replicate), x, y), **style)
 
 
 def plain_log_scale(panel: Axes, which: str, parts: Sequence[float]) -> None:
