@@ -124,11 +124,7 @@ def _numbers(text: str, name: str) -> dict[str, float]:
 
 
 def resolve(name: str) -> str:
-    """Return the hash of the commit that a revision names.
-
-    Raises:
-        InputError: If there is none.
-    """
+    """Return the hash of the commit that a revision names; an unknown one is an InputError."""
     try:
         found = git("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
         return found.decode().strip()
@@ -139,11 +135,7 @@ def resolve(name: str) -> str:
 
 
 def merge_base(base: str, head: str) -> str:
-    """Return the newest common commit of both revisions.
-
-    Raises:
-        InputError: If either is unknown, or they have none.
-    """
+    """Return the newest common commit of both revisions; without one it is an InputError."""
     both = resolve(base), resolve(head)
     try:
         return git("merge-base", *both).decode().strip()
