@@ -56,14 +56,10 @@ def choose_failure(
     `gap` others follow. Half of the IND trajectories are for C and the preservation term, the other
     half is held out.
 
-    Args:
-        model: Network from (B, C + K, H, W) to the increment (B, C, H, W), in normalised units.
-        ind: Normalised frames (n, T, C + K, H, W), n >= 2.
-        ood: Normalised frames (m, T, C + K, H, W), m >= 2.
-        gap: Decorrelation time in frames, from the failure to its later frames and between the
-            frames of another trajectory.
-        num_preserved: Number of samples in the preservation term.
-        num_fields: C; all channels by default.
+    The model maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W) of their fields,
+    by default all channels; both sets are trajectories of such frames (n, T, C + K, H, W), n >= 2.
+    The gap is a decorrelation time in frames, from the failure to its later frames and between the
+    frames of another trajectory.
 
     Raises:
         InputError: If there are too few trajectories or frames.
