@@ -12,6 +12,7 @@ from chimera.probes.common.sampling import (
     Decorrelation,
     autocorrelations,
     coarsest_cell,
+    conditional_anomaly,
     decorrelation,
     draw_samples,
     gather_frames,
@@ -241,3 +242,24 @@ def test_bad_input_is_one_sentence():
         gather_patches(torch.zeros(1, 3, 8, 8), samples)
     with pytest.raises(InputError, match=r"expected \(F, C, H, H\)"):
         gather_patches(torch.zeros(6, 3, 8, 4), samples)
+
+
+def test_a_profile_that_follows_the_force_is_no_correlation():
+    """w = noise + F_i / 2 + mean field: without what is linear in F_i, noise is left."""
+    generator = torch.Generator().manual_seed(0)
+    forces = 3 * torch.randn(12, 1, 1, 16, 16, generator=generator)
+    noise = torch.randn(12, 9, 1, 16, 16, generator=generator)
+    flow = noise + forces / 2 + torch.randn(1, 1, 1, 16, 16, generator=generator)
+    constant = torch.cat([forces[:, 0], torch.full((12, 1, 16, 16), 7.0)], dim=1)
+    assert decorrelation(flow, 0.2).time == 9  # never
+    anomaly = conditional_anomaly(flow, constant)
+    assert decorrelation(anomaly, 0.2) == decorrelation(noise, 0.2) == (1, 1)
+    mean = (forces[:, 0] - forces[:, 0].mean(dim=0))[:, None] / 2
+    error = (anomaly - (flow - mean)).square().mean().sqrt()
+    assert error < 3 * (12 * 9 * 256) ** -0.5  # that of a slope fitted to noise, times the force
+
+
+def test_one_force_for_all_changes_nothing():
+    flow, force = torch.randn(4, 5, 1, 8, 8), torch.randn(1, 1, 8, 8).expand(4, 1, 8, 8)
+    torch.testing.assert_close(conditional_anomaly(flow, force), flow)
+    assert torch.equal(conditional_anomaly(flow, flow[:, 0, :0]), flow)

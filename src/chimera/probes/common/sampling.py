@@ -5,8 +5,10 @@
 
 where <> is the mean over trajectories, space and channels, in R(delta) over frames too. The anomaly
 a is relative to the mean *field* over trajectories and frames at each cell: a forced flow keeps its
-mean profile, so that relative to one mean number it would never decorrelate. Both sums of the norm
-run over the lag's own frames, so that a flow that only decays keeps R = 1.
+mean profile, so that relative to one mean number it would never decorrelate. Where trajectories
+have forces of their own, so are their profiles: the mean field given the force, which is linear in
+it, takes the place of the mean field. Both sums of the norm run over the lag's own frames, so that
+a flow that only decays keeps R = 1.
 
 The decorrelation time and length are the first lags where R falls below a threshold. A sample is
 a patch: the square of one cell of the network's coarsest level, at the resolution of each site.
@@ -44,6 +46,19 @@ class Decorrelation(NamedTuple):
 
     time: int
     length: int
+
+
+def conditional_anomaly(flow: Tensor, conditioning: Tensor) -> Tensor:
+    """Return frames (n, T, C, N, N) without what is linear in their conditioning (n, K, N, N).
+
+    Mean fields of trajectories, relative to the mean of all, are fitted by least squares with one
+    number for each field and channel of the conditioning, whose own mean is subtracted.
+    """
+    own, given = (x.double() - x.double().mean(dim=0) for x in (flow.mean(dim=1), conditioning))
+    products = torch.einsum("nkij,nlij->kl", given, given)
+    response = torch.linalg.pinv(products) @ torch.einsum("nkij,ncij->kc", given, own)
+    profile = torch.einsum("kc,nkij->ncij", response, given)
+    return flow - profile[:, None].to(flow.dtype)
 
 
 def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation:
@@ -242,6 +257,14 @@ def site_patches(
         for name, patches in parts.items():
             patches.append(gather_patches(activations[name], part))
     return {name: torch.cat(patches) for name, patches in parts.items()}
+
+
+def draw_subject(
+    subject: Subject, axis: str, side: int, rng: np.random.Generator, threshold: float
+) -> Samples:
+    """Return the samples of an axis, see `draw_samples`."""
+    anomaly = conditional_anomaly(subject.flow(axis), subject.conditioning(axis))
+    return draw_samples(anomaly, side, rng, threshold)
 
 
 def all_patches(

@@ -43,6 +43,10 @@ class Subject:
         """Return the fields alone of an axis, (n, T, C, H, W)."""
         return self.trajectories[axis][:, :, : len(self.fields)]
 
+    def conditioning(self, axis: str) -> Tensor:
+        """Return what is constant in time of an axis, (n, K, H, W)."""
+        return self.trajectories[axis][:, 0, len(self.fields) :]
+
 
 @dataclass(frozen=True)
 class Measurement:

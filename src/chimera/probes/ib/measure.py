@@ -36,7 +36,7 @@ from chimera.probes.common.sampling import (
     Samples,
     all_patches,
     coarsest_cell,
-    draw_samples,
+    draw_subject,
 )
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.ib.controls import (
@@ -125,10 +125,9 @@ def _prepare(
     rng: np.random.Generator,
 ) -> _Axis:
     """Draw samples and all random numbers of an axis; run the network unless it is withheld."""
-    trajectories = subject.flow(name)
-    samples = draw_samples(trajectories, side, rng, settings.threshold)
+    samples = draw_subject(subject, name, side, rng, settings.threshold)
     samples = equal_blocks(samples, settings.largest_samples, rng)
-    n, blocks, d = len(samples), len(trajectories), settings.components
+    n, blocks, d = len(samples), len(subject.trajectories[name]), settings.components
     if n < MIN_SAMPLES:
         return _Axis(name, n, WITHHELD_SAMPLES, None)
     if count_derangements(blocks) < settings.shuffles:

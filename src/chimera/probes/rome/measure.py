@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from chimera.files.artifacts import Row
 from chimera.probes.common.activations import capture, site_names
 from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered_effects
-from chimera.probes.common.sampling import decorrelation
+from chimera.probes.common.sampling import conditional_anomaly, decorrelation
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.rome.convolutions import (
     MIN_KEYS_PER_DIMENSION,
@@ -45,7 +45,10 @@ def measure_edits(
     for axis in track(axes):
         ind, ood = subject.trajectories["ind"], subject.trajectories[axis]
         frames = min(ind.shape[1], ood.shape[1])
-        flows = (subject.flow(name) for name in ("ind", axis))
+        flows = (
+            conditional_anomaly(subject.flow(name), subject.conditioning(name))
+            for name in ("ind", axis)
+        )
         time = max(decorrelation(flow, settings.threshold).time for flow in flows)
         gap = min(time, frames - 2)
         failure = choose_failure(subject.network, ind, ood, gap, num_fields=len(subject.fields))

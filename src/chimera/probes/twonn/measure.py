@@ -23,7 +23,7 @@ from chimera.probes.common.sampling import (
     Samples,
     all_patches,
     coarsest_cell,
-    draw_samples,
+    draw_subject,
     thin,
 )
 from chimera.probes.common.subject import Measurement, Subject, Track
@@ -55,10 +55,10 @@ def measure_dimension(
     Raises:
         InputError: If a flow does not vary, an activation is not finite, or one is constant.
     """
-    flows = {axis: subject.flow(axis) for axis in subject.trajectories}
+    axes = list(subject.trajectories)
     sites = site_names(subject.network)
     side = coarsest_cell(subject.network, subject.trajectories["ind"][0, 0])
-    drawn = {axis: draw_samples(flows[axis], side, rng, settings.threshold) for axis in flows}
+    drawn = {axis: draw_subject(subject, axis, side, rng, settings.threshold) for axis in axes}
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])
     chosen = {axis: thin(samples, count, rng) for axis, samples in enough.items()}
@@ -78,10 +78,10 @@ def measure_dimension(
             rows += [{"axis": axis, "site": site, "depth": depth, **row} for row in estimates]
             if estimates:
                 linear[axis, site] = estimates[0]
-    statistics = _headlines(linear, list(flows), sites)
+    statistics = _headlines(linear, axes, sites)
     statistics["samples"] = float(count)
     statistics["duplicates"] = float(duplicates)
-    statistics["withheld"] = float(len(flows) * (len(sites) + 2) - len(linear))
+    statistics["withheld"] = float(len(axes) * (len(sites) + 2) - len(linear))
     return Measurement(statistics, rows)
 
 
