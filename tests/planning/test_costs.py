@@ -1,7 +1,7 @@
 """What a study will cost, against counts by hand."""
 
+import dataclasses
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,7 +127,7 @@ def test_the_plan_of_a_device_is_macs_over_throughput(gpu, capsys):
     lines = {line[:24].strip(): line for line in capsys.readouterr().out.splitlines()}
     cost = network_cost(params["models"]["unet"])
     first = 9 * 2 * 16 * 128**2  # the first convolution's, for two channels of conditioning
-    cost = replace(cost, macs=cost.macs + first)
+    cost = dataclasses.replace(cost, macs=cost.macs + first)
     macs = 10 * training_cost(cost, train, 32, 41).macs
     assert f"{macs:.3g} MACs" in lines["train unet"]
     assert float(lines["train unet"].split()[-3]) == pytest.approx(macs / 1e13 / 3600, rel=1e-2)
