@@ -9,10 +9,11 @@ n = 8, 9, ..., 40 replicates, in their declared order, with the confidence seque
     worse        else C_{1-a} lies above zero
     undecided    else
 
-The first decision stands. The sequences hold at all n at once, so that stopping where a decision
-falls makes a wrong one at most alpha likely: a difference where there is none, or equivalence where
-the difference is the margin (each end of C_{1-2a} fails with probability alpha). They are exact for
-normal differences; benchmarks/decision.csv has the rates for others.
+The first decision stands. Since the sequences hold at all n at once, stopping where a decision
+falls leaves it wrong with probability at most alpha, for normal differences: a difference where
+there is none, or equivalence where the difference is the margin (by symmetry each end of C_{1-2a}
+fails half as often as both; studies in which both ends fail are too few to matter).
+benchmarks/decision.csv has the rates, and those for other distributions.
 """
 
 from typing import Annotated, NamedTuple
