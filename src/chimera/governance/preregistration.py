@@ -21,8 +21,7 @@ class Preregistration(Settings, frozen=True):
 
     Attributes:
         alpha: Level of every test, and 1 - alpha of every interval.
-        power: Probability of detecting the effect.
-        effect: Effect size for which the study is planned, as Cohen's d_z.
+        effect: Cohen's d_z for which the study is planned, to be detected with probability `power`.
         primary: Primary endpoint, see chimera.study.endpoints.
         secondary: Endpoints of the secondary family.
         correlations: Probe statistics expected to correlate with the gap, as `<probe>.<statistic>`;
