@@ -38,10 +38,8 @@ FLOORS = {
     "commands": 4,
 }
 # They read, report and refuse, and decide no byte of an output.
-EXEMPT = {
-    f"chimera.interface.{name}" for name in ("errors", "matrix", "progress", "settings", "versions")
-}
-EXEMPT.add("chimera.stages")  # it sets the garbage collector
+EXEMPT = {f"chimera.interface.{name}" for name in ("errors", "progress", "settings", "versions")}
+EXEMPT.add("chimera.stages")  # it sets the garbage collector, and reads the keys of a cell
 # What a gate hands on stands for the files that it hashes.
 HASHED = {
     "metrics/gates/networks": "chimera.models.networks",
@@ -266,7 +264,6 @@ GENERATE = {
 TOUCH = {
     "interface/progress.py": set(),
     "interface/errors.py": set(),
-    "interface/matrix.py": set(),
     "interface/settings.py": set(),
     "commands/*.py": set(),
     "review/*.py": set(),

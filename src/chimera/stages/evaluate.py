@@ -16,12 +16,12 @@ from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.artifacts import read_params, read_yaml, write_json
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
-from chimera.interface.matrix import read_keys
 from chimera.interface.progress import track
 from chimera.interface.settings import read_settings
 from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
+from chimera.stages import read_keys
 
 # Bytes of the trajectories that are evaluated at once.
 GROUP = 1 << 27

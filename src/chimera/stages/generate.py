@@ -5,8 +5,8 @@ from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.simulation import simulate_dataset
 from chimera.files.artifacts import read_params
 from chimera.interface.errors import InputError, guarded
-from chimera.interface.matrix import read_keys
 from chimera.interface.versions import report_differing_versions
+from chimera.stages import read_keys
 
 
 def main() -> None:

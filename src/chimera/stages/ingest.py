@@ -5,7 +5,7 @@ from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.importing import import_dataset
 from chimera.files.artifacts import read_params
 from chimera.interface.errors import InputError, guarded
-from chimera.interface.matrix import read_keys
+from chimera.stages import read_keys
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from chimera.files.artifacts import read_params, sha256, write_yaml
 from chimera.files.imports import imported_files
 from chimera.interface.errors import guarded
-from chimera.interface.matrix import read_keys
 from chimera.models.forecasting.registry import network_path
+from chimera.stages import read_keys
 
 
 def main() -> None:

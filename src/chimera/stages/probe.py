@@ -15,13 +15,13 @@ import torch
 from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.interface.errors import InapplicableError, guarded
-from chimera.interface.matrix import read_keys
 from chimera.interface.progress import track
 from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
 from chimera.probes.common.registry import probe_measure, probe_settings
 from chimera.probes.common.subject import Measurement, Subject
+from chimera.stages import read_keys
 
 
 def main() -> None:

@@ -23,12 +23,12 @@ from chimera.data.layout.well import channel_moments
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yaml
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
-from chimera.interface.matrix import read_keys
 from chimera.interface.settings import as_plain, read_settings
 from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.forecasting.checkpoint import normalisation
 from chimera.models.forecasting.devices import describe, device_type, prepare_device
+from chimera.stages import read_keys
 from chimera.training.distributed import Group, is_launched, launch, process_group
 from chimera.training.loop import Training
 from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
