@@ -121,10 +121,10 @@ def _saved_bytes(network: nn.Module, window_shape: Sequence[int], precision: str
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Cost of one run: unrolled frames of all training windows, and forecasts in validation."""
+    """Cost of one run."""
 
-    samples: int
-    forecasts: int
+    samples: int  # unrolled frames of all training windows
+    forecasts: int  # of the validation split
     network: NetworkCost
 
     @property

@@ -50,7 +50,7 @@ def has_spread(name: str, deviations: Floats, effect: float, *sources: Floats) -
     Args:
         name: Name of the values in the error.
         deviations: The values minus their mean.
-        effect: The mean that is tested against zero; an InputError without spread unless zero.
+        effect: The mean that is tested against zero; without spread it must be zero.
         sources: The numbers that the values were computed from.
     """
     scale = max(np.abs(numbers).max() for numbers in sources)
