@@ -39,7 +39,7 @@ FLOORS = {
 }
 # They read, report and refuse, and decide no byte of an output.
 EXEMPT = {f"chimera.interface.{name}" for name in ("errors", "progress", "settings", "versions")}
-EXEMPT.add("chimera.stages")  # it sets the garbage collector
+EXEMPT.add("chimera.stages")  # it sets the garbage collector, and reads the keys of a cell
 # What a gate hands on stands for the files that it hashes.
 HASHED = {
     "metrics/gates/networks": "chimera.models.networks",

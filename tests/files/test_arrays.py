@@ -22,14 +22,14 @@ def test_a_cut_file_is_one_sentence(tmp_path, length):
     path = tmp_path / "f.safetensors"
     write_tensors(path, {"a": torch.zeros(100)}, {})
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(InputError, match=r"cannot read .*f\.safetensors.*expected a whole"):
+    with pytest.raises(InputError, match=r"^cannot read .*f\.safetensors.*expected a whole"):
         read_safetensors(path)
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):
-    with pytest.raises(InputError, match=r"cannot read .*absent.*run `dvc repro`"):
+    with pytest.raises(InputError, match=r"^cannot read .*absent.*run `dvc repro`"):
         read_safetensors(tmp_path / "absent.safetensors")
-    with pytest.raises(InputError, match=r"cannot read .*absent\.npz: No such file"):
+    with pytest.raises(InputError, match=r"^cannot read .*absent\.npz: No such file"):
         read_arrays(tmp_path / "absent.npz")
 
 

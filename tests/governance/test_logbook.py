@@ -8,7 +8,7 @@ import pytest
 from chimera.governance.logbook import (
     append_entry,
     current_commit,
-    logged_keys,
+    named_keys,
     read_log,
     require_appended,
 )
@@ -42,7 +42,7 @@ def test_entries_are_numbered_and_named(repository):
     assert LOG.read_text().endswith(
         "\n\n## 2. second\n- date: 2026-01-02\n- key: seed\n- reason: x\n"
     )
-    assert logged_keys(LOG) == {"train.steps", "seed"}
+    assert named_keys(LOG.read_text()) == {"train.steps", "seed"}
     assert read_log(LOG) == [
         {"title": "first", "date": "2026-01-01", "key": "train.steps", "reason": "r"},
         {"title": "second", "date": "2026-01-02", "key": "seed", "reason": "x"},
@@ -72,7 +72,7 @@ def test_a_missing_or_new_log_and_an_unknown_base(repository):
     with pytest.raises(InputError, match="git merge-base nowhere HEAD failed"):
         require_appended(LOG, "nowhere")
     LOG.unlink()
-    with pytest.raises(InputError, match="cannot read Deviation_Log"):
+    with pytest.raises(InputError, match=r"^cannot read Deviation_Log"):
         require_appended(LOG, "main")
 
 

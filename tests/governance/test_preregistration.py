@@ -60,7 +60,8 @@ def test_deviations_are_leaves_with_both_values():
     [
         ("no block", "has 0 yaml blocks, expected one"),
         ("```yaml\na: 1\n```\n```yaml\nb: 1\n```\n", "has 2 yaml blocks"),
-        ("```yaml\na: [\n```\n", "is not YAML"),
+        ("```yaml\na: [\n```\n", r"^PREREGISTRATION\.md is not YAML"),
+        ("```yaml\nday: 2026-13-45\n```\n", r"^PREREGISTRATION\.md is not YAML: month must be"),
         ("```yaml\nalpha: 0.05\npowr: 1\n```\n", r"powr is not a known key; did you mean power"),
     ],
 )

@@ -39,16 +39,9 @@ class Forcing(Settings, frozen=True):
 
 
 class Dataset(Settings, frozen=True):
-    """One regime of the flow and how many trajectories of it each split has.
+    """One regime of the flow, and the number of its trajectories by split.
 
-    Attributes:
-        trajectories: Number of trajectories by split.
-        viscosity: Kinematic viscosity.
-        drag: Linear drag, per unit of time.
-        forcing: Body force, none for decaying flow.
-        initial_peak: Wavenumber at the peak of the random initial field's spectrum.
-        warm_up: Time before the first frame.
-        max_speed: Largest |u| + |v| of the flow, which limits the time step.
+    conf/data/generated.yaml explains the keys; flow without forcing decays.
     """
 
     trajectories: dict[str, NumTrajectories]
@@ -63,10 +56,8 @@ class Dataset(Settings, frozen=True):
 class Selection(Settings, frozen=True):
     """The trajectories of user data that one dataset has: those that fulfil every condition.
 
-    Attributes:
-        files: Pattern of paths below data.root, such as `low_*.hdf5`.
-        where: Comparisons of scalars joined by `and`, such as `viscosity < 1e-3`.
-        trajectories: Their numbers, counted from 0 over all files in the order of their names.
+    `files` is a pattern of paths below data.root, `where` comparisons of scalars joined by `and`;
+    `trajectories` are counted from 0 over all files in the order of their names.
     """
 
     files: str | None = None
@@ -153,9 +144,7 @@ class ImportedData(DataSettings, frozen=True):
 
 _SOURCES: dict[str, type[GeneratedData] | type[ImportedData]] = {
     "generated": GeneratedData,
-    "well": ImportedData,
-    "pdebench": ImportedData,
-    "npz": ImportedData,
+    **dict.fromkeys(("well", "pdebench", "npz"), ImportedData),
 }
 Kind = TypeVar("Kind", GeneratedData, ImportedData)
 

@@ -70,9 +70,7 @@ def read_written(dataset: str) -> dict[str, Entry]:
 def check_intact(dataset: str, advance: Callable[[int], object]) -> list[FileVerdict]:
     """Compare every file of a dataset with its checksums.yaml; an intact file is `unfrozen` here.
 
-    Args:
-        dataset: Its folder is data/<dataset>.
-        advance: Called with each number of bytes that were hashed.
+    `advance` is called with each number of bytes that were hashed.
     """
     verdicts = []
     hashes: dict[str, str] = {}  # a file that several splits link to is read once
@@ -130,13 +128,7 @@ def stored_bytes(datasets: Sequence[str]) -> int:
 def verify(
     datasets: Sequence[str], manifests: Path, advance: Callable[[int], object]
 ) -> list[FileVerdict]:
-    """Return the verdict on every file of every dataset, and on every frozen file.
-
-    Args:
-        datasets: IND first, then the OOD axes.
-        manifests: Folder of the manifests.
-        advance: Called with each number of bytes that were hashed.
-    """
+    """Return the verdict on every file of every dataset (IND first), and on every frozen file."""
     return [
         verdict
         for dataset in datasets
@@ -217,11 +209,8 @@ def hash_missing(datasets: Sequence[str], manifests: Path) -> str:
         before = read_bytes(manifest).decode() if manifest.exists() else ""
         listed = read_entries(manifest)
         new = [entry for path, entry in entries.items() if path not in listed]
-        after = before
-        if before:
-            after = _completed(manifest, before, new)
-        elif new:
-            after = _HEADER + format_entries(new)
+        added = _HEADER + format_entries(new) if new else ""
+        after = _completed(manifest, before, new) if before else added
         if after != before:
             write_text(manifest, after)
             lines = unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm="")

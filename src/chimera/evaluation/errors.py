@@ -4,7 +4,6 @@ B batch, n trajectories, T time, C channel, H, W space.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from msgspec.structs import replace
@@ -38,20 +37,14 @@ def one_step_errors(
     return dict(zip(("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high"), table, strict=True))
 
 
-@dataclass(frozen=True)
-class RolloutErrors:
-    """nrmse and correlation (n, horizon), valid_time (n,) and a field (n, C, H, W) of rollouts."""
-
-    nrmse: Tensor
-    correlation: Tensor
-    valid_time: Tensor
-    field: Tensor
-
-
 def rollout_errors(
     forecaster: Forecaster, trajectories: Tensor, settings: EvaluateSettings
-) -> RolloutErrors:
-    """Return the errors of autoregressive forecasts from each trajectory's first frame."""
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the errors of autoregressive forecasts from each trajectory's first frame.
+
+    They are `rollout_nrmse` and `valid_time` (n,), and `frame_nrmse` and `frame_correlation`
+    (horizon,); with them comes the forecast (n, C, H, W) at settings.field_frame.
+    """
     horizon = settings.horizon
     if trajectories.shape[1] <= horizon:
         raise InputError(
@@ -64,13 +57,15 @@ def rollout_errors(
         predictions.append(frames)
     prediction = torch.stack(predictions, dim=2)  # (n, C, T, H, W)
     target = trajectories[:, 1 : 1 + horizon].transpose(1, 2)
-    error = nrmse(prediction, target).mean(dim=1)
-    return RolloutErrors(
-        nrmse=error.nan_to_num(torch.inf).clamp(max=MAX_ROLLOUT_NRMSE),
-        correlation=correlation(prediction, target).nan_to_num(0.0).mean(dim=1),
-        valid_time=valid_time(prediction, target, settings.valid_correlation).mean(dim=1),
-        field=predictions[settings.field_frame - 1].nan_to_num(),
-    )
+    error = nrmse(prediction, target).mean(dim=1)  # (n, T)
+    error = error.nan_to_num(torch.inf).clamp(max=MAX_ROLLOUT_NRMSE)
+    agreement = correlation(prediction, target).nan_to_num(0.0).mean(dim=1)
+    return {
+        "rollout_nrmse": error.mean(dim=1),
+        "valid_time": valid_time(prediction, target, settings.valid_correlation).mean(dim=1),
+        "frame_nrmse": error.mean(dim=0),
+        "frame_correlation": agreement.mean(dim=0),
+    }, predictions[settings.field_frame - 1].nan_to_num()
 
 
 def limit_horizon(settings: EvaluateSettings, num_frames: int) -> EvaluateSettings:
@@ -98,18 +93,8 @@ def join_evaluations(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[
 def evaluate(
     forecaster: Forecaster, trajectories: Tensor, settings: EvaluateSettings
 ) -> tuple[dict[str, list[float]], Tensor]:
-    """Evaluate one forecaster on one dataset.
-
-    Returns:
-        Metrics with one value per trajectory, or for `frame_nrmse` and `frame_correlation` one
-        value per frame of the rollout; and the field (n, C, H, W) at settings.field_frame.
-    """
+    """Return all errors of one forecaster on one dataset, and the field of `rollout_errors`."""
     one_step = one_step_errors(forecaster, trajectories, settings.batch_size)
-    rollout = rollout_errors(forecaster, trajectories, settings)
-    tensors = one_step | {
-        "rollout_nrmse": rollout.nrmse.mean(dim=1),
-        "valid_time": rollout.valid_time,
-        "frame_nrmse": rollout.nrmse.mean(dim=0),
-        "frame_correlation": rollout.correlation.mean(dim=0),
-    }
-    return {name: values.double().tolist() for name, values in tensors.items()}, rollout.field
+    rollout, field = rollout_errors(forecaster, trajectories, settings)
+    tensors = one_step | rollout
+    return {name: values.double().tolist() for name, values in tensors.items()}, field

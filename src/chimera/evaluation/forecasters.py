@@ -39,10 +39,8 @@ def linear_diffusion(
 ) -> Forecaster:
     """Return the exact forecast of the flow without advection, d omega / dt = lambda omega + F.
 
-        omega_hat(t + T) = exp(lambda T) omega_hat(t) + (exp(lambda T) - 1) / lambda F_hat,
-        lambda = -nu k^2 - mu
-
-    A network must be better than this baseline, which lacks only the advection.
+    omega_hat(t + T) = exp(lambda T) omega_hat(t) + (exp(lambda T) - 1) / lambda F_hat with
+    lambda = -nu k^2 - mu. A network must be better than this baseline.
     """
     source = torch.zeros((num_points, num_points), dtype=torch.float64)
     if forcing is not None:
@@ -68,12 +66,12 @@ def kolmogorov_diffusion(
     scalars: Mapping[str, float], num_points: int, domain_extent: float, interval: float
 ) -> Forecaster:
     """Return `linear_diffusion` with the scalars of a file that the stage `generate` wrote."""
-    amplitude, wavenumber = scalars["forcing"], int(scalars["forcing_wavenumber"])
+    wavenumber, angle = int(scalars["forcing_wavenumber"]), scalars["forcing_angle"]
     return linear_diffusion(
         num_points,
         viscosity=scalars["viscosity"],
         drag=scalars["drag"],
-        forcing=KolmogorovForcing(amplitude, wavenumber, scalars["forcing_angle"]),
+        forcing=KolmogorovForcing(scalars["forcing"], wavenumber, angle),
         domain_extent=domain_extent,
         interval=interval,
     )

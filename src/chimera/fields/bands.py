@@ -28,12 +28,7 @@ PDEBENCH_EDGES = (0, 4, 12)
 
 
 def coefficients(field: Field, name: str) -> Tensor:
-    """Return the Fourier coefficients of a field in fft2's order; errors call it `name`.
-
-    Raises:
-        InapplicableError: If the field is not square.
-        InputError: If the field is not finite.
-    """
+    """Return the coefficients in fft2's order of a square, finite field; errors call it `name`."""
     tensor = torch.as_tensor(field)
     if tensor.dim() < 2 or tensor.shape[-1] != tensor.shape[-2]:
         raise InapplicableError(

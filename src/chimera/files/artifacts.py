@@ -111,10 +111,15 @@ def sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str
 
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file."""
+    return parse_yaml(read_bytes(path), str(path))
+
+
+def parse_yaml(text: bytes | str, name: str) -> Any:
+    """Return the content of the YAML that `name` holds."""
     try:
-        return yaml.safe_load(read_bytes(path))
+        return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{name} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def write_yaml(path: Path, content: Any) -> None:
@@ -124,8 +129,9 @@ def write_yaml(path: Path, content: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file."""
+    content = read_bytes(path)
     try:
-        return json.loads(read_bytes(path))
+        return json.loads(content)
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from None
 
@@ -165,8 +171,9 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9)
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file as text, by the names in its header."""
+    content = read_bytes(path)
     try:
-        return list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
+        return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not CSV: {error}") from None
 

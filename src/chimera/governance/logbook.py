@@ -44,11 +44,6 @@ def named_keys(text: str) -> set[str]:
     return set(_KEY.findall(text))
 
 
-def logged_keys(path: Path) -> set[str]:
-    """Return the parameters that the entries of a deviation log on disk name."""
-    return named_keys(read_bytes(path).decode())
-
-
 def read_log(path: Path) -> list[dict[str, str]]:
     """Return the entries of a log on disk."""
     return entries(read_bytes(path).decode())
@@ -62,9 +57,7 @@ def current_commit() -> str:
 def require_appended(path: Path, base: str) -> None:
     """Require that a log begins with its content at the merge base of HEAD and `base`.
 
-    Args:
-        path: Relative to the repository's root, which is the working directory.
-        base: A revision, such as main.
+    The working directory is the repository's root.
 
     Raises:
         InputError: With the first line that differs, or if the revision does not exist.

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from chimera.files.artifacts import read_bytes
+from chimera.files.artifacts import parse_yaml, read_bytes
 from chimera.interface.errors import InputError
 from chimera.interface.settings import Finite, Settings, Share, read_settings
 
@@ -23,8 +21,7 @@ class Preregistration(Settings, frozen=True):
 
     Attributes:
         alpha: Level of every test, and 1 - alpha of every interval.
-        power: Probability of detecting the effect.
-        effect: Effect size for which the study is planned, as Cohen's d_z.
+        effect: Cohen's d_z for which the study is planned, to be detected with probability `power`.
         primary: Primary endpoint, see chimera.study.endpoints.
         secondary: Endpoints of the secondary family.
         correlations: Probe statistics expected to correlate with the gap, as `<probe>.<statistic>`;
@@ -60,11 +57,7 @@ def parse_preregistration(text: str, name: str) -> Preregistration:
     blocks = _BLOCK.findall(text)
     if len(blocks) != 1:
         raise InputError(f"{name} has {len(blocks)} yaml blocks, expected one with what is frozen")
-    try:
-        content = yaml.safe_load(blocks[0])
-    except yaml.YAMLError as error:
-        raise InputError(f"{name} is not YAML: {' '.join(str(error).split())}") from None
-    return read_settings(content, name, Preregistration)
+    return read_settings(parse_yaml(blocks[0], name), name, Preregistration)
 
 
 def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:

@@ -49,18 +49,12 @@ class Law(Settings, frozen=True, kw_only=False):
 
 
 class Laws(Settings, frozen=True, kw_only=False):
-    """benchmarks/laws.yaml, as benchmarks/scaling.py measured it on `machine`.
-
-    Attributes:
-        solver: One step of one trajectory, in FLOPs.
-        training: One sample, forward and backward, in MACs.
-        evaluation: One forecast, in MACs.
-    """
+    """benchmarks/laws.yaml, as benchmarks/scaling.py measured it on `machine`."""
 
     machine: str
-    solver: Law
-    training: Law
-    evaluation: Law
+    solver: Law  # of one step of one trajectory, in FLOPs
+    training: Law  # of one sample, forward and backward, in MACs
+    evaluation: Law  # of one forecast, in MACs
 
 
 def solver_step_flops(num_points: int) -> float:
@@ -76,13 +70,7 @@ def dataset_bytes(dataset: Dataset, num_frames: int, num_points: int) -> int:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Counts of one network.
-
-    Attributes:
-        params: Distinct parameters.
-        macs: Multiply-accumulates of a forward pass of one sample.
-        activation_bytes: Bytes that the forward pass of one sample saves for the backward pass.
-    """
+    """Parameters of one network, and MACs and saved bytes of one sample's forward pass."""
 
     params: int
     macs: int
@@ -133,16 +121,10 @@ def _saved_bytes(network: nn.Module, window_shape: Sequence[int], precision: str
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Cost of one run.
+    """Cost of one run."""
 
-    Attributes:
-        samples: Unrolled frames of all training windows.
-        forecasts: Forecasts of the validation split.
-        network: Counts of the network.
-    """
-
-    samples: int
-    forecasts: int
+    samples: int  # unrolled frames of all training windows
+    forecasts: int  # of the validation split
     network: NetworkCost
 
     @property
@@ -167,14 +149,9 @@ def training_cost(
 
 @dataclass(frozen=True)
 class Part:
-    """One line of the plan.
+    """One line of the plan: a stage and model, its number of trajectories or runs, and their cost.
 
-    Attributes:
-        name: Name of the stage and model, such as `train unet`.
-        number: Number of trajectories or runs.
-        operations: FLOPs of `generate`, MACs of the others, for all of them.
-        core_seconds: Time on one core for all of them.
-        bytes: Size of their outputs on disk.
+    Operations are the FLOPs of `generate` and the MACs of the others; bytes are those on disk.
     """
 
     name: str
@@ -187,15 +164,12 @@ class Part:
 def generation_part(data: GeneratedData, names: Sequence[str], laws: Laws) -> Part:
     """Return the cost of the simulation of all datasets."""
     datasets = [data.datasets[name] for name in names]
-    trajectories, steps = 0, 0
-    for dataset in datasets:
-        number = sum(dataset.trajectories.values())
-        trajectories += number
-        steps += regime_of(dataset, data).num_steps * number
+    numbers = [sum(dataset.trajectories.values()) for dataset in datasets]
+    steps = sum(n * regime_of(d, data).num_steps for n, d in zip(numbers, datasets, strict=True))
     flops = solver_step_flops(data.simulated_points)
     stored = sum(dataset_bytes(dataset, data.num_frames, data.num_points) for dataset in datasets)
     seconds = steps * laws.solver.seconds(flops)
-    return Part("generate", trajectories, steps * flops, seconds, stored)
+    return Part("generate", sum(numbers), steps * flops, seconds, stored)
 
 
 def run_parts(
@@ -210,15 +184,7 @@ def run_parts(
 ) -> tuple[Part, Part]:
     """Return the cost of training and of evaluation of all replicates of one network.
 
-    Args:
-        name: Name of the network.
-        network: Counts of the network.
-        replicates: Number of replicates.
-        train: Section `train`.
-        horizon: Forecasts of a rollout.
-        data: Section `data`.
-        names: Names of the datasets, IND first.
-        laws: Constants of this machine.
+    A rollout has `horizon` forecasts; `names` are those of the datasets, IND first.
     """
     datasets = [data.datasets[n] for n in names]
     cost = training_cost(network, train, datasets[0].trajectories["valid"], data.num_frames)

@@ -18,18 +18,14 @@ from chimera.interface.errors import InputError
 
 @dataclass(frozen=True)
 class KolmogorovForcing:
-    """F = A sin(k y') e_x'.
+    """F = A sin(k y') e_x' on a box of side L, with k = 2 pi n / L.
 
-    Attributes:
-        amplitude: A, in units of acceleration.
-        wavenumber: Number of periods n across the box of side L; k = 2 pi n / L.
-        angle: a in radians. The turned wave vector k (-sin a, cos a) must have whole periods along
-            both axes of the box.
+    The turned wave vector k (-sin a, cos a) must have whole periods along both axes of the box.
     """
 
-    amplitude: float
-    wavenumber: int
-    angle: float = 0.0
+    amplitude: float  # A, in units of acceleration
+    wavenumber: int  # n
+    angle: float = 0.0  # a, in radians
 
     def vorticity_source(self, num_points: int, domain_extent: float) -> Tensor:
         """Return curl F (num_points, num_points), float64, on the grid x_j = j L / N."""

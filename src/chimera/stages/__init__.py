@@ -6,8 +6,17 @@ params.yaml, calls the rooms below with plain arguments, and writes its outputs.
 
 import gc
 import sys
+from argparse import ArgumentParser, Namespace
 
 # Imports make a million objects, of which none is garbage: looking for some takes a fifth of the
 # time that torch needs. `guarded` lets the collector begin once a stage has imported what it uses.
 if sys.argv[0] == "-m":  # as Python has it while it looks for the module of `python -m`
     gc.disable()
+
+
+def read_keys(**kinds: type) -> Namespace:
+    """Return the keys of a cell in the stage's matrix, given as `--<name> <value>`."""
+    parser = ArgumentParser()
+    for name, kind in kinds.items():
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    return parser.parse_args()

@@ -4,12 +4,10 @@ Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.error_t
 fields.safetensors (forecasts and truth at evaluate.field_frame, for the figures).
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from argparse_dataclass import ArgumentParser
 
 from chimera.data.layout.splits import Split
 from chimera.evaluation.errors import evaluate, join_evaluations, limit_horizon
@@ -23,22 +21,15 @@ from chimera.interface.settings import read_settings
 from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
+from chimera.stages import read_keys
 
 # Bytes of the trajectories that are evaluated at once.
 GROUP = 1 << 27
 
 
-@dataclass
-class Options:
-    """Keys of the matrix."""
-
-    model: str
-    replicate: int
-
-
 def main() -> None:
     """Run the stage."""
-    options = ArgumentParser(Options).parse_args()
+    options = read_keys(model=str, replicate=int)
     params = read_params()
     settings = read_settings(params["evaluate"], "evaluate", EvaluateSettings)
     device = prepare_device(settings.device, settings.threads)

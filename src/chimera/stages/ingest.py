@@ -1,26 +1,16 @@
 """Import one dataset from user data; chimera.data.sources.dataset describes the outputs."""
 
-from dataclasses import dataclass
-
-from argparse_dataclass import ArgumentParser
-
 from chimera.data.settings import ImportedData, read_data_of
 from chimera.data.sources.dataset import write_dataset
 from chimera.data.sources.importing import import_dataset
 from chimera.files.artifacts import read_params
 from chimera.interface.errors import InputError, guarded
-
-
-@dataclass
-class Options:
-    """Key of the matrix."""
-
-    dataset: str
+from chimera.stages import read_keys
 
 
 def main() -> None:
     """Run the stage."""
-    name = ArgumentParser(Options).parse_args().dataset
+    name = read_keys(dataset=str).dataset
     data = read_data_of(read_params()["data"], ImportedData)
     if name not in data.datasets:
         raise InputError(f"--dataset is {name!r}, expected one of {', '.join(data.datasets)}")

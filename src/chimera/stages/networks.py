@@ -3,27 +3,18 @@
 Writes metrics/gates/networks/<model>.yaml: sha256 of every file that defines the network.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-
-from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, sha256, write_yaml
 from chimera.files.imports import imported_files
 from chimera.interface.errors import guarded
 from chimera.models.forecasting.registry import network_path
-
-
-@dataclass
-class Options:
-    """Key of the matrix."""
-
-    model: str
+from chimera.stages import read_keys
 
 
 def main() -> None:
     """Run the stage."""
-    options = ArgumentParser(Options).parse_args()
+    options = read_keys(model=str)
     path = network_path(read_params()["models"][options.model], f"models.{options.model}")
     module, _, _ = path.rpartition(".")
     files = imported_files(module, module.rpartition(".")[0])

@@ -4,8 +4,7 @@ Writes metrics/parity.json whatever the verdict, and metrics/gates/parity.yaml, 
 depends, only when the gate is passed. `--solve-widths` prints channel lists that would pass.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
-from chimera.interface.errors import InputError, guarded
+from chimera.interface.errors import guarded
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import gaps, require_distinct, require_parity
@@ -24,7 +23,7 @@ from chimera.models.parity.width_search import solve_widths
 class Options:
     """Print channel lists instead of running the gate."""
 
-    solve_widths: bool = field(default=False)
+    solve_widths: bool = False
 
 
 def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
@@ -45,19 +44,6 @@ def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
 
 
-def on_the_data(
-    models: Mapping[str, Any], layout: Mapping[str, Any], channels: int
-) -> dict[str, Any]:
-    """Return every model's settings for the data's grid and edges."""
-    found = {}
-    for name, fields in models.items():
-        try:
-            found[name] = fit_to_data(fields, (channels, *layout["grid"]), layout["boundary"])
-        except InputError as error:
-            raise InputError(f"models.{name}: {error}") from None
-    return found
-
-
 def main() -> None:
     """Run the gate, or the width solver."""
     options = ArgumentParser(Options).parse_args()
@@ -67,7 +53,9 @@ def main() -> None:
     path = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
     unknown = any(None in (fields.get("input_shape") or ()) for fields in models.values())
     if path.exists() or unknown:  # before there are data, params.yaml may say their form
-        models = on_the_data(models, read_yaml(path), len(params["data"]["fields"]))
+        layout = read_yaml(path)
+        shape, boundary = (len(params["data"]["fields"]), *layout["grid"]), layout["boundary"]
+        models = {n: fit_to_data(m, shape, boundary, f"models.{n}") for n, m in models.items()}
     if not options.solve_widths:
         gate(models, baseline, tolerance)
         return

@@ -5,14 +5,12 @@ its figure draws).
 """
 
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import torch
-from argparse_dataclass import ArgumentParser
 
 from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
@@ -23,20 +21,12 @@ from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
 from chimera.probes.common.registry import probe_measure, probe_settings
 from chimera.probes.common.subject import Measurement, Subject
-
-
-@dataclass
-class Options:
-    """Keys of the matrix."""
-
-    probe: str
-    model: str
-    replicate: int
+from chimera.stages import read_keys
 
 
 def main() -> None:
     """Run the stage."""
-    options = ArgumentParser(Options).parse_args()
+    options = read_keys(probe=str, model=str, replicate=int)
     params = read_params()
     settings = probe_settings(options.probe, params["probes"].get(options.probe))
     device = prepare_device(params["evaluate"]["device"], params["evaluate"]["threads"])

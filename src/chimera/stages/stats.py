@@ -14,8 +14,8 @@ import numpy as np
 from argparse_dataclass import ArgumentParser
 from numpy.typing import NDArray
 
-from chimera.files.artifacts import read_csv, read_json, read_params, write_json
-from chimera.governance.logbook import logged_keys
+from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params, write_json
+from chimera.governance.logbook import named_keys
 from chimera.governance.preregistration import deviations, read_preregistration, require_logged
 from chimera.interface.errors import guarded
 from chimera.interface.versions import report_differing_versions
@@ -38,7 +38,8 @@ def main() -> None:
     params, plan = read_params(), read_preregistration()
     deviating = deviations(plan.parameters, params)
     if options.check_deviations:
-        require_logged(deviating, logged_keys(Path("Deviation_Log.md")))
+        log = read_bytes(Path("Deviation_Log.md")).decode()
+        require_logged(deviating, named_keys(log))
         return
     report_differing_versions("stats")
     models, baseline = params["model_names"], params["baseline"]

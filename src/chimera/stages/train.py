@@ -7,14 +7,14 @@ once for each device.
 """
 
 import sys
+from argparse import Namespace
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from argparse_dataclass import ArgumentParser
 
 from chimera.data.batches.streaming import read_splits
 from chimera.data.batches.trajectories import Form
@@ -28,22 +28,15 @@ from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.forecasting.checkpoint import normalisation
 from chimera.models.forecasting.devices import describe, device_type, prepare_device
+from chimera.stages import read_keys
 from chimera.training.distributed import Group, is_launched, launch, process_group
 from chimera.training.loop import Training
 from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
 from chimera.training.settings import TrainSettings
 
 
-@dataclass
-class Options:
-    """Keys of the matrix."""
-
-    model: str
-    replicate: int
-
-
 def train_model(
-    options: Options, params: dict[str, Any], settings: TrainSettings, group: Group
+    options: Namespace, params: dict[str, Any], settings: TrainSettings, group: Group
 ) -> None:
     """Train in this process, alone or as one of a group."""
     gate, names = read_yaml(Path("metrics/gates/verify/training.yaml")), params["data"]["fields"]
@@ -81,7 +74,7 @@ def train_model(
 
 def main() -> None:
     """Run the stage."""
-    options, params = ArgumentParser(Options).parse_args(), read_params()
+    options, params = read_keys(model=str, replicate=int), read_params()
     settings = read_settings(params["train"], "train", TrainSettings)
     kind = device_type(settings.device, settings.devices)
     if settings.devices > 1 and not is_launched():

@@ -6,7 +6,6 @@ the hashes of the files that training and evaluation may read. `--intact` only c
 files are as they were written; `--hash-missing` adds missing hashes to the manifests.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +37,7 @@ def main() -> None:
         print(diff or "nothing is missing")  # noqa: T201
         return
     total = verification.stored_bytes(datasets)
-    silent = not sys.stderr.isatty()
-    with tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=silent) as bar:
+    with tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=None) as bar:
         if options.intact:
             found = [v for name in datasets for v in verification.check_intact(name, bar.update)]
             verification.require_verified(v for v in found if v.verdict == "mismatched")
@@ -56,11 +54,8 @@ def main() -> None:
         }
     )
     axes = {
-        axis_name(name, datasets): {
-            "dataset": name,
-            "layout": read_yaml(made / name / "layout.yaml"),
-        }
-        for name in datasets
+        axis_name(d, datasets): {"dataset": d, "layout": read_yaml(made / d / "layout.yaml")}
+        for d in datasets
     }
     hashes = {verdict.path: verdict.sha256 for verdict in verdicts}
     splits = tuple(f"data/{datasets[0]}/data/{split}/" for split in ("train", "valid"))

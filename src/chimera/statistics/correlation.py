@@ -25,7 +25,7 @@ from chimera.statistics.resampling.samples import Floats, pair, require_count, r
 
 
 class Correlation(NamedTuple):
-    """Spearman's rho in [-1, 1] and its two-sided permutation p."""
+    """Spearman's rho and its two-sided permutation p."""
 
     rho: float
     p: float
@@ -36,13 +36,9 @@ def spearman(
 ) -> Correlation:
     """Return Spearman's rank correlation and the p of no association.
 
-    Args:
-        x: Values (n,).
-        y: The values paired with them, (n,).
-        num_resamples: Random permutations, at least 100. Where n! is no more than this (n <= 8
-            by default) all permutations are visited instead, and p is exact; otherwise its
-            Monte-Carlo standard error is sqrt(p (1 - p) / num_resamples), at most 0.0022.
-        rng: Generator of the permutations, or a seed that draws the same ones at every call.
+    Where n! is at most `num_resamples` (n <= 8 by default) all permutations are visited, and p is
+    exact; otherwise that many, at least 100, are drawn, and the Monte-Carlo standard error of p is
+    sqrt(p (1 - p) / num_resamples), at most 0.0022.
     """
     require_count("num_resamples", num_resamples, 100)
     x_rank, y_rank = _ranks(x, y)

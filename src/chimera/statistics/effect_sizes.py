@@ -58,10 +58,7 @@ def hedges_gz(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def probability_of_superiority(x: ArrayLike, y: ArrayLike) -> float:
-    """Return A, the probability that a value of x exceeds a value of y, ties counted half.
-
-    Every value of x is compared with every value of y; A is exactly 1/2 where all are equal.
-    """
+    """Return A, the probability that a value of x exceeds a value of y, ties counted half."""
     comparison = np.sign(sample("x", x)[:, None] - sample("y", y))
     return float((1 + comparison.mean()) / 2)
 

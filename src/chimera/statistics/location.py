@@ -22,11 +22,7 @@ MAX_SAMPLE_SIZE = 24
 
 
 def paired_t_p(differences: ArrayLike) -> float:
-    """Return the two-sided p of the paired t test.
-
-    Args:
-        differences: x_i - y_i of independent pairs, (n,), n >= 2; not all the same unless zero.
-    """
+    """Return the p of the paired t test on differences (n,), n >= 2, of independent pairs."""
     d = sample("differences", differences)
     if not sample_has_spread("differences", d):
         return 1.0
@@ -35,11 +31,9 @@ def paired_t_p(differences: ArrayLike) -> float:
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
-    """Return the exact two-sided p over all 2^n assignments of signs.
+    """Return the exact p over all signs of differences (n,), 2 <= n <= 24, of independent pairs.
 
-    Args:
-        differences: x_i - y_i of independent pairs, (n,), 2 <= n <= 24. An assignment counts where
-            its sum is as large up to rounding.
+    An assignment of signs counts where its sum is as large up to rounding.
     """
     d = sample("differences", differences)
     if len(d) > MAX_SAMPLE_SIZE:

@@ -23,10 +23,7 @@ MIN_EFFECT = 1e-3
 def paired_t_power(effect: float, num_replicates: int, *, alpha: float = 0.05) -> float:
     """Return the probability, at least alpha, that the two-sided paired t test rejects.
 
-    Args:
-        effect: d_z of the population, of either sign; a magnitude above 100 counts as 100.
-        num_replicates: Number of pairs, at least 2.
-        alpha: Level of the test.
+    The effect is the population's d_z; a magnitude above 100 counts as 100.
     """
     if not math.isfinite(effect):
         raise InputError(f"'effect' is {effect}, expected a finite d_z")
@@ -43,10 +40,7 @@ def paired_t_power(effect: float, num_replicates: int, *, alpha: float = 0.05) -
 def required_replicates(effect: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
     """Return the smallest number of pairs, at least 2, that gives the paired t test the power.
 
-    Args:
-        effect: d_z of the population, at least 0.001 in magnitude, of either sign.
-        alpha: Level of the two-sided test.
-        power: Wanted probability of rejection.
+    The effect is the population's d_z, at least 0.001 in magnitude.
     """
     if abs(effect) < MIN_EFFECT:
         raise InputError(f"'effect' is {effect}, expected a d_z of at least {MIN_EFFECT}")

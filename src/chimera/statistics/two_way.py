@@ -25,14 +25,10 @@ from chimera.statistics.resampling.samples import has_spread, matrix, require_fr
 
 
 def satterthwaite_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return the interval of the mean over new seeds and new trajectories.
+    """Return the interval of the mean of paired differences (R, T), both at least 2.
 
     It is [0, 0] where every difference is zero, and [mean, mean] where the replicates' means agree
     exactly and the trajectories add nothing. Other differences without any spread are an error.
-
-    Args:
-        differences: Paired differences (R, T), R >= 2 replicates on the same T >= 2 trajectories.
-        confidence: Nominal coverage.
     """
     require_fraction("confidence", confidence)
     d = matrix("differences", differences)

@@ -21,11 +21,7 @@ def run_metrics(errors: Errors) -> dict[str, float]:
 
 
 def summarise(runs: Mapping[tuple[str, int], Errors]) -> dict[str, Any]:
-    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`.
-
-    Args:
-        runs: Errors by (forecaster, replicate).
-    """
+    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`."""
     replicates: dict[str, list[dict[str, float]]] = {}
     for (name, _), errors in runs.items():
         replicates.setdefault(name, []).append(run_metrics(errors))
@@ -57,9 +53,7 @@ def summarise_probes(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Return `{model: {probe: {statistic: mean}}}` over replicates, with `_sd`.
 
-    Args:
-        runs: Statistics of each probe by (model, replicate). Withheld statistics are absent; a mean
-            is over the runs that have it.
+    A mean is over the runs that have the statistic; where it was withheld, it is absent.
     """
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for (model, _), probes in runs.items():

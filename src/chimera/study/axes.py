@@ -4,11 +4,7 @@ from collections.abc import Sequence
 
 
 def axis_name(dataset: str, datasets: Sequence[str]) -> str:
-    """Return `ind` for the first dataset and `ood_<axis>` for every other.
-
-    >>> axis_name("cfd2d_ood_viscosity_v1", ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1"])
-    'ood_viscosity'
-    """
+    """Return `ind` for the first dataset and `ood_<axis>` for every other."""
     if dataset == datasets[0]:
         return "ind"
     name = dataset.removeprefix("cfd2d_")

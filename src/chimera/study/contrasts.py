@@ -25,16 +25,10 @@ INTERVALS = {"paired t": "ci_coverage", "BCa": "bca_coverage"}
 
 
 def contrast(x: Floats, y: Floats, alpha: float) -> dict[str, float]:
-    """Return estimate, intervals, tests and effect sizes of mean(x) - mean(y).
+    """Return estimate, intervals, tests and effect sizes of mean(x) - mean(y), paired (n,).
 
-    Args:
-        x: The model's endpoint by replicate (n,), n >= 2.
-        y: The baseline's endpoint, in the same order.
-        alpha: Level of the tests; intervals cover 1 - alpha.
-
-    Returns:
-        `ci_low`, `ci_high` and `p` are those of the paired t test; `sign_flip_p_smallest` is the
-        lower limit of `sign_flip_p` at this n.
+    `ci_low`, `ci_high` and `p` are those of the paired t test; `sign_flip_p_smallest` is the lower
+    limit of `sign_flip_p` at this n. Intervals cover 1 - alpha.
 
     Raises:
         InputError: If n < 2, or all differences are the same.
@@ -60,12 +54,9 @@ def contrast(x: Floats, y: Floats, alpha: float) -> dict[str, float]:
 def contrasts(
     endpoints: Mapping[str, tuple[Floats, Floats]], primary: str, alpha: float
 ) -> dict[str, Any]:
-    """Return the contrast of every endpoint, with q over the secondary family.
+    """Return the contrast of every endpoint (model, baseline), with q over the secondary family.
 
-    Args:
-        endpoints: Values of model and baseline by replicate.
-        primary: The primary endpoint, which is tested alone: its q is its p.
-        alpha: Level of the tests.
+    The primary endpoint is tested alone: its q is its p.
     """
     result = {name: contrast(x, y, alpha) for name, (x, y) in endpoints.items()}
     family = [name for name in result if name != primary]
@@ -112,11 +103,9 @@ def correlations(
 
 
 def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dict[str, float]:
-    """Return `ci_coverage` and `bca_coverage`, the lowest simulated coverage of each interval.
+    """Return `ci_coverage` and `bca_coverage`, the lowest coverage in benchmarks/calibration.csv.
 
-    Args:
-        rows: benchmarks/calibration.csv.
-        replicates: The largest tabulated number up to it is used; without one nothing is returned.
+    It is that of the largest tabulated number up to `replicates`; without one, nothing is returned.
     """
     fixed = [row for row in rows if row["scenario"].startswith("fixed")]
     tabulated = [n for n in (int(row["replicates"]) for row in fixed) if n <= replicates]

@@ -65,18 +65,11 @@ def read_errors(rows: Sequence[Mapping[str, str]]) -> Mapping[tuple[str, int], E
 
 def frame_rows(runs: Evaluations, datasets: Sequence[str]) -> list[Row]:
     """Return the error and correlation of rollouts by forecaster, replicate, axis and frame."""
-    return [
-        {
-            "model": name,
-            "replicate": replicate,
-            "axis": axis,
-            "frame": frame,
-            "nrmse": error,
-            "correlation": correlation,
-        }
-        for (name, replicate), by_axis in evaluated(runs, datasets).items()
-        for axis, values in by_axis.items()
-        for frame, (error, correlation) in enumerate(
-            zip(values["frame_nrmse"], values["frame_correlation"], strict=True), start=1
-        )
-    ]
+    rows: list[Row] = []
+    for (name, replicate), by_axis in evaluated(runs, datasets).items():
+        for axis, values in by_axis.items():
+            columns = zip(values["frame_nrmse"], values["frame_correlation"], strict=True)
+            for frame, (error, correlation) in enumerate(columns, start=1):
+                row: Row = {"model": name, "replicate": replicate, "axis": axis, "frame": frame}
+                rows.append(row | {"nrmse": error, "correlation": correlation})
+    return rows

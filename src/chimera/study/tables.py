@@ -11,17 +11,11 @@ from chimera.study.error_table import METRICS
 
 
 class Digest(NamedTuple):
-    """Definition of a small table.
+    """Definition of a small table."""
 
-    Attributes:
-        keys: Columns that identify a row; values are means over the full rows that share them.
-        values: Columns of numbers.
-        only: Permitted values of other columns.
-    """
-
-    keys: tuple[str, ...]
-    values: tuple[str, ...]
-    only: Mapping[str, tuple[str, ...]]
+    keys: tuple[str, ...]  # columns that identify a row
+    values: tuple[str, ...]  # columns of numbers: means over the full rows that share the keys
+    only: Mapping[str, tuple[str, ...]]  # permitted values of other columns
 
 
 DIGESTS = {

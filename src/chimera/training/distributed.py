@@ -47,9 +47,8 @@ class Group:
     def parallelize(self, network: nn.Module, *, some_unused: bool) -> nn.Module:
         """Return the network whose backward pass averages gradients over the processes.
 
-        Args:
-            network: Has the same weights in every process.
-            some_unused: Whether a pass may leave parameters out, the same ones in every process.
+        Weights must be the same in all; with `some_unused` a pass may leave out parameters, the
+        same ones in every process.
         """
         if self.size == 1:
             return network
@@ -88,10 +87,6 @@ def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
     """Join the processes that the launcher started; without a launcher, yield a group of one.
 
     An InputError ends the process with status 2 and is passed to the launcher, which reports it.
-
-    Args:
-        device: GPUs communicate through NCCL, CPUs through gloo.
-        size: Number of processes expected.
     """
     if not is_launched():
         yield Group()

@@ -26,10 +26,6 @@ def fingerprint(settings: Mapping[str, object], files: Mapping[str, str]) -> str
     """Return a digest of the settings, the files' hashes and the source of every loaded module.
 
     chimera.interface is left out, because it has no influence on outputs.
-
-    Args:
-        settings: Plain values.
-        files: sha256 by path.
     """
     digest = hashlib.sha256(json.dumps([settings, files], sort_keys=True).encode())
     for name, module in sorted(sys.modules.items()):
@@ -44,12 +40,7 @@ def scratch_folder(root: Path, key: str, fingerprint: str) -> Iterator[Path]:
     """Yield this run's folder, locked; remove it when the block ends without an error.
 
     The lock makes a second process wait for one that survived the end of its DVC. Folders of other
-    fingerprints belong to abandoned runs and are removed.
-
-    Args:
-        root: Ignored by git and by DVC.
-        key: Name of the run, such as train-unet-0.
-        fingerprint: See `fingerprint`.
+    fingerprints belong to abandoned runs and are removed. `key` is the name of the run.
     """
     home = root / key
     home.mkdir(parents=True, exist_ok=True)
@@ -68,11 +59,6 @@ def run_resumable(training: Training, label: str, folder: Path) -> None:
     """Run all steps, from the state in the folder if there is one.
 
     Every process of a group must call this; rank 0 writes and reports.
-
-    Args:
-        training: A run before its first step.
-        label: Name of the run in progress reports.
-        folder: See `scratch_folder`.
 
     Raises:
         InputError: If the training diverges, or the folder cannot be written.

@@ -19,12 +19,7 @@ class Batches(Protocol):
 
 
 class Prefetched:
-    """Batches of host memory, each loaded during the step before.
-
-    Args:
-        batches: The source; one thread at a time calls it.
-        device: Target; a CPU needs no copy.
-    """
+    """Batches of host memory, each loaded during the step before, by one thread at a time."""
 
     def __init__(self, batches: Batches, device: torch.device) -> None:
         self._batches, self._device = batches, device

@@ -18,26 +18,16 @@ from chimera.data.layout.recordings import Array
 from chimera.data.layout.splits import Split
 from chimera.models.forecasting.devices import has_room
 
-Moments = Mapping[str, Sequence[float]]
+Moments = Mapping[str, Sequence[float]]  # `mean` and `std` of each channel (C,)
 
 
 class StreamedWindows:
-    """The batches of `Windows` out of trajectories that stay in their files.
-
-    Args:
-        split: The trajectories (n, T, C, H, W).
-        moments: `mean` and `std` (C,), by which frames are normalised.
-        form: See `Form`.
-    """
+    """The batches of `Windows` out of trajectories that stay in their files."""
 
     def __init__(self, split: Split, moments: Moments, form: Form) -> None:
         self._split, self._moments = split, moments
         self._order = Order(split.shape[0], split.shape[1], form)
         self._shape = (form.part, form.length, *split.shape[2:])
-
-    def __len__(self) -> int:
-        """Return the number of windows."""
-        return len(self._order)
 
     def batch(self, number: int) -> Tensor:
         """Return this process's part of batch `number` = 0, 1, ... as (B, length, C, H, W)."""

@@ -20,19 +20,12 @@ from chimera.interface.errors import InputError
 
 
 class Form(NamedTuple):
-    """The form of batches.
+    """The form of batches, of which each process takes an equal part."""
 
-    Attributes:
-        length: Frames of a window.
-        batch_size: Windows of a batch, over all processes.
-        entropy: Seeds the permutations, such as (seed, replicate).
-        share: Number of this process and of all processes; each takes an equal part of a batch.
-    """
-
-    length: int
-    batch_size: int
-    entropy: tuple[int, ...]
-    share: tuple[int, int] = (0, 1)
+    length: int  # frames of a window
+    batch_size: int  # windows of a batch, over all processes
+    entropy: tuple[int, ...]  # seeds the permutations, such as (seed, replicate)
+    share: tuple[int, int] = (0, 1)  # number of this process and of all processes
 
     @property
     def part(self) -> int:
@@ -87,10 +80,6 @@ class Windows:
         frames = trajectories.flatten(0, 1).contiguous()
         shape = (n * T - form.length + 1, form.length, *frames.shape[1:])
         self._windows = frames.as_strided(shape, (frames.stride(0), *frames.stride()))
-
-    def __len__(self) -> int:
-        """Return the number of windows."""
-        return len(self._order)
 
     def batch(self, number: int) -> Tensor:
         """Return this process's part of batch `number` = 0, 1, ... as (B, length, C, H, W)."""

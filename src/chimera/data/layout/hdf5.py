@@ -126,12 +126,7 @@ class FieldReader:
     """Fields of one open file.
 
     Contiguous float32 datasets are read straight from their offset in the file, all others through
-    HDF5, each once for all its components.
-
-    Args:
-        recording: The file.
-        fields: Names of the C fields.
-        cache: Bytes of chunks that HDF5 keeps of each dataset.
+    HDF5, which keeps `cache` bytes of chunks of each, once for all components.
     """
 
     def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:

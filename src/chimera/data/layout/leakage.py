@@ -18,15 +18,10 @@ from chimera.interface.errors import InputError
 
 @dataclass(frozen=True)
 class Frames:
-    """The frames of one split.
+    """The frames of one split."""
 
-    Attributes:
-        digests: Two 64-bit halves of every frame's digest (n, T, 2).
-        places: For messages, where each trajectory is stored (n).
-    """
-
-    digests: NDArray[np.uint64]
-    places: Sequence[str]
+    digests: NDArray[np.uint64]  # two 64-bit halves of every frame's digest (n, T, 2)
+    places: Sequence[str]  # for messages, where each trajectory is stored (n)
 
 
 def digest_frames(frames: NDArray[np.float32]) -> NDArray[np.uint64]:
@@ -53,11 +48,7 @@ def read_frames(path: Path) -> dict[str, Frames]:
 
 
 def require_disjoint(splits: Mapping[str, Frames]) -> None:
-    """Refuse splits that share a frame.
-
-    Args:
-        splits: By name, such as data/cfd2d_ind_v1/data/train.
-    """
+    """Refuse splits, by name such as data/cfd2d_ind_v1/data/train, that share a frame."""
     names = list(splits)
     parts = [splits[name].digests for name in names]
     if len(parts) < 2:

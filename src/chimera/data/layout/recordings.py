@@ -25,41 +25,26 @@ BLOCK = 1 << 24
 
 @dataclass(frozen=True)
 class Layout:
-    """Grid, length and domain of every trajectory of a dataset.
+    """Grid, length and domain of every trajectory of a dataset; None is unknown."""
 
-    Attributes:
-        source: generated, well, pdebench or npz.
-        grid: H, W.
-        num_frames: T.
-        boundary: `periodic` or `open` along x and y.
-        extent: Length of the domain along x and y, if it is known.
-        frame_interval: Time between two frames, if it is known.
-    """
-
-    source: str
-    grid: tuple[int, ...]
-    num_frames: int
-    boundary: tuple[str, ...] = ("periodic", "periodic")
-    extent: tuple[float, ...] | None = None
-    frame_interval: float | None = None
+    source: str  # generated, well, pdebench or npz
+    grid: tuple[int, ...]  # H, W
+    num_frames: int  # T
+    boundary: tuple[str, ...] = ("periodic", "periodic")  # or `open`, along x and y
+    extent: tuple[float, ...] | None = None  # length of the domain along x and y
+    frame_interval: float | None = None  # time between two frames
 
 
 @dataclass(frozen=True)
 class Recording(ABC):
-    """One file of n trajectories.
-
-    Attributes:
-        fields: Names of the fields that can be read, each one channel.
-        scalars: Physical parameters by name, a value for each trajectory (n,).
-        split: train, valid or test, if the source declares splits.
-    """
+    """One file of n trajectories."""
 
     path: Path
-    count: int
+    count: int  # n
     layout: Layout
-    fields: tuple[str, ...]
-    scalars: Mapping[str, NDArray[np.float64]]
-    split: str | None
+    fields: tuple[str, ...]  # names of those that can be read, each one channel
+    scalars: Mapping[str, NDArray[np.float64]]  # physical parameters by name, (n,) each
+    split: str | None  # train, valid or test, if the source declares splits
 
     @abstractmethod
     def where(self, field: str) -> str:
@@ -119,11 +104,9 @@ def require_same_layout(recording: Recording, first: Recording) -> None:
 def shared_scalars(
     recordings: Sequence[Recording], members: Sequence[tuple[int, int]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scalars that all files of the members declare, a value for each member (n,).
+    """Return the scalars (n,) that all files of the members declare.
 
-    Args:
-        recordings: The files.
-        members: Trajectories (n), each as numbers of the recording and within it.
+    Each of the n members is the number of a recording, and that of a trajectory within it.
     """
     used = [recordings[r].scalars for r in dict.fromkeys(r for r, _ in members)]
     return {

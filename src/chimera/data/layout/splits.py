@@ -14,12 +14,7 @@ import numpy as np
 
 from chimera.data.layout.hdf5 import FieldReader
 from chimera.data.layout.links import NAME, read_links, require_linked
-from chimera.data.layout.recordings import (
-    Array,
-    require_field,
-    require_same_layout,
-    shared_scalars,
-)
+from chimera.data.layout.recordings import Array, require_field, require_same_layout, shared_scalars
 from chimera.data.layout.well import open_well
 from chimera.interface.errors import InputError
 

@@ -17,29 +17,16 @@ from chimera.files.artifacts import whole_folder, write_text, write_yaml
 
 
 class Made(NamedTuple):
-    """The content of a dataset's new folder.
-
-    Attributes:
-        layout: Shared by all trajectories.
-        stats: Content of stats.yaml; none for an OOD axis.
-        files: Path in the folder and fingerprint of every file that checksums.yaml records.
-        frames: Digests by split.
-    """
+    """The content of a dataset's new folder."""
 
     layout: Layout
-    stats: dict[str, Any] | None
-    files: list[tuple[str, dict[str, Any] | None]]
-    frames: dict[str, Frames]
+    stats: dict[str, Any] | None  # content of stats.yaml; none for an OOD axis
+    files: list[tuple[str, dict[str, Any] | None]]  # in checksums.yaml, with their fingerprints
+    frames: dict[str, Frames]  # by split
 
 
 def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
-    """Write one dataset.
-
-    Args:
-        name: The dataset.
-        origin: `generated` or `imported`.
-        make: Fills an empty folder.
-    """
+    """Write one dataset, whose origin is `generated` or `imported`; `make` fills its folder."""
     final, gate = Path("data") / name, Path("metrics/gates/generate") / name
     with whole_folder(final) as folder:
         made = make(folder)

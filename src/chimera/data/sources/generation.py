@@ -36,14 +36,7 @@ _MIN_PARALLEL_WORK = 1e8
 
 @dataclass(frozen=True)
 class Regime:
-    """A statistical state of the flow, and how it is sampled; see chimera.data.settings.
-
-    Attributes:
-        domain_extent: Side of the periodic box.
-        simulated_points: Points a side of the simulated grid.
-        num_points: Points a side of the stored grid.
-        frame_interval: Time between two frames.
-    """
+    """A statistical state of the flow, and how it is sampled; see chimera.data.settings."""
 
     viscosity: float
     drag: float
@@ -92,11 +85,8 @@ def simulate_trajectories(
 ) -> NDArray[np.float32]:
     """Return the vorticity (len(numbers), T, N, N), simulated in this process on one thread.
 
-    Args:
-        regime: The flow; N is its num_points.
-        entropy: Seeds the random initial fields, such as (seed, dataset, split).
-        numbers: Numbers of the trajectories, in any order.
-        progress: Called with the number of steps since its last call.
+    The entropy, such as (seed, dataset, split), seeds the random initial fields. `progress` is
+    called with the number of steps since its last call.
     """
     initial = [
         random_vorticity(
@@ -135,15 +125,12 @@ def simulate_trajectories(
 
 
 def generate(
-    regime: Regime,
-    splits: Sequence[tuple[Sequence[int], int]],
-    processes: int,
-    label: str = "",
+    regime: Regime, splits: Sequence[tuple[Sequence[int], int]], processes: int, label: str = ""
 ) -> list[NDArray[np.float32]]:
     """Return the vorticity (count, T, N, N) of each split, simulated in parallel processes.
 
     Args:
-        regime: The flow; N is its num_points.
+        regime: The flow.
         splits: Entropy and number of trajectories of each.
         processes: Largest number of processes, of one thread each.
         label: Name of the work in progress reports.
@@ -159,10 +146,8 @@ def generate(
             parts = [simulate_trajectories(regime, e, numbers, progress.add) for e, numbers in jobs]
         else:
             parts = _in_processes(regime, jobs, min(processes, len(jobs)), progress)
-    results, rest = [], iter(parts)
-    for _, count in splits:
-        results.append(np.concatenate([next(rest) for _ in range(0, count, AT_ONCE)]))
-    return results
+    rest = iter(parts)
+    return [np.concatenate([next(rest) for _ in range(0, count, AT_ONCE)]) for _, count in splits]
 
 
 def _in_processes(

@@ -8,7 +8,6 @@ that layout.
 T time, C channel, H, W space.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -104,13 +103,9 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     return Made(layout, stats, files, frames)
 
 
-def _bar(label: str, total: int, unit: str, scaled: bool = False) -> tqdm:
-    silent = not sys.stderr.isatty()
-    return tqdm(total=total, desc=label, unit=unit, unit_scale=scaled, disable=silent)
-
-
 def _hash(paths: Sequence[Path]) -> dict[Path, str]:
-    with _bar("sha256", sum(path.stat().st_size for path in paths), "B", scaled=True) as bar:
+    total = sum(path.stat().st_size for path in paths)
+    with tqdm(total=total, desc="sha256", unit="B", unit_scale=True, disable=None) as bar:
         return {path: sha256(path, bar.update) for path in paths}
 
 
@@ -139,7 +134,7 @@ def _read_once(
     T = recordings[used[0]].layout.num_frames
     digests = {s: np.empty((len(m), T, 2), dtype=np.uint64) for s, m in splits.items()}
     moments = _Moments()
-    with _bar(label, len(position) * T, "frame") as bar:
+    with tqdm(total=len(position) * T, desc=label, unit="frame", disable=None) as bar:
         for r in used:
             numbers = sorted(i for other, i in position if other == r)
             faults: list[tuple[int, int, int]] = []  # trajectory, frame, channel

@@ -77,10 +77,7 @@ def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
     n, T, H, W, components = shape
     if components != 2:
         raise InputError(f"{path}: velocity has shape {shape}, expected 2 components, x and y")
-    places: dict[str, Place] = {
-        "velocity_x": ("velocity", (0,)),
-        "velocity_y": ("velocity", (1,)),
-    }
+    places: dict[str, Place] = {"velocity_x": ("velocity", (0,)), "velocity_y": ("velocity", (1,))}
     for name in ("particles", "pressure"):
         if name in file:
             other = hdf5_dataset(file, path, name).shape
@@ -126,14 +123,10 @@ def write_incompressible(
     layout: Layout,
     settings: Mapping[str, float],
 ) -> None:
-    """Write or overwrite a file in the 2D incompressible layout, a chunk for each frame.
+    """Write or overwrite a file of n trajectories in the 2D incompressible layout.
 
-    Args:
-        path: The file.
-        blocks: Trajectory, first frame and velocity (t, 2, H, W), see Recording.blocks.
-        n: Number of trajectories.
-        layout: Shared by all trajectories.
-        settings: Physical parameters by name, written into the attribute `config`.
+    A chunk is one frame. The blocks are those of the velocity (t, 2, H, W), see Recording.blocks;
+    the settings, physical parameters by name, are written into the attribute `config`.
     """
     T, (H, W) = layout.num_frames, layout.grid
     closed = layout.boundary == ("periodic", "periodic")

@@ -53,11 +53,7 @@ def select(
 ) -> list[Member]:
     """Return the trajectories that fulfil every condition of a selection, in order.
 
-    Args:
-        recordings: All files of the source.
-        selection: The conditions.
-        root: Folder of the source, below which patterns are.
-        key: Dotted key of the selection, for messages.
+    Patterns of files are below `root`; `key` is that of the selection, for messages.
     """
     members = [(r, i) for r, recording in enumerate(recordings) for i in range(recording.count)]
     if selection.trajectories is not None:

@@ -13,29 +13,24 @@ from chimera.data.sources.dataset import Made
 from chimera.data.sources.fingerprint import flow_fingerprint, recipe
 from chimera.data.sources.generation import GENERATOR, generate, regime_of
 from chimera.data.sources.well_writer import statistics, write_trajectories
+from chimera.solver import KolmogorovForcing
 
 
 def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
-    """Simulate one dataset into an empty folder.
-
-    Args:
-        name: A key of data.datasets.
-        data: The data config.
-        folder: Becomes data/<name>.
-    """
+    """Simulate one dataset, a key of data.datasets, into an empty folder: later data/<name>."""
     dataset, box = data.datasets[name], data.domain_extent
     regime = regime_of(dataset, data)
     # A split's seed depends on names alone, so that adding a dataset changes no other.
     seeds = {s: (data.seed, crc32(name.encode()), SPLITS.index(s)) for s in dataset.trajectories}
     sizes = [(seeds[split], count) for split, count in dataset.trajectories.items()]
-    forcing = regime.forcing
     results = generate(regime, sizes, os.cpu_count() or 1, name)
+    forcing = regime.forcing or KolmogorovForcing(0.0, 0)
     scalars = {
         "viscosity": dataset.viscosity,
         "drag": dataset.drag,
-        "forcing": forcing.amplitude if forcing else 0.0,
-        "forcing_wavenumber": float(forcing.wavenumber) if forcing else 0.0,
-        "forcing_angle": forcing.angle if forcing else 0.0,
+        "forcing": forcing.amplitude,
+        "forcing_wavenumber": float(forcing.wavenumber),
+        "forcing_angle": forcing.angle,
     }
     files: list[tuple[str, dict[str, Any] | None]] = []
     stats: dict[str, Any] | None = None

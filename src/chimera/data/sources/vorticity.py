@@ -16,13 +16,9 @@ from chimera.fields.fourier import axis_derivative
 
 
 def vorticity(u: Array, v: Array, extent: Sequence[float], boundary: Sequence[str]) -> Array:
-    """Return the vorticity (T, H, W) of velocity components u, v (T, H, W) along x and y.
+    """Return the vorticity (T, H, W) of the velocity u, v (T, H, W) on a domain of this extent.
 
-    Args:
-        u: First component.
-        v: Second component.
-        extent: Length of the domain along x and y.
-        boundary: `periodic` or `open` along x and y.
+    The boundary is `periodic` or `open` along x and y.
     """
     dv_dx = _derivative(v, extent[0], boundary[0], -2)
     du_dy = _derivative(u, extent[1], boundary[1], -1)

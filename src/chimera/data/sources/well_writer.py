@@ -30,16 +30,7 @@ def write_trajectories(
     frame_interval: float,
     scalars: Mapping[str, float],
 ) -> None:
-    """Write or overwrite a file of the solver's flow, with the velocity beside the vorticity.
-
-    Args:
-        path: The file.
-        vorticity: (n, T, N, N), x before y.
-        dataset_name: The name that The Well's loader reports.
-        domain_extent: Side of the periodic box.
-        frame_interval: Time between two frames.
-        scalars: Physical parameters by name, such as viscosity.
-    """
+    """Write or overwrite a file of the solver's vorticity (n, T, N, N), and of its velocity."""
     n, T, N, _ = vorticity.shape
     extent = (domain_extent, domain_extent)
     layout = Layout("generated", (N, N), T, extent=extent, frame_interval=frame_interval)
@@ -62,13 +53,8 @@ def create_trajectories(
 ) -> h5py.File:
     """Return a new open file of scalar fields in `t0_fields`, to be filled in block by block.
 
-    Args:
-        path: The file, overwritten if it exists.
-        fields: Names; each becomes a dataset (n, T, H, W) of zeros.
-        layout: Shared by all trajectories; an unknown side or interval becomes 1 a point or frame.
-        count: n.
-        dataset_name: The name that The Well's loader reports.
-        scalars: Physical parameters by name, a value for each trajectory (n,).
+    Each field is a dataset (count, T, H, W) of zeros. An unknown side or interval becomes 1 a point
+    or frame.
     """
     file = h5py.File(path, "w")
     plain = {

@@ -14,15 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def count(model: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
-    """Count parameters and MACs.
-
-    Args:
-        model: Any network of one input.
-        input_shape: (C, H, W) of one sample.
-
-    Returns:
-        Parameters, shared ones counted once; multiply-accumulates of one sample in evaluation.
-    """
+    """Return parameters, shared ones counted once, and MACs of one sample (C, H, W)."""
     params = sum(parameter.numel() for parameter in model.parameters())
     with _evaluating(model), FlopCounterMode(display=False) as counter:
         model(_sample(model, input_shape))

@@ -99,22 +99,18 @@ def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
     taps = settings.kernel_size**2
     outer, inner = settings.units
     vectors = 1 if settings.norm == "none" else 3  # bias; scale and shift
-    params, macs = 0, 0
-
-    def add_block(level: int, a: Any, b: Any) -> None:
-        nonlocal params, macs
+    head = field_channels * channels[0]
+    params, macs = head + field_channels, head * H * W
+    down = enumerate(zip([field_channels, *channels[:-1]], channels, strict=True))
+    up = [(level, (2 * b if settings.use_skip else b, b)) for level, b in enumerate(channels[:-1])]
+    for level, (a, b) in [*down, *up]:
         weights = taps * (outer * a * b + inner * b * b)
         params = params + weights + vectors * (outer + inner) * b
         macs = macs + weights * (H * W >> 2 * level)
-
-    for level, (a, b) in enumerate(zip([field_channels, *channels[:-1]], channels, strict=True)):
-        add_block(level, a, b)
     for level, (b, below) in enumerate(pairwise(channels)):
         params = params + 4 * below * b + b
         macs = macs + below * b * (H * W >> 2 * level)
-        add_block(level, 2 * b if settings.use_skip else b, b)
-    head = field_channels * channels[0]
-    return params + head + field_channels, macs + head * H * W
+    return params, macs
 
 
 def _lattice(widths: tuple[int, ...]) -> list[np.ndarray]:

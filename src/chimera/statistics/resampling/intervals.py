@@ -62,13 +62,9 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 def percentile_interval(
     values: ArrayLike, confidence: float = 0.95, *, num_resamples: int = 9999, rng: Rng = 0
 ) -> Interval:
-    """Return the bootstrap's percentile interval of the mean.
+    """Return the bootstrap's percentile interval of the mean of independent values (n,), n >= 2.
 
-    Args:
-        values: Independent values (n,), n >= 2.
-        confidence: Nominal coverage.
-        num_resamples: Bootstrap samples, at least 100.
-        rng: Generator of the resamples, or a seed that draws the same ones at every call.
+    There are at least 100 resamples; a seed as `rng` draws the same ones at every call.
     """
     return _bootstrap_interval(values, "percentile", confidence, num_resamples, rng)
 

@@ -50,14 +50,8 @@ def has_spread(name: str, deviations: Floats, effect: float, *sources: Floats) -
     Args:
         name: Name of the values in the error.
         deviations: The values minus their mean.
-        effect: The mean that is tested against zero.
+        effect: The mean that is tested against zero; without spread it must be zero.
         sources: The numbers that the values were computed from.
-
-    Returns:
-        False where the values are all zero, which is no effect at all.
-
-    Raises:
-        InputError: If they are all equal and not zero: an effect without a measure of its error.
     """
     scale = max(np.abs(numbers).max() for numbers in sources)
     if np.abs(deviations).max() > ROUNDING * scale:
