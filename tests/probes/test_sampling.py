@@ -100,7 +100,7 @@ def test_pure_decay_never_decorrelates_and_gives_one_frame_a_trajectory():
     np.testing.assert_allclose(autocorrelations(frames)[0], 1.0, atol=1e-6)
     samples = draw_samples(frames, 8, np.random.default_rng(0))
     assert samples.decorrelation.time == 12
-    assert len(samples.frames()) == 5
+    assert len(samples.frames()[0]) == 5
     assert len(samples) == 5 * 4
 
 
@@ -109,7 +109,7 @@ def test_standing_wave_of_the_whole_square_gives_one_patch_a_frame():
     frames = torch.randn(4, 6, 1, 1, 1) * wave  # constant along rows: R = 1 there
     samples = draw_samples(frames, 4, np.random.default_rng(0))
     assert samples.decorrelation.length == 16
-    assert len(samples) == len(samples.frames())
+    assert len(samples) == len(samples.frames()[0])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -217,7 +217,7 @@ def test_sites_are_gathered_as_from_one_batch(batch_size):
 def test_later_frames_follow():
     frames = torch.arange(10.0).reshape(1, 10, 1, 1, 1) * torch.randn(3, 1, 1, 8, 8)
     samples = draw_samples(frames, 4, np.random.default_rng(0), following=3)
-    for row, (trajectory, frame) in enumerate(samples.frames()):
+    for row, (trajectory, frame) in enumerate(samples.frames()[0]):
         later = gather_frames(frames, samples, later=3)[row]
         assert torch.equal(later, frames[trajectory, frame + 3])
 

@@ -67,16 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"activations {readable(batch)}, weights and optimiser "
             f"{readable(cost.optimiser_bytes)}, training data {readable(resident)}"
         )
-    seconds = {
-        part.name: part.operations / options.throughput
-        if options.throughput and part.name != "generate"
-        else part.core_seconds / options.cores
-        for part in parts
-    }
     cores = f"{options.cores} core(s) of {laws.machine}"
     where = f"all on {cores}, by benchmarks/laws.yaml"
+    seconds = {part.name: part.core_seconds / options.cores for part in parts}
     if options.throughput:
         where = f"networks at {options.throughput:.3g} MACs/s, generate on {cores}"
+        networks = [part for part in parts if part.name != "generate"]
+        seconds |= {part.name: part.operations / options.throughput for part in networks}
     total, stored = sum(seconds.values()) / 3600, sum(part.bytes for part in parts)
     print(  # noqa: T201
         f"{params['scale']['name']}: {data.num_points}^2, {train.steps} steps of "

@@ -1,7 +1,7 @@
 """The study's figures, one file each, drawn from metrics/tables/ and metrics/*.json.
 
 Every replicate is a point or a line of its own. Equal tables give equal bytes. A table without rows
-gives a figure that says why.
+gives a figure that says why. `models` are the trained models, in order.
 """
 
 import lazy_loader

@@ -11,10 +11,7 @@ from chimera.figures.labels import axis_label, model_label
 def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: str) -> Figure:
     """Draw the dimension at every site: a point for each replicate, a line through their means.
 
-    Args:
-        rows: model, replicate, axis, site, depth, estimator, dimension.
-        models: The trained models, in order, a panel each.
-        estimator: The estimator to draw.
+    Rows have model, replicate, axis, site, depth, estimator, dimension; each model has a panel.
     """
     shown = style.where(rows, estimator=estimator)
     if not shown:
@@ -29,7 +26,7 @@ def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: 
         here = style.where(shown, model=model)
         for axis, colour in colours.items():
             on_axis = style.where(here, axis=axis)
-            points = [float(r["depth"]) for r in on_axis], [float(r["dimension"]) for r in on_axis]
+            points = style.points(on_axis, "depth", "dimension")
             panel.plot(*points, "o", color=colour, markersize=2.2, alpha=0.6)
             line = style.means(on_axis, "depth", "dimension")
             panel.plot(*line, color=colour, linewidth=1, label=axis_label(axis))

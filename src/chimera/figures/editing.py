@@ -26,9 +26,7 @@ PARTS = {
 def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw the part of an error repaired against the IND drift: a point for each run and axis.
 
-    Args:
-        rows: model, replicate, axis, method, efficacy, later_frames, other_trajectories, ind_drift.
-        models: The trained models, in order.
+    Rows have model, method, ind_drift and PARTS.
     """
     if not rows:
         return style.message("No edits: the probe `rome` has not run")
@@ -41,8 +39,7 @@ def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
             for method, (marker, name) in METHOD_MARKS.items():
                 found = style.where(rows, model=model, method=method)
                 panel.plot(
-                    [float(row["ind_drift"]) for row in found],
-                    [float(row[column]) for row in found],
+                    *style.points(found, "ind_drift", column),
                     marker,
                     markersize=4.5,
                     alpha=0.75,

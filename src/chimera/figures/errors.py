@@ -19,23 +19,19 @@ BASELINE_MARKS = {
 def errors_by_axis(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw one-step nRMSE by axis: a point for each replicate, a bar at the mean, the baselines.
 
-    Args:
-        rows: model, replicate, axis, nrmse; models that are not in `models` are baselines.
-        models: The trained models, in order.
+    Rows have model, replicate, axis, nrmse; models that are not in `models` are baselines.
     """
     figure = Figure(figsize=(style.WIDTH, 3.6))
     panel = figure.add_subplot()
     axes = style.distinct(rows, "axis")
     width = 0.7 / max(len(models), 1)
     for i, (model, colour) in enumerate(style.model_colours(models).items()):
-        label: str | None = model_label(model)
         for position, axis in enumerate(axes):
             values = [float(row["nrmse"]) for row in style.where(rows, model=model, axis=axis)]
             x = position + (i - (len(models) - 1) / 2) * width
             mean = sum(values) / len(values)
-            panel.bar(x, mean, 0.9 * width, color=colour, alpha=0.3, label=label)
+            panel.bar(x, mean, 0.9 * width, color=colour, alpha=0.3, label=model_label(model))
             panel.plot([x] * len(values), values, "o", color=colour, markersize=4)
-            label = None
     for baseline, (marker, name) in BASELINE_MARKS.items():
         found = style.where(rows, model=baseline)  # `linear` needs a flow whose physics is known
         panel.plot(

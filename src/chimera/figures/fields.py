@@ -19,15 +19,9 @@ FieldArray = NDArray[np.floating]
 
 
 class Example(NamedTuple):
-    """One trajectory at one frame of its rollout.
+    """The best, median or worst trajectory, with true field (H, W) and forecasts at one frame.
 
-    Attributes:
-        rank: best, median or worst.
-        axis: The axis of its dataset.
-        number: Its number within that dataset, from 0.
-        error: Mean over runs of its error over the rollout.
-        target: The true field (H, W).
-        predictions: The forecast (H, W) of each model.
+    The number is that within its axis, from 0; the error is over the rollout, mean over runs.
     """
 
     rank: str
@@ -42,16 +36,11 @@ def rank_trajectories(errors: Mapping[str, Sequence[float]]) -> dict[str, tuple[
     """Return the best, the median and the worst trajectory as (axis, number, error).
 
     The median of an even number of trajectories is the lower of the two in the middle.
-
-    Args:
-        errors: One error for each trajectory, by axis.
     """
-    ranked = sorted(
-        ((axis, number, value) for axis, row in errors.items() for number, value in enumerate(row)),
-        key=lambda trajectory: trajectory[2],
-    )
-    if not ranked:
+    found = [(axis, number, e) for axis, row in errors.items() for number, e in enumerate(row)]
+    if not found:
         return {}
+    ranked = sorted(found, key=lambda trajectory: trajectory[2])
     return {"best": ranked[0], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[-1]}
 
 
@@ -88,11 +77,8 @@ def example_fields(
 ) -> Figure:
     """Draw truth, forecasts and errors; one colour scale, symmetric about zero, in each row.
 
-    Args:
-        examples: Rows, each with the same models.
-        time: Time since the last true frame, in the solver's unit.
-        replicate: The replicate of the forecasts.
-        quantity: Name of the field.
+    The examples have the same models; the time is that since the last true frame, in the solver's
+    unit.
     """
     if not examples:
         return style.message("No OOD trajectory: the study has no dataset besides IND")
@@ -108,17 +94,9 @@ def example_fields(
         limit = max(float(np.abs(image).max()) for image in images.values())
         for panel, (name, image) in zip(panels, images.items(), strict=True):
             # x is the first axis of an array, and runs to the right.
-            drawn = panel.imshow(
-                image.T,
-                origin="lower",
-                cmap="RdBu_r",
-                vmin=-limit,
-                vmax=limit,
-                interpolation="nearest",
-                rasterized=True,
-            )
-            panel.set_xticks([])
-            panel.set_yticks([])
+            look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
+            drawn = panel.imshow(image.T, origin="lower", rasterized=True, **look)
+            panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
             if example is examples[0]:
                 panel.set_title(name)

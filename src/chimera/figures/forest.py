@@ -19,13 +19,7 @@ HEADINGS = {0.0: "$g_z$", 0.36: "p", 0.7: "q"}
 
 @dataclass(frozen=True)
 class Comparison:
-    """All contrasts of one model with the baseline.
-
-    Attributes:
-        model: Its name.
-        contrasts: Entries of metrics/stats.json by endpoint.
-        differences: Model minus baseline of each replicate, by endpoint.
-    """
+    """A model's entries of metrics/stats.json and differences of replicates, by endpoint."""
 
     model: str
     contrasts: Mapping[str, Mapping[str, float]]
@@ -37,11 +31,7 @@ def forest_plot(
 ) -> Figure:
     """Draw every contrast: replicates as points, mean and t interval, g_z, p and q in numbers.
 
-    Args:
-        comparisons: One for each model but the baseline.
-        baseline: Name of the baseline.
-        primary: The primary endpoint, drawn first and in bold.
-        level: Level of the intervals, such as 0.95.
+    The primary endpoint comes first, in bold; `level` is that of the intervals, such as 0.95.
     """
     shown = [comparison for comparison in comparisons if comparison.contrasts]
     if not shown:

@@ -19,10 +19,8 @@ from chimera.figures.labels import axis_label, model_label
 def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw I(T; Y) against I(X; T): a point for each replicate and site, coloured by depth.
 
-    Args:
-        rows: model, replicate, axis, site, depth, pair, information, withheld (0 if the value is
-            reported, 1 if its control's error was too large, more if there is no value).
-        models: The trained models, in order, a row each.
+    Rows have model, replicate, axis, site, depth, pair, information and withheld: 0 if the value is
+    reported, 1 if its control's error was too large, more if there is no value.
     """
     if not rows:
         return style.message("No information plane: the probe `ib` has not run")

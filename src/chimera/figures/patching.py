@@ -17,9 +17,7 @@ from chimera.figures.labels import axis_label, model_label
 def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw the sufficiency of every site by donor, recipient and band: mean over replicates.
 
-    Args:
-        rows: model, donor, recipient, site, depth, direction, band, effect.
-        models: The trained models, in order, a panel each.
+    Rows have model, donor, recipient, site, depth, direction, band, effect.
     """
     shown = style.where(rows, direction="sufficiency")
     if not shown:

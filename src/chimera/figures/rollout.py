@@ -13,11 +13,8 @@ def rollout_curves(
 ) -> Figure:
     """Draw error and correlation over a rollout: a column for each axis, a line for each run.
 
-    Args:
-        rows: model, replicate, axis, frame, nrmse, correlation.
-        models: The trained models, in order.
-        frame_interval: Time between two frames, in the solver's unit.
-        valid_correlation: Correlation below which a rollout is not valid, drawn as a line.
+    Rows have model, replicate, axis, frame, nrmse, correlation; the interval is in the solver's
+    unit of time, and the correlation below which a rollout is not valid is drawn as a line.
     """
     axes = style.distinct(rows, "axis")
     figure = Figure(figsize=(max(style.WIDTH, 1.2 * len(axes)), 3.8))

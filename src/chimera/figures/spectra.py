@@ -17,10 +17,8 @@ _LINES = (("prediction", "forecast", "-"), ("error", "error", ":"))
 def energy_spectra(rows: style.Rows, models: Sequence[str], frame_interval: float) -> Figure:
     """Draw kinetic energy spectra at the first and last frame: a line for each run, and the truth.
 
-    Args:
-        rows: model, replicate, axis, frame, quantity, wavenumber, energy.
-        models: The trained models, in order.
-        frame_interval: Time between two frames, in the solver's unit.
+    Rows have model, replicate, axis, frame, quantity, wavenumber, energy; the interval is in the
+    solver's unit of time.
     """
     fields = ("prediction", "target", "error")
     energy = [row for row in rows if row["quantity"] in fields and float(row["energy"]) > 0]
@@ -39,16 +37,10 @@ def energy_spectra(rows: style.Rows, models: Sequence[str], frame_interval: floa
             panel.plot(*truth, color="black", linewidth=2.2, alpha=0.35, label="truth")
             for model, colour in style.model_colours(models).items():
                 for quantity, name, dashes in _LINES:
-                    style.draw_runs(
-                        panel,
-                        style.where(here, model=model, quantity=quantity),
-                        "wavenumber",
-                        "energy",
-                        color=colour,
-                        linewidth=0.9,
-                        linestyle=dashes,
-                        label=f"{model_label(model)} {name}",
-                    )
+                    runs = style.where(here, model=model, quantity=quantity)
+                    label = f"{model_label(model)} {name}"
+                    line = {"color": colour, "linewidth": 0.9, "linestyle": dashes, "label": label}
+                    style.draw_runs(panel, runs, "wavenumber", "energy", **line)
             style.plain_log_scale(panel, "x", (1, 3))
             panel.set_yscale("log")
             panel.tick_params(labelsize=8)

@@ -83,6 +83,11 @@ def where(rows: Rows, **values: str) -> Rows:
     return [row for row in rows if all(row[name] == value for name, value in values.items())]
 
 
+def points(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
+    """Return two columns as numbers."""
+    return [float(row[x]) for row in rows], [float(row[y]) for row in rows]
+
+
 def means(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
     """Return every distinct x in rising order, and the mean of y over the rows that share it."""
     groups: dict[float, list[float]] = {}
@@ -92,12 +97,9 @@ def means(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
 
 
 def draw_runs(panel: Axes, rows: Rows, x: str, y: str, **style: Any) -> None:
-    """Draw a line for each replicate of one model; `label` names the first alone."""
-    label = style.pop("label", None)
+    """Draw a line for each replicate of one model."""
     for replicate in distinct(rows, "replicate"):
-        run = where(rows, replicate=replicate)
-        panel.plot([float(r[x]) for r in run], [float(r[y]) for r in run], label=label, **style)
-        label = None
+        panel.plot(*points(where(rows, replicate=replicate), x, y), **style)
 
 
 def plain_log_scale(panel: Axes, which: str, parts: Sequence[float]) -> None:

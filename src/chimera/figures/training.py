@@ -16,9 +16,7 @@ COLUMNS = {
 def training_curves(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw both over the steps, a line for each replicate.
 
-    Args:
-        rows: model, replicate, step, train_loss, valid_nrmse.
-        models: The trained models, in order.
+    Rows have model, replicate, step, train_loss, valid_nrmse.
     """
     if not rows:
         return style.message("No training history: train.steps is 0")

@@ -14,11 +14,7 @@ MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """Return templates/report.html filled in with the content, all text escaped.
-
-    Raises:
-        jinja2.UndefinedError: If a name that the template reads is absent.
-    """
+    """Return templates/report.html filled in with the content, which has every name it reads."""
     environment = Environment(
         loader=PackageLoader("chimera.report"),
         autoescape=True,

@@ -28,13 +28,7 @@ ERRORS = {
 
 
 def errors_table(summary: Mapping[str, Any], models: Sequence[str], metric: str) -> Table:
-    """Return one metric of ERRORS by axis, for the models and the baselines.
-
-    Args:
-        summary: Content of metrics/summary.json.
-        models: The trained models; every other forecaster is a baseline.
-        metric: Key of ERRORS.
-    """
+    """Return one metric of ERRORS by axis, for the models and every other forecaster."""
     names = [*models, *(name for name in summary if name not in models)]
     axes = [axis for axis, row in summary[models[0]].items() if isinstance(row, Mapping)]
     rows = [
@@ -91,30 +85,27 @@ def mean_and_spread(row: Mapping[str, float], name: str) -> str:
 
 
 def contrasts_table(rows: Mapping[str, Mapping[str, float]], primary: str, alpha: float) -> Table:
-    """Return every contrast of one model with the baseline.
+    """Return every contrast of one model with the baseline, the primary endpoint first.
 
-    Args:
-        rows: Entries of metrics/stats.json by endpoint.
-        primary: The primary endpoint, which comes first.
-        alpha: Level of the tests.
+    Rows are its entries of metrics/stats.json, by endpoint.
     """
     cells = []
     for name in sorted(rows, key=lambda name: name != primary):
         row = rows[name]
         scale, form = (float, "+.2f") if name == "ind_valid_time" else (math.exp, ".3f")
         low, high = scale(row["ci_low"]), scale(row["ci_high"])
-        decisive = row["p"] if name == primary else row["q"]
+        remark, q = (" (primary)", "-") if name == primary else ("", p_value(row["q"]))
         cells.append(
             (
-                contrast_label(name) + (" (primary)" if name == primary else ""),
+                contrast_label(name) + remark,
                 f"{scale(row['estimate']):{form}}" + (" frames" if scale is float else ""),
                 f"{low:{form}} to {high:{form}}",
                 p_value(row["p"]),
-                "-" if name == primary else p_value(row["q"]),
+                q,
                 p_value(row["sign_flip_p"]),
                 f"{row['hedges_gz']:+.2f}",
                 f"{row['n']:.0f}",
-                "yes" if decisive < alpha else "no",
+                "yes" if row["p" if name == primary else "q"] < alpha else "no",
             )
         )
     numbers = ("ratio of errors", f"{1 - alpha:.0%} t interval", "p", "q", "sign-flip p")

@@ -32,12 +32,7 @@ def verdicts(
 ) -> list[Verdict]:
     """Return one verdict for each model but the baseline; one sentence if there is none.
 
-    Args:
-        stats: Content of metrics/stats.json.
-        summary: Content of metrics/summary.json.
-        plan: The declared analysis.
-        models: The trained models, in order.
-        baseline: The model with which the others are compared.
+    `stats` and `summary` are the contents of metrics/stats.json and metrics/summary.json.
     """
     found = by_model(stats) if baseline in models else {}
     if not found:
@@ -75,21 +70,17 @@ def _verdict(
         )
     row = rows[endpoint]
     significant = row["p" if endpoint == plan.primary else "q"] < plan.alpha
-    sentences.append(_numbers(endpoint, row, name, other, plan))
-    if significant:
-        sentences.append(
-            "The claim is about these frozen test trajectories, with chance that of initial "
-            "weights and batches; other flows were not sampled."
-        )
-    else:
-        sentences.append(
-            f"That is no evidence that the two are equal: the interval reaches from "
-            f"{change(endpoint, row['ci_low'])} to {change(endpoint, row['ci_high'])}."
-        )
+    sentences += [
+        _numbers(endpoint, row, name, other, plan),
+        "The claim is about these frozen test trajectories, with chance that of initial "
+        "weights and batches; other flows were not sampled."
+        if significant
+        else f"That is no evidence that the two are equal: the interval reaches from "
+        f"{change(endpoint, row['ci_low'])} to {change(endpoint, row['ci_high'])}.",
+    ]
     if "ind_nrmse" in rows and endpoint != "ind_nrmse":
         sentences.append(_numbers("ind_nrmse", rows["ind_nrmse"], name, other, plan))
-    sentences.append(_power(n, stats, plan))
-    sentences.append(_secondary(rows, plan))
+    sentences += [_power(n, stats, plan), _secondary(rows, plan)]
     return Verdict(_headline(endpoint, row, significant, name, other), tuple(sentences))
 
 

@@ -24,9 +24,7 @@ THRESHOLD = 2.0  # standard deviations beyond which a change is marked
 class Change:
     """One metric at the base (before) and the head (after), `None` if it is absent.
 
-    Attributes:
-        name: Dotted key.
-        sd: Pooled seed-to-seed standard deviation, `None` for a metric without one.
+    `sd` is the pooled seed-to-seed standard deviation, `None` for a metric without one.
     """
 
     name: str

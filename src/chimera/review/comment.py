@@ -17,13 +17,9 @@ _ABSENT = object()
 
 
 def comment(base: Revision, head: Revision, site: str | None = None) -> str:
-    """Return the comment.
+    """Return the comment on `head`, compared with `base`.
 
-    Args:
-        base: The revision to compare with.
-        head: The proposed revision.
-        site: Address of the repository, such as https://<host>/<owner>/<name>, to link figures;
-            without it their paths are named.
+    Figures are linked if `site`, the repository's https://<host>/<owner>/<name>, is given.
     """
     environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
     filters = (_number, _deviations, _cell, _code, _strongest)

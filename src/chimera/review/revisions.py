@@ -20,16 +20,9 @@ LOGS = ("Deviation_Log.md", "Decision_Log.md")
 class Revision:
     """The experiment at one commit.
 
-    Attributes:
-        name: Branch, tag or hash as given.
-        commit: Full hash.
-        params: Leaves of params.yaml by dotted key.
-        metrics: Leaves of each metrics/<file>.json that exists, by file and dotted key.
-        logs: Text of each log.
-        plan: Content of PREREGISTRATION.md, if there is one.
-        figures: Blob id of every plots/png/*.png.
-        deviating: Frozen parameters with another value, and whether an entry names them.
-        remark: Sentence about what could not be read.
+    `params` and `metrics` (by file) are leaves by dotted key, `figures` the blob id of every
+    plots/png/*.png. `deviating` has the frozen parameters with another value, and whether an entry
+    names them; `remark` is a sentence about what could not be read.
     """
 
     name: str
@@ -67,11 +60,7 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_revision(name: str, commit: str | None = None) -> Revision:
-    """Return the experiment at a revision.
-
-    Args:
-        name: Branch, tag or hash, to be shown.
-        commit: The commit to read instead, such as the merge base.
+    """Return the experiment at a revision, or at a commit that is shown by that name.
 
     Raises:
         InputError: If git does not know the revision, or a file has another form.
@@ -135,11 +124,7 @@ def _numbers(text: str, name: str) -> dict[str, float]:
 
 
 def resolve(name: str) -> str:
-    """Return the hash of the commit that a revision names.
-
-    Raises:
-        InputError: If there is none.
-    """
+    """Return the hash of the commit that a revision names; an unknown one is an InputError."""
     try:
         found = git("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
         return found.decode().strip()
@@ -150,11 +135,7 @@ def resolve(name: str) -> str:
 
 
 def merge_base(base: str, head: str) -> str:
-    """Return the newest common commit of both revisions.
-
-    Raises:
-        InputError: If either is unknown, or they have none.
-    """
+    """Return the newest common commit of both revisions; without one it is an InputError."""
     both = resolve(base), resolve(head)
     try:
         return git("merge-base", *both).decode().strip()

@@ -10,7 +10,6 @@ B batch, C channel, H, W space.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +45,10 @@ def capture(model: nn.Module, sites: Iterable[str], inputs: Tensor) -> dict[str,
     """
     captured: dict[str, Tensor] = {}
 
-    def copy(name: str, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        captured[name] = output.clone()  # later layers may work in place
+    def copy(name: str, activation: Tensor) -> None:
+        captured[name] = activation.clone()  # later layers may work in place
 
-    with _hooked(model, {name: partial(copy, name) for name in sites}):
+    with _hooked(model, sites, copy):
         model(inputs)
     for name, activation in captured.items():
         bad = int((~torch.isfinite(activation)).sum())
@@ -68,37 +67,32 @@ def patched(model: nn.Module, replacements: Mapping[str, Tensor]) -> Iterator[No
     Raises:
         InputError: If a site does not exist or, when the network runs, a replacement has another
             shape than the activation.
-
-    Example:
-        >>> network = nn.Sequential(nn.ReLU(), nn.Identity(), nn.Flatten())
-        >>> with patched(network, {"1": torch.tensor([[7.0, 7.0]])}):
-        ...     network(torch.tensor([[-1.0, 2.0]]))
-        tensor([[7., 7.]])
     """
 
-    def replace(
-        name: str, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor
-    ) -> Tensor:
+    def replace(name: str, activation: Tensor) -> Tensor:
         replacement = replacements[name]
-        if replacement.shape != output.shape:
+        if replacement.shape != activation.shape:
             raise InputError(
                 f"the replacement at site {name!r} has shape {tuple(replacement.shape)}, "
-                f"expected that of the activation, {tuple(output.shape)}"
+                f"expected that of the activation, {tuple(activation.shape)}"
             )
         return replacement.clone()  # later layers may work in place
 
-    with _hooked(model, {name: partial(replace, name) for name in replacements}):
+    with _hooked(model, replacements, replace):
         yield
 
 
 @contextmanager
-def _hooked(model: nn.Module, hooks: Mapping[str, Callable[..., Tensor | None]]) -> Iterator[None]:
-    """Put a forward hook on each of some sites, in evaluation mode."""
+def _hooked(
+    model: nn.Module, sites: Iterable[str], hook: Callable[[str, Tensor], Tensor | None]
+) -> Iterator[None]:
+    """Call the hook with the name and the activation of each site, in evaluation mode."""
     valid = site_names(model)
-    for name in hooks:
-        if name not in valid:
-            raise InputError(f"{name!r} is not a site, expected one of {', '.join(valid)}")
     with evaluation_mode(model), ExitStack() as stack:
-        for name, hook in hooks.items():
-            stack.enter_context(model.get_submodule(name).register_forward_hook(hook))
+        for name in sites:
+            if name not in valid:
+                raise InputError(f"{name!r} is not a site, expected one of {', '.join(valid)}")
+            site = model.get_submodule(name)
+            handle = site.register_forward_hook(lambda _site, _in, out, name=name: hook(name, out))
+            stack.enter_context(handle)
         yield

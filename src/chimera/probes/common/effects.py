@@ -10,15 +10,13 @@ the output does not change, 1 if it becomes the donor's; it may lie outside this
     sufficiency: RE of the donor's activation in the recipient's run
     necessity:   RE that the recipient's activation removes from the donor's run
 
-so that the necessity of (donor, recipient) is the sufficiency of (recipient, donor). The output of
-a fractal block is the mean of its columns: patching all columns is patching the block.
+so that the necessity of (donor, recipient) is the sufficiency of (recipient, donor).
 
 B pairs, n trajectories, T time, C channel, N x N space.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,36 +37,17 @@ class Effects:
     necessity_bands: Tensor
 
 
-class Summary(NamedTuple):
-    """Mean over pairs, and the standard deviation over pairs (0 for a single pair)."""
-
-    mean: float
-    sd: float
-
-
 def recovered_effect(
     model: nn.Module, donor: Tensor, recipient: Tensor, site: str | Sequence[str]
 ) -> Tensor:
     """Return RE, for each pair, of patching one site, or several at once.
 
-    Args:
-        model: A network whose sites are identity modules.
-        donor: Inputs of the runs whose activations are used, (B, ...).
-        recipient: Inputs of the runs that are patched, of the same shape.
-        site: One name or several names; an empty sequence patches nothing.
-
-    Returns:
-        RE (B,), float64; 0 for a pair whose outputs are equal.
+    Donor and recipient are inputs of one shape (B, ...); RE (B,) is in float64, and 0 for a pair
+    whose outputs are equal.
 
     Raises:
         InputError: If a site does not exist, the shapes differ, or an activation or output is not
             finite.
-
-    Example:
-        >>> network = nn.Sequential(nn.Identity(), nn.Flatten())
-        >>> donor, recipient = torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
-        >>> recovered_effect(network, donor, recipient, "0")
-        tensor([1., 1.], dtype=torch.float64)
     """
     sites = [site] if isinstance(site, str) else list(site)
     donors, recipients = _two_runs(model, donor, recipient, sites)
@@ -102,10 +81,9 @@ def recovered_effects(
     return effects
 
 
-def mean_over_pairs(values: Tensor) -> Summary:
-    """Return the mean and the standard deviation of values (B,)."""
-    sd = values.std() if len(values) > 1 else torch.zeros(())
-    return Summary(float(values.mean()), float(sd))
+def mean_over_pairs(values: Tensor) -> tuple[float, float]:
+    """Return the mean of values (B,) and their standard deviation, 0 for a single value."""
+    return float(values.mean()), float(values.std(correction=min(1, len(values) - 1)))
 
 
 def draw_pairs(
@@ -119,16 +97,16 @@ def draw_pairs(
     Raises:
         InputError: If no pair can be drawn.
     """
-    fewest = min(len(donors), 2 if recipients is None else len(recipients))
-    if num_pairs < 1 or fewest < (2 if recipients is None else 1):
-        of = f"and {len(recipients)} recipients" if recipients is not None else "to pair up"
+    own = recipients is None
+    recipients = donors if recipients is None else recipients
+    if num_pairs < 1 or min(len(donors), len(recipients)) < 1 + own:
+        of = "to pair up" if own else f"and {len(recipients)} recipients"
         raise InapplicableError(
             f"cannot draw {num_pairs} pairs from {len(donors)} donor trajectories {of}, expected "
             "one pair or more, and two trajectories where they are of one set"
         )
     given = _cycle(len(donors), num_pairs, rng)
-    if recipients is None:
-        recipients = donors
+    if own:
         taken = (given + rng.integers(1, len(donors), num_pairs)) % len(donors)
     else:
         taken = _cycle(len(recipients), num_pairs, rng)
@@ -183,4 +161,4 @@ def _band_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    return torch.where(whole > 0, part / torch.where(whole > 0, whole, 1.0), 0.0)
+    return torch.where(whole > 0, part / whole, 0.0)

@@ -14,29 +14,25 @@ Measure = Callable[[Subject, Any, np.random.Generator, Track], Measurement]
 
 # The class in each folder's settings.py and the function in its measure.py.
 PROBES = {
-    "twonn": ("TwonnSettings", "measure_dimension"),
-    "ib": ("IbSettings", "measure_information"),
-    "spectra": ("SpectraSettings", "measure_spectra"),
-    "patching": ("PatchingSettings", "measure_effects"),
-    "rome": ("RomeSettings", "measure_edits"),
+    "twonn": {"settings": "TwonnSettings", "measure": "measure_dimension"},
+    "ib": {"settings": "IbSettings", "measure": "measure_information"},
+    "spectra": {"settings": "SpectraSettings", "measure": "measure_spectra"},
+    "patching": {"settings": "PatchingSettings", "measure": "measure_effects"},
+    "rome": {"settings": "RomeSettings", "measure": "measure_edits"},
 }
 
 
 def probe_settings(name: str, section: Any) -> Any:
     """Return the checked settings of a probe; an unknown probe or setting is an InputError."""
-    class_name, _ = _entry(name)
-    kind = getattr(import_module(f"chimera.probes.{name}.settings"), class_name)
-    return read_settings(section, f"probes.{name}", kind)
+    return read_settings(section, f"probes.{name}", _part(name, "settings"))
 
 
 def probe_measure(name: str) -> Measure:
     """Return the measuring function of a probe; an unknown probe is an InputError."""
-    _, function_name = _entry(name)
-    measure: Measure = getattr(import_module(f"chimera.probes.{name}.measure"), function_name)
-    return measure
+    return _part(name, "measure")
 
 
-def _entry(name: str) -> tuple[str, str]:
+def _part(name: str, file: str) -> Any:
     if name not in PROBES:
         raise InputError(f"probes has {name!r}, expected one of {', '.join(PROBES)}")
-    return PROBES[name]
+    return getattr(import_module(f"chimera.probes.{name}.{file}"), PROBES[name][file])

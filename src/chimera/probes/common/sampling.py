@@ -18,6 +18,7 @@ n samples, F frames, T time, C channel, N x N space, D = C side^2.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,13 +34,11 @@ MIN_SAMPLES = 200
 _Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Decorrelation:
+class Decorrelation(NamedTuple):
     """First lags at which a flow's autocorrelation is below the threshold.
 
-    Attributes:
-        time: In frames; T if no lag within a trajectory is long enough.
-        length: In cells, the longer of both directions; N if half the square is too short.
+    The time is in frames, T if no lag within a trajectory is long enough; the length in cells, the
+    longer of both directions, N if half the square is too short.
     """
 
     time: int
@@ -52,10 +51,6 @@ def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation
     Raises:
         InputError: If the shape differs, a frame is not finite, all frames are equal, or the
             threshold is not between 0 and 1.
-
-    Example:
-        >>> decorrelation(torch.randn(4, 5, 1, 8, 8))  # white noise
-        Decorrelation(time=1, length=1)
     """
     if not 0 < threshold < 1:
         raise InputError(f"the autocorrelation's threshold is {threshold}, expected 0 < ... < 1")
@@ -106,16 +101,10 @@ def _first_below(correlation: Tensor, threshold: float) -> int:
 
 @dataclass(frozen=True)
 class Samples:
-    """Positions of samples, which are patches of frames of trajectories.
+    """Positions of samples, which are patches of `side` x `side` cells of frames of trajectories.
 
-    Attributes:
-        trajectory: (n,); also labels the blocks of every shuffle and bootstrap.
-        frame: (n,).
-        row: First row of the patch, in cells of the field, (n,).
-        column: First column, (n,). A patch may extend across the periodic edge.
-        side: Side of a patch, in cells of the field.
-        num_points: N of the field.
-        decorrelation: The spacing of the samples.
+    Trajectory, frame and the patch's first row and column are (n,) each; a patch may extend across
+    the periodic edge of the field of `num_points` squared cells.
     """
 
     trajectory: _Integers
@@ -130,21 +119,19 @@ class Samples:
         """Return n, the effective number of samples."""
         return len(self.trajectory)
 
-    def frames(self) -> _Integers:
-        """Return the trajectory and the frame of every frame that holds samples, (F, 2), sorted."""
-        return np.unique(self._places(), axis=0)
+    def frames(self) -> tuple[_Integers, _Integers]:
+        """Return trajectory and frame of every frame with samples, (F, 2), and each sample's, (n,).
 
-    def frame_index(self) -> _Integers:
-        """Return the place of each sample's frame in `frames()`, (n,)."""
-        return np.unique(self._places(), axis=0, return_inverse=True)[1].ravel()
+        The frames are sorted; a sample's is an index into them.
+        """
+        places = np.stack([self.trajectory, self.frame], axis=1)
+        frames, index = np.unique(places, axis=0, return_inverse=True)
+        return frames, index.ravel()
 
     def take(self, chosen: _Integers) -> "Samples":
         """Return some of the samples, by index."""
         names = ("trajectory", "frame", "row", "column")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
-
-    def _places(self) -> _Integers:
-        return np.stack([self.trajectory, self.frame], axis=1)
 
 
 def draw_samples(
@@ -161,22 +148,12 @@ def draw_samples(
     above it, shifted by a multiple of `side` drawn for each frame. A flow that does not decorrelate
     within a trajectory gives one frame of each.
 
-    Args:
-        trajectories: Frames (n, T, C, N, N).
-        side: Side of a patch in cells, from `coarsest_cell`.
-        rng: Draws offsets and shifts.
-        threshold: Autocorrelation below which samples count as independent.
-        following: Number of frames that have to follow each sample, such as its target.
+    Trajectories are frames (n, T, C, N, N); the side of a patch, in cells, is from `coarsest_cell`,
+    and `following` frames, such as a target, have to follow each sample.
 
     Raises:
         InputError: As for `decorrelation`, or if a patch does not fit into the square or a frame
             with its followers into the trajectory.
-
-    Example:
-        >>> noise = torch.randn(2, 5, 1, 16, 16)
-        >>> samples = draw_samples(noise, side=8, rng=np.random.default_rng(0))
-        >>> len(samples), samples.decorrelation  # 2 trajectories, 4 frames, 2 x 2 patches
-        (32, Decorrelation(time=1, length=1))
     """
     found = decorrelation(trajectories, threshold)
     n, T, N = len(trajectories), trajectories.shape[1] - following, trajectories.shape[-1]
@@ -219,29 +196,29 @@ def gather_patches(activation: Tensor, samples: Samples) -> Tensor:
     Raises:
         InputError: If the activation is not square or has another number of frames.
     """
-    index = samples.frame_index()
+    frames, index = samples.frames()
     if activation.dim() != 4 or activation.shape[2] != activation.shape[3]:
         raise InapplicableError(
             f"an activation has shape {tuple(activation.shape)}, expected (F, C, H, H)"
         )
-    if len(activation) != index.max() + 1:
+    if len(activation) != len(frames):
         raise InputError(
-            f"an activation holds {len(activation)} frames, expected the {index.max() + 1} frames "
+            f"an activation holds {len(activation)} frames, expected the {len(frames)} frames "
             "that hold samples"
         )
     H, N = activation.shape[-1], samples.num_points
     within = np.arange(max(1, samples.side * H // N))
     row, column = ((at[:, None] * H // N + within) % H for at in (samples.row, samples.column))
-    frames, rows, columns = (
+    frame, rows, columns = (
         torch.from_numpy(i).to(activation.device)
         for i in (index[:, None, None], row[:, :, None], column[:, None, :])
     )
-    return activation[frames, :, rows, columns].movedim(-1, 1).flatten(1)  # (n, C, s, s) to (n, D)
+    return activation[frame, :, rows, columns].movedim(-1, 1).flatten(1)  # (n, C, s, s) to (n, D)
 
 
 def gather_frames(trajectories: Tensor, samples: Samples, later: int = 0) -> Tensor:
     """Return the frames that hold samples, or those `later` after them, (F, C, N, N)."""
-    trajectory, frame = torch.from_numpy(samples.frames()).to(trajectories.device).T
+    trajectory, frame = torch.from_numpy(samples.frames()[0]).to(trajectories.device).T
     return trajectories[trajectory, frame + later]
 
 
@@ -257,15 +234,13 @@ def site_patches(
     The network maps from (B, C, N, N); the trajectories (n, T, C, N, N) are in its units.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in sites}
-    batch = samples.frame_index() // batch_size
-    members = [np.flatnonzero(batch == i) for i in range(batch.max() + 1)]
-    for chosen in members:
+    batch = samples.frames()[1] // batch_size
+    for chosen in np.split(np.arange(len(samples)), np.flatnonzero(np.diff(batch)) + 1):
         part = samples.take(chosen)
         activations = capture(network, parts, gather_frames(trajectories, part))
         for name, patches in parts.items():
             patches.append(gather_patches(activations[name], part))
-    back = torch.from_numpy(np.argsort(np.concatenate(members)))
-    return {name: torch.cat(patches)[back.to(patches[0].device)] for name, patches in parts.items()}
+    return {name: torch.cat(patches) for name, patches in parts.items()}
 
 
 def all_patches(

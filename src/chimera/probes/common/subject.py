@@ -26,14 +26,9 @@ class Track(Protocol):
 class Subject:
     """A trained network and the frozen test trajectories.
 
-    Attributes:
-        network: Maps normalised frames (B, C, H, W) to their increment of the same shape.
-        trajectories: By axis, `ind` first and then `ood_<axis>`: normalised frames
-            (n, T, C, H, W).
-        mean: Mean of the IND train split, (C, 1, 1): physical = normalised * std + mean.
-        std: Its standard deviation, (C, 1, 1).
-        domain_extent: Side L of the periodic square.
-        fields: Names of the channels.
+    The network maps normalised frames (B, C, H, W) to their increment. Trajectories are normalised
+    frames (n, T, C, H, W) by axis, `ind` first and then `ood_<axis>`; mean and standard deviation
+    (C, 1, 1) are those of the IND train split. `fields` are the names of the channels.
     """
 
     network: nn.Module
@@ -46,12 +41,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The result of a probe.
+    """Headline numbers by name, all finite, and the table behind the probe's figure.
 
-    Attributes:
-        statistics: Headline numbers by name, all finite. A withheld statistic is absent and
-            counted under a name `withheld...`.
-        rows: The table behind the probe's figure; all rows have the same columns.
+    A withheld statistic is absent and counted under a name `withheld...`.
     """
 
     statistics: dict[str, float]

@@ -18,7 +18,6 @@ no linear projection shows and the control does not validate.
 n samples in b blocks of m, D features, d components, B shuffles.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -33,12 +32,7 @@ _SMALLEST_SD = 1e-5
 
 
 class Components(NamedTuple):
-    """Principal components of a side.
-
-    Attributes:
-        scores: (n, d) of mean 0 and standard deviation 1, uncorrelated.
-        explained: Their share of the standardised features' variance.
-    """
+    """Uncorrelated scores (n, d) of unit variance, and the share of all variance they explain."""
 
     scores: Floats
     explained: float
@@ -94,47 +88,34 @@ def gaussian_information(correlations: Floats) -> float:
 def block_orders(
     num_blocks: int, block_size: int, shuffles: int, rng: np.random.Generator
 ) -> Integers:
-    """Draw B permutations of b blocks of m samples, (B, b m), that leave no block in its place.
-
-    Example:
-        >>> block_orders(2, 3, 1, np.random.default_rng(0)).tolist()
-        [[3, 4, 5, 0, 1, 2]]
-    """
-    blocks = np.arange(num_blocks)
+    """Draw B permutations of b blocks of m samples, (B, b m), that leave no block in its place."""
     derangements: list[Integers] = []
     while len(derangements) < shuffles:
         order = rng.permutation(num_blocks)
-        if (order != blocks).all():
+        if (order != np.arange(num_blocks)).all():
             derangements.append(order)
     starts = block_size * np.stack(derangements)[:, :, None]
     return (starts + np.arange(block_size)).reshape(shuffles, -1)
 
 
-@dataclass(frozen=True)
-class Information:
-    """An estimate and its controls, in nats.
+class Information(NamedTuple):
+    """An estimate and its controls, in nats; all 0 where nothing was estimated.
 
-    Attributes:
-        information: Estimate from all n samples.
-        half: Mean of the estimates from the two halves.
-        quarter: Mean of the estimates from the four quarters.
-        null_mean: Mean of the estimates after shuffles.
-        null_sd: Standard deviation of the estimates after shuffles.
-        p: (1 + number of shuffles with an estimate of at least `information`) / (1 + B).
-        gaussian: I_G of the sample's canonical correlations, the true value of the control.
-        control: Mean estimate over the control's draws.
-        control_error: Root mean square of their errors, relative to the true value.
+    `half` and `quarter` are means over the parts, `null_mean` and `null_sd` are over shuffles, and
+    p = (1 + number of shuffles with an estimate of at least `information`) / (1 + B). `gaussian` is
+    I_G, the true value of the control; `control` is the mean estimate over the control's draws, and
+    `control_error` the root mean square of their errors, relative to the true value.
     """
 
-    information: float
-    half: float
-    quarter: float
-    null_mean: float
-    null_sd: float
-    p: float
-    gaussian: float
-    control: float
-    control_error: float
+    information: float = 0.0
+    half: float = 0.0
+    quarter: float = 0.0
+    null_mean: float = 0.0
+    null_sd: float = 0.0
+    p: float = 0.0
+    gaussian: float = 0.0
+    control: float = 0.0
+    control_error: float = 0.0
 
 
 def controlled_information(
@@ -145,13 +126,13 @@ def controlled_information(
     Args and errors as for `chimera.probes.ib.ksg.shuffled_information` and, for n / 4 samples,
     `mutual_information`; `draws` are standard normal numbers (controls, 2, n, d), d >= d_x, d_y.
     """
-    d_x, d_y = x.points.shape[1], y.points.shape[1]
 
-    def part(stride: int) -> float:
-        parts = ((x.points[i::stride], y.points[i::stride]) for i in range(stride))
+    def mean_over_parts(number: int) -> float:
+        parts = ((x.points[i::number], y.points[i::number]) for i in range(number))
         return float(np.mean([mutual_information(*sides, num_neighbors) for sides in parts]))
 
-    value = part(1)
+    d_x, d_y = x.points.shape[1], y.points.shape[1]
+    value, half, quarter = (mean_over_parts(number) for number in (1, 2, 4))
     null = shuffled_information(x, y, orders, num_neighbors)
     rho = canonical_correlations(x.points, y.points)
     gaussian = gaussian_information(rho)
@@ -164,8 +145,8 @@ def controlled_information(
     error = np.sqrt(np.mean(np.square(np.array(controls) - gaussian)))
     return Information(
         information=value,
-        half=part(2),
-        quarter=part(4),
+        half=half,
+        quarter=quarter,
         null_mean=float(null.mean()),
         null_sd=float(null.std(ddof=1)),
         p=float((1 + (null >= value).sum()) / (1 + len(null))),

@@ -69,25 +69,21 @@ def mutual_information(
             f"{int((radius == 0).sum())} samples have {num_neighbors} or more exact copies in x "
             "and y together, expected continuous values: remove copies or add a little noise"
         )
+    known = digamma(num_neighbors)
     if variant == 1:
         inside = np.nextafter(radius, 0)  # no further than this: strictly nearer than the radius
         counts = [count_within(grow(side), inside) for side in sides]  # n_x + 1: itself included
-        return float(digamma(num_neighbors) + digamma(n) - digamma(counts).mean(axis=1).sum())
-    counts = []
-    for side in sides:
-        furthest = np.abs(side[neighbors] - side[:, None]).max(axis=(1, 2))  # (n, k, d) to (n,)
-        counts.append(count_within(grow(side), furthest) - 1)
-    correction = digamma(num_neighbors) - 1 / num_neighbors
-    return float(correction + digamma(n) - digamma(counts).mean(axis=1).sum())
+    else:
+        known -= 1 / num_neighbors
+        reach = [np.abs(side[neighbors] - side[:, None]).max(axis=(1, 2)) for side in sides]
+        counts = [count_within(grow(s), r) - 1 for s, r in zip(sides, reach, strict=True)]
+    return float(known + digamma(n) - digamma(counts).mean(axis=1).sum())
 
 
 class Ranked(NamedTuple):
-    """Samples of one side and all their distances, for estimates under many shuffles.
+    """Samples (n, d) of one side, and the distances of each to all, ascending, itself first (n, n).
 
-    Attributes:
-        points: (n, d).
-        distances: Distances of each sample to all, itself first, ascending, (n, n).
-        indices: The samples they belong to, (n, n).
+    The indices (n, n) are those of the samples to which the distances belong.
     """
 
     points: Floats

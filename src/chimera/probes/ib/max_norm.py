@@ -23,15 +23,11 @@ _STACK = 128  # nodes that wait; their number stays below the depth of the tree,
 
 
 class Tree(NamedTuple):
-    """A k-d tree; node i has the children 2 i + 1 and 2 i + 2, of a complete binary tree.
+    """A k-d tree: a complete binary tree, in which node i has the children 2 i + 1 and 2 i + 2.
 
-    Attributes:
-        points: (n, D) in the order of the tree.
-        order: Where each of these stood in what the tree was grown from, (n,).
-        first: First point of each node.
-        last: One past its last point.
-        low: Lower corner of its box.
-        high: Upper corner.
+    A node holds the points from its `first` up to but without its `last`, in a box with the corners
+    `low` and `high`. The points (n, D) are in the tree's order: `order` (n,) has the index of each
+    in the points that the tree was grown from.
     """
 
     points: Floats
@@ -43,31 +39,8 @@ class Tree(NamedTuple):
 
 
 def grow(points: Floats) -> Tree:
-    """Return the tree of points (n, D), float64 and contiguous.
-
-    >>> grow(np.array([[3.0], [1.0], [2.0]])).points.tolist()
-    [[3.0], [1.0], [2.0]]
-    """
+    """Return the tree of points (n, D)."""
     return Tree(*_grow(np.ascontiguousarray(points, dtype=np.float64)))
-
-
-def nearest(tree: Tree, num_neighbors: int) -> tuple[Floats, Integers]:
-    """Return each point's k nearest others: distances (n, k), ascending, and indices (n, k).
-
-    >>> distances, indices = nearest(grow(np.array([[0.0], [1.0], [3.0]])), 2)
-    >>> distances.tolist(), indices.tolist()
-    ([[1.0, 3.0], [1.0, 2.0], [2.0, 3.0]], [[1, 2], [0, 2], [1, 0]])
-    """
-    return _nearest(*tree, num_neighbors)
-
-
-def count_within(tree: Tree, radii: Floats) -> Integers:
-    """Count the points no further than a radius (n,) of its own from each, itself included.
-
-    >>> count_within(grow(np.array([[0.0], [1.0], [3.0]])), np.array([0.5, 1.0, 2.0])).tolist()
-    [1, 2, 2]
-    """
-    return _count_within(*tree, radii)
 
 
 @njit(cache=True)
@@ -131,7 +104,9 @@ def _gap(point, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _nearest(points, order, first, last, low, high, k):  # type: ignore[no-untyped-def]
+def nearest(tree: Tree, k: int) -> tuple[Floats, Integers]:
+    """Return each point's k nearest others: distances (n, k), ascending, and indices (n, k)."""
+    points, order, first, last, low, high = tree
     n, D = points.shape
     inner = len(first) // 2
     distances, indices = np.full((n, k), np.inf), np.zeros((n, k), np.int64)
@@ -169,7 +144,9 @@ def _nearest(points, order, first, last, low, high, k):  # type: ignore[no-untyp
 
 
 @njit(cache=True)
-def _count_within(points, order, first, last, low, high, radii):  # type: ignore[no-untyped-def]
+def count_within(tree: Tree, radii: Floats) -> Integers:
+    """Count the points no further than a radius (n,) of its own from each, itself included."""
+    points, order, first, last, low, high = tree
     n, D = points.shape
     inner = len(first) // 2
     counts = np.zeros(n, np.int64)

@@ -3,30 +3,26 @@
     I(X; T) and I(T; Y) in nats, after Shwartz-Ziv & Tishby 2017, arXiv:1703.00810
 
 X is a patch of the normalised input frame, Y the patch of the increment to the next frame at the
-same place, T the site's activations over that place; estimated by chimera.probes.ib.ksg.
+same place, T the site's activations over that place. The n samples are patches a decorrelation time
+and length apart, equally many of each trajectory.
 
-- Samples are patches, a decorrelation time and length apart, equally many of each trajectory; n is
-  their number. The variables are those of a patch drawn at random, place and frame included.
 - Each side is standardised by feature and reduced to its first d principal components, within the
   axis: kNN estimates cannot resolve strong dependence in many dimensions. The information between
   these components is a lower bound of that between whole patches; it may rise from site to site,
   and is no test of the data processing inequality. `explained` is their share of T's variance.
 - T is a function of the network's whole input and may have infinite information about it. Noise of
   a given standard deviation, relative to that of each component, is added to T alone, the same draw
-  at every site of an axis: I(X; T) is the information about X through a channel with that noise
-  (Goldfeld et al. 2019, arXiv:1810.05728), and depends on it.
-- A value is withheld if the positive control of the same n, d and canonical correlations errs by
-  more than the tolerance: because it saturates, or because the information is smaller than the
-  scatter of the estimate; p tests whether there is any. Nothing is estimated from fewer than 200
-  samples, or from so few trajectories that they have fewer derangements than there are shuffles.
-  See chimera.probes.ib.controls.
+  at every site of an axis (Goldfeld et al. 2019, arXiv:1810.05728); I(X; T) depends on it.
+- A value is withheld if its positive control (chimera.probes.ib.controls) errs by more than the
+  tolerance: because it saturates, or because the information is smaller than the scatter of the
+  estimate. Nothing is estimated from fewer than 200 samples, or from so few trajectories that they
+  have fewer derangements than there are shuffles.
 
 n trajectories or samples, T time, C channel, N x N space.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from statistics import fmean
 from typing import NamedTuple
 
@@ -56,16 +52,9 @@ from chimera.statistics.resampling.samples import Floats, Integers
 
 # Sites that repeat the output of the block before them, unchanged, pooled or expanded.
 EDGES = ("skip", "down", "up")
-PAIRS = ("x_t", "t_y")
 
 # I(X; T) from the first block on, and I(T; Y) up to the last.
-HEADLINES = (
-    ("x_t", "encoder0"),
-    ("x_t", "bottleneck"),
-    ("x_t", "decoder0"),
-    ("t_y", "bottleneck"),
-    ("t_y", "decoder0"),
-)
+HEADLINES = {"x_t": ("encoder0", "bottleneck", "decoder0"), "t_y": ("bottleneck", "decoder0")}
 
 # A row's `withheld` is an index into these.
 REASONS = ("reported", "withheld_control", "withheld_samples", "withheld_trajectories")
@@ -75,12 +64,8 @@ REPORTED, WITHHELD_CONTROL, WITHHELD_SAMPLES, WITHHELD_TRAJECTORIES = range(4)
 class _Data(NamedTuple):
     """Data of an axis that all its sites share.
 
-    Attributes:
-        others: The side paired with T: X for `x_t`, Y for `t_y`.
-        patches: Patches of each site, (n, D).
-        noise: Noise for the components of T, (n, d).
-        orders: Shuffles, (B, n).
-        draws: Draws of the controls, (controls, 2, n, d).
+    `others` are the sides paired with T: X for `x_t`, Y for `t_y`. Patches of a site are (n, D),
+    noise for T (n, d), shuffles (B, n), draws of the controls (controls, 2, n, d).
     """
 
     others: Mapping[str, Ranked]
@@ -96,7 +81,7 @@ class _Axis(NamedTuple):
     name: str
     samples: int
     withheld: int
-    data: _Data | None = None
+    data: _Data | None
 
 
 def measure_information(
@@ -145,9 +130,9 @@ def _prepare(
     samples = equal_blocks(samples, settings.largest_samples, rng)
     n, blocks, d = len(samples), len(trajectories), settings.components
     if n < MIN_SAMPLES:
-        return _Axis(name, n, WITHHELD_SAMPLES)
+        return _Axis(name, n, WITHHELD_SAMPLES, None)
     if count_derangements(blocks) < settings.shuffles:
-        return _Axis(name, n, WITHHELD_TRAJECTORIES)
+        return _Axis(name, n, WITHHELD_TRAJECTORIES, None)
     patches = all_patches(subject.network, sites, trajectories, samples)
     data = _Data(
         others={
@@ -163,23 +148,18 @@ def _prepare(
 
 
 def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list[Row]:
-    """Return the rows of both pairs; for the input, which is X, that of T and Y alone."""
-    pairs = [pair for pair in PAIRS if site != "input" or pair == "t_y"]
-    found = {pair: Information(*[0.0] * len(fields(Information))) for pair in pairs}
-    withheld = dict.fromkeys(pairs, axis.withheld)
-    d, explained = 0, 0.0
+    """Return a row for each pair; the input, which is X, has only that of T and Y."""
+    pairs = ("t_y",) if site == "input" else tuple(HEADLINES)
+    found, d, explained = dict.fromkeys(pairs, Information()), 0, 0.0
     if axis.data:
         others, patches, noise, orders, draws = axis.data
         what = f"{axis.name}'s activation at site {site!r}"
-        kept = _components(patches[site], settings.components, what)
-        d, explained = kept.scores.shape[1], kept.explained
-        t = rank(kept.scores + noise[:, :d])
+        scores, explained = _components(patches[site], settings.components, what)
+        d = scores.shape[1]
+        t = rank(scores + noise[:, :d])
         for pair in pairs:
-            found[pair] = controlled_information(
-                others[pair], t, orders, draws, settings.num_neighbors
-            )
-            if found[pair].control_error > settings.tolerance:
-                withheld[pair] = WITHHELD_CONTROL
+            sides = others[pair], t
+            found[pair] = controlled_information(*sides, orders, draws, settings.num_neighbors)
     return [
         {
             "axis": axis.name,
@@ -189,10 +169,12 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
             "samples": axis.samples,
             "dimensions": d,
             "explained": explained,
-            **asdict(found[pair]),
-            "withheld": withheld[pair],
+            **information._asdict(),
+            "withheld": WITHHELD_CONTROL
+            if information.control_error > settings.tolerance
+            else axis.withheld,
         }
-        for pair in pairs
+        for pair, information in found.items()
     ]
 
 
@@ -200,7 +182,7 @@ def _statistics(rows: Sequence[Row]) -> dict[str, float]:
     statistics: dict[str, float] = {}
     for kind in ("ind", "ood"):
         of_kind = [row for row in rows if (row["axis"] == "ind") == (kind == "ind")]
-        for pair, site in HEADLINES:
+        for pair, site in ((pair, site) for pair, sites in HEADLINES.items() for site in sites):
             chosen = [row for row in of_kind if (row["pair"], row["site"]) == (pair, site)]
             if chosen and all(row["withheld"] == REPORTED for row in chosen):
                 mean = fmean(float(row["information"]) for row in chosen)

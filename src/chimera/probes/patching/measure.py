@@ -22,11 +22,7 @@ def _draw_over(
 ) -> tuple[Tensor, Tensor]:
     """Draw pairs from several sets of donors and recipients, about equally many from each."""
     shares = [len(part) for part in np.array_split(np.arange(num_pairs), len(sets))]
-    drawn = [
-        draw_pairs(donors, recipients, share, rng)
-        for (donors, recipients), share in zip(sets, shares, strict=True)
-        if share
-    ]
+    drawn = [draw_pairs(*of, n, rng) for of, n in zip(sets, shares, strict=True) if n]
     donors, recipients = zip(*drawn, strict=True)
     return torch.cat(donors), torch.cat(recipients)
 
@@ -64,6 +60,8 @@ def measure_effects(
                 bands = getattr(effects[site], f"{direction}_bands").unbind(dim=-1)
                 for band, values in zip(("all", *BANDS), (whole, *bands), strict=True):
                     mean, sd = mean_over_pairs(values)
+                    if band == "all" and site in HEADLINE_SITES:
+                        statistics[f"{donor}_into_{recipient}_{site}_{direction}"] = mean
                     rows.append(
                         {
                             "donor": donor,
@@ -77,7 +75,4 @@ def measure_effects(
                             "pairs": settings.pairs,
                         }
                     )
-                if site in HEADLINE_SITES:
-                    name = f"{donor}_into_{recipient}_{site}_{direction}"
-                    statistics[name] = mean_over_pairs(whole).mean
     return Measurement(statistics, rows)

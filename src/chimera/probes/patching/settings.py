@@ -8,10 +8,6 @@ from chimera.interface.settings import Settings
 
 
 class PatchingSettings(Settings, frozen=True):
-    """Settings of activation patching.
-
-    Attributes:
-        pairs: Number of pairs of samples for each kind of donor and recipient.
-    """
+    """Number of pairs of samples for each kind of donor and recipient."""
 
     pairs: Annotated[int, Meta(ge=2, le=10**4)]

@@ -8,7 +8,7 @@ B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -36,25 +36,28 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
     """Return the path of the last convolution of the block with the largest effect below 1.
 
     A block through which all information passes has an effect of 1, whatever it computes. Of equal
-    effects (blocks that cut the network at the same place) the last in network order counts.
-
-    Raises:
-        InputError: If no block with a convolution has an effect below 1.
+    effects (blocks that cut the network at the same place) the last in network order counts. It is
+    an InputError if no block with a convolution has an effect below 1.
     """
-    last = {
-        site: f"{site}.{name}"
-        for site in effects
-        for name, part in model.get_submodule(site).named_modules()
-        if isinstance(part, nn.Conv2d)
-    }
-    below_one = {site: round(effects[site], 6) for site in last if round(effects[site], 6) < 1}
+    last = last_convolutions(model, effects)
+    rounded = {site: round(effects[site], 6) for site in reversed(last)}
+    below_one = {site: effect for site, effect in rounded.items() if effect < 1}
     if not below_one:
         raise InapplicableError(
             f"no block among the sites {', '.join(effects) or '(none)'} has a convolution and an "
             "effect below 1, expected one to edit"
         )
-    best = max(below_one.values())
-    return last[[site for site, effect in below_one.items() if effect == best][-1]]
+    return last[max(below_one, key=below_one.__getitem__)]
+
+
+def last_convolutions(model: nn.Module, sites: Iterable[str]) -> dict[str, str]:
+    """Return the path of the last convolution of each site that is a block with any."""
+    return {
+        site: f"{site}.{name}"
+        for site in sites
+        for name, part in model.get_submodule(site).named_modules()
+        if isinstance(part, nn.Conv2d)
+    }
 
 
 @contextmanager
@@ -75,31 +78,19 @@ def unfold_keys(layer: nn.Conv2d, activation: Tensor) -> Tensor:
 
     Raises:
         InputError: If the layer pads its input (B, C, H, W) other than periodically.
-
-    Example:
-        >>> layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular", bias=False)
-        >>> x = torch.randn(1, 1, 4, 4)
-        >>> values = layer.weight.reshape(1, 9) @ unfold_keys(layer, x)[0]
-        >>> bool(torch.allclose(values.reshape(1, 1, 4, 4), layer(x), atol=1e-6))
-        True
     """
-    p = _periodic_padding(layer)
-    padded = functional.pad(activation, (p[1], p[1], p[0], p[0]), mode="circular")
+    padding = layer.padding
+    if isinstance(layer, PeriodicConv2d):
+        padding = tuple(size // 2 for size in layer.kernel_size)
+    elif isinstance(padding, str) or (any(padding) and layer.padding_mode != "circular"):
+        raise InapplicableError(
+            f"the convolution pads by {padding!r} with {layer.padding_mode!r}, expected numbers "
+            "of cells with 'circular', or no padding"
+        )
+    rows, columns = padding
+    padded = functional.pad(activation, (columns, columns, rows, rows), mode="circular")
     patches = functional.unfold(padded, layer.kernel_size, layer.dilation, stride=layer.stride)
     return patches.unflatten(1, (layer.groups, -1)).permute(1, 2, 0, 3).flatten(2)
-
-
-def _periodic_padding(layer: nn.Conv2d) -> tuple[int, int]:
-    if isinstance(layer, PeriodicConv2d):
-        return layer.kernel_size[0] // 2, layer.kernel_size[1] // 2
-    if layer.padding == (0, 0):
-        return 0, 0
-    if layer.padding_mode == "circular" and not isinstance(layer.padding, str):
-        return layer.padding[0], layer.padding[1]
-    raise InapplicableError(
-        f"the convolution pads by {layer.padding!r} with {layer.padding_mode!r}, expected numbers "
-        "of cells with 'circular', or no padding"
-    )
 
 
 def second_moment(keys: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ for the edited network f, the failure (x, y) and IND samples (x_p, y_p) to be pr
 B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -67,15 +67,16 @@ def rank_one_update(
     """
     W, K, V, C = (torch.as_tensor(m).double() for m in (weight, keys, values, covariance))
     K, V = (m[:, None] if m.dim() == 1 else m for m in (K, V))
-    if K.shape[0] != W.shape[1] or V.shape != (W.shape[0], K.shape[1]):
+    D, n = K.shape
+    if W.shape[1] != D or V.shape != (len(W), n):
         raise InputError(
-            f"keys have shape {tuple(K.shape)} and values {tuple(V.shape)} for a weight of shape "
+            f"keys have shape {(D, n)} and values {tuple(V.shape)} for a weight of shape "
             f"{tuple(W.shape)}, expected (D, n) and (O, n) for (O, D)"
         )
-    if C.shape != (len(K), len(K)):
+    if C.shape != (D, D):
         raise InputError(
-            f"the covariance C has shape {tuple(C.shape)}, expected {(len(K), len(K))} for keys of "
-            f"{len(K)} dimensions"
+            f"the covariance C has shape {tuple(C.shape)}, expected {(D, D)} for keys of "
+            f"{D} dimensions"
         )
     whitened, overlap = _whiten(K, C, softness)
     dW = (V - W @ K) @ torch.linalg.solve(overlap, whitened.T)
@@ -86,9 +87,8 @@ def _whiten(keys: Tensor, covariance: Tensor, softness: float) -> tuple[Tensor, 
     """Return C^-1 K (D, n) and lambda + K^T C^-1 K (n, n)."""
     _require_regular(covariance, "the covariance C", "use more independent activations")
     whitened = torch.linalg.solve(covariance, keys)
-    overlap = keys.T @ whitened + softness * torch.eye(
-        keys.shape[1], dtype=keys.dtype, device=keys.device
-    )
+    overlap = keys.T @ whitened
+    overlap.diagonal().add_(softness)
     overlap = (overlap + overlap.T) / 2
     _require_regular(overlap, "K^T C^-1 K of the keys", "use fewer keys or a softness above 0")
     return whitened, overlap
@@ -122,20 +122,11 @@ class Repair(NamedTuple):
 
 
 def edit(
-    model: nn.Module,
-    layer: str,
-    failure: Failure,
-    settings: EditSettings,
-    rng: np.random.Generator,
+    model: nn.Module, layer: str, failure: Failure, settings: EditSettings, rng: np.random.Generator
 ) -> dict[str, Repair]:
     """Edit one convolution so that a failing forecast is repaired, judge the edit, and undo it.
 
-    Args:
-        model: A network from (B, C, H, W) to the same shape.
-        layer: Path of an `nn.Conv2d` in `named_modules()`.
-        failure: The failure, from `choose_failure`.
-        settings: Settings of the edit.
-        rng: Draws the IND keys for C.
+    The layer is the path of an `nn.Conv2d` in `named_modules()`; the IND keys for C are drawn.
 
     Returns:
         The repairs by `rome`, the update above; `gradient`, the shortest gradient step of equal
@@ -148,7 +139,7 @@ def edit(
     conv = find_convolution(model, layer)
     with evaluation_mode(model):
         before = _errors(model, failure)
-        if not min(before.values()) > 0:
+        if not min(before) > 0:
             raise InputError(
                 "a forecast that judges the edit has no error, expected a failure to repair"
             )
@@ -159,14 +150,12 @@ def edit(
         values = _optimise_values(model, layer, keys, moment, failure, settings)
         identity = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device).expand_as(moment)
         update = _layer_update(conv, keys, values, moment, settings.softness)
-        rome = _judge(model, conv, update, failure, before)
-        gradient = _gradient_step(model, layer, failure.target, update, rome.efficacy)
-        plain = _layer_update(conv, keys, values, identity, settings.softness)
-        return {
-            "rome": rome,
-            "gradient": _judge(model, conv, gradient, failure, before),
-            "identity": _judge(model, conv, plain, failure, before),
+        updates = {
+            "rome": update,
+            "gradient": _gradient_step(model, layer, failure.target, update),
+            "identity": _layer_update(conv, keys, values, identity, settings.softness),
         }
+        return {name: _judge(model, conv, dW, failure, before) for name, dW in updates.items()}
 
 
 def _group_weight(conv: nn.Conv2d) -> Tensor:
@@ -239,9 +228,7 @@ def _minimise(loss_of: Callable[[Tensor], Tensor], start: Tensor, iterations: in
     return z.detach()
 
 
-def _gradient_step(
-    model: nn.Module, layer: str, target: Pairs, update: Tensor, efficacy: float
-) -> Tensor:
+def _gradient_step(model: nn.Module, layer: str, target: Pairs, update: Tensor) -> Tensor:
     """Return the shortest step along minus the gradient that has the efficacy of the update."""
     conv = find_convolution(model, layer)
     before = _mean_error(model, target)
@@ -253,19 +240,20 @@ def _gradient_step(
         raise InputError(f"the output does not depend on {layer!r}, expected a layer that matters")
     direction = -slope / slope.norm() * update.norm()
 
-    def reached(size: float) -> float:
-        with edited(conv, size * direction):
+    def efficacy(dW: Tensor) -> float:
+        with edited(conv, dW):
             return 1 - _mean_error(model, target) / before
 
+    wanted = efficacy(update)
     sizes = [2.0**exponent for exponent in range(-8, 5)]
-    found = [reached(size) for size in sizes]
-    high = next((i for i, value in enumerate(found) if value >= efficacy), None)
-    if high is None:
+    found = [efficacy(size * direction) for size in sizes]
+    up = next((size for size, value in zip(sizes, found, strict=True) if value >= wanted), None)
+    if up is None:
         return sizes[int(np.nanargmax(found))] * direction
-    low, up = (0.0 if high == 0 else sizes[high - 1]), sizes[high]
+    low = up / 2 if up > sizes[0] else 0.0
     for _ in range(12):
         middle = (low + up) / 2
-        low, up = (low, middle) if reached(middle) >= efficacy else (middle, up)
+        low, up = (low, middle) if efficacy(middle * direction) >= wanted else (middle, up)
     return up * direction
 
 
@@ -273,25 +261,17 @@ def _mean_error(model: nn.Module, pairs: Pairs) -> float:
     return float(error_norms(model, pairs.inputs, pairs.targets).mean())
 
 
-def _errors(model: nn.Module, failure: Failure) -> dict[str, float]:
-    judges = {
-        "efficacy": failure.target,
-        "later_frames": failure.later,
-        "other_trajectories": failure.others,
-        "ind_drift": failure.held_out,
-    }
-    return {name: _mean_error(model, pairs) for name, pairs in judges.items()}
+def _errors(model: nn.Module, failure: Failure) -> list[float]:
+    """Return the mean error of the samples for each of Repair's first fields, in their order."""
+    judges = (failure.target, failure.later, failure.others, failure.held_out)
+    return [_mean_error(model, pairs) for pairs in judges]
 
 
 def _judge(
-    model: nn.Module,
-    conv: nn.Conv2d,
-    update: Tensor,
-    failure: Failure,
-    before: Mapping[str, float],
+    model: nn.Module, conv: nn.Conv2d, update: Tensor, failure: Failure, before: Sequence[float]
 ) -> Repair:
     with edited(conv, update):
         after = _errors(model, failure)
-    report = {name: 1 - after[name] / before[name] for name in before}
-    report["ind_drift"] *= -1
-    return Repair(**report, update_norm=float(update.norm() / conv.weight.detach().norm()))
+    target, later, others, held_out = (1 - e / e0 for e, e0 in zip(after, before, strict=True))
+    size = float(update.norm() / conv.weight.detach().norm())
+    return Repair(target, later, others, -held_out, size)

@@ -50,13 +50,9 @@ def choose_failure(
     `gap` others follow. Half of the IND trajectories are for C and the preservation term, the other
     half is held out.
 
-    Args:
-        model: Network from (B, C, H, W) to the increment, in normalised units.
-        ind: Normalised frames (n, T, C, H, W), n >= 2.
-        ood: Normalised frames (m, T, C, H, W), m >= 2.
-        gap: Decorrelation time in frames, from the failure to its later frames and between the
-            frames of another trajectory.
-        num_preserved: Number of samples in the preservation term.
+    The model maps normalised frames (B, C, H, W) to their increment; both sets are trajectories of
+    such frames (n, T, C, H, W), n >= 2. The gap is a decorrelation time in frames, from the failure
+    to its later frames and between the frames of another trajectory.
 
     Raises:
         InputError: If there are too few trajectories or frames.

@@ -10,7 +10,12 @@ from chimera.probes.common.activations import capture, site_names
 from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered_effects
 from chimera.probes.common.sampling import decorrelation
 from chimera.probes.common.subject import Measurement, Subject, Track
-from chimera.probes.rome.convolutions import MIN_KEYS_PER_DIMENSION, choose_layer
+from chimera.probes.rome.convolutions import (
+    MIN_KEYS_PER_DIMENSION,
+    choose_layer,
+    find_convolution,
+    last_convolutions,
+)
 from chimera.probes.rome.edit import Repair, edit
 from chimera.probes.rome.failure import choose_failure
 from chimera.probes.rome.settings import RomeSettings
@@ -46,7 +51,7 @@ def measure_edits(
         pairs = draw_pairs(ind, ood, settings.pairs, rng)
         sites = _sites_with_enough_keys(subject.network, failure.reference.inputs)
         effects = recovered_effects(subject.network, *pairs, sites)
-        means = {site: mean_over_pairs(effect.sufficiency).mean for site, effect in effects.items()}
+        means = {site: mean_over_pairs(effect.sufficiency)[0] for site, effect in effects.items()}
         layer = choose_layer(subject.network, means)
         repairs = edit(subject.network, layer, failure, settings, rng)
         rows += [
@@ -64,15 +69,10 @@ def measure_edits(
 
 def _sites_with_enough_keys(model: nn.Module, inputs: Tensor) -> list[str]:
     """Return the blocks whose last convolution has enough keys in the inputs."""
-    blocks = {}
-    for site in site_names(model):
-        parts = model.get_submodule(site).modules()
-        convolutions = [part for part in parts if isinstance(part, nn.Conv2d)]
-        if convolutions:
-            blocks[site] = convolutions[-1].weight[0].numel()
+    blocks = last_convolutions(model, site_names(model))
     activations = capture(model, blocks, inputs[:1])
-    return [
-        site
-        for site, dimensions in blocks.items()
-        if activations[site][0, 0].numel() * len(inputs) >= MIN_KEYS_PER_DIMENSION * dimensions
-    ]
+    needed = {
+        site: MIN_KEYS_PER_DIMENSION * find_convolution(model, layer).weight[0].numel()
+        for site, layer in blocks.items()
+    }
+    return [s for s in blocks if activations[s][0, 0].numel() * len(inputs) >= needed[s]]

@@ -6,8 +6,8 @@ n trajectories, T time, C channel, N x N space, K shells.
 """
 
 import math
-from dataclasses import dataclass, field
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,8 +40,8 @@ def measure_spectra(
 ) -> Measurement:
     """Compare the spectra of rollouts with those of the target, and measure those of every site.
 
-    Nothing is drawn: the rollout of every trajectory from its first frame counts, unless it
-    diverges. Rows: `axis`, `frame` of the rollout (1 for a site), `quantity` (`prediction`,
+    The rollout of every trajectory from its first frame counts, unless it diverges. Rows: `axis`,
+    `frame` of the rollout (1 for a site), `quantity` (`prediction`,
     `target`, `error` or, for IND, a site), `wavenumber` up to N / 2, and the means over
     trajectories of `energy` and `enstrophy`; for a site, whose activations are no flow, both are
     E(k).
@@ -65,15 +65,17 @@ def measure_spectra(
     found: dict[str, list[_Axis]] = {"ind": [], "ood": []}
     for axis, trajectories in track(list(subject.trajectories.items())):
         result = _measure_axis(subject, trajectories, settings)
-        rows += [{"axis": axis, **row} for row in (result.site_rows if axis == "ind" else [])]
-        rows += [{"axis": axis, **row} for row in result.rows]
+        kept_rows = (result.site_rows if axis == "ind" else []) + result.rows
+        rows += [{"axis": axis, **row} for row in kept_rows]
         found["ind" if axis == "ind" else "ood"].append(result)
     statistics = {"diverged": float(sum(r.diverged for results in found.values() for r in results))}
     for name, results in found.items():
-        kept = [result for result in results if result.means]
-        for key in kept[0].means if kept else ():
+        kept = [result for result in results if result.rows]
+        if not kept:
+            continue
+        for key in kept[0].means:
             statistics[f"{name}_{key}"] = fmean(result.means[key] for result in kept)
-        for quantity in ("target", "prediction") if kept else ():
+        for quantity in ("target", "prediction"):
             slopes = [slope for result in kept for slope in result.slopes[quantity]]
             statistics[f"{name}_slope_{quantity}"] = fmean(slopes)
             if len(slopes) > 1:
@@ -83,15 +85,14 @@ def measure_spectra(
     return Measurement(statistics, rows)
 
 
-@dataclass(frozen=True)
-class _Axis:
+class _Axis(NamedTuple):
     """Results for one dataset; only sites if every rollout diverged."""
 
     site_rows: list[Row]
     diverged: int
-    rows: list[Row] = field(default_factory=list)
-    means: dict[str, float] = field(default_factory=dict)
-    slopes: dict[str, list[float]] = field(default_factory=dict)
+    rows: list[Row]
+    means: dict[str, float]
+    slopes: dict[str, list[float]]
 
 
 def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSettings) -> _Axis:
@@ -111,7 +112,7 @@ def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSetti
     by_site = activation_spectra(activations)
     site_rows = [row for site, E in by_site.items() for row in _rows(1, site, E, E)]
     if diverged == len(finite):
-        return _Axis(site_rows, diverged)
+        return _Axis(site_rows, diverged, [], {}, {})
 
     prediction, target = (
         (frames[finite] * subject.std + subject.mean).double()

@@ -55,7 +55,7 @@ def intrinsic_dimension(
         discard_fraction: f, the share of the largest ratios that the linear fit and the censored
             likelihood leave out. The linear fit always leaves out the largest ratio, whose
             -ln(1 - i/N) is infinite.
-        method: "linear", "mle" or "censored".
+        method: The estimator.
 
     Raises:
         InputError: If an argument is invalid, a value is not finite, fewer than 10 points are
@@ -71,12 +71,9 @@ def intrinsic_dimension(
 
 
 class Neighbors(NamedTuple):
-    """Distances between distinct points.
+    """Distances (N, k) of the N distinct points to the k nearest others, or to all, ascending.
 
-    Attributes:
-        distances: Distances to the k nearest other points, or to all, ascending, (N, k).
-        kept: Indices of the distinct points, the first of each set of duplicates, (N,).
-        duplicates: Number of points left out.
+    The points kept, by index (N,), are the first of each set of `duplicates`, which are counted.
     """
 
     distances: Floats
@@ -90,8 +87,6 @@ class Neighbors(NamedTuple):
 
 def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighbors:
     """Leave out duplicates of points (n, D) and find the k nearest neighbours of every other point.
-
-    At most k distinct points give the distances to all others.
 
     Raises:
         InputError: If the shape is invalid, a value is not finite, fewer than 10 points are
@@ -174,8 +169,7 @@ def bootstrap_sd(
     """Return the standard deviation of an estimate over bootstraps of whole blocks.
 
     The ratios (N,) are resampled, not the points: points drawn twice would be neighbours at
-    distance 0. `blocks` (N,) labels the block of each ratio, such as its trajectory; every
-    bootstrap draws as many blocks as there are, with replacement.
+    distance 0. `blocks` (N,) labels the block of each ratio, such as its trajectory.
     """
     members = [ratios[blocks == label] for label in np.unique(blocks)]
     draws = rng.integers(len(members), size=(repeats, len(members)))

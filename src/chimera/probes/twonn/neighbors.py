@@ -39,10 +39,6 @@ def neighbor_distances(points: Tensor, num_neighbors: int) -> Tensor:
 
     Raises:
         InputError: If k is not between 1 and n - 1.
-
-    Example:
-        >>> neighbor_distances(torch.tensor([[0.0], [1.0], [3.0]]), 2).tolist()
-        [[1.0, 3.0], [1.0, 2.0], [2.0, 3.0]]
     """
     n = len(points)
     if not 1 <= num_neighbors < n:
@@ -56,9 +52,9 @@ def neighbor_distances(points: Tensor, num_neighbors: int) -> Tensor:
             distances[open_rows], certain = _by_product(points, open_rows, num_neighbors, dtype)
             open_rows = open_rows[~certain]
     for row in open_rows:
-        all_distances = _distances(points, row[None], torch.arange(n, device=points.device)[None])
-        all_distances[0, row] = math.inf
-        distances[row] = all_distances[0].topk(num_neighbors, largest=False).values
+        others = _distances(points, row[None], torch.arange(n, device=points.device)[None])[0]
+        others[row] = math.inf
+        distances[row] = others.topk(num_neighbors, largest=False).values
     return distances
 
 
