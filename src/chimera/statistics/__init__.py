@@ -28,7 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "family_wise": ["holm"],
         "location": ["paired_t_p", "sign_flip_p"],
         "multiplicity": ["benjamini_hochberg"],
-        "power": ["paired_t_power", "required_replicates"],
+        "power": ["detectable_effect", "paired_t_power", "required_replicates"],
         "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
         "two_way": ["satterthwaite_interval"],
     },

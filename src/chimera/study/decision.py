@@ -16,45 +16,34 @@ fails half as often as both; studies in which both ends fail are too few to matt
 benchmarks/decision.csv has the rates, and those for other distributions.
 """
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 
-from chimera.interface.errors import InputError
-from chimera.interface.settings import Positive, Settings
+from chimera.interface.settings import Positive
 from chimera.statistics.confidence_sequences import half_width
 from chimera.statistics.e_values import PRIOR_VARIANCE
 from chimera.statistics.resampling.intervals import Rng
 from chimera.statistics.resampling.samples import Floats, sample, sample_has_spread
+from chimera.study.stopping import Level, NumReplicates, Stopping
 
 UNDECIDED = "undecided"
 
 
-class StoppingRule(Settings, frozen=True):
+class StoppingRule(Stopping, frozen=True, kw_only=True):
     """When replicates are added, and what is decided.
 
     Attributes:
         margin: Smallest difference of interest, in the unit of the differences.
         alpha: Level of each decision.
-        first_look: Replicates at the first look.
-        last_look: Most replicates.
-        prior_variance: g of the e-value.
     """
 
     margin: Positive
-    alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
-    first_look: Annotated[int, Meta(ge=2, le=10**4)] = 8
-    last_look: Annotated[int, Meta(ge=2, le=10**4)] = 40
+    alpha: Level = 0.05
+    first_look: NumReplicates = 8
+    last_look: NumReplicates = 40
     prior_variance: Positive = PRIOR_VARIANCE
-
-    def __post_init__(self) -> None:
-        """Require a look."""
-        if self.last_look < self.first_look:
-            raise InputError(
-                f"last_look is {self.last_look}, expected at least first_look ({self.first_look})"
-            )
 
 
 class Decision(NamedTuple):
