@@ -35,6 +35,7 @@ PUBLIC = {
         "cohens_d": "x, y",
         "cohens_dz": "x, y",
         "confidence_sequence": "differences, alpha=0.05",
+        "detectable_effect": "num_replicates",
         "e_value": "differences",
         "equivalence_p": "differences, margin",
         "hedges_g": "x, y",

@@ -27,7 +27,8 @@ class Revision:
 
     `params`, `metrics` (by file) and `words`, those of metrics/stats.json, are leaves by dotted
     key, `figures` the blob id of every plots/png/*.png. `deviating` has the frozen parameters with
-    another value, and whether an entry names them; `remark` is a sentence about what could not be read.
+    another value, and whether an entry names them; `remark` is a sentence about what could not be
+    read.
     """
 
     name: str

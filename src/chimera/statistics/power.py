@@ -66,7 +66,7 @@ def detectable_effect(num_replicates: int, *, alpha: float = 0.05, power: float 
         power: More than alpha, which the test has without any effect.
     """
     require_fraction("power", power)
-    if power <= paired_t_power(0.0, num_replicates, alpha=alpha):
+    if power <= alpha:
         raise InputError(f"'power' is {power}, expected more than alpha ({alpha})")
 
     def excess(effect: float) -> float:
