@@ -134,8 +134,6 @@ def correlation_sentence(stats: Mapping[str, Any]) -> str:
         return "Without OOD data there is no generalisation gap that a probe could go with."
     withheld = int(found.get("withheld", 0))
     tested = sum(isinstance(row, Mapping) for row in found.values())
-    if not withheld + tested:
-        return "No correlation with the generalisation gap was declared, so none is tested."
     verbs = ["was" if number == 1 else "were" for number in (tested, withheld)]
     return (
         f"Of {counted(tested + withheld, 'declared correlation')} with the generalisation gap "
