@@ -18,7 +18,8 @@ The correlation's studies are R pairs of a bivariate normal distribution, of cor
 Its test is exact, its interval Bonett & Wright's, which covers (6/pi) asin(r/2).
 
 Every procedure is written here for many studies at once, and checked on some of them against
-`chimera.statistics`, which the experiment uses.
+`chimera.statistics`, which the experiment uses. Procedures that look at a study again and again are
+calibrated by `benchmarks/decision.py`.
 
     python benchmarks/calibration.py [--studies 10000] [--output benchmarks/calibration.csv]
 """

@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from chimera.files.tensors import read_tensors, write_tensors
+from chimera.governance.preregistration import decisive
+from chimera.study.axes import axis_name
+from chimera.study.endpoints import endpoint_names
 from workspaces import ENVIRONMENT, SMOKE, call, command, commit, sentence, stage
 
 SIX_DIGITS = 5.1e-6  # relative rounding of metrics/*.json
@@ -342,12 +345,16 @@ def test_compose_check_tells_that_params_differ(workspace):
 
 
 def freeze_running(workspace):
-    """Make the running parameters the preregistered ones."""
+    """Make the running parameters the preregistered pilot."""
     path = workspace / "PREREGISTRATION.md"
     head, block, tail = re.split(r"```yaml\n|```$", path.read_text(), maxsplit=2, flags=re.M)
     plan = yaml.safe_load(block)
     params = yaml.safe_load((workspace / "params.yaml").read_text())
-    plan["parameters"] = {name: params[name] for name in ("seed", "train", "models")}
+    plan["pilot"] = decisive(params)
+    plan["study"]["datasets"] = [f"{name}s" for name in params["datasets"]]
+    axes = [axis_name(name, params["datasets"]) for name in params["datasets"]]
+    plan["secondary"] = [name for name in endpoint_names(axes) if name != plan["primary"]]
+    plan["weights"] = dict.fromkeys(axes[1:], 1.0)
     path.write_text(f"{head}```yaml\n{yaml.safe_dump(plan)}```{tail}")
 
 
@@ -365,9 +372,20 @@ def test_statistics_are_those_of_the_declared_endpoints(finished):
     row = report["fractal_unet"]["ind_nrmse"]
     assert row["estimate"] == pytest.approx(np.mean(differences), rel=SIX_DIGITS)
     assert row["n"] == report["replicates"] == 2
+    primary = report["fractal_unet"]["ood_nrmse"]
     for name in ("estimate", "ci_low", "ci_high", "p", "q", "cohens_dz", "hedges_gz"):
-        assert np.isfinite(report["fractal_unet"]["ood_nrmse"][name])
-    assert report["confirmatory"] == 0, "the smoke scale is not what was preregistered"
+        assert np.isfinite(primary[name])
+    assert primary["cs_low"] == primary["cs_high"] == "unbounded"
+    assert report["fractal_unet"]["verdict"] == "undecided"
+    assert report["fractal_unet"]["further"] > 5
+    shares = [
+        row["variance_share"]
+        for row in report["fractal_unet"].values()
+        if isinstance(row, dict) and "variance_share" in row
+    ]
+    assert sum(shares) == pytest.approx(1, rel=1e-4)
+    assert report["standing"] == "exploratory", "the smoke scale is not what was preregistered"
+    assert report["confirmatory"] == 0
     assert report["deviations"] > 0
 
 
@@ -375,11 +393,11 @@ def test_another_seed_is_one_deviation_and_never_blocked(workspace):
     freeze_running(workspace)
     call(workspace, "dvc", "repro", "stats")
     report = json.loads((workspace / "metrics/stats.json").read_text())
-    assert (report["confirmatory"], report["deviations"]) == (1, 0)
+    assert (report["standing"], report["deviations"]) == ("pilot", 0)
     set_param(workspace, "seed", 1)
     stage(workspace, "stats")
     report = json.loads((workspace / "metrics/stats.json").read_text())
-    assert (report["confirmatory"], report["deviations"]) == (0, 1)
+    assert (report["standing"], report["deviations"]) == ("exploratory", 1)
 
 
 def test_a_deviation_needs_an_entry_and_entries_stay(workspace):
@@ -392,6 +410,7 @@ def test_a_deviation_needs_an_entry_and_entries_stay(workspace):
     wrong = command(workspace, "log", "deviation", "--key", "train.lr", "why", expect=2)
     assert "expected a parameter that deviates: train.steps" in sentence(wrong)
     command(workspace, "log", "deviation", "--key", "train.steps", "one step more")
+    command(workspace, "log", "amendment", "the scale of the tests")
     stage(workspace, "stats", "--check-deviations")
     commit(workspace)
     command(workspace, "log", "check", "--base", "HEAD")

@@ -271,9 +271,9 @@ TOUCH = {
     "figures/*.py": {"figures", "report"},
     "report/*.py": {"report"},
     "report/templates/report.html": {"report"},
-    "statistics/power.py": {"stats", "report"},
-    "statistics/correlation.py": {"stats", "report"},
-    "statistics/resampling/*.py": EVERY_PROBE | {"stats", "report"},
+    "statistics/power.py": {"stats"},
+    "statistics/correlation.py": {"stats"},
+    "statistics/resampling/*.py": EVERY_PROBE | {"stats"},
     "models/parity/*.py": {"parity"},
     "models/networks/unet.py": NETWORKS | {"validate"},
     "models/networks/fractal_unet.py": NETWORKS | {"validate"},
@@ -292,7 +292,7 @@ TOUCH = {
     "solver/*.py": GENERATE | EVALUATE,
     "solver/compiled/*.py": GENERATE | EVALUATE,
     "study/contrasts.py": {"aggregate", "stats", "figures", "report"},
-    "governance/*.py": {"stats", "figures", "report"},
+    "governance/*.py": {"aggregate", "stats", "figures", "report"},
     **{f"stages/{stage}.py": None for stage in STAGES if stage != "ingest"},
 }
 

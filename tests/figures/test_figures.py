@@ -43,7 +43,7 @@ DRAWN = {
     "training": lambda: figures.training_curves(TRAINING, MODELS),
     "rollout": lambda: figures.rollout_curves(ROLLOUT, MODELS, 0.25, 0.8),
     "parity": lambda: figures.parity_bars(PARITY, MODELS, "unet"),
-    "forest": lambda: figures.forest_plot([COMPARISON], "unet", "ood_nrmse", 0.95),
+    "forest": lambda: figures.forest_plot([COMPARISON], "unet", "ood_nrmse", 0.95, 0.0953),
     "spectra": lambda: figures.energy_spectra(tables.spectra(), MODELS, 0.25),
     "twonn": lambda: figures.dimension_along_network(tables.twonn(), MODELS, "linear"),
     "ib": lambda: figures.information_plane(
@@ -56,7 +56,7 @@ DRAWN = {
 EMPTY = {
     "training": (lambda: figures.training_curves([], MODELS), "train.steps is 0"),
     "forest": (
-        lambda: figures.forest_plot([], "unet", "ood_nrmse", 0.95),
+        lambda: figures.forest_plot([], "unet", "ood_nrmse", 0.95, 0.0953),
         "fewer than two replicates",
     ),
     "spectra": (lambda: figures.energy_spectra([], MODELS, 0.25), "`spectra` has not run"),
@@ -129,7 +129,7 @@ def test_every_run_is_a_line():
 
 
 def test_forest_shows_replicates_and_interval_as_ratios_and_names_the_interval():
-    figure = figures.forest_plot([COMPARISON], "unet", "ood_nrmse", 0.95)
+    figure = figures.forest_plot([COMPARISON], "unet", "ood_nrmse", 0.95, 0.0953)
     ratios = figure.axes[0]
     assert ratios.get_xscale() == "log"
     assert next(t.get_text() for t in ratios.get_yticklabels()) == "OOD error, all axes"

@@ -35,21 +35,37 @@ def contrast(estimate, half, p, n):
         "q": p,
         "sign_flip_p": 0.25,
         "sign_flip_p_smallest": 0.25,
+        "p_equivalence": 0.07,
+        "e_value": 1.5,
+        "cs_low": "unbounded" if n < 4 else estimate - 2 * half,
+        "cs_high": "unbounded" if n < 4 else estimate + 2 * half,
         "hedges_gz": 0.4,
+        "detectable": half,
         "n": n,
-        "ci_coverage": 0.947,
-        "bca_coverage": 0.715,
     }
 
 
-def statistics(replicates=3, ood=True, estimate=0.03, half=0.15, p=0.49, **other):
+def statistics(
+    replicates=3,
+    ood=True,
+    estimate=0.03,
+    half=0.15,
+    p=0.49,
+    verdict="undecided",
+    decided_at=None,
+    **other,
+):
     """Return metrics/stats.json."""
     names = [name for name in CONTRASTS if ood or name.startswith("ind")]
     rows = {name: contrast(estimate, half, p, replicates) for name in names if replicates > 1}
-    about = {"required_replicates": 10, "replicates": replicates, "deviations": 0}
+    rows |= {"verdict": verdict} | ({"decided_at": decided_at} if decided_at else {})
+    if replicates > 1 and ood:
+        rows |= {"further": 13.4, "decision_probability": 0.88}
+        rows["ood_nrmse"]["variance_share"] = 0.4
+    about = {"margin": 0.0953, "replicates": replicates, "standing": "pilot", "deviations": 0}
     rho = {"rho": -0.5, "ci_low": -0.9, "ci_high": 0.6, "p": 0.3, "q": 0.4}
     spearman = {"spearman": {"rome.efficacy": rho, "withheld": 1}} if ood else {}
-    return {"fractal_unet": rows} | spearman | about | {"confirmatory": 1} | other
+    return {"fractal_unet": rows} | spearman | about | {"confirmatory": 0} | other
 
 
 def write_study(folder, stats, replicates=3, ood=True):

@@ -15,18 +15,23 @@ from chimera.report import prose, tables
 from chimera.report.document import git_object
 from chimera.report.verdict import status, verdicts
 from chimera.stages import figures, report
+from chimera.study.stopping import Stopping
 from report import study
 from report.study import statistics
 
 MODELS = ["unet", "fractal_unet"]
 PLAN = Preregistration(
     alpha=0.05,
+    margin=math.log(1.1),
+    margin_frames=1.0,
     power=0.8,
-    effect=1.0,
     primary="ood_nrmse",
     secondary=("ind_nrmse", "ind_valid_time", "gap"),
     correlations=(),
-    parameters={},
+    weights={},
+    stopping=Stopping(first_look=8, last_look=40, prior_variance=5.0),
+    pilot={},
+    study={},
 )
 ROW = {"nrmse": 0.2}
 SUMMARY = {
@@ -43,33 +48,53 @@ def verdict(stats, models=MODELS):
     return found[0].headline, " ".join(found[0].sentences)
 
 
-def test_no_difference_is_not_called_equality():
-    headline, text = verdict(statistics(estimate=math.log(1.03), half=math.log(1.2), p=0.49))
-    assert headline == "No difference between FractalUNet and UNet was found in one-step OOD error."
+def test_too_few_replicates_are_undecided_and_say_how_many_more():
+    stats = statistics(estimate=math.log(1.03), half=math.log(1.2), p=0.49)
+    headline, text = verdict(stats)
+    expected = "3 replicates leave undecided whether FractalUNet or UNet has the lower one-step OOD"
+    assert headline == f"{expected} error."
     assert "is 3.0% higher than UNet's" in text
     low, high = f"{1 - 1.03 / 1.2:.1%} lower", f"{1.03 * 1.2 - 1:.1%} higher"
-    assert f"95% t interval: {low} to {high}, simulated coverage 94.7%" in text
-    assert "p = 0.490" in text
-    assert "no evidence that the two are equal" in text
+    assert f"95% t interval: {low} to {high}; p = 0.490" in text
+    assert "until it is decided, from 8 on. About 14 more are expected, up to 40 in all" in text
+    assert "a decision by then with a probability of 88%" in text
+    assert "a t test of 3 replicates finds a difference of 20% of error" in text
+    assert "the smallest of interest is 10%" in text
     assert "None of the 3 secondary endpoints has q < 0.05" in text
+    assert "coverage" not in text
+
+
+def test_an_undecided_study_shows_the_sequence_once_it_is_bounded():
+    text = verdict(statistics(replicates=9, estimate=0.0, half=math.log(1.1)))[1]
+    low, high = f"{1 - 1.1**-2:.1%} lower", f"{1.1**2 - 1:.1%} higher"
+    assert "which holds at every look, now reaches from " + f"{low} to {high}" in text
+    last = verdict(statistics(replicates=40))
+    assert last[0].startswith("40 replicates leave undecided")
+    assert "That was the last of 40 looks" in last[1]
 
 
 @pytest.mark.parametrize(("estimate", "word"), [(-0.2, "better"), (0.2, "worse")])
 def test_a_difference_is_named_in_its_direction(estimate, word):
-    headline, text = verdict(statistics(estimate=estimate, half=0.1, p=0.004))
+    decided = {"verdict": word, "decided_at": 8}
+    headline, text = verdict(
+        statistics(replicates=9, estimate=estimate, half=0.1, p=0.004, **decided)
+    )
     assert headline == f"FractalUNet is {word} than UNet in one-step OOD error."
     assert "p = 0.004" in text
-    assert "no evidence" not in text
+    assert "decided at replicate 8, where the 95% confidence sequence excludes equality" in text
     assert "other flows were not sampled" in text
     assert "3 of 3 secondary endpoints have q < 0.05" in text
 
 
-def test_too_few_replicates_are_called_so_with_the_power_they_have():
-    few, many = verdict(statistics(replicates=3))[1], verdict(statistics(replicates=10))[1]
-    # power of the paired t test at d_z = 1: G*Power gives 0.80 at n = 10
-    assert "3 replicates are too few" in few
-    assert "10 replicates are enough" in many
-    assert "a probability of 80%" in many
+def test_equivalence_names_its_margin():
+    decided = {"verdict": "equivalent", "decided_at": 12}
+    headline, text = verdict(statistics(replicates=12, half=0.04, **decided))
+    assert headline == "FractalUNet and UNet are equivalent in one-step OOD error, within 10%."
+    assert "at replicate 12, where the 90% confidence sequence lies within 10%" in text
+
+
+def test_the_word_is_that_of_the_statistics_whatever_p_is():
+    assert "undecided" in verdict(statistics(p=0.001, estimate=-0.3))[0]
 
 
 def test_one_replicate_gives_no_verdict_but_what_was_observed():
@@ -82,7 +107,7 @@ def test_one_replicate_gives_no_verdict_but_what_was_observed():
 
 def test_without_ood_data_the_secondary_endpoint_is_called_secondary():
     headline, text = verdict(statistics(ood=False, p=0.01, estimate=-0.1))
-    assert headline == "FractalUNet is better than UNet in one-step IND error."
+    assert headline == "This study cannot say whether FractalUNet is better than UNet."
     assert "The primary endpoint, one-step OOD error, does not exist here" in text
     assert "q = 0.010" in text
 
@@ -92,19 +117,25 @@ def test_a_single_model_is_nothing_to_compare():
 
 
 def test_several_models_have_a_verdict_each():
-    row = study.contrast(0.1, 0.05, 0.001, 3)
+    row = study.contrast(0.1, 0.05, 0.001, 10)
     stats = {
-        "fractal_unet": {"ood_nrmse": row | {"p": 0.6}},
-        "large": {"ood_nrmse": row},
+        "fractal_unet": {"ood_nrmse": row, "verdict": "equivalent", "decided_at": 9},
+        "large": {"ood_nrmse": row, "verdict": "worse", "decided_at": 10},
     }
-    about = {"required_replicates": 10, "replicates": 3}
+    about = {"replicates": 10}
     found = verdicts(stats | about, SUMMARY, PLAN, [*MODELS, "large"], "unet")
-    assert [v.headline.split()[0] for v in found] == ["No", "large"]
+    assert [v.headline.split(" than ")[0] for v in found] == [
+        "FractalUNet and UNet are equivalent in one-step OOD error, within 10%.",
+        "large is worse",
+    ]
 
 
 def test_standing_names_why_a_study_is_exploratory():
-    assert "as preregistered" in status(statistics(), 0)
-    text = status(statistics(confirmatory=0, deviations=2), 5)
+    assert status(statistics(standing="confirmatory"), 0).startswith("Standing: confirmatory.")
+    assert status(statistics(), 0).startswith("Standing: pilot.")
+    assert "data files that no manifest has frozen: 3" in status(statistics(), 3)
+    assert "the declared rule has not ended it" in status(statistics(standing="exploratory"), 0)
+    text = status(statistics(standing="exploratory", deviations=2), 5)
     assert "exploratory" in text
     assert "preregistered ones: 2" in text
     assert "frozen: 5" in text
@@ -122,7 +153,6 @@ def test_failed_gates_and_withheld_statistics_are_said():
     assert "UNet, ib, withheld x: 4" in listed
     assert "out of distribution" in listed
     assert "Without OOD data" in prose.correlation_sentence({})
-    assert "none is tested" in prose.correlation_sentence({"spearman": {"withheld": 0}})
 
 
 def test_the_table_of_errors_has_every_mean_and_its_spread():
@@ -161,7 +191,7 @@ def write(tmp_path, monkeypatch):
 
 def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
     path = tmp_path / "params.yaml"
-    first = write(statistics(confirmatory=0, deviations=1))
+    first = write(statistics(standing="exploratory", deviations=1))
     assert len(first) < 3_000_000
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", first)
     assert "url(" not in first
@@ -175,6 +205,7 @@ def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
     assert "Standing: exploratory" in text
     assert "Of 2 declared correlations" in text
     assert "-0.90 to +0.60" in text
+    assert "Amendments of the preregistration." in text
 
     report.main()
     assert (tmp_path / "plots/report.html").read_text() == first

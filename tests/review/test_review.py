@@ -7,25 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from scipy import stats
 
 from chimera.interface.errors import InputError
 from chimera.review.changes import Change, chance, gates, metric_changes, pooled_sd
 from chimera.review.comment import comment
 from chimera.review.revisions import merge_base, read_revision
+from governance import plans
+from governance.plans import markdown
 
-PLAN = """\
-```yaml
-alpha: 0.05
-power: 0.8
-effect: 0.8
-primary: ood_nrmse
-secondary: [ind_nrmse]
-correlations: []
-parameters:
-  train: {steps: 640}
-```
-"""
+PLAN = markdown(plans.PLAN)
 SUMMARY = {
     "unet": {
         "ind": {"nrmse": 0.10, "nrmse_sd": 0.003},
@@ -36,7 +28,15 @@ SUMMARY = {
     "persistence": {"ind": {"nrmse": 0.33}, "ood": {"nrmse": 0.37}, "gap": 0.11},
 }
 CONTRAST = {"estimate": 0.03, "ci_low": -0.1, "ci_high": 0.2, "p": 0.5, "cohens_dz": 0.5}
-STATS = {"fractal_unet": {"ood_nrmse": CONTRAST}}
+STATS = {
+    "fractal_unet": {
+        "ood_nrmse": CONTRAST | {"cs_low": "unbounded", "cs_high": "unbounded"},
+        "verdict": "undecided",
+        "further": 12.3,
+    },
+    "margin": 0.0953,
+    "standing": "pilot",
+}
 PARITY = {"tolerance": 0.05, "fractal_unet": {"params_gap": -0.01, "macs_gap": 0.02}}
 VERIFY = {"files": 3, "exact": 3, "equivalent": 0, "mismatched": 0, "missing": 0, "unfrozen": 0}
 
@@ -53,6 +53,10 @@ def write(path, content):
     Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def write_params(**changes):
+    write("params.yaml", yaml.safe_dump(plans.running(**changes), sort_keys=False))
+
+
 def commit():
     git("add", "--all")
     git("commit", "--quiet", "--message", "test")
@@ -65,7 +69,7 @@ def repository(tmp_path, monkeypatch):
     for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY"):
         monkeypatch.delenv(name, raising=False)
     git("init", "--quiet", "--initial-branch", "main")
-    write("params.yaml", "replicates: [0, 1, 2]\ntrain: {steps: 640, lr: 0.004}\n")
+    write_params()
     write("PREREGISTRATION.md", PLAN)
     write("Deviation_Log.md", "# Deviations\n\n## 1. old\n- key: seed\n")
     write("Decision_Log.md", "# Decisions\n")
@@ -94,7 +98,7 @@ def changed(**updates):
 
 def test_a_change_is_measured_in_pooled_standard_deviations(repository):
     write("metrics/summary.json", changed(nrmse=0.112, nrmse_sd=0.004))
-    write("params.yaml", "replicates: [0, 1, 2, 3, 4]\ntrain: {steps: 640, lr: 0.004}\n")
+    write_params(replicates=[0, 1, 2, 3, 4])
     commit()
     base, head = read_revision("main"), read_revision("HEAD")
     found = {change.name: change for change in metric_changes(base, head, "summary")}
@@ -134,7 +138,20 @@ def test_a_contrast_moves_in_units_of_its_paired_differences(repository):
     assert found["fractal_unet.ood_nrmse.estimate"].z == pytest.approx((0.15 - 0.03) / 0.06)
     text = review()
     assert "**Primary contrast fractal_unet.ood_nrmse**" in text
-    assert "+0.150 [+0.050, +0.250], p 0.5; was +0.030 [-0.100, +0.200], p 0.5 (+2.0 sd)" in text
+    assert "its interval: +0.150 [+0.050, +0.250], p 0.5; was undecided; +0.030 " in text
+    assert "[-0.100, +0.200], p 0.5; margin 0.0953, about 13 more replicates (+2.0 sd)" in text
+
+
+def test_a_decision_is_shown_with_its_sequence(repository):
+    row = CONTRAST | {"cs_low": -0.2, "cs_high": -0.1}
+    decided = STATS["fractal_unet"] | {"ood_nrmse": row, "verdict": "better", "further": 0.0}
+    decided["decided_at"] = 9
+    write("metrics/stats.json", STATS | {"fractal_unet": decided, "standing": "confirmatory"})
+    commit()
+    text = review()
+    assert "its interval: better; +0.030 [-0.100, +0.200], p 0.5, sequence [-0.200, -0.100]" in text
+    assert "- `fractal_unet.verdict`: `undecided` → `better`" in text
+    assert "- `standing`: `pilot` → `confirmatory`" in text
 
 
 def test_chance_is_the_level_of_the_two_sample_t_test(repository):
@@ -157,7 +174,7 @@ def test_pooling_without_spread():
 def test_gates_say_what_fails(repository):
     write("metrics/parity.json", {"tolerance": 0.05, "fractal_unet": {"macs_gap": 0.06}})
     write("metrics/verify.json", VERIFY | {"exact": 2, "mismatched": 1})
-    write("params.yaml", "replicates: [0, 1, 2]\ntrain: {steps: 641, lr: 0.004}\n")
+    write_params(train={"steps": 641, "lr": 0.004})
     commit()
     verdicts = {name: passed for name, passed, _ in gates(read_revision("HEAD"))}
     assert verdicts == {"verify": False, "parity": False, "preregistration": False}
@@ -200,7 +217,7 @@ def test_the_base_is_what_the_branch_left(repository):
     write("metrics/summary.json", changed(nrmse=0.2))
     commit()
     git("checkout", "--quiet", "main")
-    write("params.yaml", "replicates: [0, 1, 2]\ntrain: {steps: 640, lr: 9.0}\n")
+    write_params(train={"steps": 640, "lr": 9.0})
     commit()
     text = review("main", "work")
     assert "0 parameters" in text, "what main did since is not the branch's"
@@ -225,7 +242,7 @@ def test_broken_metrics_are_named(repository, text):
 
 
 def test_an_older_preregistration_leaves_the_rest_comparable(repository):
-    write("PREREGISTRATION.md", PLAN.replace("correlations: []\n", ""))
+    write("PREREGISTRATION.md", PLAN.replace("correlations:\n- twonn.ratio\n", ""))
     commit()
     assert "is not of this code's form: PREREGISTRATION.md.correlations is missing" in review()
 
@@ -245,7 +262,7 @@ def test_unrelated_histories_are_one_sentence(repository):
 
 
 def test_values_cannot_break_out_of_the_table(repository):
-    write("params.yaml", 'replicates: [0, 1, 2]\ntrain: {steps: 640, lr: "a | `b`\\n</details>"}\n')
+    write_params(train={"steps": 640, "lr": "a | `b`\n</details>"})
     commit()
     assert "| `train.lr` | `0.004` | `a \\| 'b' </details>` |" in review()
 

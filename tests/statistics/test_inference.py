@@ -12,6 +12,7 @@ from statsmodels.stats.power import TTestPower
 
 from chimera.statistics import (
     benjamini_hochberg,
+    detectable_effect,
     paired_t_p,
     paired_t_power,
     required_replicates,
@@ -52,6 +53,15 @@ def test_sign_flip_agrees_with_scipy(num_pairs):
     assert sign_flip_p(d[::-1]) == sign_flip_p(d)
 
 
+def test_sign_flip_of_many_pairs_is_what_random_signs_give():
+    d = np.random.default_rng(3).normal(0.25, 1, 40)
+    signs = np.random.default_rng(4).choice([-1, 1], (100_000, 40))
+    expected = (np.abs(signs @ d) >= abs(d.sum())).mean()
+    assert sign_flip_p(d) == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 100_000))
+    assert sign_flip_p(-d) == sign_flip_p(d)
+    assert sign_flip_p(np.ones(40)) == 2.0**-39
+
+
 def test_sign_flip_counts_zeros_and_ties():
     # |sum| is 3 in 2 of 8 assignments of (1, 1, 1), and a zero doubles both counts.
     assert sign_flip_p([1, 1, 1]) == 0.25
@@ -90,8 +100,8 @@ def test_unusable_differences_are_refused(test, values):
 
 
 def test_too_many_signs_are_refused():
-    with pytest.raises(ValueError, match="holds 25 values, expected at most 24"):
-        sign_flip_p(np.ones(25))
+    with pytest.raises(ValueError, match="holds 41 values, expected at most 40"):
+        sign_flip_p(np.ones(41))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -266,6 +276,22 @@ def test_extreme_effects():
     # For a small effect the normal approximation: n = ((z_.975 + z_.8) / d)^2.
     expected = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) ** 2 / 1e-3**2
     assert required_replicates(1e-3) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "alpha", "power"), [(2, 0.05, 0.8), (3, 0.05, 0.8), (40, 0.01, 0.95)]
+)
+def test_a_detectable_effect_is_found_with_the_power(n, alpha, power):
+    effect = detectable_effect(n, alpha=alpha, power=power)
+    assert paired_t_power(effect, n, alpha=alpha) == pytest.approx(power, abs=1e-9)
+    assert detectable_effect(n + 1, alpha=alpha, power=power) < effect
+    assert required_replicates(effect, alpha=alpha, power=power - 1e-6) == n
+
+
+def test_a_power_below_the_level_and_effects_beyond_any_study():
+    with pytest.raises(ValueError, match=r"'power' is 0.05, expected more than alpha"):
+        detectable_effect(5, alpha=0.05, power=0.05)
+    assert detectable_effect(2, alpha=1e-6) == 100
 
 
 @pytest.mark.parametrize(

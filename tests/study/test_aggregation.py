@@ -103,7 +103,9 @@ def test_rows_hold_every_run_axis_and_frame():
     [
         ("cfd2d_ind_v1", "ind"),
         ("cfd2d_ood_viscosity_v1", "ood_viscosity"),
+        ("cfd2d_ood_viscosity_v2s", "ood_viscosity"),
         ("my_flow", "ood_my_flow"),
+        ("my_vs", "ood_my_vs"),
         ("ood_mach_v12", "ood_mach"),
         ("re_v", "ood_re_v"),
     ],

@@ -9,15 +9,25 @@ from scipy import stats
 
 from chimera.files.artifacts import read_csv
 from chimera.interface.errors import InputError
+from chimera.statistics import (
+    confidence_sequence,
+    detectable_effect,
+    e_value,
+    equivalence_p,
+)
 from chimera.study.contrasts import (
+    Analysis,
+    compare,
     contrast,
     contrasts,
     correlations,
-    interval_coverage,
+    variance_shares,
 )
-from chimera.study.endpoints import differences, endpoint, endpoint_names
+from chimera.study.decision import StoppingRule, decide
+from chimera.study.endpoints import axis_weights, differences, endpoint, endpoint_names
 
 AXES = ["ind", "ood_viscosity", "ood_decay"]
+RULE = StoppingRule(margin=math.log(1.1))
 
 
 def errors(scale, axes=AXES):
@@ -25,7 +35,7 @@ def errors(scale, axes=AXES):
 
     def row(factor):
         errors = [scale * factor, scale * factor * math.e]
-        return {"nrmse": errors, "rmse_high": [v / 2 for v in errors], "valid_time": [4.0, 7.0]}
+        return {"nrmse": errors, "valid_time": [4.0, 7.0]}
 
     return {axis: row(factor) for axis, factor in zip(axes, (1, 3, 5), strict=False)}
 
@@ -35,7 +45,6 @@ def test_endpoints_by_hand():
     base = math.log(0.1) + 0.5  # the mean of ln s and ln (s e)
     expected = {
         "ind_nrmse": base,
-        "ind_rmse_high": base - math.log(2),
         "ind_valid_time": 5.5,
         "ood_viscosity_nrmse": base + math.log(3),
         "ood_decay_nrmse": base + math.log(5),
@@ -48,7 +57,7 @@ def test_endpoints_by_hand():
 
 
 def test_without_ood_axes_their_endpoints_are_absent():
-    assert endpoint_names(AXES[:1]) == ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
+    assert endpoint_names(AXES[:1]) == ["ind_nrmse", "ind_valid_time"]
     for name in ("ood_nrmse", "gap", "ood_decay_nrmse", "nonsense", "nrmse"):
         with pytest.raises(InputError, match=f"the endpoint is '{name}', expected one of ind_nrm"):
             endpoint(name, errors(0.1, AXES[:1]))
@@ -57,7 +66,7 @@ def test_without_ood_axes_their_endpoints_are_absent():
 def test_contrast_is_the_paired_t_test():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 5))
-    result = contrast(x, y, 0.05)
+    result = contrast(x, y, RULE, 0.8)
     reference = stats.ttest_rel(x, y)
     assert result["estimate"] == pytest.approx((x - y).mean())
     assert result["p"] == pytest.approx(reference.pvalue)
@@ -67,6 +76,20 @@ def test_contrast_is_the_paired_t_test():
     assert result["sign_flip_p_smallest"] == 1 / 16
     assert result["sign_flip_p"] >= 1 / 16
     assert result["n"] == 5
+    d = x - y
+    assert (result["cs_low"], result["cs_high"]) == tuple(confidence_sequence(d))
+    assert result["e_value"] == e_value(d)
+    assert result["p_equivalence"] == equivalence_p(d, RULE.margin)
+    assert result["detectable"] == pytest.approx(detectable_effect(5) * d.std(ddof=1))
+
+
+def test_the_sequence_is_that_of_the_declared_prior_and_level():
+    x, y = np.random.default_rng(1).standard_normal((2, 12))
+    rule = StoppingRule(margin=0.1, alpha=0.1, prior_variance=1.0)
+    result = contrast(x, y, rule, 0.8)
+    expected = confidence_sequence(x - y, 0.1, prior_variance=1.0)
+    assert (result["cs_low"], result["cs_high"]) == tuple(expected)
+    assert result["e_value"] == e_value(x - y, prior_variance=1.0)
 
 
 def test_differences_are_those_of_one_model_in_the_order_of_replicates():
@@ -76,55 +99,142 @@ def test_differences_are_those_of_one_model_in_the_order_of_replicates():
     assert found == pytest.approx([math.log(0.5), math.log(2.0)])
 
 
+def test_declared_weights_make_the_primary_endpoint():
+    run, plain = errors(0.1), errors(0.2)
+    weights = {"ood_viscosity": 3.0, "ood_decay": 1.0, "ood_wavenumber": 5.0}
+    base = math.log(0.1) + 0.5
+    expected = base + (3 * math.log(3) + math.log(5)) / 4
+    assert endpoint("ood_nrmse", run, weights) == pytest.approx(expected)
+    assert endpoint("gap", run, weights) == pytest.approx(expected - base)
+    assert endpoint("ood_decay_nrmse", run, weights) == endpoint("ood_decay_nrmse", run)
+    runs = {("big", 0): run, ("unet", 0): plain}
+    assert differences("ood_nrmse", runs, "big", "unet", weights) == pytest.approx([-math.log(2)])
+    # An axis that was not declared: all are alike.
+    assert axis_weights({"ood_decay": 3.0}, AXES) == {"ood_viscosity": 0.5, "ood_decay": 0.5}
+    assert endpoint("ood_nrmse", run, {"ood_decay": 3.0}) == pytest.approx(
+        endpoint("ood_nrmse", run)
+    )
+
+
+PLAN = Analysis("primary", ("a", "b", "ind_valid_time"), {}, RULE, 1.0, 0.8)
+
+
 def endpoints(seed=1, n=4):
     rng = np.random.default_rng(seed)
-    return {name: tuple(rng.standard_normal((2, n))) for name in ("primary", "a", "b", "c")}
+    return {name: tuple(rng.standard_normal((2, n))) for name in ("primary", *PLAN.secondary)}
 
 
 def test_q_is_over_the_secondary_family_alone():
-    result = contrasts(endpoints(), "primary", 0.05)
-    family = [result[name]["p"] for name in ("a", "b", "c")]
+    result = contrasts(endpoints(), PLAN)
+    family = [result[name]["p"] for name in PLAN.secondary]
     expected = stats.false_discovery_control(family)
-    assert [result[name]["q"] for name in ("a", "b", "c")] == pytest.approx(expected.tolist())
+    assert [result[name]["q"] for name in PLAN.secondary] == pytest.approx(expected.tolist())
     assert result["primary"]["q"] == result["primary"]["p"]
 
 
-def test_swapped_models_mirror_every_contrast_exactly():
-    plain = contrasts(endpoints(), "primary", 0.05)
-    swapped = contrasts({k: (y, x) for k, (x, y) in endpoints().items()}, "primary", 0.05)
+def test_the_margin_of_the_valid_time_is_in_frames():
+    pairs = endpoints()
+    result = contrasts(pairs, PLAN)
+    for name, (x, y) in pairs.items():
+        margin = 1.0 if name == "ind_valid_time" else math.log(1.1)
+        assert result[name]["p_equivalence"] == equivalence_p(x - y, margin)
+
+
+@pytest.mark.parametrize("n", [3, 4, 9])
+def test_swapped_models_mirror_every_contrast_exactly(n):
+    plain = contrasts(endpoints(n=n), PLAN)
+    swapped = contrasts({k: (y, x) for k, (x, y) in endpoints(n=n).items()}, PLAN)
     for name, row in plain.items():
         other = swapped[name]
         for key in ("estimate", "cohens_dz", "hedges_gz"):
             assert other[key] == -row[key]
         for low, high in (("ci_low", "ci_high"), ("bca_low", "bca_high")):
             assert (other[low], other[high]) == (-row[high], -row[low])
-        for key in ("p", "q", "sign_flip_p", "n"):
+        if n > 3:
+            assert (other["cs_low"], other["cs_high"]) == (-row["cs_high"], -row["cs_low"])
+        else:
+            assert row["cs_low"] == row["cs_high"] == other["cs_low"] == "unbounded"
+        for key in ("p", "q", "sign_flip_p", "n", "p_equivalence", "e_value", "detectable"):
             assert other[key] == row[key]
 
 
-def test_order_of_replicates_changes_nothing():
+def test_order_of_replicates_changes_no_contrast():
     order = np.array([2, 0, 3, 1])
     permuted = {k: (x[order], y[order]) for k, (x, y) in endpoints().items()}
-    plain, other = (contrasts(e, "primary", 0.05) for e in (endpoints(), permuted))
+    plain, other = (contrasts(e, PLAN) for e in (endpoints(), permuted))
     for name, row in plain.items():
         assert other[name] == pytest.approx(row, rel=1e-12)
 
 
-def test_coverage_is_the_worst_of_the_scenarios_in_question():
-    rows = [
-        {"procedure": p, "replicates": n, "scenario": s, "coverage": c}
-        for p, n, s, c in (
-            ("paired t", "3", "fixed, a", "0.95"),
-            ("paired t", "3", "fixed, b", "0.94"),
-            ("paired t", "3", "sampled, a", "0.80"),
-            ("paired t", "5", "fixed, a", "0.96"),
-            ("BCa", "3", "fixed, a", "0.71"),
-            ("sign flip", "3", "fixed, a", "1.0"),
-        )
-    ]
-    assert interval_coverage(rows, 4) == {"ci_coverage": 0.94, "bca_coverage": 0.71}
-    assert interval_coverage(rows, 10) == {"ci_coverage": 0.96}
-    assert interval_coverage(rows, 2) == {}
+def study(effects, replicates=12, spread=0.05, axes=AXES):
+    """Return runs of unet and of models whose errors are exp(effect) times as large."""
+    rng = np.random.default_rng(0)
+    runs = {("unet", r): errors(0.1, axes) for r in range(replicates)}
+    for model, effect in effects.items():
+        for r in range(replicates):
+            runs[model, r] = errors(0.1 * math.exp(effect + spread * rng.normal()), axes)
+    return runs
+
+
+DECLARED = Analysis(
+    "ood_nrmse", ("ind_nrmse", "ood_decay_nrmse", "ood_viscosity_nrmse"), {}, RULE, 1.0, 0.8
+)
+
+
+def found(effects, replicates=12, plan=DECLARED, **kinds):
+    runs = study(effects, replicates, **kinds)
+    return compare(runs, list(effects), "unet", range(replicates), plan)
+
+
+def test_each_model_has_the_verdict_of_the_rule():
+    effects = {"good": -0.5, "bad": 0.5, "same": 0.0}
+    report = found(effects)
+    assert {m: rows["verdict"] for m, rows in report.items()} == {
+        "good": "better",
+        "bad": "worse",
+        "same": "equivalent",
+    }
+    for model, rows in report.items():
+        d = np.array(differences("ood_nrmse", study(effects), model, "unet"))
+        assert (rows["verdict"], rows["decided_at"]) == decide(d, RULE)
+        assert (rows["further"], rows["decision_probability"]) == (0.0, 1.0)
+    # Holm over the three models, of the primary endpoint alone
+    p = {model: rows["ood_nrmse"]["p"] for model, rows in report.items()}
+    assert report["same"]["ood_nrmse"]["q"] == p["same"]
+    assert report["good"]["ood_nrmse"]["q"] <= 3 * p["good"]
+    assert max(report[m]["ood_nrmse"]["q"] / p[m] for m in p) == pytest.approx(3)
+    assert report["good"]["ind_nrmse"]["q"] == pytest.approx(p["good"], rel=1e-6)
+
+
+def test_few_replicates_are_undecided_with_an_outlook():
+    rows = found({"good": -0.5}, replicates=3)["good"]
+    assert rows["verdict"] == "undecided"
+    assert "decided_at" not in rows
+    assert 5 <= rows["further"] < 6
+    assert rows["decision_probability"] > 0.95
+    assert found({"good": -0.5}, replicates=1) == {"good": {"verdict": "undecided"}}
+    assert found({}, replicates=3) == {}
+
+
+def test_without_ood_axes_there_is_no_primary_endpoint_and_no_verdict():
+    rows = found({"good": -0.5}, axes=AXES[:1])["good"]
+    assert set(rows) == {"verdict", "ind_nrmse"}
+    assert rows["verdict"] == "undecided"
+
+
+def test_each_axis_has_its_share_of_the_variance():
+    rng = np.random.default_rng(5)
+    d = {"a": rng.normal(0, 1, 400), "b": rng.normal(0, 2, 400)}
+    shares = variance_shares(d, {"a": 0.5, "b": 0.5})
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["a"] == pytest.approx(1 / 5, abs=0.1)
+    assert variance_shares(d, {"a": 0.8, "b": 0.2})["a"] == pytest.approx(16 / 17 * 0.85, abs=0.15)
+    assert variance_shares({"a": np.ones(3)}, {"a": 1.0}) == {}
+    rows = found({"good": -0.5})["good"]
+    # both axes of these runs have the same differences
+    for axis in ("viscosity", "decay"):
+        assert rows[f"ood_{axis}_nrmse"]["variance_share"] == pytest.approx(0.5)
+    assert "variance_share" not in rows["ood_nrmse"]
 
 
 def test_the_committed_table_keeps_its_promises():

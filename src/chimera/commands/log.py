@@ -1,20 +1,28 @@
-"""Append an entry to a log, or check that the logs were only appended to.
+"""Append an entry to a log, or check that the logs were only appended to, amendments logged.
 
 python -m chimera.commands.log decision "TITLE" --context ... --alternatives ... --decision ...
 python -m chimera.commands.log deviation --key train.steps "REASON"
+python -m chimera.commands.log amendment "REASON"
 python -m chimera.commands.log check --base main
 """
 
 import argparse
 import datetime
+import hashlib
 from pathlib import Path
 
-from chimera.files.artifacts import read_params
-from chimera.governance.logbook import append_entry, current_commit, require_appended
-from chimera.governance.preregistration import deviations, read_preregistration
+from chimera.files.artifacts import read_bytes, read_params
+from chimera.governance.logbook import (
+    append_entry,
+    current_commit,
+    require_amended,
+    require_appended,
+)
+from chimera.governance.preregistration import nearest_block, read_preregistration
 from chimera.interface.errors import InputError, guarded
 
 DECISIONS, DEVIATIONS = Path("Decision_Log.md"), Path("Deviation_Log.md")
+PREREGISTRATION = Path("PREREGISTRATION.md")
 DECISION_PARTS = ("context", "decision", "alternatives")
 
 
@@ -29,20 +37,32 @@ def main() -> None:
     deviation = commands.add_parser("deviation", help="append to Deviation_Log.md")
     deviation.add_argument("reason")
     deviation.add_argument("--key", required=True, help="dotted, such as train.steps")
-    check = commands.add_parser("check", help="fail if an older entry was edited or removed")
+    amendment = commands.add_parser("amendment", help="log that PREREGISTRATION.md was changed")
+    amendment.add_argument("reason")
+    check = commands.add_parser(
+        "check", help="fail if an older entry, or the preregistration, was edited"
+    )
     check.add_argument("--base", default="main", help="revision to compare with")
     options = parser.parse_args()
 
     if options.command == "check":
         for path in (DECISIONS, DEVIATIONS):
             require_appended(path, options.base)
+        read_preregistration()
+        require_amended(PREREGISTRATION, DEVIATIONS, options.base)
         return
     dated = {"date": datetime.date.today().isoformat(), "commit": current_commit()}
     if options.command == "decision":
         text = {name: getattr(options, name) for name in DECISION_PARTS}
         append_entry(DECISIONS, options.title, dated | text)
         return
-    found = {d.key: d for d in deviations(read_preregistration().parameters, read_params())}
+    plan = read_preregistration()
+    if options.command == "amendment":
+        digest = hashlib.sha256(read_bytes(PREREGISTRATION)).hexdigest()
+        fields = dated | {"sha256": digest, "reason": options.reason}
+        append_entry(DEVIATIONS, f"{PREREGISTRATION} was amended", fields)
+        return
+    found = {d.key: d for d in nearest_block(plan, read_params())[1]}
     if options.key not in found:
         raise InputError(
             f"--key is {options.key}, expected a parameter that deviates: "

@@ -27,7 +27,7 @@ class Comparison:
 
 
 def forest_plot(
-    comparisons: Sequence[Comparison], baseline: str, primary: str, level: float
+    comparisons: Sequence[Comparison], baseline: str, primary: str, level: float, margin: float
 ) -> Figure:
     """Draw every contrast: replicates as points, mean and t interval, g_z, p and q in numbers.
 
@@ -42,12 +42,17 @@ def forest_plot(
     figure = Figure(figsize=(style.WIDTH, sum(heights)))
     parts = figure.subfigures(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, comparison in zip(parts, shown, strict=True):
-        _forest(part, comparison, baseline, primary, level)
+        _forest(part, comparison, baseline, primary, level, margin)
     return figure
 
 
 def _forest(
-    figure: SubFigure, comparison: Comparison, baseline: str, primary: str, level: float
+    figure: SubFigure,
+    comparison: Comparison,
+    baseline: str,
+    primary: str,
+    level: float,
+    margin: float,
 ) -> None:
     contrasts = comparison.contrasts
     names = sorted(contrasts, key=lambda name: name != primary)
@@ -61,6 +66,8 @@ def _forest(
     for (panel, numbers), group in zip(grid, groups, strict=True):
         shown, in_frames = {name: contrasts[name] for name in group}, group is not ratios
         _intervals(panel, shown, comparison.differences, primary, in_frames)
+        if not in_frames:
+            panel.axvspan(math.exp(-margin), math.exp(margin), color="0.92", zorder=0)
         panel.set_xlabel(
             "difference in valid time, {} - {} (frames)".format(*pair)
             if in_frames
@@ -68,10 +75,9 @@ def _forest(
         )
         _numbers(numbers, shown, primary, headed=group is groups[0])
     first = contrasts[names[0]]
-    coverage = first.get("ci_coverage")
-    simulated = f"; simulated coverage {coverage:.1%}" if coverage else ""
     figure.suptitle(
-        f"dots: replicates; bar: mean and {level:.0%} t interval (n = {first['n']:.0f}{simulated})",
+        f"dots: replicates; bar: mean and {level:.0%} t interval (n = {first['n']:.0f}); "
+        "band: margin of equivalence",
         fontsize=8.5,
         color="0.25",
     )

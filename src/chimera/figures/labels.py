@@ -4,7 +4,6 @@ MODEL_LABELS = {"unet": "UNet", "fractal_unet": "FractalUNet"}
 ENDPOINT_LABELS = {
     "ood_nrmse": "OOD error, all axes",
     "ind_nrmse": "IND error",
-    "ind_rmse_high": "IND error, high wavenumbers",
     "ind_valid_time": "IND valid time",
     "gap": "generalisation gap",
 }

@@ -3,6 +3,7 @@
 An entry is a level-two heading with its number, then a list of fields.
 """
 
+import hashlib
 import re
 import subprocess
 from collections.abc import Mapping
@@ -74,6 +75,36 @@ def require_appended(path: Path, base: str) -> None:
         f"{path} was edited or cut at line {line} since {merge_base[:10]}, "
         "expected that entries are only added at the end"
     )
+
+
+def require_amended(path: Path, log: Path, base: str) -> None:
+    """Require that a file is as its last amendment in a log says, and newer only by an amendment.
+
+    An amendment is an entry of the log with the field `sha256`, that of the whole file.
+
+    Raises:
+        InputError: If the file differs from the one at the merge base of HEAD and `base` and no
+            amendment was added since, or if the last amendment names another content.
+    """
+    now, amendments = read_bytes(path), _amendments(read_bytes(log).decode())
+    digest = hashlib.sha256(now).hexdigest()
+    remedy = 'expected an entry by `python -m chimera.commands.log amendment "REASON"`'
+    if amendments and amendments[-1] != digest:
+        raise InputError(f"{path} is not what the last amendment in {log} names, {remedy}")
+    merge_base = git("merge-base", base, "HEAD").decode().strip()
+    if not git("ls-tree", merge_base, "--", str(path)):
+        return  # the file is newer
+    before = git("show", f"{merge_base}:{path.as_posix()}")
+    has_log = git("ls-tree", merge_base, "--", str(log))
+    old = git("show", f"{merge_base}:{log.as_posix()}").decode() if has_log else ""
+    if now != before and len(amendments) == len(_amendments(old)):
+        raise InputError(
+            f"{path} was edited since {merge_base[:10]} without an amendment, {remedy}"
+        )
+
+
+def _amendments(text: str) -> list[str]:
+    return [entry["sha256"] for entry in entries(text) if "sha256" in entry]
 
 
 def git(*arguments: str) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chimera.figures.labels import axis_label, contrast_label, model_label
-from chimera.governance.preregistration import Deviation, deviations
-from chimera.report.verdict import p_value
+from chimera.governance.preregistration import Deviation, Preregistration, deviations
+from chimera.report.verdict import p_value, percent
 from chimera.study.axes import axis_name
 
 
@@ -84,38 +84,54 @@ def mean_and_spread(row: Mapping[str, float], name: str) -> str:
     return f"{value:{form}}" + (f" ± {spread:{form}}" if spread is not None else "")
 
 
-def contrasts_table(rows: Mapping[str, Mapping[str, float]], primary: str, alpha: float) -> Table:
-    """Return every contrast of one model with the baseline, the primary endpoint first.
+def contrasts_table(rows: Mapping[str, Mapping[str, Any]], plan: Preregistration) -> Table:
+    """Return every contrast of one model with the baseline.
 
-    Rows are its entries of metrics/stats.json, by endpoint.
+    `rows` are the entries of metrics/stats.json by endpoint; the primary comes first.
     """
     cells = []
-    for name in sorted(rows, key=lambda name: name != primary):
+    for name in sorted(rows, key=lambda name: name != plan.primary):
         row = rows[name]
         scale, form = (float, "+.2f") if name == "ind_valid_time" else (math.exp, ".3f")
-        low, high = scale(row["ci_low"]), scale(row["ci_high"])
-        remark, q = (" (primary)", "-") if name == primary else ("", p_value(row["q"]))
+        frames, primary = " frames" if scale is float else "", name == plan.primary
+        ends = [
+            row[key] if isinstance(row[key], str) else f"{scale(row[key]):{form}}"
+            for key in ("ci_low", "ci_high", "cs_low", "cs_high")
+        ]
+        detectable = f"{row['detectable']:.2f}" if frames else percent(row["detectable"])
+        decisive = row["q"] < plan.alpha
+        share = f"{row['variance_share']:.0%}" if "variance_share" in row else "-"
         cells.append(
             (
-                contrast_label(name) + remark,
-                f"{scale(row['estimate']):{form}}" + (" frames" if scale is float else ""),
-                f"{low:{form}} to {high:{form}}",
+                contrast_label(name) + (" (primary)" if primary else ""),
+                f"{scale(row['estimate']):{form}}{frames}",
+                f"{ends[0]} to {ends[1]}",
+                ends[2] if ends[2] == ends[3] else f"{ends[2]} to {ends[3]}",
                 p_value(row["p"]),
-                q,
+                p_value(row["q"]),
+                p_value(row["p_equivalence"]),
+                f"{row['e_value']:.3g}",
                 p_value(row["sign_flip_p"]),
                 f"{row['hedges_gz']:+.2f}",
+                f"{detectable}{frames}",
+                share,
                 f"{row['n']:.0f}",
-                "yes" if row["p" if name == primary else "q"] < alpha else "no",
+                "yes" if decisive else "no",
             )
         )
-    numbers = ("ratio of errors", f"{1 - alpha:.0%} t interval", "p", "q", "sign-flip p")
-    header = ("endpoint", *numbers, "Hedges' g", "n", "difference found")
+    level = f"{1 - plan.alpha:.0%}"
+    intervals = (f"{level} t interval", f"{level} sequence")
+    tests = ("p", "q", "p of equivalence", "e-value", "sign-flip p", "Hedges' g")
+    header = ("endpoint", "ratio of errors", *intervals, *tests, "detectable", "share of variance")
     caption = (
         "Contrasts, model / baseline. Below 1 the model errs less; the valid time is a difference. "
-        f"Found: p < {alpha:g} for the primary endpoint, for the others Benjamini-Hochberg "
-        f"q < {alpha:g}."
+        "The t interval holds at one look, the confidence sequence and the e-value at every one. "
+        f"Equivalence: within {percent(plan.margin)}, or {plan.margin_frames:g} frames. "
+        f"Detectable: by a t test at the spread observed, with a probability of {plan.power:.0%}. "
+        f"Share: of an axis in the variance of the primary endpoint. Found: q < {plan.alpha:g}, "
+        "by Benjamini-Hochberg over the secondary endpoints, by Holm over models of the primary."
     )
-    return Table(caption, header, tuple(cells))
+    return Table(caption, (*header, "n", "difference found"), tuple(cells))
 
 
 def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
@@ -173,6 +189,17 @@ def deviations_table(found: Sequence[Deviation], log: Sequence[Mapping[str, str]
     ]
     header = ("parameter", "preregistered", "here", "reason logged")
     return Table("Parameters that deviate.", header, tuple(rows)) if rows else None
+
+
+def amendments_table(log: Sequence[Mapping[str, str]]) -> Table | None:
+    """Return every amendment of the preregistration in the deviation log, None without any."""
+    rows = [
+        (entry.get("date", ""), entry["sha256"][:12], entry.get("reason", ""))
+        for entry in log
+        if "sha256" in entry
+    ]
+    caption = "Amendments of the preregistration."
+    return Table(caption, ("date", "sha256", "reason"), tuple(rows)) if rows else None
 
 
 def objects_table(names: Mapping[str, str]) -> Table:

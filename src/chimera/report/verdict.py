@@ -1,7 +1,7 @@
 """The study's findings as sentences made of its numbers.
 
 A contrast d is the mean over replicates of ln(error of the model) - ln(error of the baseline), so
-that exp(d) is a ratio of errors. `Not significant` is never reported as `equal`.
+that exp(d) is a ratio of errors. The word of the verdict is that of metrics/stats.json.
 """
 
 import math
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from chimera.figures.labels import axis_label, model_label
 from chimera.governance.preregistration import Preregistration
-from chimera.statistics.power import paired_t_power
 from chimera.study.endpoints import by_model
 
-Contrast = Mapping[str, float]
+UNDECIDED = "undecided"
+
+Contrast = Mapping[str, Any]
 
 
 class Verdict(NamedTuple):
@@ -48,8 +49,8 @@ def _verdict(
     summary: Mapping[str, Any],
     plan: Preregistration,
 ) -> Verdict:
-    name, other = model_label(model), model_label(baseline)
-    n = int(stats["replicates"])
+    name, other, n = model_label(model), model_label(baseline), int(stats["replicates"])
+    nothing = f"This study cannot say whether {name} is better than {other}."
     if not rows:
         reason = (
             "one replicate cannot tell a difference between models from one between seeds"
@@ -57,7 +58,7 @@ def _verdict(
             else "none of the declared endpoints can be computed from these datasets"
         )
         return Verdict(
-            f"This study cannot say whether {name} is better than {other}.",
+            nothing,
             (f"No test was made: {reason}.", *_observed(model, baseline, summary)),
         )
     sentences = []
@@ -69,53 +70,72 @@ def _verdict(
             f"distribution. What follows is of a secondary endpoint, {endpoint_phrase(endpoint)}."
         )
     row = rows[endpoint]
-    significant = row["p" if endpoint == plan.primary else "q"] < plan.alpha
-    sentences += [
-        _numbers(endpoint, row, name, other, plan),
-        "The claim is about these frozen test trajectories, with chance that of initial "
-        "weights and batches; other flows were not sampled."
-        if significant
-        else f"That is no evidence that the two are equal: the interval reaches from "
-        f"{change(endpoint, row['ci_low'])} to {change(endpoint, row['ci_high'])}.",
-    ]
+    sentences.append(_numbers(endpoint, row, name, other, plan))
+    if endpoint == plan.primary:
+        sentences.append(_decision(row, stats[model], plan))
     if "ind_nrmse" in rows and endpoint != "ind_nrmse":
         sentences.append(_numbers("ind_nrmse", rows["ind_nrmse"], name, other, plan))
-    sentences += [_power(n, stats, plan), _secondary(rows, plan)]
-    return Verdict(_headline(endpoint, row, significant, name, other), tuple(sentences))
+    sentences += [_power(row, endpoint, plan), _secondary(rows, plan)]
+    headline = _headline(stats[model]["verdict"], n, name, other, plan)
+    return Verdict(headline if endpoint == plan.primary else nothing, tuple(sentences))
 
 
-def _headline(endpoint: str, row: Contrast, significant: bool, name: str, other: str) -> str:
-    if not significant:
-        return f"No difference between {name} and {other} was found in {endpoint_phrase(endpoint)}."
-    if endpoint == "ind_valid_time":
-        word = "longer" if row["estimate"] > 0 else "less long"
-        return f"{name}'s rollouts stay valid {word} than {other}'s."
-    word = "better" if row["estimate"] < 0 else "worse"
-    return f"{name} is {word} than {other} in {endpoint_phrase(endpoint)}."
+def _headline(word: str, n: int, name: str, other: str, plan: Preregistration) -> str:
+    measure = endpoint_phrase(plan.primary)
+    if word == "equivalent":
+        return f"{name} and {other} are equivalent in {measure}, within {percent(plan.margin)}."
+    if word == UNDECIDED:
+        return f"{n} replicates leave undecided whether {name} or {other} has the lower {measure}."
+    return f"{name} is {word} than {other} in {measure}."
+
+
+def _decision(row: Contrast, found: Mapping[str, Any], plan: Preregistration) -> str:
+    looks, level = plan.stopping, 1 - plan.alpha
+    claim = (
+        "The claim is about these frozen test trajectories, with chance that of initial weights "
+        "and batches; other flows were not sampled."
+    )
+    if "decided_at" in found:
+        reason = (
+            f"the {1 - 2 * plan.alpha:.0%} confidence sequence lies within {percent(plan.margin)}"
+            if found["verdict"] == "equivalent"
+            else f"the {level:.0%} confidence sequence excludes equality"
+        )
+        return f"That was decided at replicate {found['decided_at']:.0f}, where {reason}. {claim}"
+    if row["n"] >= looks.last_look:
+        return f"That was the last of {looks.last_look} looks. {claim}"
+    rule = f"Replicates may be added until it is decided, from {looks.first_look} on"
+    if "unbounded" not in (row["cs_low"], row["cs_high"]):
+        rule += (
+            f"; the {level:.0%} confidence sequence, which holds at every look, now reaches from "
+            f"{change(plan.primary, row['cs_low'])} to {change(plan.primary, row['cs_high'])}"
+        )
+    return (
+        f"{rule}. About {math.ceil(found['further'])} more are expected, up to {looks.last_look} "
+        f"in all, and a decision by then with a probability of {found['decision_probability']:.0%}."
+    )
 
 
 def _numbers(endpoint: str, row: Contrast, name: str, other: str, plan: Preregistration) -> str:
     chance = f"p = {p_value(row['p'])} (paired t test)"
     if endpoint != plan.primary:
         chance += f", q = {p_value(row['q'])}"
-    coverage = row.get("ci_coverage")
-    simulated = f", simulated coverage {coverage:.1%}" if coverage else ""
     return (
         f"Over {row['n']:.0f} paired replicates {name}'s {endpoint_phrase(endpoint)} is "
         f"{change(endpoint, row['estimate'])} than {other}'s ({1 - plan.alpha:.0%} t interval: "
-        f"{change(endpoint, row['ci_low'])} to {change(endpoint, row['ci_high'])}{simulated}; "
+        f"{change(endpoint, row['ci_low'])} to {change(endpoint, row['ci_high'])}; "
         f"{chance}; Hedges' g = {row['hedges_gz']:+.2f})."
     )
 
 
-def _power(n: int, stats: Mapping[str, Any], plan: Preregistration) -> str:
-    needed = int(stats["required_replicates"])
-    power = paired_t_power(plan.effect, n, alpha=plan.alpha)
-    enough = "enough" if n >= needed else "too few"
+def _power(row: Contrast, endpoint: str, plan: Preregistration) -> str:
+    if endpoint == "ind_valid_time":
+        size, least = f"{row['detectable']:.2f} frames", f"{plan.margin_frames:g} frames"
+    else:
+        size, least = f"{percent(row['detectable'])} of error", percent(plan.margin)
     return (
-        f"{n} replicates are {enough} for what was planned: a mean difference of {plan.effect:g} "
-        f"times the standard deviation between replicates is found with a probability of "
-        f"{power:.0%}, and {needed} replicates are needed for {plan.power:.0%}."
+        f"At the spread observed, a t test of {row['n']:.0f} replicates finds a difference of "
+        f"{size} with a probability of {plan.power:.0%}; the smallest of interest is {least}."
     )
 
 
@@ -149,7 +169,6 @@ def endpoint_phrase(name: str) -> str:
     ('one-step OOD error', 'one-step OOD decay error')
     """
     phrases = {
-        "ind_rmse_high": "one-step IND error in the highest quarter of wavenumbers",
         "ind_valid_time": "IND valid time",
         "gap": "generalisation gap (OOD error / IND error)",
     }
@@ -178,19 +197,32 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def percent(d: float) -> str:
+    """Return a difference of logarithms as a share of error.
+
+    >>> percent(math.log(1.1))
+    '10%'
+    """
+    share = 100 * math.expm1(d)
+    return f"{share:.3g}%" if share < 1000 else f"{share:.0f}%"
+
+
 def status(stats: Mapping[str, Any], unfrozen: int) -> str:
-    """Return a sentence about whether the study is the preregistered one."""
-    if stats["confirmatory"]:
+    """Return a sentence about what the study may claim."""
+    if stats["standing"] == "confirmatory":
         return (
-            "Standing: as preregistered. Every frozen parameter has its preregistered value and "
-            "every data file is the frozen one."
+            "Standing: confirmatory. It is the preregistered study, ended by its declared rule, "
+            "and every data file is the frozen one."
         )
     reasons = []
     if stats["deviations"]:
         reasons.append(f"parameters that differ from the preregistered ones: {stats['deviations']}")
     if unfrozen:
         reasons.append(f"data files that no manifest has frozen: {unfrozen}")
-    listed = "; ".join(reasons)
+    if stats["standing"] == "pilot":
+        listed = f" ({'; '.join(reasons)})" if reasons else ""
+        return f"Standing: pilot{listed}. It shows what the study is, and confirms nothing."
+    listed = "; ".join(reasons) or "the declared rule has not ended it, or did so earlier"
     return f"Standing: exploratory ({listed}). It can suggest hypotheses, and confirms none."
 
 

@@ -42,6 +42,11 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
         base=base,
         head=head,
         headline=_headline(changes["summary"]),
+        words={
+            key: (base.words.get(key), word)
+            for key, word in head.words.items()
+            if base.words.get(key) != word
+        },
         contrasts=_primary(changes["stats"], base, head),
         gates=gates(head),
         gates_before={name: passed for name, passed, _ in gates(base)},
@@ -71,23 +76,32 @@ def _headline(changes: Sequence[Change]) -> dict[str, list[Change | None]]:
 def _primary(
     changes: Sequence[Change], base: Revision, head: Revision
 ) -> list[tuple[str, Change, list[str]]]:
-    """Return the primary contrasts: name, estimate, and its interval at both revisions."""
+    """Return the primary contrasts: name, estimate, and what was found at both revisions."""
     plan = head.plan or base.plan
     found = []
     for change in changes:
         name, _, leaf = change.name.rpartition(".")
         if plan and leaf == "estimate" and name.split(".")[-1] == plan.primary:
-            rows = [revision.metrics.get("stats", {}) for revision in (base, head)]
-            found.append((name, change, [_interval(row, name) for row in rows]))
+            found.append((name, change, [_outcome(revision, name) for revision in (base, head)]))
     return found
 
 
-def _interval(row: Mapping[str, float], name: str) -> str:
-    """Return estimate, interval and p of one contrast."""
+def _outcome(revision: Revision, name: str) -> str:
+    """Return estimate, intervals and p of one contrast, the verdict, and the replicates to come."""
+    row: Mapping[str, Any] = revision.metrics.get("stats", {}) | revision.words
     if f"{name}.estimate" not in row:
         return "absent"
     low, high, p = (row.get(f"{name}.{key}", math.nan) for key in ("ci_low", "ci_high", "p"))
-    return f"{row[f'{name}.estimate']:+.3f} [{low:+.3f}, {high:+.3f}], p {p:.2g}"
+    text = f"{row[f'{name}.estimate']:+.3f} [{low:+.3f}, {high:+.3f}], p {p:.2g}"
+    ends = [row.get(f"{name}.{key}") for key in ("cs_low", "cs_high")]
+    if all(isinstance(end, float) for end in ends):
+        text += f", sequence [{ends[0]:+.3f}, {ends[1]:+.3f}]"
+    model = name.rpartition(".")[0]
+    if verdict := row.get(f"{model}.verdict"):
+        text = f"{verdict}; {text}; margin {row.get('margin', math.nan):.3g}"
+    if further := row.get(f"{model}.further"):
+        text += f", about {math.ceil(further)} more replicates"
+    return text
 
 
 def _number(value: Any) -> str:

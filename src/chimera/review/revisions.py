@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 import yaml
 
 from chimera.governance.logbook import git, named_keys
-from chimera.governance.preregistration import Preregistration, deviations, parse_preregistration
+from chimera.governance.preregistration import (
+    Preregistration,
+    nearest_block,
+    parse_preregistration,
+)
 from chimera.interface.errors import InputError
 
 METRIC_FILES = ("summary", "parity", "probes", "stats", "verify")
@@ -20,15 +25,17 @@ LOGS = ("Deviation_Log.md", "Decision_Log.md")
 class Revision:
     """The experiment at one commit.
 
-    `params` and `metrics` (by file) are leaves by dotted key, `figures` the blob id of every
-    plots/png/*.png. `deviating` has the frozen parameters with another value, and whether an entry
-    names them; `remark` is a sentence about what could not be read.
+    `params`, `metrics` (by file) and `words`, those of metrics/stats.json, are leaves by dotted
+    key, `figures` the blob id of every plots/png/*.png. `deviating` has the frozen parameters with
+    another value, and whether an entry names them; `remark` is a sentence about what could not be
+    read.
     """
 
     name: str
     commit: str
     params: dict[str, Any]
     metrics: dict[str, dict[str, float]]
+    words: dict[str, str]
     logs: dict[str, str]
     plan: Preregistration | None
     figures: dict[str, str]
@@ -80,19 +87,23 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
         except InputError as error:  # an older form: everything else can still be compared
             remark = f"Its preregistration is not of this code's form: {error}."
     logged = named_keys(logs["Deviation_Log.md"])
+    metrics = {
+        file: _metrics(text(path), f"{name}:{path}")
+        for file in METRIC_FILES
+        if (path := f"metrics/{file}.json") in blobs
+    }
+    said = metrics.get("stats", {})
+    words = {key: said.pop(key) for key, value in [*said.items()] if _is_word(value)}
     return Revision(
         name,
         commit,
         flatten(params),
-        {
-            file: _numbers(text(path), f"{name}:{path}")
-            for file in METRIC_FILES
-            if (path := f"metrics/{file}.json") in blobs
-        },
+        {file: _numbers(found, f"{name}:metrics/{file}.json") for file, found in metrics.items()},
+        words,
         logs,
         plan,
         {p: b for p, b in blobs.items() if p.startswith("plots/png/") and p.endswith(".png")},
-        {d.key: d.key in logged for d in (deviations(plan.parameters, params) if plan else [])},
+        {d.key: d.key in logged for d in (nearest_block(plan, params)[1] if plan else [])},
         remark,
     )
 
@@ -108,7 +119,7 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
     return dict(content)
 
 
-def _numbers(text: str, name: str) -> dict[str, float]:
+def _metrics(text: str, name: str) -> dict[str, Any]:
     """Return the leaves of a metrics file without nulls, which stand for withheld numbers."""
     try:
         content = json.loads(text)
@@ -116,7 +127,14 @@ def _numbers(text: str, name: str) -> dict[str, float]:
         raise InputError(f"{name} is not JSON: {error}") from None
     if not isinstance(content, Mapping):
         raise InputError(f"{name} holds {content!r}, expected a mapping")
-    numbers = {key: value for key, value in flatten(content).items() if value is not None}
+    return {key: value for key, value in flatten(content).items() if value is not None}
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\w{1,20}", value) is not None
+
+
+def _numbers(numbers: dict[str, Any], name: str) -> dict[str, float]:
     for key, value in numbers.items():
         if type(value) not in (int, float) or not math.isfinite(value):  # a bool is an int
             raise InputError(f"{name}: {key} is {value!r}, expected a finite number")

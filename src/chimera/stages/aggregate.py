@@ -18,6 +18,7 @@ from chimera.files.artifacts import (
     write_csv,
     write_json,
 )
+from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
 from chimera.study.aggregation import summarise, summarise_probes
 from chimera.study.error_table import error_rows, frame_rows, read_errors
@@ -32,7 +33,8 @@ def main() -> None:
     runs = {cell: read_json(folder / "evaluate.json") for cell, folder in folders.items()}
     errors, datasets = Path("metrics/errors.csv"), list(runs[cells[0]]["model"])
     write_csv(errors, error_rows(runs, datasets))
-    write_json(Path("metrics/summary.json"), summarise(read_errors(read_csv(errors))), digits=6)
+    summary = summarise(read_errors(read_csv(errors)), read_preregistration().weights)
+    write_json(Path("metrics/summary.json"), summary, digits=6)
     probes = {
         cell: {probe: read_json(folder / f"{probe}.json") for probe in params["probe_names"]}
         for cell, folder in folders.items()

@@ -57,7 +57,9 @@ def main() -> None:
     errors = {run: found for run, found in read_errors(rows).items() if run[0] in models}
     comparisons = [
         figures.Comparison(
-            model, found, {name: differences(name, errors, model, baseline) for name in found}
+            model,
+            found,
+            {name: differences(name, errors, model, baseline, plan.weights) for name in found},
         )
         for model, found in by_model(read_json(Path("metrics/stats.json"))).items()
     ]
@@ -67,7 +69,9 @@ def main() -> None:
         "training": figures.training_curves(table("training"), models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
         "fields": fields(params, errors, interval),
-        "forest": figures.forest_plot(comparisons, baseline, plan.primary, 1 - plan.alpha),
+        "forest": figures.forest_plot(
+            comparisons, baseline, plan.primary, 1 - plan.alpha, plan.margin
+        ),
         "parity": figures.parity_bars(parity, models, baseline),
         "spectra": figures.energy_spectra(table("spectra"), models, interval),
         "twonn": figures.dimension_along_network(table("twonn"), models, "linear"),

@@ -5,7 +5,11 @@ from typing import Any
 
 from chimera.files.artifacts import read_bytes, read_json, read_params, read_yaml, write_text
 from chimera.governance.logbook import read_log
-from chimera.governance.preregistration import deviations, read_preregistration, read_sections
+from chimera.governance.preregistration import (
+    nearest_block,
+    read_preregistration,
+    read_sections,
+)
 from chimera.interface.errors import guarded
 from chimera.report import prose, tables
 from chimera.report.document import data_uri, git_object, render
@@ -25,7 +29,8 @@ def main() -> None:
     names = ("verify", "parity", "summary", "probes", "stats")
     metrics: dict[str, Any] = {name: read_json(Path(f"metrics/{name}.json")) for name in names}
     stats, summary = metrics["stats"], metrics["summary"]
-    deviating = deviations(plan.parameters, params)
+    _, deviating = nearest_block(plan, params)
+    log = read_log(Path("Deviation_Log.md"))
     cells = [(model, replicate) for model in models for replicate in params["replicates"]]
     machines = {
         f"{model} {replicate}": read_yaml(Path(f"checkpoints/{model}/{replicate}/provenance.yaml"))
@@ -58,15 +63,12 @@ def main() -> None:
         "tables": {
             "parity": tables.parity_table(metrics["parity"], models),
             "datasets": tables.datasets_table(params),
-            "contrasts": [
-                tables.contrasts_table(rows, plan.primary, plan.alpha)
-                for rows in compared.values()
-                if rows
-            ],
+            "contrasts": [tables.contrasts_table(rows, plan) for rows in compared.values() if rows],
             **{name: tables.errors_table(summary, models, name) for name in tables.ERRORS},
             "probes": tables.probe_tables(metrics["probes"], models),
             "correlations": tables.correlations_table(stats),
-            "deviations": tables.deviations_table(deviating, read_log(Path("Deviation_Log.md"))),
+            "deviations": tables.deviations_table(deviating, log),
+            "amendments": tables.amendments_table(log),
             "objects": tables.objects_table(
                 {name: git_object(read_bytes(Path(name))) for name in files}
             ),

@@ -5,7 +5,8 @@ the two mirrors every result, and the order of the replicates changes none. Inpu
 analysed (too few values, a value that is not finite, a nonzero effect without any spread, a level
 outside (0, 1)) raises `InputError`; nothing here returns NaN.
 
-`benchmarks/calibration.py` measures each procedure's coverage and error rate at 3 to 10 replicates.
+`benchmarks/calibration.py` measures each procedure's coverage and error rate at 3 to 10 replicates,
+`benchmarks/decision.py` those of the procedures that may be looked at after every replicate.
 """
 
 import lazy_loader
@@ -13,7 +14,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "confidence_sequences": ["confidence_sequence"],
         "correlation": ["Correlation", "spearman", "spearman_interval"],
+        "e_values": ["e_value"],
         "effect_sizes": [
             "cohens_d",
             "cohens_dz",
@@ -21,9 +24,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "hedges_gz",
             "probability_of_superiority",
         ],
+        "equivalence": ["equivalence_p"],
+        "family_wise": ["holm"],
         "location": ["paired_t_p", "sign_flip_p"],
         "multiplicity": ["benjamini_hochberg"],
-        "power": ["paired_t_power", "required_replicates"],
+        "power": ["detectable_effect", "paired_t_power", "required_replicates"],
         "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
         "two_way": ["satterthwaite_interval"],
     },

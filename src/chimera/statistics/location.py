@@ -15,10 +15,10 @@ import scipy
 from numpy.typing import ArrayLike
 
 from chimera.interface.errors import InputError
-from chimera.statistics.resampling.samples import ROUNDING, sample, sample_has_spread
+from chimera.statistics.resampling.samples import ROUNDING, Floats, sample, sample_has_spread
 
-# 2^23 sums take 64 MiB; a larger sample does not need an exact test.
-MAX_SAMPLE_SIZE = 24
+# The 2^20 sums of half a sample take 8 MiB, and a second to compare.
+MAX_SAMPLE_SIZE = 40
 
 
 def paired_t_p(differences: ArrayLike) -> float:
@@ -31,7 +31,7 @@ def paired_t_p(differences: ArrayLike) -> float:
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
-    """Return the exact p over all signs of differences (n,), 2 <= n <= 24, of independent pairs.
+    """Return the exact p over all signs of differences (n,), 2 <= n <= 40, of independent pairs.
 
     An assignment of signs counts where its sum is as large up to rounding.
     """
@@ -41,10 +41,21 @@ def sign_flip_p(differences: ArrayLike) -> float:
             f"'differences' holds {len(d)} values, expected at most {MAX_SAMPLE_SIZE}, "
             "whose 2^n signs can be enumerated"
         )
-    # Half of the assignments mirror the other half, so the first sign is fixed. scipy's
-    # permutation_test visits them one by one: 10 s instead of 10 ms.
-    sums = d[:1]
-    for value in d[1:]:
-        sums = np.concatenate([sums + value, sums - value])
     observed = abs(d.sum()) - ROUNDING * np.abs(d).sum()
-    return float((np.abs(sums) >= observed).mean())
+    if observed <= 0:
+        return 1.0
+    # Meet in the middle: an assignment is one of each half, and of the sorted sums of one half a
+    # search finds how many reach the observed sum together with each of the other's. Half of the
+    # assignments mirror the other half, so the first sign is fixed.
+    half = len(d) // 2
+    left, right = _sums(d[:1], d[1:half]), np.sort(_sums(np.zeros(1), d[half:]))
+    above = len(right) - np.searchsorted(right, observed - left, side="left")
+    below = np.searchsorted(right, -observed - left, side="right")
+    return float((above + below).sum() / (len(left) * len(right)))
+
+
+def _sums(start: Floats, values: Floats) -> Floats:
+    """Return the sums (2^n,) of the start and the values (n,) with every choice of signs."""
+    for value in values:
+        start = np.concatenate([start + value, start - value])
+    return start

@@ -53,3 +53,25 @@ def required_replicates(effect: float, *, alpha: float = 0.05, power: float = 0.
     while power_with(enough) < power:
         enough *= 2
     return bisect_left(range(enough), power, lo=enough // 2 + 1, key=power_with)
+
+
+def detectable_effect(num_replicates: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Return the smallest d_z, at most 100, that the paired t test finds with the power.
+
+    Times the standard deviation of the differences it is a difference in their unit.
+
+    Args:
+        num_replicates: Number of pairs, at least 2.
+        alpha: Level of the test.
+        power: More than alpha, which the test has without any effect.
+    """
+    require_fraction("power", power)
+    if power <= alpha:
+        raise InputError(f"'power' is {power}, expected more than alpha ({alpha})")
+
+    def excess(effect: float) -> float:
+        return paired_t_power(effect, num_replicates, alpha=alpha) - power
+
+    if excess(MAX_EFFECT) < 0:
+        return MAX_EFFECT
+    return float(scipy.optimize.brentq(excess, 0.0, MAX_EFFECT))

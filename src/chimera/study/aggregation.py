@@ -10,21 +10,26 @@ from chimera.study.error_table import METRICS, Errors
 Statistics = Mapping[str, float]
 
 
-def run_metrics(errors: Errors) -> dict[str, float]:
+def run_metrics(errors: Errors, weights: Mapping[str, float] | None = None) -> dict[str, float]:
     """Return `<axis>.<metric>` of one run and, with OOD axes, `ood.<metric>` and `gap`."""
     table = {axis: {m: fmean(values[m]) for m in METRICS} for axis, values in errors.items()}
     ood = [row for axis, row in table.items() if axis != "ind"]
     if ood:
         table["ood"] = {m: fmean(row[m] for row in ood) for m in METRICS}
     flat = {f"{axis}.{m}": value for axis, row in table.items() for m, value in row.items()}
-    return flat | ({"gap": endpoint("gap", errors)} if ood else {})
+    return flat | ({"gap": endpoint("gap", errors, weights)} if ood else {})
 
 
-def summarise(runs: Mapping[tuple[str, int], Errors]) -> dict[str, Any]:
-    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`."""
+def summarise(
+    runs: Mapping[tuple[str, int], Errors], weights: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`.
+
+    The weights of the OOD axes are those of the gap, see chimera.study.endpoints.
+    """
     replicates: dict[str, list[dict[str, float]]] = {}
     for (name, _), errors in runs.items():
-        replicates.setdefault(name, []).append(run_metrics(errors))
+        replicates.setdefault(name, []).append(run_metrics(errors, weights))
     summary: dict[str, Any] = {}
     for forecaster, rows in replicates.items():
         for name, value in mean_and_sd(rows).items():

@@ -1,14 +1,15 @@
 """The names of datasets in metrics: one axis each."""
 
+import re
 from collections.abc import Sequence
+
+# `_v2`, and `_v2s` of the flows of the confirmatory study.
+_VERSION = re.compile(r"_v\d+s?$")
 
 
 def axis_name(dataset: str, datasets: Sequence[str]) -> str:
     """Return `ind` for the first dataset and `ood_<axis>` for every other."""
     if dataset == datasets[0]:
         return "ind"
-    name = dataset.removeprefix("cfd2d_")
-    stem, _, version = name.rpartition("_v")
-    if stem and version.isdigit():
-        name = stem
+    name = _VERSION.sub("", dataset.removeprefix("cfd2d_"))
     return name if name.startswith("ood_") else f"ood_{name}"

@@ -7,66 +7,204 @@ ln nRMSE, so that a difference is a log ratio:
     d_r = y_model,r - y_baseline,r,    exp(mean d) = ratio of (geometric mean) errors.
 
 Claims are about the fixed test trajectories, with seeds as the only source of chance; for these,
-the t interval and test are exact if d is normal (benchmarks/calibration.py).
+the t interval and test are exact if d is normal (benchmarks/calibration.py), and the e-value and
+the confidence sequence hold at all numbers of replicates at once (benchmarks/decision.py).
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+import numpy as np
+
+from chimera.statistics.confidence_sequences import confidence_sequence
 from chimera.statistics.correlation import spearman, spearman_interval
+from chimera.statistics.e_values import e_value
 from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
+from chimera.statistics.equivalence import equivalence_p
+from chimera.statistics.family_wise import holm
 from chimera.statistics.location import paired_t_p, sign_flip_p
 from chimera.statistics.multiplicity import benjamini_hochberg
+from chimera.statistics.power import detectable_effect
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
 from chimera.statistics.resampling.samples import Floats
+from chimera.study.decision import UNDECIDED, StoppingRule, decide, outlook
+from chimera.study.endpoints import axis_weights, endpoint, endpoint_names
+from chimera.study.error_table import Errors
 
-# Procedures in benchmarks/calibration.csv, and the keys of their coverage.
-INTERVALS = {"paired t": "ci_coverage", "BCa": "bca_coverage"}
+UNBOUNDED = "unbounded"  # an end of a confidence sequence that so few replicates leave open
+
+Row = dict[str, float | str]
 
 
-def contrast(x: Floats, y: Floats, alpha: float) -> dict[str, float]:
+@dataclass(frozen=True)
+class Analysis:
+    """What is declared about contrasts.
+
+    Attributes:
+        primary: Primary endpoint, see chimera.study.endpoints.
+        secondary: Endpoints of the secondary family.
+        weights: Weights of the OOD axes in the primary endpoint.
+        rule: Level, margin in ln units, and looks.
+        margin_frames: Margin of `ind_valid_time`, in frames.
+        power: Probability with which a detectable difference is found.
+    """
+
+    primary: str
+    secondary: Sequence[str]
+    weights: Mapping[str, float]
+    rule: StoppingRule
+    margin_frames: float
+    power: float
+
+    def margin(self, name: str) -> float:
+        """Return the margin of an endpoint, in its unit."""
+        return self.margin_frames if name == "ind_valid_time" else self.rule.margin
+
+
+def contrast(x: Floats, y: Floats, rule: StoppingRule, power: float = 0.8) -> Row:
     """Return estimate, intervals, tests and effect sizes of mean(x) - mean(y), paired (n,).
 
-    `ci_low`, `ci_high` and `p` are those of the paired t test; `sign_flip_p_smallest` is the lower
-    limit of `sign_flip_p` at this n. Intervals cover 1 - alpha.
+    `ci_low`, `ci_high` and `p` are those of the paired t test, `p_equivalence` that of the two
+    one-sided tests at the margin; `e_value`, `cs_low` and `cs_high` may be looked at after every
+    replicate. `sign_flip_p_smallest` is the lower limit of `sign_flip_p` at this n. `detectable` is
+    the true difference that the t test finds with the power, at the standard deviation observed.
+    Intervals cover 1 - alpha.
 
     Raises:
         InputError: If n < 2, or all differences are the same.
     """
-    differences = x - y
-    low, high = t_interval(differences, 1 - alpha)
-    bca_low, bca_high = bca_interval(differences, 1 - alpha)
+    differences, n = x - y, len(x)
+    confidence, prior = 1 - rule.alpha, rule.prior_variance
+    low, high = t_interval(differences, confidence)
+    bca_low, bca_high = bca_interval(differences, confidence)
+    sequence = confidence_sequence(differences, rule.alpha, prior_variance=prior)
+    cs_low, cs_high = (end if math.isfinite(end) else UNBOUNDED for end in sequence)
+    found = detectable_effect(n, alpha=rule.alpha, power=power)
     return {
         "estimate": float(differences.mean()),
         "ci_low": low,
         "ci_high": high,
         "p": paired_t_p(differences),
+        "p_equivalence": equivalence_p(differences, rule.margin),
+        "e_value": e_value(differences, prior_variance=prior),
+        "cs_low": cs_low,
+        "cs_high": cs_high,
         "sign_flip_p": sign_flip_p(differences),
-        "sign_flip_p_smallest": 2.0 ** (1 - len(differences)),
+        "sign_flip_p_smallest": 2.0 ** (1 - n),
         "bca_low": bca_low,
         "bca_high": bca_high,
         "cohens_dz": cohens_dz(x, y),
         "hedges_gz": hedges_gz(x, y),
-        "n": len(differences),
+        "detectable": found * float(differences.std(ddof=1)),
+        "n": n,
     }
 
 
-def contrasts(
-    endpoints: Mapping[str, tuple[Floats, Floats]], primary: str, alpha: float
-) -> dict[str, Any]:
+def contrasts(endpoints: Mapping[str, tuple[Floats, Floats]], plan: Analysis) -> dict[str, Any]:
     """Return the contrast of every endpoint (model, baseline), with q over the secondary family.
 
     The primary endpoint is tested alone: its q is its p.
     """
-    result = {name: contrast(x, y, alpha) for name, (x, y) in endpoints.items()}
-    family = [name for name in result if name != primary]
+    result: dict[str, Any] = {}
+    for name, (x, y) in endpoints.items():
+        rule = msgspec.structs.replace(plan.rule, margin=plan.margin(name))
+        result[name] = contrast(x, y, rule, plan.power)
+    family = [name for name in result if name != plan.primary]
     if family:
         q = benjamini_hochberg([result[name]["p"] for name in family])
         for name, value in zip(family, q, strict=True):
             result[name]["q"] = float(value)
-    if primary in result:
-        result[primary]["q"] = result[primary]["p"]
+    if plan.primary in result:
+        result[plan.primary]["q"] = result[plan.primary]["p"]
     return result
+
+
+def decision(differences: Floats, rule: StoppingRule) -> Row:
+    """Return the verdict on one model, and how a study without one may go on.
+
+    `decided_at` is the number of replicates at which the verdict fell, absent if undecided;
+    `further` the expected number of further replicates, and `decision_probability` that of a
+    verdict by the last look.
+    """
+    found, future = decide(differences, rule), outlook(differences, rule)
+    at = {} if found.replicates is None else {"decided_at": found.replicates}
+    further = {"further": future.further, "decision_probability": future.decided}
+    return {"verdict": found.verdict} | at | further
+
+
+def variance_shares(
+    differences: Mapping[str, Floats], weights: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the share that each axis makes of the variance of the weighted mean over axes.
+
+        share_a = w_a cov(d_a, sum_b w_b d_b) / var(sum_b w_b d_b)
+
+    The shares have the sum 1; that of an axis which offsets others is negative. There are none
+    where the variance is zero.
+
+    Args:
+        differences: d (n,) of each axis.
+        weights: Weight of each axis.
+    """
+    weighted = {axis: weights[axis] * (d - d.mean()) for axis, d in differences.items()}
+    total = np.sum(list(weighted.values()), axis=0)
+    if not (total**2).sum():
+        return {}
+    return {axis: float((d * total).sum() / (total**2).sum()) for axis, d in weighted.items()}
+
+
+def compare(
+    runs: Mapping[tuple[str, int], Errors],
+    models: Sequence[str],
+    baseline: str,
+    replicates: Sequence[int],
+    plan: Analysis,
+) -> dict[str, dict[str, Any]]:
+    """Return every model's contrasts with the baseline and its verdict, in metrics/stats.json.
+
+    The primary endpoint's q is adjusted over the models (Holm). One replicate has no contrasts, and
+    without OOD axes there is no primary endpoint; either is undecided.
+
+    Args:
+        runs: Errors of every (model, replicate).
+        models: The compared models, without the baseline.
+        baseline: Model with which they are compared.
+        replicates: In the declared order, in which the stopping rule looks at them.
+        plan: The declared analysis.
+    """
+    axes = list(next(iter(runs.values())))
+    possible = endpoint_names(axes)
+    names = [name for name in (plan.primary, *plan.secondary) if name in possible]
+    if len(replicates) < 2 or not names:
+        return {model: {"verdict": UNDECIDED} for model in models}
+
+    def values(name: str, model: str) -> Floats:
+        return np.array([endpoint(name, runs[model, r], plan.weights) for r in replicates])
+
+    weights = axis_weights(plan.weights, axes)
+    report: dict[str, dict[str, Any]] = {}
+    for model in models:
+        pairs = {name: (values(name, model), values(name, baseline)) for name in names}
+        rows = report[model] = contrasts(pairs, plan)
+        rows["verdict"] = UNDECIDED
+        if plan.primary in pairs:
+            x, y = pairs[plan.primary]
+            rows |= decision(x - y, plan.rule)
+        by_axis = {
+            axis: values(f"{axis}_nrmse", model) - values(f"{axis}_nrmse", baseline)
+            for axis in weights
+        }
+        for axis, share in variance_shares(by_axis, weights).items() if weights else ():
+            if f"{axis}_nrmse" in rows:
+                rows[f"{axis}_nrmse"]["variance_share"] = share
+    tested = [rows[plan.primary] for rows in report.values() if plan.primary in rows]
+    if tested:
+        for row, q in zip(tested, holm([row["p"] for row in tested]), strict=True):
+            row["q"] = float(q)
+    return report
 
 
 def correlations(
@@ -100,18 +238,3 @@ def correlations(
         for row, value in zip(result.values(), q, strict=True):
             row["q"] = float(value)
     return result | {"withheld": len(probes) - len(result)}
-
-
-def interval_coverage(rows: Sequence[Mapping[str, str]], replicates: int) -> dict[str, float]:
-    """Return `ci_coverage` and `bca_coverage`, the lowest coverage in benchmarks/calibration.csv.
-
-    It is that of the largest tabulated number up to `replicates`; without one, nothing is returned.
-    """
-    fixed = [row for row in rows if row["scenario"].startswith("fixed")]
-    tabulated = [n for n in (int(row["replicates"]) for row in fixed) if n <= replicates]
-    worst: dict[str, float] = {}
-    for row in fixed:
-        name = INTERVALS.get(row["procedure"])
-        if name and tabulated and int(row["replicates"]) == max(tabulated):
-            worst[name] = min(worst.get(name, 1.0), float(row["coverage"]))
-    return worst

@@ -1,7 +1,7 @@
 """Endpoints: the numbers of one run by which models are compared."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -12,18 +12,34 @@ from chimera.study.error_table import Errors
 def endpoint_names(axes: Sequence[str]) -> list[str]:
     """Return the endpoints of a study with these axes, the OOD ones last."""
     ood = [axis for axis in axes if axis != "ind"]
-    names = ["ind_nrmse", "ind_rmse_high", "ind_valid_time"]
+    names = ["ind_nrmse", "ind_valid_time"]
     return names + (["ood_nrmse", "gap", *(f"{axis}_nrmse" for axis in ood)] if ood else [])
 
 
-def endpoint(name: str, errors: Errors) -> float:
+def axis_weights(declared: Mapping[str, float], axes: Iterable[str]) -> dict[str, float]:
+    """Return the weight of each OOD axis in the primary endpoint; their sum is 1.
+
+    A study of fewer axes than declared keeps the ratios of their weights. One with an axis that
+    was not declared weighs all alike.
+
+    >>> axis_weights({"ood_a": 3.0, "ood_b": 1.0}, ["ind", "ood_a", "ood_b"])
+    {'ood_a': 0.75, 'ood_b': 0.25}
+    """
+    ood = [axis for axis in axes if axis != "ind"]
+    weights = dict(declared) if set(ood) <= declared.keys() else dict.fromkeys(ood, 1.0)
+    total = math.fsum(weights[axis] for axis in ood)
+    return {axis: weights[axis] / total for axis in ood}
+
+
+def endpoint(name: str, errors: Errors, weights: Mapping[str, float] | None = None) -> float:
     """Return one endpoint of one run.
 
     Args:
-        name: `ind_nrmse`, `ood_nrmse`, `ood_<axis>_nrmse`: mean over trajectories of ln nRMSE, with
-            equal weight for each OOD axis. `ind_rmse_high`: the same of the error in the highest
-            quarter of wavenumbers. `gap`: ood_nrmse - ind_nrmse. `ind_valid_time`: mean in frames.
+        name: `ind_nrmse`, `ood_<axis>_nrmse`: mean over trajectories of ln nRMSE. `ood_nrmse`: mean
+            of these over the OOD axes. `gap`: ood_nrmse - ind_nrmse. `ind_valid_time`: mean in
+            frames.
         errors: Values per trajectory by axis.
+        weights: Declared weights of the OOD axes; without any, all are alike.
 
     Raises:
         InputError: If there is no such endpoint.
@@ -35,12 +51,11 @@ def endpoint(name: str, errors: Errors) -> float:
     ood = [axis for axis in errors if axis != "ind"]
     if name == "ind_valid_time":
         return fmean(errors["ind"]["valid_time"])
-    if name == "ind_rmse_high":
-        return log_mean("ind", "rmse_high")
     if name == "ood_nrmse" and ood:
-        return fmean(log_mean(axis, "nrmse") for axis in ood)
+        share = axis_weights(weights or {}, ood)
+        return math.fsum(share[axis] * log_mean(axis, "nrmse") for axis in ood)
     if name == "gap" and ood:
-        return endpoint("ood_nrmse", errors) - log_mean("ind", "nrmse")
+        return endpoint("ood_nrmse", errors, weights) - log_mean("ind", "nrmse")
     axis = name.removesuffix("_nrmse")
     if axis in errors and axis != name:
         return log_mean(axis, "nrmse")
@@ -62,8 +77,15 @@ def by_model(stats: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]
 
 
 def differences(
-    name: str, runs: Mapping[tuple[str, int], Errors], model: str, baseline: str
+    name: str,
+    runs: Mapping[tuple[str, int], Errors],
+    model: str,
+    baseline: str,
+    weights: Mapping[str, float] | None = None,
 ) -> list[float]:
     """Return an endpoint's difference, model minus baseline, of every replicate in order."""
-    replicates = [replicate for other, replicate in runs if other == model]
-    return [endpoint(name, runs[model, r]) - endpoint(name, runs[baseline, r]) for r in replicates]
+    return [
+        endpoint(name, errors, weights) - endpoint(name, runs[baseline, r], weights)
+        for (other, r), errors in runs.items()
+        if other == model
+    ]
