@@ -17,8 +17,7 @@ from scipy.stats import t
 
 from chimera.files.artifacts import read_params
 from chimera.governance.preregistration import read_preregistration
-from chimera.report.verdict import verdicts
-from chimera.statistics import paired_t_power
+from chimera.report.verdict import percent, verdicts
 from chimera.study.endpoints import by_model
 
 ROOT = Path(__file__).parents[1]
@@ -28,11 +27,15 @@ PARAMS = read_params(ROOT / "params.yaml")
 TOLERANCE = 1.0
 NUMBERS = re.compile(
     r"Over (?P<n>\d+) paired replicates .+ error is (?P<estimate>\S+% \w+) than .+ "
-    r"\((?P<level>\d+)% t interval: (?P<low>\S+% \w+) to (?P<high>\S+% \w+), "
-    r"simulated coverage (?P<coverage>\S+)%; p = (?P<p>\S+) \(paired t test\); "
+    r"\((?P<level>\d+)% t interval: (?P<low>\S+% \w+) to (?P<high>\S+% \w+); "
+    r"p = (?P<p>\S+) \(paired t test\); "
     r"Hedges' g = (?P<g>\S+)\)"
 )
-POWER = re.compile(r"is found with a probability of (?P<power>\d+)%")
+POWER = re.compile(
+    r"find a difference of (?P<size>\S+)% of error with a probability of (?P<power>\d+)%, and the "
+    r"smallest of interest is (?P<margin>\S+)%"
+)
+HEADLINE = re.compile(r"\*\*(?P<n>\d+) replicates leave undecided whether .+? error\.\*\*")
 
 
 def metrics(name):
@@ -75,7 +78,6 @@ def test_readme_says_what_the_metrics_say(section):
     said, n = NUMBERS.search(section), len(PARAMS["replicates"])
     assert int(said["n"]) == row["n"] == n
     assert int(said["level"]) == round(100 * (1 - PLAN.alpha))
-    assert float(said["coverage"]) == pytest.approx(100 * row["ci_coverage"], abs=0.05)
     estimate, low, high = (log_ratio(said[name]) for name in ("estimate", "low", "high"))
     half_width = t.isf(PLAN.alpha / 2, n - 1) / math.sqrt(n)  # of an interval, in spreads
     spread = (high - low) / 2 / half_width
@@ -87,21 +89,26 @@ def test_readme_says_what_the_metrics_say(section):
     assert float(said["g"]) == pytest.approx(d_z * row["hedges_gz"] / row["cohens_dz"], abs=0.02)
     p = 2 * t.sf(abs(d_z) * math.sqrt(n), n - 1)
     assert float(said["p"]) == pytest.approx(p, abs=0.02)
-    assert ("**No difference" in section) == (p >= PLAN.alpha)
+    assert int(HEADLINE.search(section)["n"]) == n
+    assert metrics("stats")[MODEL]["verdict"] == "undecided"
 
 
 def test_readme_says_how_likely_an_effect_is_found(section):
-    n = len(PARAMS["replicates"])
-    power = paired_t_power(PLAN.effect, n, alpha=PLAN.alpha)
-    assert f"{power:.0%}" == f"{POWER.search(section)['power']}%"
-    assert PLAN.effect == 1  # "one standard deviation between replicates"
-    assert n < metrics("stats")["required_replicates"]  # "three replicates are too few"
-    assert "three replicates are too few" in section
-    assert n == 3
+    said, row = POWER.search(section), by_model(metrics("stats"))[MODEL][PLAN.primary]
+    assert int(said["power"]) == round(100 * PLAN.power)
+    assert f"{said['margin']}%" == percent(PLAN.margin)
+    # As the spread between three replicates varies, so does this: within half of it.
+    size = math.log1p(float(said["size"]) / 100)
+    assert size == pytest.approx(row["detectable"], rel=0.5)
+    if are_as_committed():
+        assert f"{said['size']}%" == percent(row["detectable"])
+    assert "three replicates find" in section
+    assert len(PARAMS["replicates"]) == 3
+    assert metrics("stats")["standing"] == "pilot"  # "This is the pilot"
 
 
 def test_readme_has_no_other_number(section):
-    for known in (NUMBERS, POWER, re.compile(r"!\[.+?\]\(.+?\)")):
+    for known in (NUMBERS, POWER, HEADLINE, re.compile(r"!\[.+?\]\(.+?\)")):
         section, count = known.subn("", section)
         assert count == 1
     assert not re.findall(r"\d", section)
