@@ -30,6 +30,7 @@ def config(source, root, fields=("vorticity",), **changes):
     """Return a data config as conf/data/ has it."""
     section = {
         "source": source,
+        "conditioning": (),
         "root": str(root),
         "seed": 0,
         "manifests": "data/manifests/test",

@@ -1,7 +1,7 @@
 """Trajectories of one regime, each from its own seed, simulated on every core.
 
 Trajectory i of a split has the generator SeedSequence(entropy, spawn_key=(i,)), from which its
-initial field is drawn and then, in the order of `Physics`, every parameter that the regime gives as
+initial field is drawn and then, in the order of `Drawn`, every parameter that the regime gives as
 a distribution. It runs through the warm-up before its first frame. Its bytes depend neither on the
 other trajectories nor on the number of processes.
 """
@@ -102,7 +102,7 @@ def regime_of(dataset: Dataset, data: GeneratedData) -> Regime:
     return Regime(**given)
 
 
-class Physics(NamedTuple):
+class Drawn(NamedTuple):
     """Parameters of one trajectory; `warm_up_forcing` acts before the first frame."""
 
     viscosity: float
@@ -111,7 +111,7 @@ class Physics(NamedTuple):
     forcing: KolmogorovForcing | None
 
 
-def draw_trajectory(regime: Regime, entropy: Sequence[int], number: int) -> tuple[Tensor, Physics]:
+def draw_trajectory(regime: Regime, entropy: Sequence[int], number: int) -> tuple[Tensor, Drawn]:
     """Return the initial vorticity, on warm_up_points^2, and the parameters of one trajectory."""
     seed = np.random.SeedSequence(tuple(entropy), spawn_key=(number,))
     generator = np.random.default_rng(seed)
@@ -120,14 +120,14 @@ def draw_trajectory(regime: Regime, entropy: Sequence[int], number: int) -> tupl
     )
     viscosity, drag = _draw(regime.viscosity, generator), _draw(regime.drag, generator)
     if regime.forcing is None:
-        return start, Physics(viscosity, drag, None, None)
+        return start, Drawn(viscosity, drag, None, None)
     forcing = KolmogorovForcing(
         _draw(regime.forcing.amplitude, generator),
         int(_draw(regime.forcing.wavenumber, generator)),
         _draw(regime.forcing.angle, generator),
     )
     stored = None if regime.forcing.warm_up_only else forcing
-    return start, Physics(viscosity, drag, forcing, stored)
+    return start, Drawn(viscosity, drag, forcing, stored)
 
 
 def _draw(

@@ -17,7 +17,7 @@ from chimera.data.sources.dataset import Made
 from chimera.data.sources.fingerprint import flow_fingerprint, recipe
 from chimera.data.sources.generation import (
     GENERATOR,
-    Physics,
+    Drawn,
     Regime,
     draw_trajectory,
     generate,
@@ -78,7 +78,7 @@ def _identity(regime: Regime) -> dict[str, Any]:
     return plain
 
 
-def _sources(physics: Sequence[Physics], data: GeneratedData) -> NDArray[np.float32]:
+def _sources(physics: Sequence[Drawn], data: GeneratedData) -> NDArray[np.float32]:
     """Return curl F of the stored frames (n, N, N)."""
     N, box = data.num_points, data.domain_extent
     fields = np.zeros((len(physics), N, N), dtype=np.float32)
@@ -88,7 +88,7 @@ def _sources(physics: Sequence[Physics], data: GeneratedData) -> NDArray[np.floa
     return fields
 
 
-def _scalars(physics: Sequence[Physics]) -> dict[str, NDArray[np.float64]]:
+def _scalars(physics: Sequence[Drawn]) -> dict[str, NDArray[np.float64]]:
     """Return the parameters of the stored frames by name, each (n,); all 0 without a force."""
     unforced = KolmogorovForcing(0.0, 0)
     forces = [one.forcing or unforced for one in physics]
