@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from chimera.figures.labels import axis_label, model_label
 from chimera.governance.preregistration import Preregistration
 from chimera.study.endpoints import by_model
-
-UNDECIDED = "undecided"
+from chimera.study.stopping import UNDECIDED
 
 Contrast = Mapping[str, Any]
 
