@@ -139,6 +139,9 @@ def test_forest_shows_replicates_and_interval_as_ratios_and_names_the_interval()
     assert any(np.allclose(pair, np.exp([-0.2, 0.4])) for pair in ends)
     assert "95% t interval" in words(figure)
     assert "n = 2" in words(figure)
+    (band,) = ratios.patches
+    low, high = band.get_extents().transformed(ratios.transData.inverted()).intervalx
+    np.testing.assert_allclose([low, high], np.exp([-0.0953, 0.0953]))
     assert "primary" in words(figure)
 
 

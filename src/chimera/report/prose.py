@@ -5,6 +5,7 @@ from typing import Any
 
 from chimera.figures.labels import model_label
 from chimera.study.endpoints import by_model
+from chimera.study.stopping import UNDECIDED
 
 
 def title(models: Sequence[str], baseline: str) -> str:
@@ -90,7 +91,7 @@ def limits(
         "the models' channel lists grow differently from level to level.",
     ]
     undecided = [
-        model_label(model) for model in by_model(stats) if stats[model]["verdict"] == "undecided"
+        model_label(model) for model in by_model(stats) if stats[model]["verdict"] == UNDECIDED
     ]
     if undecided:
         found.append(

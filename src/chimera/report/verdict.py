@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from chimera.figures.labels import axis_label, model_label
 from chimera.governance.preregistration import Preregistration
-from chimera.study.decision import UNDECIDED
 from chimera.study.endpoints import by_model
+from chimera.study.stopping import UNDECIDED
 
 Contrast = Mapping[str, Any]
 

@@ -30,13 +30,12 @@ from chimera.statistics.multiplicity import benjamini_hochberg
 from chimera.statistics.power import detectable_effect
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
 from chimera.statistics.resampling.samples import Floats
-from chimera.study.decision import UNDECIDED, StoppingRule, decide, outlook
+from chimera.study.decision import StoppingRule, decide, outlook
 from chimera.study.endpoints import axis_weights, endpoint, endpoint_names
 from chimera.study.error_table import Errors
+from chimera.study.stopping import UNDECIDED
 
 UNBOUNDED = "unbounded"  # an end of a confidence sequence that so few replicates leave open
-
-ContrastRow = dict[str, float | str]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,9 @@ class Analysis:
         return self.margin_frames if name == "ind_valid_time" else self.rule.margin
 
 
-def contrast(x: Floats, y: Floats, rule: StoppingRule, power: float = 0.8) -> ContrastRow:
+def contrast(
+    x: Floats, y: Floats, rule: StoppingRule, power: float = 0.8
+) -> dict[str, float | str]:
     """Return estimate, intervals, tests and effect sizes of mean(x) - mean(y), paired (n,).
 
     `ci_low`, `ci_high` and `p` are those of the paired t test, `p_equivalence` that of the two
@@ -122,7 +123,7 @@ def contrasts(endpoints: Mapping[str, tuple[Floats, Floats]], plan: Analysis) ->
     return result
 
 
-def decision(differences: Floats, rule: StoppingRule) -> ContrastRow:
+def decision(differences: Floats, rule: StoppingRule) -> dict[str, float | str]:
     """Return the verdict on one model, and how a study without one may go on.
 
     `decided_at` is the number of replicates at which the verdict fell, absent if undecided;

@@ -26,9 +26,7 @@ from chimera.statistics.confidence_sequences import half_width
 from chimera.statistics.e_values import PRIOR_VARIANCE
 from chimera.statistics.resampling.intervals import Rng
 from chimera.statistics.resampling.samples import Floats, sample, sample_has_spread
-from chimera.study.stopping import Level, NumReplicates, Stopping
-
-UNDECIDED = "undecided"
+from chimera.study.stopping import UNDECIDED, Level, NumReplicates, Stopping
 
 
 class StoppingRule(Stopping, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ from msgspec import Meta
 from chimera.interface.errors import InputError
 from chimera.interface.settings import Positive, Settings
 
+UNDECIDED = "undecided"  # the verdict while no sequence has decided
+
 Level = Annotated[float, Meta(gt=0, lt=0.5)]
 NumReplicates = Annotated[int, Meta(ge=2, le=10**4)]
 
