@@ -72,7 +72,7 @@ class DataSettings(Settings, frozen=True):
     manifests: str
     fields: tuple[str, ...]
     shape: tuple[Count | None, ...]
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Meta(min_length=1)]
     generated: tuple[str, ...]
     imported: tuple[str, ...]
 
@@ -96,9 +96,9 @@ class GeneratedData(DataSettings, frozen=True):
                 f"expected at least data.num_points ({self.num_points})"
             )
         cell = self.domain_extent / self.simulated_points
-        for number, (name, dataset) in enumerate(self.datasets.items()):
-            expected = set(SPLITS) if number == 0 else {"test"}
-            if set(dataset.trajectories) != expected:
+        for name, dataset in self.datasets.items():
+            expected = set(SPLITS) if name == self.names[0] else {"test"}
+            if name in self.names and set(dataset.trajectories) != expected:
                 raise InputError(
                     f"datasets.{name}.trajectories has {sorted(dataset.trajectories)}, "
                     f"expected {sorted(expected)}"
