@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chimera.data.settings import read_data
 from chimera.governance.preregistration import (
     Deviation,
     decisive,
@@ -35,6 +36,7 @@ def test_the_frozen_blocks_are_what_conf_composes(block, overrides):
     """Leaf by leaf, and nothing that decides a number is left open."""
     params = yaml.safe_load(compose(overrides, ROOT / "conf"))
     assert nearest_block(declared(), params) == (block, [])
+    assert list(read_data(params["data"]).names) == params["datasets"]
     if block == "pilot":
         assert deviations(declared().pilot, decisive(params)) == []
 

@@ -116,7 +116,7 @@ class DataSettings(Settings, frozen=True):
     fields: tuple[str, ...]
     conditioning: tuple[str, ...]
     shape: tuple[Count | None, ...]
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Meta(min_length=1)]
     generated: tuple[str, ...]
     imported: tuple[str, ...]
 
@@ -146,9 +146,9 @@ class GeneratedData(DataSettings, frozen=True):
                 f"({self.num_points}) and at most data.simulated_points ({self.simulated_points})"
             )
         cell = self.domain_extent / self.simulated_points
-        for number, (name, dataset) in enumerate(self.datasets.items()):
-            expected = set(SPLITS) if number == 0 else {"test"}
-            if set(dataset.trajectories) != expected:
+        for name, dataset in self.datasets.items():
+            expected = set(SPLITS) if name == self.names[0] else {"test"}
+            if name in self.names and set(dataset.trajectories) != expected:
                 raise InputError(
                     f"datasets.{name}.trajectories has {sorted(dataset.trajectories)}, "
                     f"expected {sorted(expected)}"

@@ -55,8 +55,9 @@ def validate() -> None:
         probe_settings(name, fields)
     for key in ("replicates", "model_names", "datasets", "probe_names"):
         values = getattr(study, key)
-        if not values or len(set(values)) < len(values):
-            raise InputError(f"{key} is {list(values)}, expected at least one entry, none twice")
+        least = 0 if key == "probe_names" else 1
+        if len(values) < least or len(set(values)) < len(values):
+            raise InputError(f"{key} is {list(values)}, expected {least} or more, none twice")
     for key, values, known in (
         ("model_names", study.model_names, study.models),
         ("datasets", study.datasets, data.datasets),
