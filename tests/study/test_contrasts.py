@@ -132,6 +132,18 @@ def test_q_is_over_the_secondary_family_alone():
     assert result["primary"]["q"] == result["primary"]["p"]
 
 
+def test_a_secondary_difference_without_spread_is_left_out():
+    """Two runs may differ by the same number of frames; nothing measures the error of that."""
+    pairs = endpoints() | {"ind_valid_time": (np.full(4, 5.25), np.full(4, 5.5))}
+    result = contrasts(pairs, PLAN)
+    assert "ind_valid_time" not in result
+    assert result == contrasts({k: v for k, v in pairs.items() if k != "ind_valid_time"}, PLAN)
+    equal = contrasts(endpoints() | {"ind_valid_time": (np.full(4, 5.5),) * 2}, PLAN)
+    assert equal["ind_valid_time"]["estimate"] == 0.0
+    with pytest.raises(InputError, match="without any spread"):
+        contrasts({PLAN.primary: (np.full(4, 1.0), np.full(4, 2.0))}, PLAN)
+
+
 def test_the_margin_of_the_valid_time_is_in_frames():
     pairs = endpoints()
     result = contrasts(pairs, PLAN)

@@ -18,9 +18,7 @@ import torch
 
 from chimera.data.batches.streaming import read_splits
 from chimera.data.batches.trajectories import Form
-from chimera.data.layout.conditioning import conditioning_moments, with_logarithms
-from chimera.data.layout.splits import Split
-from chimera.data.layout.well import channel_moments
+from chimera.data.layout.inputs import open_inputs
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yaml
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
@@ -45,32 +43,21 @@ def train_model(
     numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
     device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
     entropy = (params["seed"], options.replicate)
-    home = Path("data") / ind
-    scalars = Split(home / "data/train", names).scalars
-    conditioning = with_logarithms(params["data"]["conditioning"], scalars)
-    train, valid = (Split(home / "data" / s, names, conditioning) for s in ("train", "valid"))
-    C, *grid = len(names), *train.layout.grid
-    about: dict[str, Any] = {
-        "model": fit_to_data(
-            params["models"][options.model],
-            (C, *grid),
-            layout["boundary"],
-            conditioning=len(conditioning),
-        ),
-        "fields": names,
-        "conditioning": list(conditioning),
-    }
-    known = channel_moments(read_yaml(home / "stats.yaml"), names)
-    further = conditioning_moments(train.conditioning)
-    moments = {moment: known[moment] + further[moment] for moment in known}
+    train, valid, conditioning, moments = open_inputs(
+        Path("data") / ind, names, params["data"]["conditioning"]
+    )
+    shape, extra = (len(names), *train.layout.grid), len(conditioning)
+    section = params["models"][options.model]
+    model = fit_to_data(section, shape, layout["boundary"], conditioning=extra)
+    about: dict[str, Any] = {"model": model, "fields": names, "conditioning": list(conditioning)}
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
 
     # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-    network = build_model(about["model"]).to(device)
+    network = build_model(model).to(device)
     form = Form(1 + settings.unroll, settings.batch_size, entropy, (group.rank, group.size))
     data = read_splits(train, valid, moments, form, device, int(settings.memory * 2**30))
-    training = Training(network, *data, settings, group, num_fields=C)
+    training = Training(network, *data, settings, group, num_fields=len(names))
 
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:

@@ -107,10 +107,14 @@ def contrast(
 def contrasts(endpoints: Mapping[str, tuple[Floats, Floats]], plan: Analysis) -> dict[str, Any]:
     """Return the contrast of every endpoint (model, baseline), with q over the secondary family.
 
-    The primary endpoint is tested alone: its q is its p.
+    The primary endpoint is tested alone: its q is its p. A secondary one whose difference is the
+    same in every replicate, as a number of frames may be, has no spread to be tested by and is left
+    out.
     """
     result: dict[str, Any] = {}
     for name, (x, y) in endpoints.items():
+        if name != plan.primary and (x - y).any() and not np.ptp(x - y):
+            continue
         rule = msgspec.structs.replace(plan.rule, margin=plan.margin(name))
         result[name] = contrast(x, y, rule, plan.power)
     family = [name for name in result if name != plan.primary]
