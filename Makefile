@@ -45,10 +45,10 @@ repro: intact  ## the whole experiment: only what has changed runs, JOBS cells s
 	dvc repro
 
 test: lint  ## linters, types, configuration and every test but those that take minutes
-	python -m pytest --numprocesses 2 --dist loadgroup -m "not full"
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not full"
 
 test-full: lint  ## every test
-	python -m pytest --numprocesses 2 --dist loadgroup
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/actionlint
 	ruff check .

@@ -7,9 +7,6 @@ import pytest
 
 from workspaces import ENVIRONMENT, call, commit
 
-# It shares the finished workspace with test_experiment.py, so that one process runs them all.
-pytestmark = pytest.mark.xdist_group("experiment")
-
 CELLS = [f"{model}-{r}" for model in ("unet", "fractal_unet") for r in (0, 1)]
 
 
@@ -21,10 +18,11 @@ def own_code(finished, tmp_path):
     return workspace, ENVIRONMENT | {"PYTHONPATH": str(workspace / "src")}
 
 
-def run_after_touching(workspace, environment, name):
-    """Append a comment to a file of the package and return the stages that dvc then runs."""
-    with (workspace / "src/chimera" / name).open("a") as stream:
-        stream.write("# a comment\n")
+def run_after_touching(workspace, environment, *names):
+    """Append a comment to files of the package and return the stages that dvc then runs."""
+    for name in names:
+        with (workspace / "src/chimera" / name).open("a") as stream:
+            stream.write("# a comment\n")
     printed = call(workspace, "dvc", "repro", environment=environment)
     return set(re.findall(r"^Running stage '(.*)'", printed, flags=re.MULTILINE))
 
@@ -35,8 +33,8 @@ def test_a_comment_in_a_probe_runs_its_cells_alone(own_code):
 
 
 def test_a_comment_in_messages_commands_or_review_runs_nothing(own_code):
-    for name in ("interface/progress.py", "commands/plan.py", "review/comment.py"):
-        assert run_after_touching(*own_code, name) == set()
+    names = ("interface/progress.py", "commands/plan.py", "review/comment.py")
+    assert run_after_touching(*own_code, *names) == set()
 
 
 @pytest.mark.full
