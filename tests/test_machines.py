@@ -14,12 +14,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workspaces import ENVIRONMENT, ROOT, call, commit, copy_tree
+from workspaces import ENVIRONMENT, ROOT, call, command, commit, copy_tree
 
-# They share the finished workspace with test_experiment.py, so that one process runs them all.
-pytestmark = pytest.mark.xdist_group("experiment")
-
-OVERRIDES = "scale=smoke replicates=[0]"
+# Cells travel alike, whatever is measured on them: one probe.
+OVERRIDES = "scale=smoke replicates=[0] probe_names=[spectra]"
 CELLS = list(product(("unet", "fractal_unet"), (0,)))
 
 
@@ -32,7 +30,7 @@ def alone(finished, tmp_path_factory):
     # They are hashed whole: leave no other cell, and no other dataset.
     for folder in ("checkpoints", "metrics/runs", "metrics/gates"):
         shutil.rmtree(workspace / folder)
-    call(workspace, "python", "-m", "chimera.commands.compose", *OVERRIDES.split())
+    command(workspace, "compose", *OVERRIDES.split())
     call(workspace, "dvc", "repro")
     return workspace
 
@@ -77,42 +75,45 @@ def ran(printed):
     return set(re.findall(r"^Running stage '(.*)'", printed, flags=re.MULTILINE))
 
 
-def script_lines(job, values):
-    """Return (command, environment) of each step of a job, expressions replaced by their values."""
+def run_job(name, clone, environment, **matrix):
+    """Run the steps of one job of the gpu workflow and return the stages that dvc ran."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/chimera-gpu-e1.yml").read_text())
+    assert set(workflow["env"]) == {"REMOTE", "OVERRIDES"}
+    values = {f"matrix.{key}": value for key, value in matrix.items()}
+    for secret in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        values[f"secrets.{secret}"] = environment.get(secret, "")
+    hidden = {key: value for key, value in environment.items() if f"secrets.{key}" not in values}
 
     def replaced(text):
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: str(values[match[1]]), str(text))
 
-    return [
-        (step["run"], {name: replaced(value) for name, value in step.get("env", {}).items()})
-        for step in job["steps"]
-        if "run" in step
-    ]
+    stages = set()
+    for step in workflow["jobs"][name]["steps"]:
+        if "run" in step:
+            given = {key: replaced(value) for key, value in step.get("env", {}).items()}
+            script = ("bash", "-e", "-c", step["run"])
+            stages |= ran(call(clone, *script, environment=hidden | given))
+    return stages
 
 
+def made_again(stages):
+    """Return the stages of a cell or a dataset."""
+    return [name for name in stages if "@" in name]
+
+
+@pytest.mark.full
 def test_the_gpu_workflow_over_a_shared_folder(origin, alone, tmp_path):
-    workflow = yaml.safe_load((ROOT / ".github/workflows/chimera-gpu-e1.yml").read_text())
     environment = ENVIRONMENT | {"REMOTE": str(tmp_path / "remote"), "OVERRIDES": OVERRIDES}
-    assert set(workflow["env"]) == {"REMOTE", "OVERRIDES"}
-
-    def run(job, clone, **values):
-        secrets = {f"secrets.AWS_{n}": "" for n in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
-        return "".join(
-            call(clone, "bash", "-e", "-c", command, environment=environment | extra)
-            for command, extra in script_lines(workflow["jobs"][job], values | secrets)
-        )
-
     machines = [clone_of(origin, tmp_path / f"machine{n}") for n in range(2)]
-    assert {"validate", "verify", "parity"} <= ran(run("data", machines[0]))
+    assert {"validate", "verify", "parity"} <= run_job("data", machines[0], environment)
     for clone, (model, replicate) in zip(machines, CELLS, strict=True):
-        values = {"matrix.model": model, "matrix.replicate": replicate}
-        stages = ran(run("cell", clone, **values))
+        stages = run_job("cell", clone, environment, model=model, replicate=replicate)
         assert f"train@{model}-{replicate}" in stages
         assert not [name for name in stages if name.startswith("generate")]
     last = clone_of(origin, tmp_path / "last")
-    stages = ran(run("collect", last))
+    stages = run_job("collect", last, environment)
     assert "aggregate" in stages
-    assert not [name for name in stages if "@" in name], "a cell or a dataset was made again"
+    assert not made_again(stages)
     same_results(last, alone)
 
 
@@ -155,9 +156,12 @@ def bucket(tmp_path):
         server.wait()
 
 
-def test_slurm_over_s3_two_at_once_and_one_killed(origin, alone, tmp_path, bucket):
+def test_workflow_and_slurm_over_s3_two_at_once_and_one_killed(origin, alone, tmp_path, bucket):
+    """The workflow makes the data, Slurm runs the cells, the workflow finds them and collects."""
     remote, reach = bucket
     environment = ENVIRONMENT | reach | {"REMOTE": remote, "OVERRIDES": OVERRIDES}
+    machine = clone_of(origin, tmp_path / "machine")
+    assert {"validate", "verify", "parity"} <= run_job("data", machine, environment)
     homes = [origin / f".scratch/slurm/{n}" for n in range(2)]
     for home in homes:
         lend_environment(home)
@@ -177,11 +181,18 @@ def test_slurm_over_s3_two_at_once_and_one_killed(origin, alone, tmp_path, bucke
     os.killpg(tasks[0].pid, signal.SIGKILL)
     assert tasks[0].wait() == -signal.SIGKILL, (tmp_path / "task0.log").read_text()
     tasks[0] = submit(0)
-    for number, task in enumerate(tasks):
-        assert task.wait() == 0, (tmp_path / f"task{number}.log").read_text()
+    for number, (task, (model, replicate)) in enumerate(zip(tasks, CELLS, strict=True)):
+        log = tmp_path / f"task{number}.log"
+        assert task.wait() == 0, log.read_text()
+        assert f"train@{model}-{replicate}" in ran(log.read_text())
+        assert not [name for name in ran(log.read_text()) if name.startswith("generate")]
 
+    for model, replicate in CELLS:
+        stages = run_job("cell", machine, environment, model=model, replicate=replicate)
+        assert not made_again(stages)
+        assert (machine / f"checkpoints/{model}/{replicate}/model.safetensors").exists()
     last = clone_of(origin, tmp_path / "last")
-    printed = call(last, "make", "collect", environment=environment)
-    assert "aggregate" in ran(printed)
-    assert not [name for name in ran(printed) if "@" in name], "a cell or a dataset was made again"
+    stages = run_job("collect", last, environment)
+    assert "aggregate" in stages
+    assert not made_again(stages)
     same_results(last, alone)

@@ -14,8 +14,6 @@ sys.path.insert(0, str(Path(__file__).parent / "data"))
 import flows
 from workspaces import call, command, commit, copy_tree, sentence, stage
 
-pytestmark = pytest.mark.xdist_group("own_flow")
-
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
@@ -27,7 +25,7 @@ def clone(tmp_path_factory):
 
 
 def gates(workspace, *overrides):
-    """Run everything up to the gates, as dvc does, and return the names of the datasets."""
+    """Run everything up to the gates and return the names of the datasets."""
     command(workspace, "compose", "scale=smoke", "train.steps=4", *overrides)
     stage(workspace, "validate")
     names = yaml.safe_load((workspace / "params.yaml").read_text())["datasets"]
