@@ -130,30 +130,43 @@ def children(process):
     return [int(number) for number in listed.split()]
 
 
-@pytest.mark.parametrize("victim", ["worker", "launcher"])
-def test_killed_and_run_again_a_group_ends_with_the_same_bytes(pair, tmp_path, victim):
-    folder = write_workspace(tmp_path, devices=2)
-    process = start(folder)
-    while not list(folder.glob(".scratch/*/*/state.safetensors")):
+def states(folder):
+    """Return the states that a training has left, with their times."""
+    found = folder.glob(".scratch/*/*/state.safetensors")
+    return {path: path.stat().st_mtime_ns for path in found}
+
+
+def start_until_a_state(folder):
+    """Start the stage, wait until it has written a state, and return it and its workers."""
+    before, process = states(folder), start(folder)
+    while states(folder) == before:
         assert process.poll() is None
         time.sleep(0.005)
-    workers = children(process)
-    if victim == "worker":
-        os.kill(workers[-1], signal.SIGKILL)
-        printed = finish(process, expect=2)
-        errors = [line for line in printed.splitlines() if line.startswith("error: ")]
-        assert len(errors) == 1, printed
-        assert (
-            "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` continues" in errors[0]
-        )
-        assert "Traceback" not in printed
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    return process, children(process)
+
+
+def wait_for_the_end_of(workers):
     deadline = time.monotonic() + 60
     while any(Path(f"/proc/{worker}/stat").exists() for worker in workers):
         assert time.monotonic() < deadline, "a worker outlived the run"
         time.sleep(0.01)
+
+
+def test_killed_and_run_again_a_group_ends_with_the_same_bytes(pair, tmp_path):
+    folder = write_workspace(tmp_path, devices=2)
+    process, workers = start_until_a_state(folder)
+    os.kill(workers[-1], signal.SIGKILL)
+    printed = finish(process, expect=2)
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, printed
+    assert "of 2 was killed by SIGKILL, expected it to finish; `dvc repro` continues" in errors[0]
+    assert "Traceback" not in printed
+    wait_for_the_end_of(workers)
+
+    process, workers = start_until_a_state(folder)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for_the_end_of(workers)
     assert not (folder / "checkpoints").exists()
     finish(start(folder))
     assert results(folder) == results(pair[0])
