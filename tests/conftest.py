@@ -10,9 +10,16 @@ import torch
 
 from workspaces import SMOKE, call, command, commit, copy_tree
 
-# The real dvc runs in these for minutes: they start first, so that no process ends long after the
-# others. While the first makes the finished workspace, the second does without it.
-FIRST = ("test_experiment.py", "test_own_flow.py", "test_machines.py", "test_touch.py")
+# They take longest, so that they start first: no process ends long after the others. While the
+# first makes the finished workspace, the second does without it.
+FIRST = (
+    "test_experiment.py",
+    "test_own_flow.py",
+    "test_machines.py",
+    "test_touch.py",
+    "test_distributed.py",
+    "test_training.py",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -42,7 +42,7 @@ class Study(Settings, frozen=True):
     scale: dict[str, Any]
 
 
-def validate() -> None:
+def main() -> None:
     """Run the stage."""
     params = read_params()
     study, data = read_settings(params, "", Study), read_data(params.get("data"))
@@ -71,4 +71,4 @@ def validate() -> None:
 
 
 if __name__ == "__main__":
-    guarded(validate)
+    guarded(main)
