@@ -13,7 +13,7 @@ from chimera.governance.preregistration import Preregistration
 from chimera.interface.errors import InputError
 from chimera.report import prose, tables
 from chimera.report.document import git_object
-from chimera.report.verdict import status, verdicts
+from chimera.report.verdict import beaten_by_baselines, status, verdicts
 from chimera.stages import figures, report
 from chimera.study.stopping import Stopping
 from report import study
@@ -233,3 +233,21 @@ def test_a_missing_picture_is_one_sentence(write, tmp_path):
     (tmp_path / "plots/svg/rome.svg").unlink()
     with pytest.raises(InputError, match=r"cannot read plots/svg/rome\.svg"):
         report.main()
+
+
+def test_each_baseline_is_named_with_the_axes_on_which_it_errs_less():
+    def row(ind, decay):
+        return {"ind": {"nrmse": ind}, "ood_decay": {"nrmse": decay}, "ood": {"nrmse": decay}}
+
+    summary = {
+        "unet": row(0.2, 0.2),
+        "fractal_unet": row(0.1, 0.3),
+        "persistence": row(0.3, 0.25),
+        "solver_48": row(0.05, 0.05),
+    }
+    assert beaten_by_baselines(summary, ["unet", "fractal_unet"]) == [
+        "Predicting that nothing changes errs less, one step ahead, than UNet on no axis; "
+        "FractalUNet on OOD decay.",
+        "The solver itself, which knows the equation, on a grid of 48² points errs less, one step "
+        "ahead, than UNet on every axis; FractalUNet on every axis.",
+    ]

@@ -15,6 +15,12 @@ from chimera.study.stopping import UNDECIDED
 
 Contrast = Mapping[str, Any]
 
+_FORECASTS = {
+    "persistence": "Predicting that nothing changes",
+    "solver_48": "The solver itself, which knows the equation, on a grid of 48² points",
+    "solver_32": "The same on 32² points",
+}
+
 
 class Verdict(NamedTuple):
     """The answer for one model: one sentence, and sentences with its evidence and its limits."""
@@ -225,12 +231,17 @@ def status(stats: Mapping[str, Any], unfrozen: int) -> str:
     return f"Standing: exploratory ({listed}). It can suggest hypotheses, and confirms none."
 
 
-def beaten_by_persistence(summary: Mapping[str, Any], models: Sequence[str]) -> str:
-    """Return a sentence about the axes on which persistence has a smaller error than a model."""
-    baseline = summary["persistence"]
-    axes = [a for a, row in baseline.items() if isinstance(row, Mapping) and a != "ood"]
-    parts = []
-    for model in models:
-        worse = [a for a in axes if summary[model][a]["nrmse"] > baseline[a]["nrmse"]]
-        parts.append(f"{model_label(model)} on {', '.join(map(axis_label, worse)) or 'no axis'}")
-    return f"Predicting that nothing changes errs less, one step ahead, than {'; '.join(parts)}."
+def beaten_by_baselines(summary: Mapping[str, Any], models: Sequence[str]) -> list[str]:
+    """Return a sentence for each baseline: on which axes its error is smaller than a model's."""
+    sentences = []
+    for name, label in _FORECASTS.items():
+        if name not in summary:
+            continue  # it needs to know the equation
+        baseline, parts = summary[name], []
+        axes = [a for a, row in baseline.items() if isinstance(row, Mapping) and a != "ood"]
+        for model in models:
+            worse = [a for a in axes if summary[model][a]["nrmse"] > baseline[a]["nrmse"]]
+            where = "every axis" if worse == axes else ", ".join(map(axis_label, worse))
+            parts.append(f"{model_label(model)} on {where or 'no axis'}")
+        sentences.append(f"{label} errs less, one step ahead, than {'; '.join(parts)}.")
+    return sentences

@@ -13,7 +13,7 @@ from chimera.governance.preregistration import (
 from chimera.interface.errors import guarded
 from chimera.report import prose, tables
 from chimera.report.document import data_uri, git_object, render
-from chimera.report.verdict import beaten_by_persistence, status, verdicts
+from chimera.report.verdict import beaten_by_baselines, status, verdicts
 from chimera.study.endpoints import by_model
 
 # Lines as SVG, which stays sharp; fields as PNG, which is smaller.
@@ -50,7 +50,7 @@ def main() -> None:
         "seen": sections.get("What had been seen", ""),
         "verdicts": verdicts(stats, summary, plan, models, baseline),
         "status": status(stats, metrics["verify"]["unfrozen"]),
-        "persistence": beaten_by_persistence(summary, models),
+        "baselines": beaten_by_baselines(summary, models),
         "gates": prose.gate_sentences(metrics["verify"], metrics["parity"]),
         "setup": prose.setup(params),
         "limits": prose.limits(params, stats, metrics["probes"]),
