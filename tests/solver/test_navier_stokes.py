@@ -14,6 +14,7 @@ from chimera.solver.compiled import advection as compiled_advection
 from chimera.solver.forcing import KolmogorovForcing
 from chimera.solver.initial import random_vorticity
 from chimera.solver.navier_stokes import simulate
+from chimera.solver.spectral_grid import SpectralGrid
 from chimera.solver.stability import MAX_CFL
 
 BOX = 2 * math.pi
@@ -293,6 +294,7 @@ def test_blow_up_never_reaches_the_result():
         ({"vorticity": torch.full((2, 8, 8), math.nan)}, "trajectory 0 is not finite"),
         ({"time_step": 0.0}, "time_step is 0.0"),
         ({"domain_extent": -1.0}, "domain_extent is -1.0"),
+        ({"domain_extent": math.inf}, "domain_extent is inf"),
         ({"num_steps": -1}, "num_steps is -1"),
         ({"viscosity": -0.1}, "viscosity is -0.1"),
         ({"drag": torch.zeros(5)}, r"drag has shape \(5,\)"),
@@ -328,6 +330,52 @@ def test_random_fields_peak_where_asked_on_any_grid():
         shell = torch.hypot(m[:, None], m[None, :]).round().long()
         energy += [float(modes[shell == k].sum()) for k in range(12)]
     assert energy.argmax() == 4
+
+
+def test_random_fields_have_the_spectrum_stated():
+    """Modes of vorticity have a mean square ~ m^5 exp(-2 (m / m_0)^2): 2 pi m of them make a shell.
+
+    (1, 0) and (3, 0) with their turned and mirrored ones, four values a field, m_0 = 2.
+    """
+    power = np.zeros(4)
+    for seed in range(600):
+        field = random_vorticity(np.random.default_rng(seed), 16, BOX, 2)
+        modes = torch.fft.fft2(field).abs().square()
+        power += [float(modes[0, m] + modes[m, 0]) for m in range(4)]
+    expected = (3 / 1) ** 5 * math.exp(-2 * (9 - 1) / 4)
+    assert power[0] == pytest.approx(0.0, abs=1e-12 * power[1])
+    # Each is a mean of 1,200 exponential values: 3% each, 4% of the ratio, three times that.
+    assert power[3] / power[1] == pytest.approx(expected, rel=0.13)
+
+
+@pytest.mark.parametrize("num_points", range(4, 40))
+def test_every_mode_is_kept_that_dealiasing_allows(num_points):
+    kept = max(m for m in range(num_points) if 3 * m < num_points)
+    assert SpectralGrid(num_points).highest == kept
+
+
+def test_the_longest_step_is_where_runge_kutta_stops_being_stable():
+    """|R(i y)| = 1 for R(z) = 1 + z + z^2/2 + z^3/6 + z^4/24 at y = h |u| 2 pi N / 3 L."""
+
+    def amplification(y):
+        return abs(sum((1j * y) ** n / math.factorial(n) for n in range(5)))
+
+    y = MAX_CFL * 2 * math.pi / 3
+    assert amplification(y) == pytest.approx(1.0, abs=1e-12)
+    assert amplification(0.99 * y) < 1 < amplification(1.01 * y)
+
+
+def test_a_flow_that_grows_too_fast_is_named_at_its_time():
+    """A force A along x gives u = A t from rest; one looks at every tenth step and at the last."""
+    A, h, N, start = 40.0, 0.01, 16, 3.0
+    step = next(n for n in range(10, 200, 10) if A * n * h * h * N / BOX > MAX_CFL)
+    assert step > 10
+    flows, force = torch.zeros(3, N, N, dtype=torch.float64), KolmogorovForcing(A, 1)
+    rest = {"viscosity": 0.0, "domain_extent": BOX, "time_step": h, "forcing": [None, force, force]}
+    expected = rf"trajectory 1 has CFL number .* at time {start + step * h:.6g}, "
+    with pytest.raises(InputError, match=expected):
+        simulate(flows, **rest, num_steps=200, start_time=start)
+    simulate(flows, **rest, num_steps=step - 10, start_time=start)
 
 
 def test_divergence_vanishes_and_curl_returns():

@@ -8,6 +8,7 @@ from chimera.interface.errors import InputError
 from chimera.study.aggregation import summarise, summarise_probes
 from chimera.study.axes import axis_name
 from chimera.study.error_table import METRICS, error_rows, evaluated, frame_rows, read_errors
+from chimera.study.tables import Digest, digest
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
 
@@ -42,6 +43,26 @@ def test_summary_by_hand():
     assert summary["a"]["gap_sd"] == pytest.approx(0.0, abs=1e-12)
     assert summary["persistence"]["ind"]["valid_time"] == pytest.approx(14.0)
     assert list(summary) == ["a", "b", "persistence", "linear"]
+    assert list(evaluated(RUNS, DATASETS)) == [*RUNS, ("persistence", 0), ("linear", 0)]
+
+
+def test_a_small_table_has_means_over_what_it_does_not_keep():
+    rows = [
+        {"model": model, "replicate": replicate, "axis": axis, "frame": frame, "nrmse": value}
+        for model, replicate, axis, frame, value in (
+            ("a", "0", "ind", "1", "1.0"),
+            ("a", "1", "ind", "1", "4.0"),
+            ("a", "0", "ind", "2", "9.0"),
+            ("b", "0", "ind", "1", "2.0"),
+            ("a", "0", "ood", "1", "7.0"),
+        )
+    ]
+    kept = Digest(("model", "frame"), ("nrmse",), {"axis": ("ind",)})
+    assert digest(rows, kept) == [
+        {"model": "a", "frame": "1", "nrmse": 2.5},
+        {"model": "a", "frame": "2", "nrmse": 9.0},
+        {"model": "b", "frame": "1", "nrmse": 2.0},
+    ]
 
 
 def test_one_replicate_has_no_spread():
