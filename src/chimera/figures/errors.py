@@ -13,8 +13,8 @@ from chimera.figures.labels import axis_label, model_label
 BASELINE_MARKS = {
     "persistence": ("_", "persistence (nothing changes)"),
     "linear": ("x", "linear (the flow without advection)"),
-    "solver_48": ("1", "solver on 48² (knows the equation)"),
-    "solver_32": ("2", "solver on 32² (knows the equation)"),
+    "solver_48": ("D", "solver on 48² (knows the equation)"),
+    "solver_32": ("s", "solver on 32² (knows the equation)"),
 }
 
 
@@ -41,12 +41,13 @@ def errors_by_axis(rows: style.Rows, models: Sequence[str]) -> Figure:
             [float(row["nrmse"]) for row in found],
             marker,
             color="0.35",
-            markersize=24 if marker == "_" else 6,
+            markersize=24 if marker == "_" else 7,
+            markerfacecolor="none",
             markeredgewidth=1.5,
             label=name if found else None,
         )
     panel.set_xticks(range(len(axes)), [axis_label(axis, "\n") for axis in axes])
     panel.set_ylabel("one-step nRMSE (dimensionless)")
     panel.set_ylim(bottom=0)
-    style.legend(figure, [panel], columns=len(models) + 2, markerscale=0.5, columnspacing=1.2)
+    style.legend(figure, [panel], columns=len(models) + 2, markerscale=0.7, columnspacing=1.2)
     return figure
