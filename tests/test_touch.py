@@ -28,8 +28,8 @@ def run_after_touching(workspace, environment, *names):
 
 
 def test_a_comment_in_a_probe_runs_its_cells_alone(own_code):
-    ran = run_after_touching(*own_code, "probes/rome/measure.py")
-    assert ran == {"validate", *(f"probe@rome-{cell}" for cell in CELLS)}
+    ran = run_after_touching(*own_code, "probes/spectra/measure.py")
+    assert ran == {"validate", *(f"probe@spectra-{cell}" for cell in CELLS)}
 
 
 def test_a_comment_in_messages_commands_or_review_runs_nothing(own_code):
