@@ -38,6 +38,7 @@ def test_the_rule_ends_the_study(replicates, decided_at, expected):
 @pytest.mark.parametrize("verdict", ["mismatched", "missing", "unfrozen"])
 def test_data_are_frozen(verdict):
     assert stands(9, [9], FROZEN | {verdict: 1}) == "exploratory"
+    assert stands(3, [None], FROZEN | {verdict: 1}, block="pilot") == "exploratory"
 
 
 def test_other_parameters_are_exploratory_and_the_pilot_is_a_pilot():

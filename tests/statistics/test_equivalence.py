@@ -90,17 +90,3 @@ def test_holm_keeps_the_family_wise_error():
     # Independent and all null: 1 - (1 - .1/5)^5.
     expected = 1 - 0.98**5
     assert rejected.mean() == pytest.approx(expected, abs=3.5 * math.sqrt(0.09 / 4000))
-
-
-@pytest.mark.parametrize(
-    ("p", "message"),
-    [
-        ([0.1, math.nan], "'p' holds nan at index 1"),
-        ([0.1, 1.5], "'p' holds values from 0.1 to 1.5, expected 0 to 1"),
-        ([-0.1, 0.5], "'p' holds values from -0.1"),
-        ([], "'p' has shape"),
-    ],
-)
-def test_unusable_p_are_refused(p, message):
-    with pytest.raises(ValueError, match=message):
-        holm(p)

@@ -13,6 +13,7 @@ from statsmodels.stats.power import TTestPower
 from chimera.statistics import (
     benjamini_hochberg,
     detectable_effect,
+    holm,
     paired_t_p,
     paired_t_power,
     required_replicates,
@@ -130,9 +131,10 @@ def test_benjamini_hochberg_by_hand():
         ([[0.1]], "'p' has shape"),
     ],
 )
-def test_unusable_p_are_refused(p, message):
+@pytest.mark.parametrize("adjust", [benjamini_hochberg, holm])
+def test_unusable_p_are_refused(adjust, p, message):
     with pytest.raises(ValueError, match=message):
-        benjamini_hochberg(p)
+        adjust(p)
 
 
 def enumerated_p(x, y) -> float:

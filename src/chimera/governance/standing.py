@@ -1,7 +1,8 @@
 """What a finished study may claim: `confirmatory`, `pilot` or `exploratory`.
 
-Confirmatory is the declared study alone, on frozen data, ended by its declared rule: at the
-replicate at which the last of its models was decided, or at the last look.
+Whatever has other parameters than a declared block, or data that are not frozen, is exploratory.
+Confirmatory is the declared study alone, ended by its declared rule: at the replicate at which the
+last of its models was decided, or at the last look.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +26,12 @@ def standing(
         decided_at: Replicates at which each compared model was decided, None if it was not.
     """
     block, deviating = nearest_block(plan, params)
-    if deviating:
+    frozen = not any(verify[verdict] for verdict in ("unfrozen", "mismatched", "missing"))
+    if deviating or not frozen:
         return "exploratory"
     if block == "pilot":
         return "pilot"
-    frozen = not any(verify[verdict] for verdict in ("unfrozen", "mismatched", "missing"))
     n, stopping = len(params["replicates"]), plan.stopping
     at = [stopping.last_look if number is None else number for number in decided_at]
     ended = n >= stopping.first_look and bool(at) and n == max(at)
-    return "confirmatory" if frozen and ended else "exploratory"
+    return "confirmatory" if ended else "exploratory"
