@@ -21,8 +21,9 @@ from chimera.files.artifacts import (
 )
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import as_plain, read_settings
-from chimera.tuning.search import by_model, draws, ranked, require_bracketed
+from chimera.tuning.search import draws
 from chimera.tuning.settings import Search
+from chimera.tuning.table import by_model, ranked, require_bracketed
 
 HOME = Path("tuning")
 TUNED = ("steps", "lr", "weight_decay")  # what a trial sets itself

@@ -1,23 +1,12 @@
-"""Quasi-random search, and what its table says.
+"""Quasi-random search: trial k takes the k-th point of a scrambled Sobol sequence (Owen 1998).
 
-Trial k takes the k-th point of a scrambled Sobol sequence (Owen 1998) in ln lr and ln weight decay,
-the same for every model. The winner has the least validation error.
-
-The error to be expected of the best of k trials, out of n that were made, is the mean over all
-subsets of size k: with errors v_1 <= ... <= v_n, sum_i C(n - i, k - 1) v_i / C(n, k) (as Dodge et
-al. 2019, section 3, but without replacement).
+Points are uniform in ln lr and ln weight decay, and the same for every model.
 """
-
-from collections.abc import Mapping, Sequence
-from math import comb
 
 import numpy as np
 from scipy.stats import qmc
 
-from chimera.interface.errors import InputError
 from chimera.tuning.settings import Search
-
-Row = Mapping[str, str | float]
 
 
 def draws(search: Search) -> list[dict[str, float]]:
@@ -27,50 +16,3 @@ def draws(search: Search) -> list[dict[str, float]]:
     low, high = np.log([getattr(search, name) for name in names]).T
     values = np.exp(qmc.scale(points, low, high))
     return [{n: float(f"{v:.3g}") for n, v in zip(names, row, strict=True)} for row in values]
-
-
-def ranked(rows: Sequence[Row]) -> list[Row]:
-    """Return the trials of one model, the best first; of equal ones that of the smaller lr."""
-    return sorted(rows, key=lambda row: (float(row["valid_nrmse"]), float(row["lr"])))
-
-
-def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the trials of every model.
-
-    Raises:
-        InputError: If a model has fewer trials than another.
-    """
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(str(row["model"]), []).append(row)
-    sizes = {model: len(trials) for model, trials in found.items()}
-    if len(set(sizes.values())) > 1:
-        raise InputError(f"the models have {sizes} trials, expected the same number for each")
-    return found
-
-
-def require_bracketed(model: str, rows: Sequence[Row]) -> None:
-    """Require that the best trial is neither that of the lowest rate nor that of the highest.
-
-    Raises:
-        InputError: If it is, or if its training diverged.
-    """
-    rates, best = sorted(float(row["lr"]) for row in rows), ranked(rows)[0]
-    if not rates[0] < float(best["lr"]) < rates[-1] or not np.isfinite(float(best["valid_nrmse"])):
-        raise InputError(
-            f"the best lr of {model} is {best['lr']}, expected one between the lowest and the "
-            f"highest tried, {rates[0]:g} and {rates[-1]:g}: widen lr in tuning/params.yaml"
-        )
-
-
-def best_of(errors: Sequence[float]) -> list[float]:
-    """Return the error to be expected of the best of k of these trials, for k = 1 .. n.
-
-    >>> best_of([3.0, 1.0, 2.0])
-    [2.0, 1.3333333333333333, 1.0]
-    """
-    ordered, n = sorted(errors), len(errors)
-    return [
-        sum(comb(n - i, k - 1) * v for i, v in enumerate(ordered, 1) if n - i >= k - 1) / comb(n, k)
-        for k in range(1, n + 1)
-    ]
