@@ -77,6 +77,7 @@ tune: check  ## the declared search for learning rates and weight decays; its ta
 	dvc repro --single-item tuning/dvc.yaml:subject
 	$(call side_by_side,tuning/dvc.yaml:trial,tuning/dvc.yaml)
 	$(call side_by_side,tuning/dvc.yaml:repeat,tuning/dvc.yaml)
+	$(call side_by_side,tuning/dvc.yaml:longer,tuning/dvc.yaml)
 	dvc repro tuning/dvc.yaml
 	python -m chimera.commands.tune tables
 

@@ -85,40 +85,40 @@ def run_trial(search: Search, model: str, trial: int) -> None:
     write_json(HOME / "trials" / model / f"{trial}.json", row)
 
 
-def run_repeat(search: Search, model: str, place: int, seed: int) -> None:
-    """Train the trial at a place of the order again, from another seed and at full length."""
+def run_repeat(search: Search, model: str, place: int, seed: int, times: int) -> None:
+    """Train the trial at a place of the order again, from another seed, `times` as long."""
     found = [read_json(path) for path in sorted((HOME / "trials" / model).glob("*.json"))]
     best = ranked(found)[place]
     tuned = {name: float(best[name]) for name in ("lr", "weight_decay")}
-    error = train(model, (search.seed, seed), tuned, search.repeats.steps)
-    row = {"model": model, "trial": best["trial"], **tuned, "seed": seed}
-    row |= {"steps": search.repeats.steps, "valid_nrmse": f"{error:.6g}"}
-    write_json(HOME / "repeats" / model / f"{place}-{seed}.json", row)
+    steps = times * search.repeats.steps
+    error = train(model, (search.seed, seed), tuned, steps)
+    row = {"model": model, "trial": best["trial"], **tuned, "seed": seed, "steps": steps}
+    name = f"longer/{model}/{times}" if times > 1 else f"repeats/{model}/{place}-{seed}"
+    write_json(HOME / f"{name}.json", row | {"valid_nrmse": f"{error:.6g}"})
 
 
-def collect(search: Search, folder: str, number: int) -> list[dict[str, Any]]:
+def collect(search: Search, folder: str) -> list[dict[str, Any]]:
     """Return the rows of every model, in the order of the search."""
-    rows = []
-    for model in search.models:
-        found = [read_json(path) for path in (HOME / folder / model).glob("*.json")]
-        if len(found) != number:
-            raise InputError(f"tuning/{folder}/{model} holds {len(found)} runs, expected {number}")
-        rows += sorted(found, key=lambda row: (row["trial"], row.get("seed", 0)))
-    return rows
+    keys = ("trial", "seed", "steps")
+    return [
+        row
+        for model in search.models
+        for row in sorted(
+            (read_json(path) for path in (HOME / folder / model).glob("*.json")),
+            key=lambda row: [row.get(key, 0) for key in keys],
+        )
+    ]
 
 
 def write_tables(search: Search) -> None:
     """Write the tables, then require that every winner lies inside the rates that were tried."""
-    repeats = search.repeats
-    write_csv(HOME / "trials.csv", collect(search, "trials", len(search.trials)))
-    number = len(repeats.places) * len(repeats.seeds)
-    write_csv(HOME / "repeats.csv", collect(search, "repeats", number))
-    found = by_model(read_csv(HOME / "trials.csv"))
-    batch = read_params()["train"]["batch_size"]
-    steps = len(search.trials) * search.steps + number * repeats.steps
-    report: dict[str, Any] = {}
+    write_csv(HOME / "trials.csv", collect(search, "trials"))
+    write_csv(HOME / "repeats.csv", collect(search, "repeats") + collect(search, "longer"))
+    found, again = by_model(read_csv(HOME / "trials.csv")), by_model(read_csv(HOME / "repeats.csv"))
+    batch, report = read_params()["train"]["batch_size"], {}
     for model, rows in found.items():
         best = ranked(rows)[0]
+        steps = len(rows) * search.steps + sum(int(row["steps"]) for row in again[model])
         report[model] = {
             "trials": len(rows),
             "best_lr": float(best["lr"]),
@@ -135,11 +135,15 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="tune", description=(__doc__ or "").splitlines()[0])
     parts = parser.add_subparsers(dest="part", required=True)
-    for part, names in {"subject": (), "trial": ("trial",), "repeat": ("place", "seed")}.items():
+    for part, names in {
+        "subject": (),
+        "trial": ("trial",),
+        "repeat": ("place", "seed", "times"),
+    }.items():
         command = parts.add_parser(part, help=f"stage {part} of tuning/dvc.yaml")
         command.add_argument("--model", required=True)
         for name in names:
-            command.add_argument(f"--{name}", type=int, required=True)
+            command.add_argument(f"--{name}", type=int, required=name != "times", default=1)
     parts.add_parser("tables", help="write the tables of a finished search")
     options = vars(parser.parse_args())
     part = options.pop("part")
