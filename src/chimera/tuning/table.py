@@ -58,3 +58,19 @@ def best_of(errors: Sequence[float]) -> list[float]:
         sum(comb(n - i, k - 1) * v for i, v in enumerate(ordered, 1) if n - i >= k - 1) / comb(n, k)
         for k in range(1, n + 1)
     ]
+
+
+def gain_of_longer(rows: Sequence[Row]) -> tuple[int, int, float] | None:
+    """Return what the longest training of one model's best trial gains, from tuning/repeats.csv.
+
+    Returns:
+        Steps of the shorter and of the longer training from the same seed, and the part of the
+        validation error that the longer takes away; None if there are no such two.
+    """
+    longer = max(rows, key=lambda row: int(row["steps"]), default=None)
+    same = ("trial", "seed")
+    shorter = [r for r in rows if longer and all(r[k] == longer[k] for k in same) and r != longer]
+    if longer is None or not shorter:
+        return None
+    before, after = (float(row["valid_nrmse"]) for row in (shorter[0], longer))
+    return int(shorter[0]["steps"]), int(longer["steps"]), 1 - after / before
