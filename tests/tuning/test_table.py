@@ -10,7 +10,7 @@ import yaml
 
 from chimera.files.artifacts import read_csv, read_json
 from chimera.interface.errors import InputError
-from chimera.tuning.table import best_of, by_model, gain_of_longer, ranked, require_bracketed
+from chimera.tuning.table import best_of, gain_of_longer, ranked, require_bracketed, trials_by_model
 
 TRIALS, REPEATS = (read_csv(Path(f"tuning/{name}.csv")) for name in ("trials", "repeats"))
 DECLARED = yaml.safe_load(Path("tuning/params.yaml").read_text())
@@ -47,7 +47,7 @@ def test_a_search_in_which_every_training_diverged_is_refused():
 def test_budgets_that_differ_between_models_are_refused():
     rows = [row(0.1, 0.05), row(0.2, 0.05), row(0.1, 0.05) | {"model": "fractal_unet"}]
     with pytest.raises(InputError, match="'unet': 2, 'fractal_unet': 1"):
-        by_model(rows)
+        trials_by_model(rows)
 
 
 def test_the_gain_of_longer_training_compares_equal_seeds():
@@ -60,7 +60,7 @@ def test_the_gain_of_longer_training_compares_equal_seeds():
 
 
 def test_conf_has_the_winners_of_the_committed_table():
-    searched = by_model(TRIALS)
+    searched = trials_by_model(TRIALS)
     assert list(searched) == DECLARED["models"] == PARAMS["model_names"]
     metrics = read_json(Path("tuning/metrics.json"))
     for model, rows in searched.items():
@@ -75,7 +75,7 @@ def test_conf_has_the_winners_of_the_committed_table():
 
 def test_the_repeats_are_of_the_two_best_at_the_number_of_steps_of_the_study():
     assert DECLARED["repeats"]["steps"] == PARAMS["train"]["steps"]
-    for model, rows in by_model(TRIALS).items():
+    for model, rows in trials_by_model(TRIALS).items():
         found = {(r["trial"], r["seed"], r["steps"]) for r in REPEATS if r["model"] == model}
         steps = DECLARED["repeats"]["steps"]
         best, second = (r["trial"] for r in ranked(rows)[:2])

@@ -23,7 +23,7 @@ from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import as_plain, read_settings
 from chimera.tuning.search import draws
 from chimera.tuning.settings import Search
-from chimera.tuning.table import by_model, ranked, require_bracketed
+from chimera.tuning.table import ranked, require_bracketed, trials_by_model
 
 HOME = Path("tuning")
 TUNED = ("steps", "lr", "weight_decay")  # what a trial sets itself
@@ -114,7 +114,10 @@ def write_tables(search: Search) -> None:
     """Write the tables, then require that every winner lies inside the rates that were tried."""
     write_csv(HOME / "trials.csv", collect(search, "trials"))
     write_csv(HOME / "repeats.csv", collect(search, "repeats") + collect(search, "longer"))
-    found, again = by_model(read_csv(HOME / "trials.csv")), by_model(read_csv(HOME / "repeats.csv"))
+    found, again = (
+        trials_by_model(read_csv(HOME / "trials.csv")),
+        trials_by_model(read_csv(HOME / "repeats.csv")),
+    )
     batch, report = read_params()["train"]["batch_size"], {}
     for model, rows in found.items():
         best = ranked(rows)[0]

@@ -6,7 +6,7 @@ from typing import Any
 from chimera.figures.labels import model_label
 from chimera.study.endpoints import by_model
 from chimera.study.stopping import UNDECIDED
-from chimera.tuning.table import Row, gain_of_longer
+from chimera.tuning.table import Trial, gain_of_longer
 
 LONG_ENOUGH = 0.1  # part of the error that twice the steps may take away
 
@@ -83,7 +83,7 @@ def setup(params: Mapping[str, Any]) -> str:
     )
 
 
-def training_length(repeats: Sequence[Row], models: Sequence[str]) -> str:
+def training_length(repeats: Sequence[Trial], models: Sequence[str]) -> str:
     """Return what more steps would give, from tuning/repeats.csv; empty where no one has tried.
 
     A training is long enough if twice the steps take away less than LONG_ENOUGH of the error.

@@ -9,7 +9,7 @@ from chimera.figures.labels import axis_label, contrast_label, model_label
 from chimera.governance.preregistration import Deviation, Preregistration, deviations
 from chimera.report.verdict import p_value, percent
 from chimera.study.axes import axis_name
-from chimera.tuning.table import Row, by_model, ranked
+from chimera.tuning.table import Trial, ranked, trials_by_model
 
 
 @dataclass(frozen=True)
@@ -149,14 +149,14 @@ def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
 
 
 def tuning_table(
-    trials: Sequence[Row], repeats: Sequence[Row], models: Sequence[str]
+    trials: Sequence[Trial], repeats: Sequence[Trial], models: Sequence[str]
 ) -> Table | None:
     """Return the two best trials of each model and their repeats, None if no model was searched.
 
     `trials` and `repeats` are tuning/trials.csv and tuning/repeats.csv.
     """
     rows = []
-    searched, again = by_model(trials), by_model(repeats)
+    searched, again = trials_by_model(trials), trials_by_model(repeats)
     for model in models:
         for place, trial in enumerate(ranked(searched.get(model, []))[:2]):
             runs = [row for row in again.get(model, []) if row["trial"] == trial["trial"]]

@@ -10,21 +10,21 @@ from math import comb, isfinite
 
 from chimera.interface.errors import InputError
 
-Row = Mapping[str, str | float]
+Trial = Mapping[str, str | float]
 
 
-def ranked(rows: Sequence[Row]) -> list[Row]:
+def ranked(rows: Sequence[Trial]) -> list[Trial]:
     """Return the trials of one model, the best first; of equal ones that of the smaller lr."""
     return sorted(rows, key=lambda row: (float(row["valid_nrmse"]), float(row["lr"])))
 
 
-def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def trials_by_model(rows: Sequence[Trial]) -> dict[str, list[Trial]]:
     """Return the trials of every model.
 
     Raises:
         InputError: If a model has fewer trials than another.
     """
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[Trial]] = {}
     for row in rows:
         found.setdefault(str(row["model"]), []).append(row)
     sizes = {model: len(trials) for model, trials in found.items()}
@@ -33,7 +33,7 @@ def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def require_bracketed(model: str, rows: Sequence[Row]) -> None:
+def require_bracketed(model: str, rows: Sequence[Trial]) -> None:
     """Require that the best trial is neither that of the lowest rate nor that of the highest.
 
     Raises:
@@ -60,7 +60,7 @@ def best_of(errors: Sequence[float]) -> list[float]:
     ]
 
 
-def gain_of_longer(rows: Sequence[Row]) -> tuple[int, int, float] | None:
+def gain_of_longer(rows: Sequence[Trial]) -> tuple[int, int, float] | None:
     """Return what the longest training of one model's best trial gains, from tuning/repeats.csv.
 
     Returns:
