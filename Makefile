@@ -13,13 +13,13 @@ export MODEL REPLICATE REMOTE OVERRIDES
 # cells write their progress as lines, through a pipe: bars would draw over each other.
 # `nproc` would answer OMP_NUM_THREADS, which says how many threads one process takes.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-side_by_side = dvc stage list --name-only | grep -E '^($(1))@' | \
+side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
 	awk 'match($$0, /[^-@]+-[0-9]+$$/) { cell = substr($$0, RSTART); stages[cell] = stages[cell] " " $$0 } \
 	END { for (cell in stages) print stages[cell] }' | sort | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test test-full lint check dryrun train_e1 aggregate figures full_e1 verify_hashes hash_missing limits solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,14 @@ hash_missing: install  ## write sha256 where a manifest has none, and show the d
 
 train_e1: check  ## both models on IND, all replicates
 	$(call side_by_side,train)
+
+tune: check  ## the declared search for learning rates and weight decays; its tables go to tuning/
+	dvc repro --single-item tuning/dvc.yaml:subject
+	$(call side_by_side,tuning/dvc.yaml:trial,tuning/dvc.yaml)
+	$(call side_by_side,tuning/dvc.yaml:repeat,tuning/dvc.yaml)
+	$(call side_by_side,tuning/dvc.yaml:longer,tuning/dvc.yaml)
+	dvc repro tuning/dvc.yaml
+	python -m chimera.commands.tune tables
 
 aggregate: install  ## collate the metrics of all runs, and their statistics
 	dvc repro aggregate stats

@@ -284,6 +284,7 @@ def watched():
                 {key for dep in stage.deps for key in getattr(dep, "params", ())},
             )
             for stage in repo.index.stages
+            if stage.path_in_repo == "dvc.yaml"
         }
     families = {address.partition("@")[0] for address in found}
     for name in PIPELINE["stages"].keys() - families:  # no cell of it is in the study
@@ -335,7 +336,7 @@ def test_where_is(row):
             defined |= {target.id for target in targets if isinstance(target, ast.Name)}
         assert name in defined
         assert readers(file, None) == expected
-    elif path.suffix == ".yaml":
+    elif file.startswith("conf/"):
         data = [f"data={path.stem}", "data.root=flows"] if path.parent.name == "data" else []
         params = yaml.safe_load(compose(data if path.stem != "generated" else [], ROOT / "conf"))
         value = params

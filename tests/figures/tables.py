@@ -151,3 +151,21 @@ def rome(axes=AXES, replicates=(0, 1)):
 
 
 PROBES = {"twonn": twonn, "ib": ib, "spectra": spectra, "patching": patching, "rome": rome}
+
+
+def trials(best=0.05):
+    """Return tuning/trials.csv, in which the middle of three rates is the best of each model."""
+    rates, errors = (0.001, 0.02, 0.2), (2 * best, best, 1.5 * best)
+    return text(
+        {"model": m, "trial": k, "lr": rates[k], "weight_decay": 1e-4, "valid_nrmse": errors[k]}
+        for m in MODELS
+        for k in range(3)
+    )
+
+
+def repeats(gain=0.05):
+    """Return tuning/repeats.csv: the two best again, and the best one at twice the steps."""
+    runs = [(1, 1, 100, 0.04), (1, 2, 100, 0.042), (2, 1, 100, 0.06), (2, 2, 100, 0.07)]
+    names = ("trial", "seed", "steps", "valid_nrmse")
+    found = [*runs, (1, 1, 200, 0.04 * (1 - gain))]
+    return text({"model": m, **dict(zip(names, run, strict=True))} for m in MODELS for run in found)

@@ -42,6 +42,7 @@ COMPARISON = figures.Comparison(
 DRAWN = {
     "errors": lambda: figures.errors_by_axis(ERRORS, MODELS),
     "training": lambda: figures.training_curves(TRAINING, MODELS),
+    "tuning": lambda: figures.tuning_search(tables.trials(), MODELS),
     "rollout": lambda: figures.rollout_curves(ROLLOUT, MODELS, 0.25, 0.8),
     "parity": lambda: figures.parity_bars(PARITY, MODELS, "unet"),
     "forest": lambda: figures.forest_plot([COMPARISON], "unet", "ood_nrmse", 0.95, 0.0953),
@@ -55,6 +56,7 @@ DRAWN = {
     "fields": lambda: figures.example_fields(examples(), 2.0, 0, "vorticity"),
 }
 EMPTY = {
+    "tuning": (lambda: figures.tuning_search([], MODELS), "run make tune"),
     "training": (lambda: figures.training_curves([], MODELS), "train.steps is 0"),
     "forest": (
         lambda: figures.forest_plot([], "unet", "ood_nrmse", 0.95, 0.0953),
@@ -127,6 +129,25 @@ def test_every_run_is_a_line():
         threshold = number >= len(AXES)  # the correlations, below the errors
         assert len(panel.lines) == len(RUNS) + 1 + threshold
         np.testing.assert_allclose(panel.lines[0].get_xdata(), [0.25, 0.5, 0.75, 1.0])
+
+
+def test_every_trial_is_a_point_and_the_best_one_is_ringed():
+    diverged = [{**row, "valid_nrmse": "inf"} for row in tables.trials() if row["lr"] == "0.2"]
+    kept = [row for row in tables.trials() if row["lr"] != "0.2"]
+    rates, budget = figures.tuning_search([*kept, *diverged], MODELS).axes
+    for number, model in enumerate(MODELS):
+        line, ring = rates.lines[2 * number : 2 * number + 2]
+        assert points_of(line) == [(0.001, 0.1), (0.02, 0.05)], model
+        assert points_of(ring) == [(0.02, 0.05)]
+        # One trial of three may be the one that diverged, of which no mean is finite.
+        assert points_of(budget.lines[number])[1:] == [
+            (2, pytest.approx((0.1 + 0.05 + 0.05) / 3)),
+            (3, pytest.approx(0.05)),
+        ]
+
+
+def points_of(line):
+    return list(zip(*map(list, line.get_data()), strict=True))
 
 
 def test_forest_shows_replicates_and_interval_as_ratios_and_names_the_interval():
@@ -257,6 +278,12 @@ LABELS = {
         "wavenumber |m| (waves a box side, dimensionless)",
         "kinetic energy a shell (length² / time²)",
         *("at time 0.25", "at time 5"),
+    },
+    "tuning": {
+        "learning rate (dimensionless)",
+        "one-step nRMSE, validation split\n(dimensionless)",
+        "trials made, k (count)",
+        "expected of the best of k\n(dimensionless)",
     },
     "twonn": {
         "site, in the order of the forward pass",

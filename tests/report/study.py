@@ -82,6 +82,8 @@ def write_study(folder, stats, replicates=3, ood=True):
     datasets = params["datasets"]
     axes = [axis_name(name, datasets) for name in datasets]
 
+    write_csv(folder / "tuning/trials.csv", tables.trials())
+    write_csv(folder / "tuning/repeats.csv", tables.repeats())
     write_json(folder / "metrics/stats.json", stats)
     write_json(folder / "metrics/parity.json", PARITY)
     write_json(folder / "metrics/verify.json", VERIFY)

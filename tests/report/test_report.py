@@ -16,6 +16,7 @@ from chimera.report.document import git_object
 from chimera.report.verdict import beaten_by_baselines, status, verdicts
 from chimera.stages import figures, report
 from chimera.study.stopping import Stopping
+from figures import tables as search
 from report import study
 from report.study import statistics
 
@@ -155,6 +156,26 @@ def test_failed_gates_and_withheld_statistics_are_said():
     assert "Without OOD data" in prose.correlation_sentence({})
 
 
+def test_the_table_of_the_search_has_the_two_best_and_their_repeats():
+    table = tables.tuning_table(search.trials(), search.repeats(), ["unet", "nowhere"])
+    assert table.rows == (
+        ("UNet", "best", "0.02", "0.0001", "0.0500", "0.0400, 0.0420"),
+        ("UNet", "second", "0.2", "0.0001", "0.0750", "0.0600, 0.0700"),
+    )
+    assert tables.tuning_table(search.trials(), search.repeats(), ["nowhere"]) is None
+
+
+@pytest.mark.parametrize(
+    ("gain", "judged"),
+    [(0.05, "it is long enough"), (0.2, "UNet and FractalUNet could still gain more")],
+)
+def test_the_page_says_whether_training_is_long_enough(gain, judged):
+    said = prose.training_length(search.repeats(gain), search.MODELS)
+    assert f"for 200 steps instead of 100 lowers the validation error of UNet by {gain:.0%}" in said
+    assert said.endswith(f"measured against 10%, {judged}.")
+    assert prose.training_length(search.repeats(gain), ["nowhere"]) == ""
+
+
 def test_the_table_of_errors_has_every_mean_and_its_spread():
     summary = {
         "unet": {"ind": {"nrmse": 0.0761, "nrmse_sd": 0.0012}, "gap": 1.0},
@@ -225,7 +246,7 @@ def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
 def test_a_study_with_less_in_it_is_a_page_too(write, kinds):
     page = write(statistics(**kinds), draw=True, **kinds)
     assert "Verdict" in page
-    assert page.count("<img") == 11
+    assert page.count("<img") == len(report.PICTURES)
 
 
 def test_a_missing_picture_is_one_sentence(write, tmp_path):

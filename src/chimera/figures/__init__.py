@@ -22,5 +22,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "spectra": ["energy_spectra"],
         "style": ["Rows", "message", "pictures"],
         "training": ["training_curves"],
+        "tuning": ["tuning_search"],
     },
 )

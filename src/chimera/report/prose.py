@@ -6,6 +6,9 @@ from typing import Any
 from chimera.figures.labels import model_label
 from chimera.study.endpoints import by_model
 from chimera.study.stopping import UNDECIDED
+from chimera.tuning.table import Trial, gain_of_longer
+
+LONG_ENOUGH = 0.1  # part of the error that twice the steps may take away
 
 
 def title(models: Sequence[str], baseline: str) -> str:
@@ -77,6 +80,25 @@ def setup(params: Mapping[str, Any]) -> str:
         f"split (study seed {params['seed']}, replicates {replicates}) "
         "and was evaluated on test trajectories that training never read: one frame ahead, and "
         f"over rollouts of up to {evaluate['horizon']} frames."
+    )
+
+
+def training_length(repeats: Sequence[Trial], models: Sequence[str]) -> str:
+    """Return what more steps would give, from tuning/repeats.csv; empty where no one has tried.
+
+    A training is long enough if twice the steps take away less than LONG_ENOUGH of the error.
+    """
+    found = {m: gain_of_longer([row for row in repeats if row["model"] == m]) for m in models}
+    gains = {model_label(model): gain for model, gain in found.items() if gain}
+    if not gains:
+        return ""
+    before, after, _ = next(iter(gains.values()))
+    listed = " and ".join(f"of {name} by {gain:.0%}" for name, (_, _, gain) in gains.items())
+    short = [name for name, (_, _, gain) in gains.items() if gain >= LONG_ENOUGH]
+    judged = f"{' and '.join(short)} could still gain more" if short else "it is long enough"
+    return (
+        f"Training for {after} steps instead of {before} lowers the validation error {listed}: "
+        f"measured against {LONG_ENOUGH:.0%}, {judged}."
     )
 
 

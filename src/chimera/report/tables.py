@@ -9,6 +9,7 @@ from chimera.figures.labels import axis_label, contrast_label, model_label
 from chimera.governance.preregistration import Deviation, Preregistration, deviations
 from chimera.report.verdict import p_value, percent
 from chimera.study.axes import axis_name
+from chimera.tuning.table import Trial, ranked, trials_by_model
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,40 @@ def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
         rows.append(tuple(cells))
     header = ("model", "parameters", "from baseline", "MACs a frame", "from baseline")
     return Table(f"Sizes; the gate allows {counts['tolerance']:.0%}.", header, tuple(rows))
+
+
+def tuning_table(
+    trials: Sequence[Trial], repeats: Sequence[Trial], models: Sequence[str]
+) -> Table | None:
+    """Return the two best trials of each model and their repeats, None if no model was searched.
+
+    `trials` and `repeats` are tuning/trials.csv and tuning/repeats.csv.
+    """
+    rows = []
+    searched, again = trials_by_model(trials), trials_by_model(repeats)
+    for model in models:
+        for place, trial in enumerate(ranked(searched.get(model, []))[:2]):
+            runs = [row for row in again.get(model, []) if row["trial"] == trial["trial"]]
+            steps = min((int(row["steps"]) for row in runs), default=0)
+            errors = [
+                f"{float(row['valid_nrmse']):.4f}" for row in runs if int(row["steps"]) == steps
+            ]
+            rows.append(
+                (
+                    model_label(model),
+                    ("best", "second")[place],
+                    str(trial["lr"]),
+                    str(trial["weight_decay"]),
+                    f"{float(trial['valid_nrmse']):.4f}",
+                    ", ".join(errors) or "-",
+                )
+            )
+    caption = (
+        "The best trials of the search, and the same again from other seeds at the full number of "
+        "steps; one-step nRMSE on the validation split."
+    )
+    header = ("model", "trial", "learning rate", "weight decay", "error", "again, at full length")
+    return Table(caption, header, tuple(rows)) if rows else None
 
 
 def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, Table]:

@@ -67,6 +67,7 @@ def main() -> None:
     drawn = {
         "fig1_errors": figures.errors_by_axis(digest(rows, BY_RUN), models),
         "training": figures.training_curves(table("training"), models),
+        "tuning": figures.tuning_search(read_csv(Path("tuning/trials.csv")), models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
         "fields": fields(params, errors, interval),
         "forest": figures.forest_plot(

@@ -3,7 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from chimera.files.artifacts import read_bytes, read_json, read_params, read_yaml, write_text
+from chimera.files.artifacts import (
+    read_bytes,
+    read_csv,
+    read_json,
+    read_params,
+    read_yaml,
+    write_text,
+)
 from chimera.governance.logbook import read_log
 from chimera.governance.preregistration import (
     nearest_block,
@@ -17,7 +24,7 @@ from chimera.report.verdict import beaten_by_baselines, status, verdicts
 from chimera.study.endpoints import by_model
 
 # Lines as SVG, which stays sharp; fields as PNG, which is smaller.
-DRAWN = "fig1_errors training rollout forest parity spectra twonn ib patching rome"
+DRAWN = "fig1_errors training tuning rollout forest parity spectra twonn ib patching rome"
 PICTURES = {"fields": "png"} | dict.fromkeys(DRAWN.split(), "svg")
 SOURCES = ("params.yaml", "PREREGISTRATION.md", "Deviation_Log.md")
 
@@ -41,6 +48,7 @@ def main() -> None:
         for gate in ("training", "evaluation")
         for path, digest in read_yaml(Path(f"metrics/gates/verify/{gate}.yaml"))["sha256"].items()
     }
+    trials, repeats = (read_csv(Path(f"tuning/{name}.csv")) for name in ("trials", "repeats"))
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
     compared = by_model(stats)
     content = {
@@ -53,6 +61,7 @@ def main() -> None:
         "baselines": beaten_by_baselines(summary, models),
         "gates": prose.gate_sentences(metrics["verify"], metrics["parity"]),
         "setup": prose.setup(params),
+        "length": prose.training_length(repeats, models),
         "limits": prose.limits(params, stats, metrics["probes"]),
         "correlations": prose.correlation_sentence(stats),
         "params": read_bytes(Path("params.yaml")).decode(),
@@ -63,6 +72,7 @@ def main() -> None:
         "tables": {
             "parity": tables.parity_table(metrics["parity"], models),
             "datasets": tables.datasets_table(params),
+            "tuning": tables.tuning_table(trials, repeats, models),
             "contrasts": [tables.contrasts_table(rows, plan) for rows in compared.values() if rows],
             **{name: tables.errors_table(summary, models, name) for name in tables.ERRORS},
             "probes": tables.probe_tables(metrics["probes"], models),

@@ -13,23 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from chimera.data.batches.streaming import read_splits
-from chimera.data.batches.trajectories import Form
-from chimera.data.layout.inputs import open_inputs
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yaml
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
 from chimera.interface.settings import as_plain
 from chimera.interface.versions import report_differing_versions
-from chimera.models.forecasting.building import build_model, fit_to_data
-from chimera.models.forecasting.checkpoint import normalisation
 from chimera.models.forecasting.devices import describe, device_type, prepare_device
 from chimera.stages import read_keys
+from chimera.training.cell import set_up
 from chimera.training.distributed import Group, is_launched, launch, process_group
-from chimera.training.loop import Training
 from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
 from chimera.training.settings import TrainSettings, train_settings
 
@@ -38,26 +30,14 @@ def train_model(
     options: Namespace, params: dict[str, Any], settings: TrainSettings, group: Group
 ) -> None:
     """Train in this process, alone or as one of a group."""
-    gate, names = read_yaml(Path("metrics/gates/verify/training.yaml")), params["data"]["fields"]
-    ind, layout = gate["axes"]["ind"]["dataset"], gate["axes"]["ind"]["layout"]
+    gate, data = read_yaml(Path("metrics/gates/verify/training.yaml")), params["data"]
+    ind, entropy = gate["axes"]["ind"], (params["seed"], options.replicate)
     numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
     device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
-    entropy = (params["seed"], options.replicate)
-    train, valid, conditioning, moments = open_inputs(
-        Path("data") / ind, names, params["data"]["conditioning"]
-    )
-    shape, extra = (len(names), *train.layout.grid), len(conditioning)
-    section = params["models"][options.model]
-    model = fit_to_data(section, shape, layout["boundary"], conditioning=extra)
-    about: dict[str, Any] = {"model": model, "fields": names, "conditioning": list(conditioning)}
+    names, section = (data["fields"], data["conditioning"]), params["models"][options.model]
+    folder, boundary = Path("data") / ind["dataset"], ind["layout"]["boundary"]
+    training, about = set_up(folder, boundary, *names, section, settings, entropy, device, group)
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
-
-    # Weights, dropout and drop-path draw from torch's generator, batches from `entropy` itself.
-    torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-    network = build_model(model).to(device)
-    form = Form(1 + settings.unroll, settings.batch_size, entropy, (group.rank, group.size))
-    data = read_splits(train, valid, moments, form, device, int(settings.memory * 2**30))
-    training = Training(network, *data, settings, group, num_fields=len(names))
 
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:
@@ -68,7 +48,6 @@ def train_model(
         run_resumable(training, key, scratch)
         if group.rank == 0:
             folder = Path("checkpoints", options.model, str(options.replicate))
-            about["normalisation"] = normalisation(moments)
             write_tensors(folder / "model.safetensors", training.weights(), about)
             write_csv(folder / "history.csv", [asdict(row) for row in training.history])
             sources = read_yaml(Path(f"metrics/gates/networks/{options.model}.yaml"))

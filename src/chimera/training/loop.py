@@ -35,6 +35,10 @@ MAX_LOSS_RATIO = 100.0
 VALID_SPACING = 4
 
 
+class DivergedError(InputError):
+    """A training whose loss or error grew beyond any use."""
+
+
 @dataclass(frozen=True)
 class HistoryRow:
     """One row of the training history; the loss is the mean since the previous row."""
@@ -146,7 +150,7 @@ class Training:
         """Take one step; every validate_every steps, add a row to the history.
 
         Raises:
-            InputError: If the run has diverged.
+            DivergedError: If the loss or the error has grown beyond any use.
         """
         settings = self.settings
         rate = learning_rate(self.completed, settings)
@@ -172,7 +176,7 @@ class Training:
         """Return the mean loss since the last row of the history.
 
         Raises:
-            InputError: If the run has diverged.
+            DivergedError: If the loss has grown beyond any use.
         """
         count = self.completed - (self.history[-1].step if self.history else 0)
         loss = float(self.group.mean(self._loss_sum)) / max(count, 1)
@@ -181,8 +185,8 @@ class Training:
             raise self._diverged(f"the loss is {loss:.3g}", expected)
         return loss
 
-    def _diverged(self, seen: str, expected: str) -> InputError:
-        return InputError(
+    def _diverged(self, seen: str, expected: str) -> DivergedError:
+        return DivergedError(
             f"training diverged: {seen} at step {self.completed}, expected {expected}; lower "
             f"train.lr (now {self.settings.lr:g}) or train.gradient_clip "
             f"(now {self.settings.gradient_clip:g})"

@@ -1,0 +1,166 @@
+"""Search the learning rate and the weight decay of each model, see tuning/params.yaml.
+
+`python -m chimera.commands.tune subject|trial|repeat` are the stages of tuning/dvc.yaml, which
+`make tune` runs; `tables` then writes tuning/trials.csv, tuning/repeats.csv and
+tuning/metrics.json, whose winners belong into conf/model/.
+"""
+
+import argparse
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from chimera.files.artifacts import (
+    read_csv,
+    read_json,
+    read_params,
+    read_yaml,
+    write_csv,
+    write_json,
+    write_yaml,
+)
+from chimera.interface.errors import InputError, guarded
+from chimera.interface.settings import as_plain, read_settings
+from chimera.tuning.search import draws
+from chimera.tuning.settings import Search
+from chimera.tuning.table import ranked, require_bracketed, trials_by_model
+
+HOME = Path("tuning")
+TUNED = ("steps", "lr", "weight_decay")  # what a trial sets itself
+
+
+def write_subject(model: str) -> None:
+    """Write what of a model is not tuned, so that a winner in params.yaml reruns no trial."""
+    params = read_params()
+    if model not in params["models"]:
+        known = ", ".join(params["models"])
+        raise InputError(f"tuning/params.yaml: models has {model}, expected names of {known}")
+    content = {
+        "fields": params["data"]["fields"],
+        "conditioning": params["data"]["conditioning"],
+        "model": {k: v for k, v in params["models"][model].items() if k != "train"},
+        "train": {k: v for k, v in params["train"].items() if k not in TUNED},
+        "network": read_yaml(Path(f"metrics/gates/networks/{model}.yaml")),
+    }
+    write_yaml(HOME / "subjects" / f"{model}.yaml", content)
+
+
+def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: int) -> float:
+    """Return the validation nRMSE at the end of a training, infinite if it diverges."""
+    from chimera.models.forecasting.devices import prepare_device
+    from chimera.training.cell import set_up
+    from chimera.training.loop import DivergedError
+    from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
+    from chimera.training.settings import train_settings
+
+    subject = read_yaml(HOME / "subjects" / f"{model}.yaml")
+    gate = read_yaml(Path("metrics/gates/verify/training.yaml"))
+    settings = train_settings(subject["train"] | tuned | {"steps": steps, "devices": 1}, {})
+    device, ind = prepare_device(settings.device, settings.threads), gate["axes"]["ind"]
+    training, about = set_up(
+        Path("data") / ind["dataset"],
+        ind["layout"]["boundary"],
+        subject["fields"],
+        subject["conditioning"],
+        subject["model"],
+        settings,
+        entropy,
+        device,
+    )
+    key = "-".join(["tune", model, *map(str, entropy), f"{tuned['lr']:g}", str(steps)])
+    identity = {"entropy": entropy, "train": as_plain(settings), **about}
+    with scratch_folder(Path(".scratch"), key, fingerprint(identity, gate["sha256"])) as scratch:
+        try:
+            run_resumable(training, key, scratch)
+        except DivergedError:
+            return inf
+    return training.history[-1].valid_nrmse
+
+
+def run_trial(search: Search, model: str, trial: int) -> None:
+    """Train one pair of a learning rate and a weight decay."""
+    tuned = draws(search)[trial]
+    error = train(model, (search.seed, 0), tuned, search.steps)
+    row = {"model": model, "trial": trial, **tuned, "valid_nrmse": f"{error:.6g}"}
+    write_json(HOME / "trials" / model / f"{trial}.json", row)
+
+
+def run_repeat(search: Search, model: str, place: int, seed: int, times: int) -> None:
+    """Train the trial at a place of the order again, from another seed, `times` as long."""
+    found = [read_json(path) for path in sorted((HOME / "trials" / model).glob("*.json"))]
+    best = ranked(found)[place]
+    tuned = {name: float(best[name]) for name in ("lr", "weight_decay")}
+    steps = times * search.repeats.steps
+    error = train(model, (search.seed, seed), tuned, steps)
+    row = {"model": model, "trial": best["trial"], **tuned, "seed": seed, "steps": steps}
+    name = f"longer/{model}/{times}" if times > 1 else f"repeats/{model}/{place}-{seed}"
+    write_json(HOME / f"{name}.json", row | {"valid_nrmse": f"{error:.6g}"})
+
+
+def collect(search: Search, folder: str) -> list[dict[str, Any]]:
+    """Return the rows of every model, in the order of the search."""
+    keys = ("trial", "seed", "steps")
+    return [
+        row
+        for model in search.models
+        for row in sorted(
+            (read_json(path) for path in (HOME / folder / model).glob("*.json")),
+            key=lambda row: [row.get(key, 0) for key in keys],
+        )
+    ]
+
+
+def write_tables(search: Search) -> None:
+    """Write the tables, then require that every winner lies inside the rates that were tried."""
+    write_csv(HOME / "trials.csv", collect(search, "trials"))
+    write_csv(HOME / "repeats.csv", collect(search, "repeats") + collect(search, "longer"))
+    found, again = (
+        trials_by_model(read_csv(HOME / "trials.csv")),
+        trials_by_model(read_csv(HOME / "repeats.csv")),
+    )
+    batch, report = read_params()["train"]["batch_size"], {}
+    for model, rows in found.items():
+        best = ranked(rows)[0]
+        steps = len(rows) * search.steps + sum(int(row["steps"]) for row in again[model])
+        report[model] = {
+            "trials": len(rows),
+            "best_lr": float(best["lr"]),
+            "best_weight_decay": float(best["weight_decay"]),
+            "best_valid_nrmse": float(best["valid_nrmse"]),
+            "samples": steps * batch,
+        }
+    write_json(HOME / "metrics.json", report)
+    for model, rows in found.items():
+        require_bracketed(model, rows)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="tune", description=(__doc__ or "").splitlines()[0])
+    parts = parser.add_subparsers(dest="part", required=True)
+    for part, names in {
+        "subject": (),
+        "trial": ("trial",),
+        "repeat": ("place", "seed", "times"),
+    }.items():
+        command = parts.add_parser(part, help=f"stage {part} of tuning/dvc.yaml")
+        command.add_argument("--model", required=True)
+        for name in names:
+            command.add_argument(f"--{name}", type=int, required=name != "times", default=1)
+    parts.add_parser("tables", help="write the tables of a finished search")
+    options = vars(parser.parse_args())
+    part = options.pop("part")
+    if part == "subject":
+        write_subject(**options)
+        return
+    search = read_settings(read_yaml(HOME / "params.yaml"), "tuning", Search)
+    if part == "trial":
+        run_trial(search, **options)
+    elif part == "repeat":
+        run_repeat(search, **options)
+    else:
+        write_tables(search)
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,45 @@
+"""The search for the learning rate, from tuning/trials.csv."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from chimera.figures import style
+from chimera.figures.labels import model_label
+from chimera.tuning.table import best_of, ranked
+
+
+def tuning_search(rows: style.Rows, models: Sequence[str]) -> Figure:
+    """Draw every trial by its learning rate, and the error to be expected of the best of k trials.
+
+    Rows have model, lr, valid_nrmse; trials that diverged are left out of the first panel.
+    """
+    searched = [model for model in models if style.where(rows, model=model)]
+    if not searched:
+        return style.message("tuning/trials.csv has no model of this study: run make tune")
+    figure = Figure(figsize=(style.WIDTH, 2.8))
+    rates, budget = panels = figure.subplots(1, 2)
+    for model, colour in style.model_colours(models).items():
+        trials = style.where(rows, model=model)
+        if not trials:
+            continue
+        errors = [float(row["valid_nrmse"]) for row in trials]
+        finite = [row for row in trials if float(row["valid_nrmse"]) < float("inf")]
+        name, best = model_label(model), ranked(trials)[0]
+        finite = sorted(finite, key=lambda row: float(row["lr"]))
+        line = {"color": colour, "linewidth": 1, "markersize": 4}
+        rates.plot(*style.points(finite, "lr", "valid_nrmse"), marker="o", label=name, **line)
+        ring = {"marker": "o", "markersize": 10, "fillstyle": "none", "linestyle": "none"}
+        rates.plot(float(best["lr"]), float(best["valid_nrmse"]), color=colour, **ring)
+        budget.plot(range(1, 1 + len(errors)), best_of(errors), marker="o", label=name, **line)
+    rates.set_xscale("log")
+    rates.set_xlabel("learning rate (dimensionless)")
+    budget.set_xlabel("trials made, k (count)")
+    budget.xaxis.set_major_locator(MaxNLocator(integer=True))
+    rates.set_ylabel("one-step nRMSE, validation split\n(dimensionless)")
+    budget.set_ylabel("expected of the best of k\n(dimensionless)")
+    for panel in panels:
+        style.plain_log_scale(panel, "y", (1, 1.4, 2, 3, 5, 7))
+    style.legend(figure, panels)
+    return figure

@@ -1,0 +1,1 @@
+"""The declared search for the learning rate and the weight decay of each model."""
