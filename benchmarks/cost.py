@@ -1,8 +1,8 @@
-"""Milliseconds a frame of every network and baseline, and a training sample, into plots/cost.csv.
+"""Milliseconds a frame of every network and baseline, and a training sample: plots/cost.csv.
 
-For every model of params.yaml and every baseline that knows its flow, on one core and on a GPU where
-there is one, in turns in one process so that a noisy machine slows all alike; processor time, or
-the wall clock of a GPU, means over all turns after one that warms up:
+For every model and baseline of params.yaml, on one core and on a GPU where there is one, in turns
+in one process so that a noisy machine slows all alike; processor time, or the wall clock of a GPU,
+means over all turns after one that warms up:
 
     ms_per_frame             a forecast one frame ahead, one trajectory at a time
     ms_per_frame_batch       the same, a frame, of 16 trajectories at a time
@@ -15,8 +15,8 @@ stands for the truth itself. Forecasts are of test frames of every axis in turn 
 the more steps the solver takes), networks have untrained weights. A network is known by its MACs,
 the rest by the grids and the interval of the frames.
 
-`python benchmarks/cost.py [--rounds 3]` needs the data of `make repro`. Times differ from machine to
-machine, so the table is a source that people measure anew, and no stage's output.
+`python benchmarks/cost.py [--rounds 3]` needs the data of `make repro`. Times differ from machine
+to machine, so the table is a source that people measure anew, and no stage's output.
 """
 
 import argparse

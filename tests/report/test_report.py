@@ -225,7 +225,7 @@ def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
 def test_a_study_with_less_in_it_is_a_page_too(write, kinds):
     page = write(statistics(**kinds), draw=True, **kinds)
     assert "Verdict" in page
-    assert page.count("<img") == 11
+    assert page.count("<img") == 12
 
 
 def test_a_missing_picture_is_one_sentence(write, tmp_path):

@@ -50,14 +50,14 @@ def equal_error(
     return min(matching, key=lambda name: costs[name], default=None)
 
 
-def read_costs(macs: Mapping[str, int], data: Mapping[str, Any]) -> dict[str, dict[str, Cost]]:
+def read_costs(parity: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, dict[str, Cost]]:
     """Return what plots/cost.csv says of a study, by device and name; nothing without the file.
 
     A row of a network counts if that network takes as many MACs as the one measured, any other if
     the grids and the interval of generated frames are the measured ones.
 
     Args:
-        macs: Of each network of the study, for one frame.
+        parity: metrics/parity.json, which has the MACs of each network.
         data: Section `data` of params.yaml.
 
     Raises:
@@ -70,7 +70,7 @@ def read_costs(macs: Mapping[str, int], data: Mapping[str, Any]) -> dict[str, di
             name = row["name"]
             cost = Cost(*(float(row[f"ms_per_{of}"] or 0) for of in TIMES))
             fits = (
-                macs.get(name) == int(row["macs"])
+                parity.get(name, {}).get("macs") == int(row["macs"])
                 if row["macs"]
                 else all(data.get(key) == float(row[key]) for key in FRAMES)
             )

@@ -65,8 +65,8 @@ def main() -> None:
         for model, found in by_model(read_json(Path("metrics/stats.json"))).items()
     ]
     parity, valid = read_json(Path("metrics/parity.json")), params["evaluate"]["valid_correlation"]
-    devices = read_costs({model: parity[model]["macs"] for model in models}, params["data"])
-    costs, by_run = next(iter(devices.values()), {}), digest(rows, BY_RUN)
+    costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
+    by_run = digest(rows, BY_RUN)
     drawn = {
         "cost": figures.error_against_cost(by_run, costs, models),
         "fig1_errors": figures.errors_by_axis(by_run, models),

@@ -11,8 +11,9 @@ from chimera.governance.preregistration import (
     read_sections,
 )
 from chimera.interface.errors import guarded
-from chimera.planning.break_even import read_costs, solvers
-from chimera.report import cost, prose, tables
+from chimera.planning.break_even import read_costs
+from chimera.report import prose, tables
+from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, render
 from chimera.report.verdict import beaten_by_baselines, status, verdicts
 from chimera.study.endpoints import by_model
@@ -45,11 +46,7 @@ def main() -> None:
     }
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
     compared = by_model(stats)
-    macs = {model: metrics["parity"][model]["macs"] for model in models}
-    devices = read_costs(macs, params["data"])
-    costs = next(iter(devices.values()), {})  # of the processor, measured first
     tuning = read_json(TUNING) if TUNING.exists() else {}
-    efforts = {model: cost.effort(params, model, tuning) for model in models}
     content = {
         "title": prose.title(models, baseline),
         "facts": prose.facts(params, stats),
@@ -57,8 +54,7 @@ def main() -> None:
         "seen": sections.get("What had been seen", ""),
         "verdicts": verdicts(stats, summary, plan, models, baseline),
         "status": status(stats, metrics["verify"]["unfrozen"]),
-        "classical": cost.classical_sentences(summary, costs, models),
-        "unmeasured": cost.unmeasured([*models, *solvers(list(summary))], costs),
+        "cost": account(params, summary, read_costs(metrics["parity"], params["data"]), tuning),
         "baselines": beaten_by_baselines(summary, models),
         "gates": prose.gate_sentences(metrics["verify"], metrics["parity"]),
         "setup": prose.setup(params),
@@ -70,8 +66,6 @@ def main() -> None:
             for name, suffix in PICTURES.items()
         },
         "tables": {
-            "break_even": cost.break_even_table(summary, costs, efforts),
-            "costs": [cost.cost_table(*device, efforts) for device in devices.items()],
             "parity": tables.parity_table(metrics["parity"], models),
             "datasets": tables.datasets_table(params),
             "contrasts": [tables.contrasts_table(rows, plan) for rows in compared.values() if rows],
