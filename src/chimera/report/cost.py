@@ -117,9 +117,7 @@ def classical_sentences(
     """Return what the finest coarse solver does better than every network, and what it costs."""
     grids = solvers(list(summary))
     if not grids:
-        return [
-            "No classical solver was evaluated: nobody knows the equation, or no grid is coarser."
-        ]
+        return ["No solver was evaluated: nobody knows the equation, or no grid is coarser."]
     best, axes = grids[-1], _axes(summary)
     shares = {
         axis: summary[best][axis]["nrmse"] / min(summary[m][axis]["nrmse"] for m in models)
