@@ -19,7 +19,7 @@ side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -131,6 +131,9 @@ diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one scre
 
 limits: install  ## the limits on sizes and times, measured
 	python benchmarks/limits.py --smoke
+
+cost: install  ## milliseconds a frame and a training sample of every forecaster, into plots/cost.csv
+	python benchmarks/cost.py
 
 solve_widths: install  ## channel lists that bring every model to parity with the baseline
 	python -m chimera.stages.parity --solve-widths

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from chimera.files.artifacts import read_csv
 from chimera.files.tensors import read_tensors, write_tensors
 from chimera.governance.preregistration import decisive
 from chimera.study.axes import axis_name
@@ -68,7 +69,7 @@ def test_metrics_are_complete_and_finite(finished):
 
 def test_every_figure_the_report_and_every_plot_are_there(workspace):
     pictures = sorted((workspace / "plots/png").glob("*.png"))
-    assert len(pictures) == 11
+    assert len(pictures) == 12
     for picture in pictures:
         assert 0 < picture.stat().st_size < 150_000
         assert (workspace / "plots/svg" / f"{picture.stem}.svg").stat().st_size > 0
@@ -85,6 +86,29 @@ def test_every_figure_the_report_and_every_plot_are_there(workspace):
         assert [len(values) for values in drawn] == ([len(rows)] if rows else [])
 
 
+def test_costs_are_measured_of_every_forecaster_and_change_the_figures_and_the_report(workspace):
+    assert "`make cost` measures them" in (workspace / "plots/report.html").read_text()
+    call(workspace, "python", "benchmarks/cost.py", "--rounds", "1")
+    rows = {row["name"]: row for row in read_csv(workspace / "plots/cost.csv")}
+    # The smoke scale's frames have 16² points, which leaves no coarser grid to the solver.
+    assert list(rows) == ["unet", "fractal_unet", "persistence", "linear", "solver_32", "data"]
+    parity = json.loads((workspace / "metrics/parity.json").read_text())
+    for name, row in rows.items():
+        trained = name in parity
+        assert row["macs"] == (str(parity[name]["macs"]) if trained else "")
+        assert (row["num_points"], row["simulated_points"]) == (
+            ("", "") if trained else ("16", "32")
+        )
+        assert float(row["ms_per_frame"]) > 0
+        assert bool(row["ms_per_frame_batch"]) == (name != "data")
+        assert bool(row["ms_per_training_sample"]) == trained
+    printed = call(workspace, "dvc", "repro")
+    assert set(re.findall(r"Running stage '(.*)'", printed)) == {"figures", "report"}
+    page = (workspace / "plots/report.html").read_text()
+    assert "measures them" not in page
+    assert "Break-even" in page
+
+
 def test_a_probe_that_is_left_out_leaves_a_message_in_its_place(workspace):
     set_param(workspace, "probe_names", ["spectra"])
     for name in ("aggregate", "figures", "report"):
@@ -92,7 +116,7 @@ def test_a_probe_that_is_left_out_leaves_a_message_in_its_place(workspace):
     assert not (workspace / "plots/tables/rome.csv").read_text().strip()
     assert not (workspace / "metrics/tables/rome.csv").exists()
     assert "rome" not in json.loads((workspace / "metrics/probes.json").read_text())["unet"]
-    assert (workspace / "plots/report.html").read_text().count("<img") == 11
+    assert (workspace / "plots/report.html").read_text().count("<img") == 12
 
 
 def test_second_repro_has_nothing_to_do(workspace):

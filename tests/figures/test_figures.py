@@ -12,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chimera import figures
+from chimera.planning.break_even import Cost
 from chimera.study.tables import BY_RUN, digest
 from figures import tables
 
@@ -39,7 +40,16 @@ COMPARISON = figures.Comparison(
     {name: CONTRAST | {"n": 2} for name in ("gap", "ood_nrmse", "ind_valid_time")},
     {name: [0.0, 0.2] for name in ("gap", "ood_nrmse", "ind_valid_time")},
 )
+# Milliseconds a frame in batches; the solver on 128² was not evaluated, it made the truth.
+TIMES = {"unet": 2.5, "fractal_unet": 4.0, "solver_48": 1.5, "solver_128": 14.0, "solver_32": 0.8}
+COSTS = {name: Cost(2 * time, time, 8.0) for name, time in TIMES.items()}
+SOLVED = [
+    {"model": f"solver_{grid}", "replicate": "0", "axis": axis, "nrmse": str(2.0 / grid)}
+    for grid in (48, 32)
+    for axis in AXES
+]
 DRAWN = {
+    "cost": lambda: figures.error_against_cost([*ERRORS, *SOLVED], COSTS, MODELS),
     "errors": lambda: figures.errors_by_axis(ERRORS, MODELS),
     "training": lambda: figures.training_curves(TRAINING, MODELS),
     "tuning": lambda: figures.tuning_search(tables.trials(), MODELS),
@@ -57,6 +67,7 @@ DRAWN = {
 }
 EMPTY = {
     "tuning": (lambda: figures.tuning_search([], MODELS), "run make tune"),
+    "cost": (lambda: figures.error_against_cost(ERRORS, {}, MODELS), "run `make cost`"),
     "training": (lambda: figures.training_curves([], MODELS), "train.steps is 0"),
     "forest": (
         lambda: figures.forest_plot([], "unet", "ood_nrmse", 0.95, 0.0953),
@@ -111,6 +122,19 @@ def test_every_replicate_is_a_point_at_its_value():
             mean = np.mean([error_of(model, r, axis) for r in "01"])
             assert any(bar == pytest.approx(mean) for bar in bars)
     assert panel.get_ylabel() == "one-step nRMSE (dimensionless)"
+
+
+def test_error_and_cost_of_every_replicate_and_of_the_solver_on_every_grid():
+    ind, ood = DRAWN["cost"]().axes
+    assert points(ood) == sorted((TIMES[m], error_of(m, r, AXES[1])) for m, r in RUNS)
+    assert points(ind, "D") == [(0.8, 2 / 32), (1.5, round(2 / 48, 4))]
+    assert {t.get_text() for t in ind.texts} == {"32²", "48²", "128²: the truth"}
+    lines = {
+        round(float(line.get_xdata()[0]), 4) for line in ind.lines if len(line.get_xdata()) == 2
+    }
+    assert {0.8, 14.0} <= lines
+    alone = figures.error_against_cost(ERRORS, {"unet": COSTS["unet"]}, MODELS).axes[0]
+    assert points(alone) == sorted((2.5, error_of("unet", r, "ind")) for r in "01")
 
 
 def test_a_baseline_that_is_absent_is_not_drawn():
@@ -258,6 +282,10 @@ def test_spectra_draw_the_first_and_the_last_frame():
 
 # Of every axis and colour bar: quantity and unit.
 LABELS = {
+    "cost": {
+        "one-step nRMSE (dimensionless)",
+        "time of a forecast in batches of 16\n(ms a frame, one core)",
+    },
     "errors": {"one-step nRMSE (dimensionless)"},
     "training": {
         "optimiser step (count)",

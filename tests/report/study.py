@@ -84,6 +84,7 @@ def write_study(folder, stats, replicates=3, ood=True):
 
     write_csv(folder / "tuning/trials.csv", tables.trials())
     write_csv(folder / "tuning/repeats.csv", tables.repeats())
+    write_json(folder / "tuning/metrics.json", {"unet": {"samples": 80_000}})
     write_json(folder / "metrics/stats.json", stats)
     write_json(folder / "metrics/parity.json", PARITY)
     write_json(folder / "metrics/verify.json", VERIFY)

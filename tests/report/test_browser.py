@@ -53,7 +53,7 @@ def test_report_loads_alone_and_fits(page, page_file, width):
         "[...document.images].map(i => [i.naturalWidth, i.clientWidth, "
         "i.parentElement.clientWidth, i.alt])"
     )
-    assert len(images) == 11
+    assert len(images) == 12
     for natural, drawn, box, alternative in images:
         assert natural > 0
         # 9 pt of a picture 7.2 inches wide are 9 pixels or more at this width
@@ -78,7 +78,7 @@ def test_report_prints_with_every_section(page, page_file):
     text = "\n".join(sheet.extract_text() for sheet in printed.pages)
     for section in (*SECTIONS, "Provenance"):
         assert section in text
-    assert text.count("Figure ") >= 11
+    assert text.count("Figure ") >= 12
     width, height = printed.pages[0].mediabox[2:]
     assert (round(width), round(height)) == (595, 842)  # A4 in points
     assert len(printed.pages) < 20

@@ -10,6 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "cost": ["error_against_cost"],
         "dimension": ["dimension_along_network"],
         "editing": ["edit_tradeoff"],
         "errors": ["errors_by_axis"],

@@ -17,6 +17,7 @@ from chimera.files.artifacts import (
 )
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
+from chimera.planning.break_even import read_costs
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model, differences
 from chimera.study.error_table import read_errors
@@ -64,8 +65,11 @@ def main() -> None:
         for model, found in by_model(read_json(Path("metrics/stats.json"))).items()
     ]
     parity, valid = read_json(Path("metrics/parity.json")), params["evaluate"]["valid_correlation"]
+    costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
+    by_run = digest(rows, BY_RUN)
     drawn = {
-        "fig1_errors": figures.errors_by_axis(digest(rows, BY_RUN), models),
+        "cost": figures.error_against_cost(by_run, costs, models),
+        "fig1_errors": figures.errors_by_axis(by_run, models),
         "training": figures.training_curves(table("training"), models),
         "tuning": figures.tuning_search(read_csv(Path("tuning/trials.csv")), models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),

@@ -18,13 +18,15 @@ from chimera.governance.preregistration import (
     read_sections,
 )
 from chimera.interface.errors import guarded
+from chimera.planning.break_even import read_costs
 from chimera.report import prose, tables
+from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, render
 from chimera.report.verdict import beaten_by_baselines, status, verdicts
 from chimera.study.endpoints import by_model
 
 # Lines as SVG, which stays sharp; fields as PNG, which is smaller.
-DRAWN = "fig1_errors training tuning rollout forest parity spectra twonn ib patching rome"
+DRAWN = "cost fig1_errors training tuning rollout forest parity spectra twonn ib patching rome"
 PICTURES = {"fields": "png"} | dict.fromkeys(DRAWN.split(), "svg")
 SOURCES = ("params.yaml", "PREREGISTRATION.md", "Deviation_Log.md")
 
@@ -51,6 +53,7 @@ def main() -> None:
     trials, repeats = (read_csv(Path(f"tuning/{name}.csv")) for name in ("trials", "repeats"))
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
     compared = by_model(stats)
+    tuning = read_json(Path("tuning/metrics.json"))
     content = {
         "title": prose.title(models, baseline),
         "facts": prose.facts(params, stats),
@@ -58,6 +61,7 @@ def main() -> None:
         "seen": sections.get("What had been seen", ""),
         "verdicts": verdicts(stats, summary, plan, models, baseline),
         "status": status(stats, metrics["verify"]["unfrozen"]),
+        "cost": account(params, summary, read_costs(metrics["parity"], params["data"]), tuning),
         "baselines": beaten_by_baselines(summary, models),
         "gates": prose.gate_sentences(metrics["verify"], metrics["parity"]),
         "setup": prose.setup(params),

@@ -1,0 +1,87 @@
+"""One-step error against the time of a forecast, from metrics/errors.csv and plots/cost.csv."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chimera.figures import style
+from chimera.figures.labels import model_label
+from chimera.planning.break_even import BATCH, Cost, grid_of, solvers
+
+
+def error_against_cost(
+    rows: style.Rows, costs: Mapping[str, Cost], models: Sequence[str]
+) -> Figure:
+    """Draw each network's replicates, the solver on its grids and persistence, IND beside OOD.
+
+    Rows have model, replicate, axis, nrmse. What has no cost is left out.
+    """
+    if not any(model in costs for model in models):
+        return style.message("No time was measured for these networks: run `make cost`")
+    groups = {"ind": ["ind"], "ood": [a for a in style.distinct(rows, "axis") if a != "ind"]}
+    groups = {name: axes for name, axes in groups.items() if axes}
+    figure = Figure(figsize=(style.WIDTH, 3.3))
+    panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]
+    for panel, (name, axes) in zip(panels, groups.items(), strict=True):
+        for model, colour in style.model_colours(models).items():
+            if model in costs:
+                values = list(_errors(rows, model, axes).values())
+                x = [costs[model].batched] * len(values)
+                label = model_label(model)
+                panel.plot(x, values, "o", color=colour, alpha=0.7, markersize=6, label=label)
+        _draw_solver(panel, rows, costs, axes)
+        (unchanged,) = _errors(rows, "persistence", axes).values()
+        panel.axhline(unchanged, color="0.35", linestyle=":", label="persistence (costs nothing)")
+        panel.set_title("IND" if name == "ind" else "OOD, mean over axes")
+        panel.set_xlabel(f"time of a forecast in batches of {BATCH}\n(ms a frame, one core)")
+    panels[0].set_ylabel("one-step nRMSE (dimensionless)")
+    for panel in panels:
+        panel.margins(x=0.12, y=0.12)
+        style.plain_log_scale(panel, "x", (1, 2, 5))
+        style.plain_log_scale(panel, "y", (1, 2, 3, 5))
+    style.legend(figure, panels, columns=4)
+    return figure
+
+
+def _errors(rows: style.Rows, name: str, axes: Sequence[str]) -> dict[str, float]:
+    """Return the mean over axes by replicate."""
+    found = style.where(rows, model=name)
+    return {
+        replicate: fmean(
+            float(row["nrmse"])
+            for row in style.where(found, replicate=replicate)
+            if row["axis"] in axes
+        )
+        for replicate in style.distinct(found, "replicate")
+    }
+
+
+def _draw_solver(
+    panel: Axes, rows: style.Rows, costs: Mapping[str, Cost], axes: Sequence[str]
+) -> None:
+    """Draw the solver on the grids that were evaluated, and where the finest is in time."""
+    points = {
+        name: (costs[name].batched, error)
+        for name in solvers(list(costs))
+        for error in _errors(rows, name, axes).values()
+    }
+    if points:
+        x, y = zip(*points.values(), strict=True)
+        panel.plot(x, y, "D-", color="0.35", markerfacecolor="none", label="solver, by its grid")
+    for name, place in points.items():
+        panel.annotate(f"{grid_of(name)}²", place, (6, 4), textcoords="offset points", color="0.25")
+    for name in [name for name in solvers(list(costs)) if name not in points]:  # it made the truth
+        panel.axvline(costs[name].batched, color="0.7", linestyle="--", zorder=0)
+        panel.annotate(
+            f"{grid_of(name)}²: the truth",
+            (costs[name].batched, 0.5),
+            (-4, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="center",
+            color="0.25",
+        )

@@ -1,0 +1,182 @@
+"""What a forecast costs, and what a classical solver does better, from metrics and plots/cost.csv.
+
+Costs are in milliseconds, errors are one-step nRMSE. The solver on the grid on which the data were
+simulated made the truth: its error counts as 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from chimera.figures.labels import axis_label, model_label
+from chimera.planning.break_even import (
+    BATCH,
+    DATA,
+    REMEASURE,
+    Cost,
+    break_even,
+    equal_error,
+    grid_of,
+    solvers,
+)
+from chimera.report.tables import Table
+
+NEVER = "never"
+
+
+class Effort(NamedTuple):
+    """What a network takes before its first forecast."""
+
+    frames: int  # generated for training and validation
+    trained: int  # samples of one training
+    tuned: int | None  # samples of the whole tuning, None where none is counted
+
+    def parts(self, network: Cost, data: Cost) -> tuple[float, float, float]:
+        """Return the milliseconds of data, tuning and training."""
+        tuning = (self.tuned or 0) * network.sample
+        return self.frames * data.alone, tuning, self.trained * network.sample
+
+
+def effort(params: Mapping[str, Any], model: str, tuning: Mapping[str, Any]) -> Effort:
+    """Return a model's effort by the parameters and tuning/metrics.json."""
+    data, settings = params["data"], params["train"] | params["models"][model].get("train", {})
+    splits = data.get("datasets", {}).get(params["datasets"][0], {}).get("trajectories", {})
+    frames = data.get("num_frames", 0) * (splits.get("train", 0) + splits.get("valid", 0))
+    tuned = tuning.get(model, {}).get("samples")
+    return Effort(frames, settings["steps"] * settings["batch_size"], tuned)
+
+
+def account(
+    params: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    devices: Mapping[str, Mapping[str, Cost]],
+    tuning: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the report's sentences and tables of cost.
+
+    Args:
+        params: Of the study.
+        summary: metrics/summary.json.
+        devices: Costs by device and name, those of a processor first.
+        tuning: tuning/metrics.json, empty where nothing was tuned.
+    """
+    models, costs = params["model_names"], next(iter(devices.values()), {})
+    efforts = {model: effort(params, model, tuning) for model in models}
+    table = break_even_table(summary, costs, efforts)
+    cells = [cell for row in table.rows for cell in row[1:]] if table else []
+    classical = classical_sentences(summary, costs, models)
+    if cells and all(cell.startswith(NEVER) for cell in cells):
+        classical.append(
+            "Counted with its data and training, no network ever costs less than a solver that "
+            "errs no more."
+        )
+    return {
+        "classical": classical,
+        "unmeasured": unmeasured([*models, *solvers(list(summary))], costs),
+        "break_even": table,
+        "times": [times_table(device, found, efforts) for device, found in devices.items()],
+    }
+
+
+def break_even_table(
+    summary: Mapping[str, Any], costs: Mapping[str, Cost], efforts: Mapping[str, Effort]
+) -> Table | None:
+    """Return the break-even number of forecasts by axis, None where no cost or solver is known."""
+    grids = solvers(list(costs))
+    models = [model for model in efforts if model in costs]
+    if not (grids and models and DATA in costs):
+        return None
+    times = {name: costs[name].batched for name in grids}
+    rows = []
+    for axis in _axes(summary):
+        errors = {n: summary[n][axis]["nrmse"] if n in summary else 0.0 for n in grids}
+        cells = []
+        for model in models:
+            grid = equal_error(errors, times, summary[model][axis]["nrmse"])
+            if grid is None:
+                cells.append("no such solver")
+                continue
+            upfront = sum(efforts[model].parts(costs[model], costs[DATA]))
+            number = break_even(upfront, costs[model].batched, times[grid])
+            count = NEVER if number is None else f"{float(f'{number:.3g}'):,.0f}"
+            cells.append(f"{count} ({grid_of(grid)}²)")
+        rows.append((axis_label(axis), *cells))
+    untuned = [model for model in models if efforts[model].tuned is None]
+    caption = (
+        "Break-even: the number of forecasts, each of one frame, from which on a network, with its "
+        "data, tuning and one training, has cost less than the cheapest solver that errs no more, "
+        f"whose grid is in brackets. One core, batches of {BATCH}."
+    )
+    if untuned:
+        caption += f" No tuning counted: {_listed(untuned)}."
+    return Table(caption, ("axis", *map(model_label, models)), tuple(rows))
+
+
+def classical_sentences(
+    summary: Mapping[str, Any], costs: Mapping[str, Cost], models: Sequence[str]
+) -> list[str]:
+    """Return what the finest coarse solver does better than every network, and what it costs."""
+    grids = solvers(list(summary))
+    if not grids:
+        return ["No solver was evaluated: nobody knows the equation, or no grid is coarser."]
+    best, axes = grids[-1], _axes(summary)
+    shares = {
+        axis: summary[best][axis]["nrmse"] / min(summary[m][axis]["nrmse"] for m in models)
+        for axis in axes
+    }
+    won = [axis for axis in axes if shares[axis] < 1]
+    where = "every axis" if won == axes else ", ".join(map(axis_label, won)) or "no axis"
+    low, high = min(shares.values()), max(shares.values())
+    rollout = min(summary[model]["ind"]["rollout_nrmse"] for model in models)
+    found = [
+        "What a classical solver does better: the project's own, which knows the equation, on a "
+        f"grid of {grid_of(best)}² points errs less than every network, one frame ahead, on "
+        f"{where}.",
+        f"Its error is {low:.0%} to {high:.0%} of the best network's, by axis; over an IND rollout "
+        f"it is {summary[best]['ind']['rollout_nrmse']:.3g}, the best network's {rollout:.3g}.",
+    ]
+    measured = {model: costs[model].batched for model in models if model in costs}
+    if measured and best in costs:
+        fastest = min(measured, key=lambda model: measured[model])
+        found.append(
+            f"It needs no data and no training. A frame costs it {costs[best].batched:.3g} ms, the "
+            f"fastest network, {model_label(fastest)}, {measured[fastest]:.3g} ms (one core, "
+            f"batches of {BATCH})."
+        )
+    return found
+
+
+def unmeasured(names: Sequence[str], costs: Mapping[str, Cost]) -> str:
+    """Return a sentence about what has no measured cost, empty where everything has.
+
+    >>> unmeasured(["unet"], {})
+    'plots/cost.csv has no times, at this size, of UNet; `make cost` measures them.'
+    """
+    missing = [name for name in names if name not in costs]
+    if not missing:
+        return ""
+    listed = _listed(missing)
+    return f"plots/cost.csv has no times, at this size, of {listed}; `{REMEASURE}` measures them."
+
+
+def times_table(device: str, costs: Mapping[str, Cost], efforts: Mapping[str, Effort]) -> Table:
+    """Return the times of one device, and what each network takes before its first forecast."""
+    rows = []
+    for name, cost in costs.items():
+        cells = [f"{cost.alone:.3g}", f"{cost.batched:.3g}"]
+        if name in efforts and DATA in costs:
+            parts = efforts[name].parts(cost, costs[DATA])
+            cells += [f"{cost.sample:.3g}", *(f"{part / 1e3:.0f}" for part in parts)]
+        if name != DATA:
+            rows.append((model_label(name), *cells, *["-"] * (6 - len(cells))))
+    times = ("ms a frame, alone", f"ms a frame, {BATCH} at once", "ms a training sample")
+    header = ("forecaster", *times, "data (s)", "tuning (s)", "one training (s)")
+    return Table(f"Times on {device}, of a CPU on one core.", header, tuple(rows))
+
+
+def _axes(summary: Mapping[str, Any]) -> list[str]:
+    first = next(iter(summary.values()))
+    return [axis for axis, row in first.items() if isinstance(row, Mapping) and axis != "ood"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(model_label, names))
