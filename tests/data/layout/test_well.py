@@ -12,7 +12,7 @@ from the_well.data import WellDataset
 from the_well.data.normalization import ZScoreNormalization
 
 from chimera.data.layout.splits import Split
-from chimera.data.sources.generation import one_thread
+from chimera.data.sources.threads import one_thread
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.fields.fourier import velocity
 from chimera.files.artifacts import write_yaml

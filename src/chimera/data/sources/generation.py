@@ -8,10 +8,9 @@ other trajectories nor on the number of processes.
 
 import math
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chimera.data.settings import Choice, Dataset, Distribution, Forcing, GeneratedData
+from chimera.data.sources.threads import one_thread
 from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
@@ -147,6 +147,7 @@ def _draw(
     return min(max(math.exp((1 - share) * math.log(a) + share * math.log(b)), a), b)
 
 
+@one_thread()
 def simulate_trajectories(
     regime: Regime,
     entropy: Sequence[int],
@@ -167,39 +168,27 @@ def simulate_trajectories(
         "names": [f"trajectory {number}" for number in numbers],
     }
     state, time, steps = torch.stack(starts), 0.0, regime.steps_per_frame
-    with one_thread():
-        for part in regime.warm_up_parts:
-            state = simulate(
-                resample(state, part.num_points),
-                time_step=part.time_step,
-                num_steps=part.num_steps,
-                save_every=part.num_steps,
-                start_time=time,
-                forcing=[one.warm_up_forcing for one in physics],
-                **shared,
-            )[:, -1]
-            time += part.num_steps * part.time_step
-        frames = simulate(
-            resample(state, regime.simulated_points),
-            time_step=regime.frame_interval / steps,
-            num_steps=(regime.num_frames - 1) * steps,
-            save_every=steps,
+    for part in regime.warm_up_parts:
+        state = simulate(
+            resample(state, part.num_points),
+            time_step=part.time_step,
+            num_steps=part.num_steps,
+            save_every=part.num_steps,
             start_time=time,
-            forcing=[one.forcing for one in physics],
+            forcing=[one.warm_up_forcing for one in physics],
             **shared,
-        )
+        )[:, -1]
+        time += part.num_steps * part.time_step
+    frames = simulate(
+        resample(state, regime.simulated_points),
+        time_step=regime.frame_interval / steps,
+        num_steps=(regime.num_frames - 1) * steps,
+        save_every=steps,
+        start_time=time,
+        forcing=[one.forcing for one in physics],
+        **shared,
+    )
     return resample(frames, regime.num_points).numpy().astype(np.float32)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread, on which a sum has a fixed order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def generate(
