@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chimera.data.settings import Choice, Dataset, Distribution, Forcing, GeneratedData
-from chimera.data.sources.threads import one_thread
+from chimera.data.sources.threads import TRANSFORM, on_threads
 from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
@@ -147,14 +147,14 @@ def _draw(
     return min(max(math.exp((1 - share) * math.log(a) + share * math.log(b)), a), b)
 
 
-@one_thread()
+@on_threads(1)
 def simulate_trajectories(
     regime: Regime,
     entropy: Sequence[int],
     numbers: Sequence[int],
     progress: Callable[[int], object] = lambda _: None,
 ) -> NDArray[np.float32]:
-    """Return the vorticity (len(numbers), T, N, N), simulated in this process on one thread.
+    """Return the vorticity (len(numbers), T, N, N), simulated in this process.
 
     The entropy, such as (seed, dataset, split), seeds the trajectories. `progress` is called with
     the number of steps since its last call.
@@ -188,7 +188,8 @@ def simulate_trajectories(
         forcing=[one.forcing for one in physics],
         **shared,
     )
-    return resample(frames, regime.num_points).numpy().astype(np.float32)
+    with on_threads(TRANSFORM):
+        return resample(frames, regime.num_points).numpy().astype(np.float32)
 
 
 def generate(
