@@ -36,7 +36,7 @@ def hold_to_avx2(
     Nothing is set for `python -m chimera.stages.train` where params.yaml has
     `train.deterministic: false`.
     """
-    if not _NEEDED <= _flags(processor):
+    if not _flags(processor) >= _NEEDED:
         return
     if "chimera.stages.train" in command and _trains_fast(Path("params.yaml")):
         return
