@@ -42,7 +42,7 @@ def hold_to_avx2(
         return
     for name in FOREIGN:
         environment.pop(name, None)
-    environment |= SWITCHES
+    environment.update(SWITCHES)
 
 
 def _flags(processor: Path) -> set[str]:

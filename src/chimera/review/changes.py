@@ -18,7 +18,7 @@ import scipy
 from chimera.review.revisions import Revision
 
 THRESHOLD = 2.0  # standard deviations beyond which a change is marked
-ROUNDING = 1e-5  # relative change below which there is none: metrics have six digits
+NEGLIGIBLE = 1e-5  # relative change that is none: metrics have six digits
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Change:
         """Whether the metric changed by more than rounding."""
         if self.before is None or self.after is None:
             return self.before is not self.after
-        return not math.isclose(self.before, self.after, rel_tol=ROUNDING)
+        return not math.isclose(self.before, self.after, rel_tol=NEGLIGIBLE)
 
     @property
     def marked(self) -> bool:
