@@ -38,8 +38,11 @@ FLOORS = {
     "commands": 4,
 }
 # They read, report and refuse, and decide no byte of an output.
-EXEMPT = {f"chimera.interface.{name}" for name in ("errors", "progress", "settings", "versions")}
-EXEMPT.add("chimera.stages")  # it sets the garbage collector, and reads the keys of a cell
+EXEMPT = {
+    f"chimera.interface.{name}"
+    for name in ("errors", "progress", "settings", "vectors", "versions")
+}
+EXEMPT.add("chimera.stages")  # it sets the garbage collector and switches, and reads a cell's keys
 # What a gate hands on stands for the files that it hashes.
 HASHED = {
     "metrics/gates/networks": "chimera.models.networks",
@@ -265,6 +268,7 @@ TOUCH = {
     "interface/progress.py": set(),
     "interface/errors.py": set(),
     "interface/settings.py": set(),
+    "interface/vectors.py": set(),
     "commands/*.py": set(),
     "review/*.py": set(),
     "planning/[!b]*.py": set(),

@@ -168,7 +168,46 @@ def test_pooling_without_spread():
     assert pooled_sd([None, None], [3, 3]) is None
     assert pooled_sd([0.2, None], [3, 3]) == pytest.approx(0.2)
     assert pooled_sd([0.2, 0.4], [1, 3]) == pytest.approx(0.4)
-    assert Change("x", 1.0, 1.1, 0.0).z == math.inf
+
+
+def test_without_spread_a_change_is_relative(repository):
+    """Zero spread, as of one number of all seeds, measures nothing."""
+    change = Change("x", 1.0, 1.1, 0.0)
+    assert change.differs
+    assert change.z is None
+    assert not change.marked
+    write("metrics/summary.json", changed(nrmse=0.11, nrmse_sd=0.0))
+    write("metrics/stats.json", STATS | {"margin": 0.1})
+    commit()
+    assert "| `margin` | 0.0953 | 0.1 | +4.9% |" in review()  # 0.1 / 0.0953 = 1.0493
+
+
+@pytest.mark.parametrize(("after", "differs"), [(2.000019, False), (2.000021, True), (-2.0, True)])
+def test_a_change_below_rounding_is_none(after, differs):
+    """2 (1 + 1e-5) = 2.00002."""
+    assert Change("x", 2.0, after, 1e-9).differs == differs
+    assert Change("x", 2.0, after, 1e-9).marked == differs
+
+
+def test_classes_of_bytes_that_differ_are_said_once(repository):
+    assert "class of processor" not in review()
+    git("checkout", "--quiet", "main")
+    write("metrics/provenance.yaml", "bytes: x86-64 avx2\n")
+    commit()
+    git("checkout", "--quiet", "-B", "work")
+    assert "class of processor" not in review()
+    write("metrics/provenance.yaml", "bytes: aarch64 default\n")
+    commit()
+    text = review()
+    assert text.count("class of processor") == 1
+    assert "`aarch64 default`, base `x86-64 avx2`" in text
+
+
+def test_a_date_that_is_none_is_one_sentence(repository):
+    write("params.yaml", "seed: 2026-13-45\n")
+    commit()
+    with pytest.raises(InputError, match=r"HEAD:params.yaml is not YAML: month must be in 1..12"):
+        read_revision("HEAD")
 
 
 def test_gates_say_what_fails(repository):

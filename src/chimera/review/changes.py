@@ -18,6 +18,7 @@ import scipy
 from chimera.review.revisions import Revision
 
 THRESHOLD = 2.0  # standard deviations beyond which a change is marked
+NEGLIGIBLE = 1e-5  # relative change that is none: metrics have six digits
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,17 @@ class Change:
 
     @property
     def z(self) -> float | None:
-        """Change in standard deviations, infinite if these are zero."""
-        if self.sd is None or self.before is None or self.after is None:
+        """Change in standard deviations, `None` if there are none or they are zero."""
+        if not self.sd or self.before is None or self.after is None:
             return None
-        difference = self.after - self.before
-        return difference / self.sd if self.sd else math.copysign(math.inf, difference)
+        return (self.after - self.before) / self.sd
 
     @property
     def differs(self) -> bool:
-        """Whether the metric changed."""
-        return self.before != self.after
+        """Whether the metric changed by more than rounding."""
+        if self.before is None or self.after is None:
+            return self.before is not self.after
+        return not math.isclose(self.before, self.after, rel_tol=NEGLIGIBLE)
 
     @property
     def marked(self) -> bool:

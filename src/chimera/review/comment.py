@@ -114,7 +114,7 @@ def _deviations(change: Change) -> str:
     if not change.differs:
         return "0"
     if change.z is not None:
-        text = f"{change.z:+.1f} sd" if math.isfinite(change.z) else "no spread"
+        text = f"{change.z:+.1f} sd"
         return f"**{text}**" if change.marked else text
     if change.before is None or change.after is None:
         return "new" if change.before is None else "gone"

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from chimera.files.artifacts import parse_yaml
 from chimera.governance.logbook import git, named_keys
 from chimera.governance.preregistration import (
     Preregistration,
@@ -18,6 +17,7 @@ from chimera.governance.preregistration import (
 from chimera.interface.errors import InputError
 
 METRIC_FILES = ("summary", "parity", "probes", "stats", "verify")
+MACHINE = "metrics/provenance.yaml"
 LOGS = ("Deviation_Log.md", "Decision_Log.md")
 
 
@@ -27,8 +27,8 @@ class Revision:
 
     `params`, `metrics` (by file) and `words`, those of metrics/stats.json, are leaves by dotted
     key, `figures` the blob id of every plots/png/*.png. `deviating` has the frozen parameters with
-    another value, and whether an entry names them; `remark` is a sentence about what could not be
-    read.
+    another value, and whether an entry names them; `machine` is the class of bytes of what was
+    trained; `remark` is a sentence about what could not be read.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Revision:
     plan: Preregistration | None
     figures: dict[str, str]
     deviating: dict[str, bool]
+    machine: str = ""
     remark: str = ""
 
     @property
@@ -104,16 +105,14 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
         plan,
         {p: b for p, b in blobs.items() if p.startswith("plots/png/") and p.endswith(".png")},
         {d.key: d.key in logged for d in (nearest_block(plan, params)[1] if plan else [])},
+        str(_mapping(text(MACHINE), f"{name}:{MACHINE}").get("bytes", "")),
         remark,
     )
 
 
 def _mapping(text: str, name: str) -> dict[str, Any]:
     """Return the content of a YAML file."""
-    try:
-        content = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"{name} cannot be read: {' '.join(str(error).split())}") from None
+    content = parse_yaml(text, name) or {}
     if not isinstance(content, Mapping):
         raise InputError(f"{name} holds {content!r}, expected a mapping")
     return dict(content)

@@ -8,10 +8,13 @@ import gc
 import sys
 from argparse import ArgumentParser, Namespace
 
+from chimera.interface.vectors import hold_to_avx2
+
 # Imports make a million objects, of which none is garbage: looking for some takes a fifth of the
 # time that torch needs. `guarded` lets the collector begin once a stage has imported what it uses.
 if sys.argv[0] == "-m":  # as Python has it while it looks for the module of `python -m`
     gc.disable()
+    hold_to_avx2(sys.orig_argv)
 
 
 def read_keys(**kinds: type) -> Namespace:

@@ -1,8 +1,9 @@
 """Collect the evaluations and probes of every model and replicate.
 
 Writes metrics/errors.csv (errors by trajectory) and metrics/statistics.csv (probe statistics by
-run); metrics/summary.json and metrics/probes.json (means over replicates); metrics/tables/ (all
-tables in full) and plots/tables/ (small tables for git).
+run); metrics/summary.json and metrics/probes.json (means over replicates); metrics/provenance.yaml
+(every class of bytes that trained); metrics/tables/ (all tables in full) and plots/tables/ (small
+tables for git).
 
 Loops over the lists in params.yaml, never over the files on disk: results of a model or replicate
 that is no longer in the study stay out.
@@ -14,9 +15,11 @@ from chimera.files.artifacts import (
     read_csv,
     read_json,
     read_params,
+    read_yaml,
     whole_folder,
     write_csv,
     write_json,
+    write_yaml,
 )
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
@@ -35,6 +38,9 @@ def main() -> None:
     write_csv(errors, error_rows(runs, datasets))
     summary = summarise(read_errors(read_csv(errors)), read_preregistration().weights)
     write_json(Path("metrics/summary.json"), summary, digits=6)
+    records = [read_yaml(Path("checkpoints", *map(str, c), "provenance.yaml")) for c in cells]
+    classes = sorted({record["bytes"].replace("x86_64", "x86-64") for record in records})
+    write_yaml(Path("metrics/provenance.yaml"), {"bytes": ", ".join(classes)})
     probes = {
         cell: {probe: read_json(folder / f"{probe}.json") for probe in params["probe_names"]}
         for cell, folder in folders.items()

@@ -12,7 +12,7 @@ from the_well.data import WellDataset
 from the_well.data.normalization import ZScoreNormalization
 
 from chimera.data.layout.splits import Split
-from chimera.data.sources.generation import one_thread
+from chimera.data.sources.threads import on_threads
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.fields.fourier import velocity
 from chimera.files.artifacts import write_yaml
@@ -139,10 +139,10 @@ def test_statistics_do_not_depend_on_the_number_of_threads():
     """The stage computes them on one thread, on which every sum has one order."""
     vorticity = np.random.default_rng(1).standard_normal((8, 9, 64, 64)).astype(np.float32)
     source = vorticity[:, 0]
-    with one_thread():
+    with on_threads(1):
         expected = statistics(vorticity, source, 1.0)
     torch.set_num_threads(4)
-    with one_thread():
+    with on_threads(1):
         assert statistics(vorticity, source, 1.0) == expected
     assert torch.get_num_threads() == 4
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from chimera.data.checksums import checksum_entry, format_entries
 from chimera.data.layout.leakage import Frames, require_disjoint, write_frames
 from chimera.data.layout.recordings import Layout
+from chimera.data.sources.threads import on_threads
 from chimera.files.artifacts import whole_folder, write_text, write_yaml
 
 
@@ -28,7 +29,7 @@ class Made(NamedTuple):
 def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
     """Write one dataset, whose origin is `generated` or `imported`; `make` fills its folder."""
     final, gate = Path("data") / name, Path("metrics/gates/generate") / name
-    with whole_folder(final) as folder:
+    with on_threads(1), whole_folder(final) as folder:
         made = make(folder)
         require_disjoint({f"{final}/data/{split}": f for split, f in made.frames.items()})
         if made.stats is not None:

@@ -8,10 +8,9 @@ other trajectories nor on the number of processes.
 
 import math
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chimera.data.settings import Choice, Dataset, Distribution, Forcing, GeneratedData
+from chimera.data.sources.threads import TRANSFORM, on_threads
 from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
@@ -147,13 +147,14 @@ def _draw(
     return min(max(math.exp((1 - share) * math.log(a) + share * math.log(b)), a), b)
 
 
+@on_threads(1)
 def simulate_trajectories(
     regime: Regime,
     entropy: Sequence[int],
     numbers: Sequence[int],
     progress: Callable[[int], object] = lambda _: None,
 ) -> NDArray[np.float32]:
-    """Return the vorticity (len(numbers), T, N, N), simulated in this process on one thread.
+    """Return the vorticity (len(numbers), T, N, N), simulated in this process.
 
     The entropy, such as (seed, dataset, split), seeds the trajectories. `progress` is called with
     the number of steps since its last call.
@@ -167,39 +168,28 @@ def simulate_trajectories(
         "names": [f"trajectory {number}" for number in numbers],
     }
     state, time, steps = torch.stack(starts), 0.0, regime.steps_per_frame
-    with one_thread():
-        for part in regime.warm_up_parts:
-            state = simulate(
-                resample(state, part.num_points),
-                time_step=part.time_step,
-                num_steps=part.num_steps,
-                save_every=part.num_steps,
-                start_time=time,
-                forcing=[one.warm_up_forcing for one in physics],
-                **shared,
-            )[:, -1]
-            time += part.num_steps * part.time_step
-        frames = simulate(
-            resample(state, regime.simulated_points),
-            time_step=regime.frame_interval / steps,
-            num_steps=(regime.num_frames - 1) * steps,
-            save_every=steps,
+    for part in regime.warm_up_parts:
+        state = simulate(
+            resample(state, part.num_points),
+            time_step=part.time_step,
+            num_steps=part.num_steps,
+            save_every=part.num_steps,
             start_time=time,
-            forcing=[one.forcing for one in physics],
+            forcing=[one.warm_up_forcing for one in physics],
             **shared,
-        )
-    return resample(frames, regime.num_points).numpy().astype(np.float32)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread, on which a sum has a fixed order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+        )[:, -1]
+        time += part.num_steps * part.time_step
+    frames = simulate(
+        resample(state, regime.simulated_points),
+        time_step=regime.frame_interval / steps,
+        num_steps=(regime.num_frames - 1) * steps,
+        save_every=steps,
+        start_time=time,
+        forcing=[one.forcing for one in physics],
+        **shared,
+    )
+    with on_threads(TRANSFORM):
+        return resample(frames, regime.num_points).numpy().astype(np.float32)
 
 
 def generate(

@@ -21,7 +21,6 @@ from chimera.data.sources.generation import (
     Regime,
     draw_trajectory,
     generate,
-    one_thread,
     regime_of,
 )
 from chimera.data.sources.well_writer import statistics, write_trajectories
@@ -58,8 +57,7 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
         digest = recipe(GENERATOR, parameters)
         files.append((path, flow_fingerprint(vorticity, box, digest)))
         if split == "train":
-            with one_thread():
-                stats = statistics(vorticity, forcing, box)
+            stats = statistics(vorticity, forcing, box)
             std = [stats["std"]["vorticity"]]
             files.append(("stats.yaml", {"recipe": digest, "std": std}))
         digests = digest_frames(vorticity.reshape(-1, *vorticity.shape[2:]))

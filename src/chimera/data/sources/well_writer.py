@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from chimera.data.layout.recordings import Array, Layout
+from chimera.data.sources.threads import TRANSFORM, on_threads
 from chimera.fields.fourier import velocity
 
 _VARYING = {"sample_varying": True, "time_varying": True, "dim_varying": [True, True]}
@@ -43,7 +44,8 @@ def write_trajectories(
         rank0 = _field_group(file, 0, ["vorticity", "forcing"])
         _write(rank0, "vorticity", vorticity, **_VARYING)
         _write(rank0, "forcing", forcing, **_VARYING | {"time_varying": False})
-        flow = velocity(torch.from_numpy(vorticity).double(), domain_extent).float().numpy()
+        with on_threads(TRANSFORM):
+            flow = velocity(torch.from_numpy(vorticity).double(), domain_extent).float().numpy()
         _write(_field_group(file, 1, ["velocity"]), "velocity", flow, **_VARYING)
         _field_group(file, 2, [])
 

@@ -1,0 +1,62 @@
+"""One set of vector instructions, so that x86-64 processors compute the same bytes.
+
+torch, oneDNN, MKL, numpy and OpenBLAS each choose kernels by processor when they load, and wider
+vectors sum in another order. With AVX2 and FMA they are held to AVX2; other processors are left as
+they are. What holds them back decides nothing on a processor that has no more, so it is no
+dependency of a stage.
+"""
+
+import os
+import re
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+
+# OpenBLAS: numpy's and scipy's. Its Haswell kernels are those of AMD's processors with AVX2, too.
+# numpy: what it knows above AVX2; on a processor without them nothing is disabled.
+SWITCHES = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "OPENBLAS_CORETYPE": "Haswell",
+}
+# What would have a say beside them. (numpy refuses to be told both what to enable and to disable.)
+FOREIGN = ("MKL_CBWR", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+_NEEDED = {"avx2", "fma"}
+_FAST_TRAINING = re.compile(r"^train:\n(?:[ \t].*\n)*?  deterministic: *false$", re.MULTILINE)
+
+
+def hold_to_avx2(
+    command: Sequence[str],
+    environment: MutableMapping[str, str] = os.environ,
+    processor: Path = Path("/proc/cpuinfo"),
+) -> None:
+    """Set the switches, whatever their values, before any of those libraries is loaded.
+
+    Nothing is set for `python -m chimera.stages.train` where params.yaml has
+    `train.deterministic: false`.
+    """
+    if not _flags(processor) >= _NEEDED:
+        return
+    if "chimera.stages.train" in command and _trains_fast(Path("params.yaml")):
+        return
+    for name in FOREIGN:
+        environment.pop(name, None)
+    environment.update(SWITCHES)
+
+
+def _flags(processor: Path) -> set[str]:
+    """Return the instruction sets of an x86 processor, none of another or if they are unknown."""
+    try:
+        with processor.open() as file:
+            line = next(line for line in file if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return set()
+    return set(line.partition(":")[2].split())
+
+
+def _trains_fast(params: Path) -> bool:
+    try:
+        return _FAST_TRAINING.search(params.read_text()) is not None
+    except (OSError, UnicodeDecodeError):
+        return False  # the stage says what is wrong with the file
