@@ -11,6 +11,7 @@ from torch import nn
 import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
+from chimera.models.networks.site import Site
 from chimera.probes.common.activations import site_names
 from chimera.probes.common.registry import probe_settings
 from chimera.probes.common.sampling import decorrelation
@@ -73,7 +74,7 @@ class Still(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.bottleneck = nn.Identity()
+        self.bottleneck = Site()
 
     def forward(self, frames):
         return 0 * self.bottleneck(frames)
