@@ -11,6 +11,9 @@ from chimera.interface.errors import InputError
 REGISTERED = {
     "unet": "chimera.models.networks.unet.UNet",
     "fractal_unet": "chimera.models.networks.fractal_unet.FractalUNet",
+    "fno": "chimera.models.networks.fno.FNO",
+    "convnext_unet": "chimera.models.networks.convnext_unet.ConvNeXtUNet",
+    "dilated_resnet": "chimera.models.networks.dilated_resnet.DilatedResNet",
 }
 
 
