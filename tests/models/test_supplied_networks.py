@@ -1,6 +1,9 @@
 """The structure of the networks beside the study's two."""
 
 import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -84,12 +87,25 @@ def test_a_dilated_block_sees_as_far_as_its_dilations_add_up():
     assert (int(rows[0]), int(rows[-1])) == (32 - reach, 32 + reach)
 
 
+class Base(nn.Module):
+    """In place of The Well's, which is uploaded to a hub."""
+
+    def __init__(self, *_):
+        super().__init__()
+
+
 def test_the_convnext_unet_is_the_well_s(monkeypatch):
     """With the same weights, the same output; The Well pads with zeros, here periodically."""
-    for name in ("timm", "timm.models", "timm.models.layers"):
+    # Its package imports all its networks, and timm for the dropping of paths alone.
+    for name in ("timm", "timm.models", "timm.models.layers", "the_well.benchmark.models"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    sys.modules["timm.models.layers"].DropPath = nn.Identity  # used where paths are dropped
-    reference = pytest.importorskip("the_well.benchmark.models.unet_convnext")
+    sys.modules["timm.models.layers"].DropPath = nn.Identity
+    folder = Path(find_spec("the_well.benchmark").origin).parent / "models"
+    sys.modules["the_well.benchmark.models"].__path__ = [str(folder)]
+    common = ModuleType("the_well.benchmark.models.common")
+    common.BaseModel = Base
+    monkeypatch.setitem(sys.modules, common.__name__, common)
+    reference = import_module("the_well.benchmark.models.unet_convnext")
     other = reference.UNetConvNext(
         2, 1, 2, (16, 24), stages=2, blocks_per_stage=2, blocks_at_neck=1, init_features=4
     ).double()

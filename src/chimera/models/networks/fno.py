@@ -60,7 +60,7 @@ class SpectralConv(nn.Module):
         product_hat = torch.zeros_like(z_hat)
         for rows, weight in ((slice(m), self.low), (slice(-m, None), self.high)):
             product_hat[:, :, rows, :m] = torch.einsum(
-                "bixy,ioxy->boxy", z_hat[:, :, rows, :m], weight
+                "bixy,ioxy->boxy", z_hat[:, :, rows, :m], weight.to(z_hat.dtype)
             )
         return torch.fft.irfft2(product_hat, z.shape[-2:]).to(z.dtype)
 
