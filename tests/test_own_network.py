@@ -1,4 +1,4 @@
-"""A network from outside the package goes through the whole study beside the two of E1."""
+"""A network from outside the package goes through the whole study, with sites and without."""
 
 import json
 import shutil
@@ -12,7 +12,11 @@ EXAMPLE = ROOT / "examples/own_network"
 OVERRIDES = (
     "scale=smoke", "replicates=[0,1]", "probe_names=[twonn,patching,rome]",
     "+model@models.mine=two_grids", "models.mine.fine=10", "models.mine.coarse=18",
+    "+model@models.plain=two_grids", "models.plain.depth=2", "models.plain.fine=13",
+    "models.plain.coarse=26", "models.plain.sites=[]",
 )  # fmt: skip
+
+pytestmark = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +53,23 @@ def test_it_comes_out_of_every_stage(studied):
     assert f"{EXAMPLE.relative_to(ROOT)}/two_grids.py" in gate
 
 
+def test_a_network_without_sites_is_withheld_from_the_probes_that_need_them(studied):
+    workspace, printed = studied
+    assert "probe-twonn-plain-0 is withheld: the network has no site" in printed
+    for probe in ("twonn", "patching", "rome"):
+        assert read(workspace, "metrics/probes.json")["plain"][probe]["reported"] == 0
+    assert read(workspace, "metrics/stats.json")["plain"]["verdict"]
+
+
 def test_an_edit_of_it_runs_its_cells_alone(studied):
     workspace, _ = studied
     with (workspace / "examples/own_network/two_grids.py").open("a") as stream:
         stream.write("# a comment\n")
     printed = call(workspace, "dvc", "repro", "--dry")
     changed = [line for line in printed.splitlines() if line.startswith("Running stage 'networks")]
-    assert changed == ["Running stage 'networks@mine':"]
+    assert sorted(changed) == [f"Running stage 'networks@{n}':" for n in ("mine", "plain")]
     call(workspace, "dvc", "repro", "networks")
     status = json.loads(call(workspace, "dvc", "status", "--json", "train"))
     causes = {cell: str(change) for cell, change in status.items()}
-    own = {cell for cell, cause in causes.items() if "gates/networks/mine.yaml" in cause}
-    assert own == {"train@mine-0", "train@mine-1"}
-    assert not any("gates/networks/unet.yaml" in cause for cause in causes.values())
+    own = {cell for cell, cause in causes.items() if "gates/networks/" in cause}
+    assert own == {f"train@{name}-{r}" for name in ("mine", "plain") for r in (0, 1)}

@@ -25,7 +25,7 @@ from chimera.models.parity.gate import (
     require_parity,
 )
 from chimera.models.parity.liveness import liveness
-from chimera.models.parity.width_search import solve_widths
+from chimera.models.parity.width_search import has_closed_form, solve_widths
 
 
 @dataclass
@@ -80,7 +80,7 @@ def main() -> None:
     if not options.solve_widths:
         gate(models, len(data["fields"]), baseline, tolerance)
         return
-    for name in models.keys() - {baseline}:
+    for name in filter(lambda name: has_closed_form(models[name]), models.keys() - {baseline}):
         print(f"{name}: {solve_widths(models[name], models[baseline], tolerance)}")  # noqa: T201
 
 
