@@ -21,8 +21,8 @@ class _Stencil(PaddedConv2d):
         for dim, kind in enumerate(self.kinds, start=2):
             p = self.dilation[dim - 2] * (self.kernel_size[dim - 2] // 2)
             x = extend(x, dim, p, p, kind)
-        kind = {"dilation": self.dilation, "groups": self.groups}
-        return functional.conv2d(x, self.weight, self.bias, **kind)
+        dilation, groups = self.dilation, self.groups
+        return functional.conv2d(x, self.weight, self.bias, dilation=dilation, groups=groups)
 
 
 def make_stencil(
