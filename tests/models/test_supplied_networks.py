@@ -15,6 +15,8 @@ from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.networks.dilated_resnet import DILATIONS
 from chimera.models.parity import count
+from chimera.models.parity.gate import require_live, require_parity
+from chimera.models.parity.liveness import liveness
 from workspaces import ROOT
 
 SETTINGS = {
@@ -146,11 +148,12 @@ def test_the_convnext_unet_is_the_well_s(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["unet_fractal_widths", "fno", "convnext_unet"])
-def test_the_committed_settings_are_at_parity_with_the_baseline(name):
-    def size(name):
+def test_the_committed_settings_pass_the_gate(name):
+    def committed(name):
         section = yaml.safe_load((ROOT / f"conf/model/{name}.yaml").read_text())
-        shape = {"input_shape": [3, 64, 64], "out_channels": 1}
-        return count(build_model(section | shape), (3, 64, 64))
+        return build_model(section | {"input_shape": [3, 64, 64], "out_channels": 1})
 
-    for mine, baseline in zip(size(name), size("unet"), strict=True):
-        assert abs(mine / baseline - 1) <= 0.05
+    networks = {other: committed(other) for other in ("unet", name)}
+    sizes = {other: count(network, (3, 64, 64)) for other, network in networks.items()}
+    require_parity(sizes, "unet", 0.05)
+    require_live(name, liveness(networks[name], (3, 64, 64)))
