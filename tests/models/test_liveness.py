@@ -10,7 +10,7 @@ import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.parity import count, live
-from chimera.models.parity.counting import sample
+from chimera.models.parity.counting import zero_sample
 from chimera.models.parity.gate import dead_parts, require_live
 from chimera.models.parity.liveness import liveness
 
@@ -82,7 +82,7 @@ def test_a_complex_parameter_is_two_real_ones_and_a_shared_one_counts_once():
     assert count(nn.Sequential(layer, layer), (1, 4, 4)) == (1 + 2 * 3, 2 * 16)
     alone = Computes(lambda x: (x * alone.phase).real)  # a sample of its own, real, type
     alone.phase = nn.Parameter(torch.zeros(4, dtype=torch.cdouble))
-    assert sample(alone, (1, 4, 4)).dtype == torch.double
+    assert zero_sample(alone, (1, 4, 4)).dtype == torch.double
     assert count(alone, (1, 4, 4)) == (2 * 4, 2 * 16)
 
 

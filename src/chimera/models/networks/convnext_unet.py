@@ -91,7 +91,7 @@ class ConvNeXtBlock(nn.Module):
         return z + self.gamma * self.narrow(widened)
 
 
-class Level(Site):
+class ConvNeXtLevel(Site):
     """The blocks of a level; its output is that of the last."""
 
     def __init__(self, channels: int, blocks: int, padding: Sequence[str]) -> None:
@@ -120,16 +120,16 @@ class ConvNeXtUNet(nn.Module):
         self.stem = make_stencil(fields, widths[0], 3, padding)
         kind: dict[str, Any] = {"kernel_size": 2, "stride": 2}
         for level, (fine, coarse) in enumerate(pairwise(widths)):
-            self.add_module(f"encoder{level}", Level(fine, settings.blocks, padding))
+            self.add_module(f"encoder{level}", ConvNeXtLevel(fine, settings.blocks, padding))
             down = nn.Sequential(UnitNorm(fine), nn.Conv2d(fine, coarse, **kind))
             self.add_module(f"down{level}", down)
-        self.bottleneck = Level(widths[-1], settings.neck_blocks, padding)
+        self.bottleneck = ConvNeXtLevel(widths[-1], settings.neck_blocks, padding)
         for level in range(self.coarsest, 0, -1):
             width = widths[level]
             if level < self.coarsest:
                 self.add_module(f"skip{level}", Site())
                 self.add_module(f"merge{level}", nn.Conv2d(2 * width, width, 1))
-            self.add_module(f"decoder{level}", Level(width, settings.blocks, padding))
+            self.add_module(f"decoder{level}", ConvNeXtLevel(width, settings.blocks, padding))
             up = nn.Sequential(
                 UnitNorm(width), nn.ConvTranspose2d(width, widths[level - 1], **kind)
             )

@@ -16,7 +16,7 @@ from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model
 from chimera.models.forecasting.registry import REGISTERED
 from chimera.models.forecasting.sites import trace_sites
-from chimera.models.parity.counting import count_params, evaluating, sample
+from chimera.models.parity.counting import count_params, evaluating, zero_sample
 
 _COPIES = 4  # weights, gradients and AdamW's two moments
 _FLOAT_BYTES = 4
@@ -35,7 +35,7 @@ def admit(settings: Mapping[str, Any], out_channels: int, key: str) -> nn.Module
     what = f"{key} is a {settings['type']}"
     if not any(p.requires_grad for p in network.parameters()):
         raise InputError(f"{what} without a parameter to train, expected one or more")
-    inputs = torch.randn_like(sample(network, shape).expand(2, *shape))
+    inputs = torch.randn_like(zero_sample(network, shape).expand(2, *shape))
     try:
         with evaluating(network):
             _check_output(copy.deepcopy(network)(inputs), (2, out_channels, *shape[1:]), what)

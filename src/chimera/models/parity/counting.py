@@ -32,7 +32,7 @@ Formula = Callable[..., int]
 def count(model: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
     """Return real parameters, shared ones counted once, and MACs of one sample (C, H, W)."""
     with counting(model) as counter:
-        model(sample(model, input_shape))
+        model(zero_sample(model, input_shape))
     return count_params(model), int(counter.get_total_flops()) // 2
 
 
@@ -44,11 +44,11 @@ def count_params(model: nn.Module) -> int:
 def count_torchinfo(model: nn.Module, input_shape: Sequence[int]) -> int:
     """Count the MACs of one sample as torchinfo does, for comparison with its tables."""
     with evaluating(model):
-        summary = torchinfo.summary(model, input_data=sample(model, input_shape), verbose=0)
+        summary = torchinfo.summary(model, input_data=zero_sample(model, input_shape), verbose=0)
     return int(summary.total_mult_adds)
 
 
-def sample(model: nn.Module, input_shape: Sequence[int]) -> Tensor:
+def zero_sample(model: nn.Module, input_shape: Sequence[int]) -> Tensor:
     """Return an input (1, C, H, W) of zeros, in the real type of the model's parameters."""
     like = next((p for p in model.parameters() if p.is_floating_point() or p.is_complex()), None)
     if like is None:

@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call, functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from chimera.models.parity.counting import sample
+from chimera.models.parity.counting import zero_sample
 
 _COMMUTATIVE = {torch.ops.aten.add.Tensor, torch.ops.aten.mul.Tensor}
 
@@ -36,7 +36,7 @@ def _digest(model: nn.Module, input_shape: Sequence[int]) -> str:
     model = copy.deepcopy(model).eval()
     owned = dict(model.named_parameters())
     state: dict[str, Tensor] = owned | dict(model.named_buffers())
-    inputs = sample(model, input_shape)
+    inputs = zero_sample(model, input_shape)
 
     def evaluate(state: dict[str, Tensor], inputs: Tensor) -> Tensor:
         return functional_call(model, state, (inputs,))

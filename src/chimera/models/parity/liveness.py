@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.module_tracker import ModuleTracker
 
-from chimera.models.parity.counting import FORMULAS, count_params, counting, evaluating, sample
+from chimera.models.parity.counting import FORMULAS, count_params, counting, evaluating, zero_sample
 
 _AMPLITUDES = (-3.0, -1.0, -0.3, 0.3, 1.0, 3.0)
 
@@ -50,7 +50,7 @@ def liveness(model: nn.Module, input_shape: Sequence[int]) -> Liveness:
         with torch.no_grad():
             for parameter in opened.parameters():
                 parameter[parameter == 0] = 0.1 * torch.randn_like(parameter)[parameter == 0]
-        inputs = _fields(sample(model, input_shape))
+        inputs = _fields(zero_sample(model, input_shape))
         dead_params = _dead_params(opened, inputs)
         dead_operations = _dead_operations(opened, inputs[-2:-1])
     params = count_params(model) - sum(dead_params.values())
