@@ -11,6 +11,7 @@ PUBLIC = {
     "chimera.models": {"build_model": "settings"},
     "chimera.models.parity": {
         "count": "model, input_shape",
+        "live": "model, input_shape",
         "solve_widths": "settings, baseline, tolerance",
     },
     "chimera.solver": {

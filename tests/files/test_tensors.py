@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.errors import InputError
@@ -57,3 +57,16 @@ def test_a_file_without_values_is_one_sentence(tmp_path):
     save_file({"w": torch.zeros(3)}, path)
     with pytest.raises(InputError, match=r"foreign\.safetensors is not a whole safetensors file"):
         read_tensors(path)
+
+
+def test_complex_tensors_are_stored_as_real_ones_and_shared_ones_twice(tmp_path):
+    weight = torch.complex(torch.arange(6.0).reshape(2, 3), -torch.ones(2, 3))
+    shared = torch.ones(2)
+    write_tensors(tmp_path / "t", {"w": weight, "c": weight.conj(), "a": shared, "b": shared}, {})
+    stored = load_file(tmp_path / "t")
+    assert set(stored) == {"w.as_real", "c.as_real", "a", "b"}
+    assert stored["w.as_real"].shape == (2, 3, 2)
+    assert torch.equal(stored["c.as_real"][..., 1], torch.ones(2, 3))
+    tensors, _ = read_tensors(tmp_path / "t")
+    assert torch.equal(tensors["w"], weight)
+    assert torch.equal(tensors["c"], weight.conj())

@@ -7,6 +7,7 @@ from torch import nn
 import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
+from chimera.models.networks.site import Site
 from chimera.probes.common.activations import capture, evaluation_mode, patched, site_names
 
 FRACTAL = networks.FRACTAL | {
@@ -22,7 +23,7 @@ class Fork(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.a, self.b = nn.Identity(), nn.Identity()
+        self.a, self.b = Site(), Site()
 
     def forward(self, x):
         z = x + 1
@@ -34,7 +35,7 @@ class InPlace(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.site = nn.Identity()
+        self.site = Site()
 
     def forward(self, x):
         return self.site(x + 0).mul_(0)
@@ -161,7 +162,7 @@ def test_sites_are_the_identities_in_the_order_of_the_modules():
         *block("decoder0"),
     ]
     assert list(site_names(build_model(FRACTAL))) == expected
-    assert site_names(nn.Sequential(nn.Dropout(0.0), nn.Identity())) == ("1",)
+    assert site_names(nn.Sequential(nn.Dropout(0.0), Site())) == ("1",)
 
 
 def test_evaluation_mode_after_an_error():

@@ -12,6 +12,7 @@ from torch import nn
 from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain
 from chimera.models import build_model
+from chimera.models.networks.site import Site
 from chimera.probes.common.registry import probe_settings
 from chimera.probes.common.sampling import draw_samples
 from chimera.probes.common.subject import Subject
@@ -43,7 +44,7 @@ class Scale(nn.Module):
 
 def network(factor=1.0, bottleneck=None):
     """Three sites whose activation is a multiple of the input, except a changed bottleneck."""
-    sites = {"encoder0": nn.Identity(), "skip0": nn.Identity(), "bottleneck": nn.Identity()}
+    sites = {"encoder0": Site(), "skip0": Site(), "bottleneck": Site()}
     parts = OrderedDict(first=Scale(factor), **sites)
     if bottleneck is not None:
         parts["change"] = bottleneck

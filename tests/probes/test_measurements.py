@@ -5,14 +5,18 @@ import math
 import numpy as np
 import pytest
 import torch
+import yaml
 from scipy import stats
 from torch import nn
 
 import networks
-from chimera.interface.errors import InputError
+from chimera.interface.errors import InputError, NoSiteError
 from chimera.models import build_model
+from chimera.models.forecasting.sites import name_sites
+from chimera.models.networks.site import Site
+from chimera.planning.composition import compose
 from chimera.probes.common.activations import site_names
-from chimera.probes.common.registry import probe_settings
+from chimera.probes.common.registry import probe_measure, probe_settings
 from chimera.probes.common.sampling import decorrelation
 from chimera.probes.common.subject import Subject
 from chimera.probes.patching.measure import measure_effects
@@ -21,6 +25,7 @@ from chimera.probes.rome.measure import measure_edits
 from chimera.probes.rome.settings import RomeSettings
 from chimera.probes.spectra.measure import measure_spectra
 from chimera.probes.spectra.settings import SpectraSettings
+from workspaces import ROOT
 
 UNET = networks.UNET | {"input_shape": [1, 32, 32]}
 FRACTAL = networks.FRACTAL | {"input_shape": [1, 32, 32]}
@@ -73,7 +78,7 @@ class Still(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.bottleneck = nn.Identity()
+        self.bottleneck = Site()
 
     def forward(self, frames):
         return 0 * self.bottleneck(frames)
@@ -280,3 +285,31 @@ def test_trajectories_shorter_than_the_frames_asked_for(study):
     settings = SpectraSettings(frames=(1, 8), slope_shells=(2, 6))
     with pytest.raises(InputError, match="ends with 8, expected less than the 8 frames"):
         measure_spectra(study, settings, np.random.default_rng(0), plain)
+
+
+def bare(padding_mode, *, site):
+    """Return a network of one convolution, with a site or without."""
+    bare = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode=padding_mode))
+    if site:
+        name_sites(bare, ["0"])
+    return bare
+
+
+@pytest.mark.parametrize("probe", ["twonn", "ib", "patching"])
+def test_a_network_without_a_site_is_withheld(probe):
+    frames = torch.randn(3, 6, 1, 16, 16)
+    study = subject(bare("circular", site=False), ind=frames, ood_x=frames.flip(0))
+    section = yaml.safe_load(compose(["scale=smoke"], ROOT / "conf"))["probes"][probe]
+    settings = probe_settings(probe, section)
+    with pytest.raises(NoSiteError, match="the network has no site, expected modules of class"):
+        probe_measure(probe)(study, settings, np.random.default_rng(0), plain)
+
+
+@pytest.mark.parametrize(("mode", "site"), [("circular", False), ("zeros", True)])
+def test_a_network_without_a_layer_to_edit_is_withheld(mode, site):
+    """Without a site, or with a convolution whose padding is not that of a periodic grid."""
+    generator = torch.Generator().manual_seed(0)
+    flows = {axis: waves(generator, 4) for axis in ("ind", "ood_a")}
+    study = subject(bare(mode, site=site), **flows)
+    with pytest.raises(NoSiteError, match=r"no block among the sites .* has a convolution"):
+        measure_edits(study, ROME, np.random.default_rng(0), plain)

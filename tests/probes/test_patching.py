@@ -9,6 +9,7 @@ import networks
 from chimera.fields.bands import band_products
 from chimera.interface.errors import InputError
 from chimera.models import build_model
+from chimera.models.networks.site import Site
 from chimera.probes.common.activations import capture, patched, site_names
 from chimera.probes.common.effects import (
     draw_pairs,
@@ -38,7 +39,7 @@ class Branches(nn.Module):
 
     def __init__(self, weight):
         super().__init__()
-        self.a, self.b = nn.Identity(), nn.Identity()
+        self.a, self.b = Site(), Site()
         self.weight = weight
 
     def forward(self, x):
@@ -66,7 +67,7 @@ def test_a_low_pass_site_carries_the_low_band_alone():
     class LowPass(nn.Module):
         def __init__(self):
             super().__init__()
-            self.low, self.rest = nn.Identity(), nn.Identity()
+            self.low, self.rest = Site(), Site()
 
         def forward(self, x):
             x_hat = torch.fft.fft2(x)

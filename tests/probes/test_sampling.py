@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from chimera.interface.errors import InputError
+from chimera.models.networks.site import Site
 from chimera.probes.common.sampling import (
     Decorrelation,
     autocorrelations,
@@ -199,13 +200,13 @@ def test_patches_wrap_around_the_edge():
 
 class Pyramid(nn.Sequential):
     def __init__(self):
-        super().__init__(nn.Conv2d(1, 3, 1), nn.Identity(), nn.MaxPool2d(4), nn.Identity())
+        super().__init__(nn.Conv2d(1, 3, 1), Site(), nn.MaxPool2d(4), Site())
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_sites_are_gathered_as_from_one_batch(batch_size):
     network, frames = Pyramid(), torch.randn(3, 6, 1, 16, 16)
-    assert coarsest_cell(network, frames[0, 0]) == 4
+    assert coarsest_cell(network, ["1", "3"], frames[0, 0]) == 4
     samples = thin(draw_samples(frames, 4, np.random.default_rng(0)), 50, np.random.default_rng(0))
     samples = samples.take(np.random.default_rng(0).permutation(len(samples)))  # any order
     found = site_patches(network, ["1", "3"], frames, samples, batch_size)

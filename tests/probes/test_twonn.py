@@ -10,6 +10,7 @@ from torch import nn
 from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain
 from chimera.models import build_model
+from chimera.models.networks.site import Site
 from chimera.probes.common.registry import probe_settings
 from chimera.probes.common.sampling import MIN_SAMPLES
 from chimera.probes.common.subject import Subject
@@ -53,7 +54,7 @@ class Coarsen(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.fine, self.bottleneck = nn.Identity(), nn.Identity()
+        self.fine, self.bottleneck = Site(), Site()
 
     def forward(self, frames):
         coarse = self.bottleneck(self.fine(frames)[..., ::4, ::4])

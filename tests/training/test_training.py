@@ -391,3 +391,30 @@ def test_no_steps_keep_the_initial_weights():
     finish(one)
     assert all(torch.equal(tensor, before[name]) for name, tensor in one.weights().items())
     assert one.history == []
+
+
+def test_complex_and_shared_weights_train_and_resume_to_the_same_bytes(tmp_path):
+    fields = {"type": "fno", "input_shape": [1, 8, 8], "width": 4, "modes": 2, "layers": 2}
+    fields |= {"hidden": 6}
+
+    def started(seed=0):
+        return training(replace(SETTINGS, ema_decay=0.9), fields, seed)
+
+    whole = started()
+    before = whole.weights()["layers.0.spectral.low"]
+    finish(whole)
+    after = whole.weights()["layers.0.spectral.low"]
+    assert after.is_complex()
+    assert not torch.equal(after.real, before.real)
+    assert not torch.equal(after.imag, before.imag)
+    stopped = started()
+    for _ in range(5):
+        stopped.advance()
+    write_tensors(tmp_path / "state", *stopped.state())
+    resumed = started(seed=99)
+    resumed.train = stopped.train
+    resumed.restore(*read_tensors(tmp_path / "state"))
+    finish(resumed)
+    for name in ("whole", "resumed"):
+        write_tensors(tmp_path / name, {"whole": whole, "resumed": resumed}[name].weights(), {})
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "resumed").read_bytes()

@@ -1,4 +1,8 @@
-"""Tensors and plain values in safetensors files."""
+"""Tensors and plain values in safetensors files.
+
+A complex tensor NAME (...) is stored as real numbers NAME.as_real (..., 2), its real and imaginary
+parts: not every reader of the format knows complex numbers.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +11,12 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, view_as_complex, view_as_real
 
 from chimera.files.artifacts import write_bytes
 from chimera.interface.errors import InputError
+
+_AS_REAL = ".as_real"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> None:
@@ -18,7 +24,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> Non
 
     The values are a single JSON entry, because safetensors does not fix the order of its metadata.
     """
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    stored = {
+        f"{name}{_AS_REAL}" if tensor.is_complex() else name: (
+            view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+        )
+        for name, tensor in tensors.items()
+    }
+    # Two names of one tensor, such as a shared layer's, are stored twice.
+    contiguous = {name: t.detach().cpu().contiguous().clone() for name, t in stored.items()}
     metadata = {"values": json.dumps(values, sort_keys=True)}
     write_bytes(path, save(contiguous, metadata))
 
@@ -30,6 +43,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     try:
         with safe_open(path, "pt") as stream:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            for name in [name for name in tensors if name.endswith(_AS_REAL)]:
+                tensors[name.removesuffix(_AS_REAL)] = view_as_complex(tensors.pop(name))
             return tensors, json.loads((stream.metadata() or {})["values"])
     except (SafetensorError, KeyError, ValueError) as error:
         raise InputError(

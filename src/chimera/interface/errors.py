@@ -16,6 +16,10 @@ class InapplicableError(InputError):
     """
 
 
+class NoSiteError(InapplicableError):
+    """A network that offers a probe nothing to measure; the study continues without the probe."""
+
+
 def guarded(main: Callable[[], object]) -> None:
     """Run a stage and end the process, on invalid input with one sentence and exit status 2."""
     try:

@@ -1,25 +1,39 @@
 """Hash the source of one model's network, on which its training depends.
 
-Writes metrics/gates/networks/<model>.yaml: sha256 of every file that defines the network.
+Writes metrics/gates/networks/<model>.yaml: sha256 of every file that defines the network. Of a
+network of the package these are its own file and its imports; of any other, all files at `source`.
 """
 
 from pathlib import Path
+from typing import Any
 
 from chimera.files.artifacts import read_params, sha256, write_yaml
 from chimera.files.imports import imported_files
-from chimera.interface.errors import guarded
-from chimera.models.forecasting.registry import network_path
+from chimera.interface.errors import InputError, guarded
+from chimera.models.forecasting.registry import REGISTERED, network_path
 from chimera.stages import read_keys
 
 
 def main() -> None:
     """Run the stage."""
     options = read_keys(model=str)
-    path = network_path(read_params()["models"][options.model], f"models.{options.model}")
-    module, _, _ = path.rpartition(".")
-    files = imported_files(module, module.rpartition(".")[0])
+    settings, key = read_params()["models"][options.model], f"models.{options.model}"
+    module, _, _ = network_path(settings, key).rpartition(".")
+    if settings["type"] in REGISTERED:
+        files = imported_files(module, module.rpartition(".")[0])
+    else:
+        files = _files_at(settings.get("source"), key)
     gate = Path("metrics/gates/networks") / f"{options.model}.yaml"
     write_yaml(gate, {name: sha256(path) for name, path in files.items()})
+
+
+def _files_at(source: Any, key: str) -> dict[str, Path]:
+    """Return the files at a path, by their names, without what Python writes beside them."""
+    root = Path(source) if isinstance(source, str) else None
+    if root is None or not root.exists():
+        raise InputError(f"{key}.source is {source!r}, expected the file or folder of the network")
+    found = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
+    return {p.as_posix(): p for p in found if p.parent.name != "__pycache__"}
 
 
 if __name__ == "__main__":

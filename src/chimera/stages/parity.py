@@ -1,9 +1,10 @@
-"""Gate: every model has the baseline's parameters and MACs within parity.tolerance.
+"""Gate: every model is alive, and has the baseline's parameters and MACs within parity.tolerance.
 
-Writes metrics/parity.json whatever the verdict, and metrics/gates/parity.yaml, on which training
-depends, only when the gate is passed. `--solve-widths` prints channel lists that would pass.
+Writes metrics/parity.json whatever the verdict on sizes, and metrics/gates/parity.yaml, on which
+training depends, only when the gate is passed. `--solve-widths` prints channel lists that would.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,18 @@ from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
-from chimera.models.forecasting.building import build_model, fit_to_data
+from chimera.models.forecasting.building import fit_to_data
+from chimera.models.parity.admission import admit
 from chimera.models.parity.counting import count, count_torchinfo
-from chimera.models.parity.gate import gaps, require_distinct, require_parity
-from chimera.models.parity.width_search import solve_widths
+from chimera.models.parity.gate import (
+    dead_parts,
+    gaps,
+    require_distinct,
+    require_live,
+    require_parity,
+)
+from chimera.models.parity.liveness import liveness
+from chimera.models.parity.width_search import has_closed_form, solve_widths
 
 
 @dataclass
@@ -26,19 +35,26 @@ class Options:
     solve_widths: bool = False
 
 
-def gate(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
-    """Count every model, write the metrics, and refuse a pair that is unequal or identical."""
+def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: float) -> None:
+    """Count every model, write the metrics, and refuse dead, unequal or identical ones."""
     with torch.random.fork_rng():
-        models = {name: build_model(fields) for name, fields in settings.items()}
+        torch.manual_seed(0)
+        models = {n: admit(fields, num_fields, f"models.{n}") for n, fields in settings.items()}
     shapes = {name: tuple(fields["input_shape"]) for name, fields in settings.items()}
     sizes = {name: count(model, shapes[name]) for name, model in models.items()}
     report: dict[str, Any] = {"tolerance": tolerance}
+    alive = {name: liveness(model, shapes[name]) for name, model in models.items()}
     for name, (params, macs) in sizes.items():
         torchinfo_macs = count_torchinfo(models[name], shapes[name])
-        report[name] = {"params": params, "macs": macs, "macs_torchinfo": torchinfo_macs}
+        report[name] = {"params": params, "live_params": alive[name].params, "macs": macs}
+        report[name] |= {"macs_torchinfo": torchinfo_macs}
     for name, (params_gap, macs_gap) in gaps(sizes, baseline).items():
         report[name] |= {"params_gap": params_gap, "macs_gap": macs_gap}
     write_json(Path("metrics/parity.json"), report)
+    for name, found in alive.items():
+        require_live(name, found)
+        if dead := dead_parts(found):
+            print(f"model {name!r} has parts without effect: {dead}", file=sys.stderr)  # noqa: T201
     require_parity(sizes, baseline, tolerance)
     require_distinct(models, shapes[baseline])
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
@@ -55,14 +71,16 @@ def main() -> None:
     if (path / "layout.yaml").exists() or None in data["shape"]:
         layout = read_yaml(path / "layout.yaml")
     shape, extra = (len(data["fields"]), *layout["grid"]), len(data["conditioning"])
+    studied = {baseline, *params["model_names"]}
     models = {
         name: fit_to_data(fields, shape, layout["boundary"], f"models.{name}", conditioning=extra)
         for name, fields in models.items()
+        if name in studied
     }
     if not options.solve_widths:
-        gate(models, baseline, tolerance)
+        gate(models, len(data["fields"]), baseline, tolerance)
         return
-    for name in models.keys() - {baseline}:
+    for name in filter(lambda name: has_closed_form(models[name]), models.keys() - {baseline}):
         print(f"{name}: {solve_widths(models[name], models[baseline], tolerance)}")  # noqa: T201
 
 

@@ -14,7 +14,7 @@ import torch
 
 from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
-from chimera.interface.errors import InapplicableError, guarded
+from chimera.interface.errors import InapplicableError, NoSiteError, guarded
 from chimera.interface.progress import track
 from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
@@ -60,9 +60,11 @@ def main() -> None:
     try:
         found = probe_measure(options.probe)(subject, settings, rng, partial(track, label))
     except InapplicableError as error:
-        if layout["source"] == "generated" and trained.fields == ("vorticity",):
+        is_ours = layout["source"] == "generated" and trained.fields == ("vorticity",)
+        if is_ours and not isinstance(error, NoSiteError):
             raise
-        # User data may be too small, not square or not periodic: the study continues without it.
+        # User data may be too small, not square or not periodic, and a network without a site or a
+        # layer that can be edited: the study continues without the probe.
         print(f"{label} is withheld: {error}", file=sys.stderr)  # noqa: T201
         found = Measurement({"withheld": 1.0}, [])
     folder = Path("metrics/runs") / cell

@@ -42,7 +42,8 @@ def train_model(
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:
         report_differing_versions(key)
-    root, digest = Path(".scratch"), fingerprint(identity, gate["sha256"])
+    sources = read_yaml(Path(f"metrics/gates/networks/{options.model}.yaml"))
+    root, digest = Path(".scratch"), fingerprint(identity, gate["sha256"] | sources)
     alone = scratch_folder(root, key, digest)  # one process locks it for the others
     with alone if group.rank == 0 else nullcontext(root / key / digest) as scratch:
         run_resumable(training, key, scratch)
@@ -50,7 +51,6 @@ def train_model(
             folder = Path("checkpoints", options.model, str(options.replicate))
             write_tensors(folder / "model.safetensors", training.weights(), about)
             write_csv(folder / "history.csv", [asdict(row) for row in training.history])
-            sources = read_yaml(Path(f"metrics/gates/networks/{options.model}.yaml"))
             write_yaml(folder / "provenance.yaml", describe(device) | {"network": sources})
 
 

@@ -126,14 +126,17 @@ class Training:
         if settings.compile:
             require_compiler()
         self._objective = torch.compile(objective) if settings.compile else objective
+        fused = not any(
+            p.is_complex() for p in self.parameters.values()
+        )  # torch has no such kernel
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), settings.lr, weight_decay=settings.weight_decay, fused=True
+            self.parameters.values(), settings.lr, weight_decay=settings.weight_decay, fused=fused
         )
         # The weights and, with batch norm, the running statistics that belong to them.
         self.average = {
             name: tensor.detach().clone()
             for name, tensor in network.state_dict().items()
-            if tensor.is_floating_point()
+            if tensor.is_floating_point() or tensor.is_complex()
         }
         self.completed = 0
         self.history: list[HistoryRow] = []

@@ -1,28 +1,34 @@
 """A network from its section of params.yaml.
 
-`type` names a network of `chimera.models.networks`; `source`, the place of its code, is read by DVC
-only, and `train` by the training; all other keys are the network's own settings.
+`type` names a network of `chimera.models.networks`, or any other class of `torch.nn.Module` by its
+import path; `source` is the place of its code, `sites` names modules that probes read, `train` is
+read by the training and `search` by the width search. All other keys are the network's own: the
+settings of a registered network, the keyword arguments of another class. Such a class is given
+`input_shape` (C + K, H, W), `padding` along H and W and `out_channels` C, too, where its signature
+names them.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.interface.settings import read_settings
-from chimera.models.forecasting.registry import network_path
+from chimera.models.forecasting.registry import REGISTERED, network_class
+from chimera.models.forecasting.sites import name_sites
 
-_NOT_OF_THE_NETWORK = ("type", "source", "train")
+_NOT_OF_THE_NETWORK = ("type", "source", "sites", "train", "search")
+_OFFERED = ("input_shape", "padding", "out_channels")
 
 
 def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
     """Return the network of the settings, with weights drawn from torch's default generator.
 
     Args:
-        settings: `type` and the fields of that network's settings, such as `UNetSettings`; `source`
-            and `train` are ignored.
+        settings: `type` and the fields of that network's settings, such as `UNetSettings`, or the
+            arguments of the class that `type` names.
         key: Dotted, for messages.
 
     Returns:
@@ -31,17 +37,24 @@ def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
     Raises:
         InputError: If a field is missing or unknown, or has a value that cannot be used.
     """
-    kind = _network_class(settings, key)
-    network: nn.Module = kind(_read(kind, settings, key))
+    kind = network_class(settings, key)
+    read = _read(kind, settings, key)
+    try:
+        network: nn.Module = kind(**read) if isinstance(read, dict) else kind(read)
+    except Exception as error:
+        if settings["type"] in REGISTERED:
+            raise
+        raise _failed(f"{key}: {settings['type']} cannot be built of {read}", error) from error
+    name_sites(network, settings.get("sites", ()), key)
     return network
 
 
 def check_model(settings: Mapping[str, Any], key: str) -> Any:
-    """Return the settings that `build_model` reads; a null in `input_shape` is a large side."""
+    """Return the settings or arguments of a network; a null in `input_shape` is a large side."""
     shape = settings.get("input_shape") if isinstance(settings, Mapping) else None
     if isinstance(shape, Sequence) and not isinstance(shape, str):
         settings = {**settings, "input_shape": [1 << 10 if s is None else s for s in shape]}
-    return _read(_network_class(settings, key), settings, key)
+    return _read(network_class(settings, key), settings, key)
 
 
 def fit_to_data(
@@ -52,7 +65,7 @@ def fit_to_data(
     *,
     conditioning: int = 0,
 ) -> dict[str, Any]:
-    """Return a model's settings for its data, without `source` and `train`.
+    """Return a model's settings for its data, without what decides nothing of the network.
 
     Args:
         settings: As in params.yaml; nulls in `input_shape` are replaced by the data's shape.
@@ -61,7 +74,8 @@ def fit_to_data(
         key: Dotted, for messages.
         conditioning: Number of further input channels.
     """
-    wanted = settings.get("input_shape")
+    is_own = settings.get("type") not in REGISTERED
+    wanted = settings.get("input_shape", [None] * len(shape) if is_own else None)
     if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) != len(shape):
         raise InputError(f"{key}.input_shape is {wanted!r}, expected [C, H, W]")
     filled = [have if want is None else want for want, have in zip(wanted, shape, strict=True)]
@@ -72,21 +86,38 @@ def fit_to_data(
         )
     C, *grid = filled
     result = {**settings, "input_shape": [C + conditioning, *grid]}
-    if conditioning:
+    if conditioning or is_own:
         result["out_channels"] = C
-    for name in ("source", "train"):
+    for name in ("train", "search") if is_own else ("source", "train", "search"):
         result.pop(name, None)
     padding = ["circular" if kind == "periodic" else "replicate" for kind in boundary]
-    if "replicate" in padding:
+    if "replicate" in padding or is_own:
         result.setdefault("padding", padding)
     return result
 
 
-def _network_class(settings: Mapping[str, Any], key: str) -> Any:
-    module, _, name = network_path(settings, key).rpartition(".")
-    return getattr(import_module(module), name)
-
-
 def _read(kind: Any, settings: Mapping[str, Any], key: str) -> Any:
+    """Return a registered network's settings, or the keyword arguments of another class."""
     own = {name: value for name, value in settings.items() if name not in _NOT_OF_THE_NETWORK}
-    return read_settings(own, key, kind.Settings)
+    if settings["type"] in REGISTERED:
+        return read_settings(own, key, kind.Settings)
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        raise InputError(f"{key}.type is {settings['type']!r}, expected a class of torch.nn.Module")
+    signature = inspect.signature(kind)
+    for name in _OFFERED:
+        if name not in signature.parameters:
+            own.pop(name, None)
+        elif isinstance(own.get(name), list):
+            own[name] = tuple(own[name])
+    try:
+        # What the data decide may be unknown yet.
+        signature.bind(**dict.fromkeys(n for n in _OFFERED if n in signature.parameters) | own)
+    except TypeError as error:
+        expected = f"the arguments of {settings['type']}{signature}"
+        raise InputError(f"{key} holds {own}, expected {expected}: {error}") from None
+    return own
+
+
+def _failed(sentence: str, error: Exception) -> InputError:
+    """Return the error of code that is not ours, on one line."""
+    return InputError(f"{sentence}: {type(error).__name__}: {' '.join(str(error).split())}")

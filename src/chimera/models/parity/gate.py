@@ -2,7 +2,8 @@
 
     gap = (size - size_baseline) / size_baseline
 
-for parameters and for MACs, both within the tolerance.
+for parameters and for MACs, both within the tolerance, of networks all of which takes part in the
+output.
 """
 
 from collections.abc import Mapping
@@ -12,8 +13,13 @@ from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.models.parity.graph import is_same_graph
+from chimera.models.parity.liveness import Liveness
 
 Size = tuple[int, int]  # parameters and MACs
+
+# Largest share of the parameters that may be dead: of a spectral weight that multiplies the mean of
+# a field, for one, the imaginary part is.
+MAX_DEAD = 0.01
 
 
 def gaps(sizes: Mapping[str, Size], baseline: str) -> dict[str, tuple[float, float]]:
@@ -39,6 +45,29 @@ def require_parity(sizes: Mapping[str, Size], baseline: str, tolerance: float) -
                 f"{baseline!r}, expected both within {tolerance:.1%}: `make solve_widths` lists "
                 f"channels that are."
             )
+
+
+def dead_parts(found: Liveness) -> str:
+    """Return what of a network decides nothing, for messages; empty if all of it is live."""
+    modules = {name.rpartition(".")[0] or name for name in found.dead_params}
+    parts = []
+    if modules:
+        dead, total = sum(found.dead_params.values()), found.params
+        share = dead / (total + dead)
+        parts.append(f"{dead:,} ({share:.2%}) of its parameters, in {', '.join(sorted(modules))}")
+    if found.dead_operations:
+        parts.append(f"counted operations in {', '.join(found.dead_operations)}")
+    return " and ".join(parts)
+
+
+def require_live(name: str, found: Liveness) -> None:
+    """Raise InputError if a counted operation, or more than 1% of the parameters, is dead."""
+    dead = sum(found.dead_params.values())
+    if found.dead_operations or dead > MAX_DEAD * (dead + found.params):
+        raise InputError(
+            f"model {name!r} has parts that do not change its output, expected none beyond "
+            f"{MAX_DEAD:.0%} of its parameters: {dead_parts(found)}"
+        )
 
 
 def require_distinct(models: Mapping[str, nn.Module], input_shape: tuple[int, int, int]) -> None:

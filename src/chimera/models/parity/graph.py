@@ -16,6 +16,8 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call, functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from chimera.models.parity.counting import zero_sample
+
 _COMMUTATIVE = {torch.ops.aten.add.Tensor, torch.ops.aten.mul.Tensor}
 
 
@@ -34,16 +36,15 @@ def _digest(model: nn.Module, input_shape: Sequence[int]) -> str:
     model = copy.deepcopy(model).eval()
     owned = dict(model.named_parameters())
     state: dict[str, Tensor] = owned | dict(model.named_buffers())
-    like = next(iter(owned.values()), torch.zeros(()))
-    sample = torch.zeros((1, *input_shape), dtype=like.dtype, device=like.device)
+    inputs = zero_sample(model, input_shape)
 
-    def evaluate(state: dict[str, Tensor], sample: Tensor) -> Tensor:
-        return functional_call(model, state, (sample,))
+    def evaluate(state: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        return functional_call(model, state, (inputs,))
 
     with torch.no_grad():
         # Functionalised, so that operations in place are inputs of those that read their result.
-        traced = make_fx(evaluate, tracing_mode="fake")(state, sample)
-        graph = make_fx(functionalize(traced), tracing_mode="fake")(state, sample).graph
+        traced = make_fx(evaluate, tracing_mode="fake")(state, inputs)
+        graph = make_fx(functionalize(traced), tracing_mode="fake")(state, inputs).graph
     return _expression(graph)
 
 

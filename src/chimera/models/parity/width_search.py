@@ -25,6 +25,7 @@ from chimera.models.networks.layers import CENTRING_NORMS
 from chimera.models.parity.counting import count
 
 _MAX_SOLUTIONS = 10
+CLOSED_FORMS = ("unet", "fractal_unet")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,14 @@ def solve_widths(
         Up to ten solutions, each built and counted, the smallest change of profile first.
 
     Raises:
-        InputError: If no list on the lattice is within tolerance.
+        InputError: If no list on the lattice is within tolerance, or a network has other blocks.
     """
+    for fields in (settings, baseline):
+        if not has_closed_form(fields):
+            raise InputError(
+                f"model.type is {fields['type']!r}, expected one with a closed form of its size, "
+                f"{' or '.join(CLOSED_FORMS)}"
+            )
     wanted = check_model(baseline, "model")
     wanted_params, wanted_macs = count(build_model(baseline), wanted.input_shape)
     widths = wanted.channels
@@ -92,6 +99,11 @@ def solve_widths(
         change = _profile_change(candidate, widths)
         solutions.append(Solution(candidate, params, macs, *gaps, change))
     return solutions
+
+
+def has_closed_form(settings: Mapping[str, Any]) -> bool:
+    """Whether the formula above holds for a network."""
+    return settings["type"] in CLOSED_FORMS
 
 
 def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:

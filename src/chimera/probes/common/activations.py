@@ -1,7 +1,7 @@
 """Reading and replacing a network's activations at its sites.
 
-A site is an identity module, z -> z, named by its path in `named_modules()`. A forward hook on it
-either copies z or returns another tensor instead (activation patching: Vig et al. 2020,
+A forward hook on a site (chimera.models.forecasting.sites), whose output is z, either copies z or
+returns another tensor instead (activation patching: Vig et al. 2020,
 "Investigating gender bias in language models using causal mediation analysis"; Meng et al. 2022,
 arXiv:2202.05262, section 2.1). The functions below leave the network unchanged.
 
@@ -15,11 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chimera.interface.errors import InputError
-
-
-def site_names(model: nn.Module) -> tuple[str, ...]:
-    """Return the paths of all sites, in the order of `named_modules()`."""
-    return tuple(name for name, part in model.named_modules() if isinstance(part, nn.Identity))
+from chimera.models.forecasting.sites import site_names
 
 
 @contextmanager

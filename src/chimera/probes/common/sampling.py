@@ -27,8 +27,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from chimera.interface.errors import InapplicableError, InputError
-from chimera.probes.common.activations import capture, site_names
+from chimera.interface.errors import InapplicableError, InputError, NoSiteError
+from chimera.probes.common.activations import capture
 from chimera.probes.common.subject import Subject
 
 # A probe withholds an estimate from fewer samples.
@@ -283,10 +283,19 @@ def all_patches(
     }
 
 
-def coarsest_cell(network: nn.Module, frame: Tensor) -> int:
-    """Return the number of the field's cells along one cell of the network's coarsest site.
+def coarsest_cell(network: nn.Module, sites: Iterable[str], frame: Tensor) -> int:
+    """Return the number of the field's cells along one cell of the coarsest of the sites.
 
     The network is run on one frame (C, N, N).
+
+    Raises:
+        NoSiteError: If the cells of a site are no squares of the field's.
     """
-    activations = capture(network, site_names(network), frame[None])
-    return max(frame.shape[-1] // activation.shape[-1] for activation in activations.values())
+    cells, N = [], frame.shape[-1]
+    for name, activation in capture(network, sites, frame[None]).items():
+        if N % activation.shape[-1]:
+            raise NoSiteError(
+                f"site {name!r} has {activation.shape[-1]} cells a side, expected a divisor of {N}"
+            )
+        cells.append(N // activation.shape[-1])
+    return max(cells)

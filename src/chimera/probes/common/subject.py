@@ -6,11 +6,15 @@ no parameter besides these arguments.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 from torch import Tensor, nn
 
 from chimera.files.artifacts import Row
+from chimera.interface.errors import NoSiteError
+from chimera.models.forecasting.sites import trace_sites
+from chimera.probes.common.activations import evaluation_mode
 
 _Item = TypeVar("_Item")
 
@@ -38,6 +42,20 @@ class Subject:
     std: Tensor
     domain_extent: float
     fields: tuple[str, ...] = ("vorticity",)
+
+    @cached_property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the network's sites, in the order of its forward pass."""
+        with evaluation_mode(self.network):
+            return trace_sites(self.network, self.trajectories["ind"][:1, 0])
+
+    def require_sites(self) -> tuple[str, ...]:
+        """Return the sites; NoSiteError if there are none."""
+        if not self.sites:
+            raise NoSiteError(
+                "the network has no site, expected modules of class Site or their names in `sites`"
+            )
+        return self.sites
 
     def flow(self, axis: str) -> Tensor:
         """Return the fields alone of an axis, (n, T, C, H, W)."""

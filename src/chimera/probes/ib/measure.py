@@ -30,7 +30,7 @@ import numpy as np
 from torch import Tensor
 
 from chimera.files.artifacts import Row
-from chimera.probes.common.activations import site_names
+from chimera.models.networks.site import Site
 from chimera.probes.common.sampling import (
     MIN_SAMPLES,
     Samples,
@@ -105,9 +105,10 @@ def measure_information(
         InputError: If a site's activations are constant or not finite, or there are too few frames
             to draw a sample.
     """
-    names = site_names(subject.network)
-    sites = ["input", *(name for name in names if not name.startswith(EDGES))]
-    side = coarsest_cell(subject.network, subject.trajectories["ind"][0, 0])
+    names, modules = subject.require_sites(), dict(subject.network.named_modules())
+    edges = {n for n in names if type(modules[n]) is Site and n.startswith(EDGES)}
+    sites = ["input", *(name for name in names if name not in edges)]
+    side = coarsest_cell(subject.network, names, subject.trajectories["ind"][0, 0])
     rows: list[Row] = []
     for name, depth in track([(a, d) for a in subject.trajectories for d in range(len(sites))]):
         if depth == 0:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from chimera.fields.bands import BANDS
 from chimera.files.artifacts import Row
-from chimera.probes.common.activations import site_names
 from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered_effects
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.patching.settings import PatchingSettings
@@ -49,7 +48,7 @@ def measure_effects(
     if ood:
         kinds.append(("ind", "ood", _draw_over([(ind, axis) for axis in ood], settings.pairs, rng)))
         kinds.append(("ood", "ind", _draw_over([(axis, ind) for axis in ood], settings.pairs, rng)))
-    sites = site_names(subject.network)
+    sites = subject.require_sites()
     statistics: dict[str, float] = {"pairs": float(settings.pairs)}
     rows: list[Row] = []
     for donor, recipient, pairs in track(kinds):

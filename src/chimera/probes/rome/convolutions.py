@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chimera.interface.errors import InapplicableError, InputError
+from chimera.interface.errors import InapplicableError, InputError, NoSiteError
+from chimera.models.networks.padding import PaddedConv2d
 from chimera.models.networks.periodic import PeriodicConv2d
 from chimera.probes.rome.failure import Pairs
 
@@ -43,7 +44,7 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
     rounded = {site: round(effects[site], 6) for site in reversed(last)}
     below_one = {site: effect for site, effect in rounded.items() if effect < 1}
     if not below_one:
-        raise InapplicableError(
+        raise NoSiteError(
             f"no block among the sites {', '.join(effects) or '(none)'} has a convolution and an "
             "effect below 1, expected one to edit"
         )
@@ -51,12 +52,12 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
 
 
 def last_convolutions(model: nn.Module, sites: Iterable[str]) -> dict[str, str]:
-    """Return the path of the last convolution of each site that is a block with any."""
+    """Return the path of the last convolution that can be edited of each site with any."""
     return {
-        site: f"{site}.{name}"
+        site: f"{site}.{name}".removesuffix(".")
         for site in sites
         for name, part in model.get_submodule(site).named_modules()
-        if isinstance(part, nn.Conv2d)
+        if isinstance(part, nn.Conv2d) and _periodic_padding(part)
     }
 
 
@@ -79,18 +80,26 @@ def unfold_keys(layer: nn.Conv2d, activation: Tensor) -> Tensor:
     Raises:
         InputError: If the layer pads its input (B, C, H, W) other than periodically.
     """
-    padding = layer.padding
-    if isinstance(layer, PeriodicConv2d):
-        padding = tuple(size // 2 for size in layer.kernel_size)
-    elif isinstance(padding, str) or (any(padding) and layer.padding_mode != "circular"):
+    padding = _periodic_padding(layer)
+    if padding is None:
         raise InapplicableError(
-            f"the convolution pads by {padding!r} with {layer.padding_mode!r}, expected numbers "
-            "of cells with 'circular', or no padding"
+            f"the convolution pads by {layer.padding!r} with {layer.padding_mode!r}, expected "
+            "numbers of cells with 'circular', or no padding"
         )
     rows, columns = padding
     padded = functional.pad(activation, (columns, columns, rows, rows), mode="circular")
     patches = functional.unfold(padded, layer.kernel_size, layer.dilation, stride=layer.stride)
     return patches.unflatten(1, (layer.groups, -1)).permute(1, 2, 0, 3).flatten(2)
+
+
+def _periodic_padding(layer: nn.Conv2d) -> tuple[int, ...] | None:
+    """Return the cells by which a layer continues its input periodically, None if it does not."""
+    if isinstance(layer, PeriodicConv2d):
+        return tuple(size // 2 for size in layer.kernel_size)
+    padding = layer.padding
+    if isinstance(layer, PaddedConv2d) or isinstance(padding, str):
+        return None
+    return None if any(padding) and layer.padding_mode != "circular" else tuple(padding)
 
 
 def second_moment(keys: Tensor) -> Tensor:
@@ -140,7 +149,7 @@ def failing_keys(model: nn.Module, conv: nn.Conv2d, target: Pairs, count: int) -
     for _ in range(count):
         position = int(error.argmax())
         if not error.flatten()[position] >= 0:
-            raise InapplicableError(
+            raise NoSiteError(
                 f"probes.rome.num_keys is {count}, expected at most {len(positions)}: no more "
                 f"separate patches exist in a layer of {H} x {W} cells"
             )

@@ -3,10 +3,10 @@
 from statistics import fmean
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from chimera.files.artifacts import Row
-from chimera.probes.common.activations import capture, site_names
+from chimera.probes.common.activations import capture
 from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered_effects
 from chimera.probes.common.sampling import conditional_anomaly, decorrelation
 from chimera.probes.common.subject import Measurement, Subject, Track
@@ -53,7 +53,7 @@ def measure_edits(
         gap = min(time, frames - 2)
         failure = choose_failure(subject.network, ind, ood, gap, num_fields=len(subject.fields))
         pairs = draw_pairs(ind, ood, settings.pairs, rng)
-        sites = _sites_with_enough_keys(subject.network, failure.reference.inputs)
+        sites = _sites_with_enough_keys(subject, failure.reference.inputs)
         effects = recovered_effects(subject.network, *pairs, sites)
         means = {site: mean_over_pairs(effect.sufficiency)[0] for site, effect in effects.items()}
         layer = choose_layer(subject.network, means)
@@ -71,9 +71,10 @@ def measure_edits(
     return Measurement(statistics, rows)
 
 
-def _sites_with_enough_keys(model: nn.Module, inputs: Tensor) -> list[str]:
+def _sites_with_enough_keys(subject: Subject, inputs: Tensor) -> list[str]:
     """Return the blocks whose last convolution has enough keys in the inputs."""
-    blocks = last_convolutions(model, site_names(model))
+    model = subject.network
+    blocks = last_convolutions(model, subject.sites)
     activations = capture(model, blocks, inputs[:1])
     needed = {
         site: MIN_KEYS_PER_DIMENSION * find_convolution(model, layer).weight[0].numel()

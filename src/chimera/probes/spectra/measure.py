@@ -23,7 +23,7 @@ from chimera.fields.bands import (
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InapplicableError
 from chimera.models.forecasting.stepping import rollout
-from chimera.probes.common.activations import capture, evaluation_mode, site_names
+from chimera.probes.common.activations import capture, evaluation_mode
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.spectra.settings import SpectraSettings
 from chimera.probes.spectra.spectrum import (
@@ -108,7 +108,7 @@ def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSetti
         predicted = torch.cat([rollout(subject.network, x, horizon)[:, :, :C] for x in batches])
     finite = predicted.flatten(1).isfinite().all(dim=1)
     diverged = int((~finite).sum())
-    activations = capture(subject.network, site_names(subject.network), trajectories[:, 0])
+    activations = capture(subject.network, subject.sites, trajectories[:, 0])
     by_site = activation_spectra(activations)
     site_rows = [row for site, E in by_site.items() for row in _rows(1, site, E, E)]
     if diverged == len(finite):

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
-from chimera.probes.common.activations import site_names
 from chimera.probes.common.sampling import (
     MIN_SAMPLES,
     Samples,
@@ -56,8 +55,8 @@ def measure_dimension(
         InputError: If a flow does not vary, an activation is not finite, or one is constant.
     """
     axes = list(subject.trajectories)
-    sites = site_names(subject.network)
-    side = coarsest_cell(subject.network, subject.trajectories["ind"][0, 0])
+    sites = subject.require_sites()
+    side = coarsest_cell(subject.network, sites, subject.trajectories["ind"][0, 0])
     drawn = {axis: draw_subject(subject, axis, side, rng, settings.threshold) for axis in axes}
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])

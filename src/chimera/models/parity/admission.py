@@ -1,0 +1,106 @@
+"""What a network has to be, before any is trained: built, of a size that fits, and a function.
+
+A network maps (B, C + K, H, W) to real numbers (B, C, H, W); in evaluation mode its output depends
+on nothing but its input and its weights.
+"""
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chimera.interface.errors import InputError
+from chimera.models.forecasting.building import build_model
+from chimera.models.forecasting.registry import REGISTERED
+from chimera.models.forecasting.sites import trace_sites
+from chimera.models.parity.counting import count_params, evaluating, zero_sample
+
+_COPIES = 4  # weights, gradients and AdamW's two moments
+_FLOAT_BYTES = 4
+
+
+def admit(settings: Mapping[str, Any], out_channels: int, key: str) -> nn.Module:
+    """Build the network of a model's settings, fitted to its data, and return it.
+
+    Raises:
+        InputError: If it cannot be built or run, needs more memory than there is, has no parameter,
+            an output of another shape or kind, a random one, one that depends on earlier calls, or
+            sites that are not called once.
+    """
+    _require_memory(settings, key)
+    network, shape = build_model(settings, key), settings["input_shape"]
+    what = f"{key} is a {settings['type']}"
+    if not any(p.requires_grad for p in network.parameters()):
+        raise InputError(f"{what} without a parameter to train, expected one or more")
+    inputs = torch.randn_like(zero_sample(network, shape).expand(2, *shape))
+    try:
+        with evaluating(network):
+            _check_output(copy.deepcopy(network)(inputs), (2, out_channels, *shape[1:]), what)
+            _check_function(network, inputs, what)
+            trace_sites(copy.deepcopy(network), inputs)
+    except InputError as error:
+        raise error if str(error).startswith(key) else InputError(f"{key}: {error}") from None
+    except Exception as error:  # whatever the code of another raises
+        raise InputError(
+            f"{what} that fails on an input of shape {tuple(inputs.shape)}: "
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+    return network
+
+
+def _require_memory(settings: Mapping[str, Any], key: str) -> None:
+    """Raise InputError if training needs more memory than the machine has.
+
+    The parameters are counted on the meta device, which holds none. A network that cannot be built
+    there is not checked.
+    """
+    try:
+        with torch.device("meta"):
+            params = count_params(build_model(settings, key))
+    except Exception:
+        if settings["type"] in REGISTERED:
+            raise
+        return
+    needed = _COPIES * _FLOAT_BYTES * params
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise InputError(
+            f"{key} has {params:,} parameters, which need {needed / 2**30:,.1f} GiB with gradients "
+            f"and moments, expected at most the {memory / 2**30:,.1f} GiB of this machine"
+        )
+
+
+def _check_output(output: Any, expected: Sequence[int], what: str) -> None:
+    if not isinstance(output, Tensor):
+        raise InputError(f"{what} with an output {type(output).__name__}, expected a tensor")
+    if tuple(output.shape) != tuple(expected) or not output.is_floating_point():
+        raise InputError(
+            f"{what} with an output {str(output.dtype).removeprefix('torch.')} of shape "
+            f"{tuple(output.shape)}, expected real numbers of {tuple(expected)} for an input of 2"
+        )
+
+
+def _check_function(network: nn.Module, inputs: Tensor, what: str) -> None:
+    """Compare fresh copies of the network: with other random numbers, and after another call."""
+
+    def output(seed: int, *before: Tensor) -> Tensor:
+        fresh = copy.deepcopy(network)
+        for earlier in before:
+            fresh(earlier)
+        torch.manual_seed(seed)
+        result: Tensor = fresh(inputs)
+        return result
+
+    with torch.random.fork_rng(devices=[]):
+        first = output(0)
+        if not torch.equal(first, output(1)):
+            raise InputError(
+                f"{what} whose output is random in evaluation mode, expected one output"
+            )
+        if not torch.equal(first, output(0, inputs.flip(-1))):
+            raise InputError(
+                f"{what} whose output depends on an earlier call, expected no state between calls"
+            )

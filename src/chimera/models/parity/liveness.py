@@ -1,0 +1,134 @@
+"""What of a network takes part in its output: a network that throws its blocks away has no size.
+
+A real parameter is live if the gradient of <r, f(x)> with respect to it is not zero, where r is
+random and x is data-like: smooth random fields of several amplitudes, of mean 0 and variance about
+1, as normalised frames are. The mode is that of evaluation, since in training a bias before a
+batch norm has no effect. Weights that begin at zero, and so close a branch, are replaced by small
+random numbers: training opens it. A gradient that is zero but for rounding counts as live.
+
+A counted operation is live if the output changes when noise is added to the operation's own.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.module_tracker import ModuleTracker
+
+from chimera.models.parity.counting import FORMULAS, count_params, counting, evaluating, zero_sample
+
+_AMPLITUDES = (-3.0, -1.0, -0.3, 0.3, 1.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """What is live, and the names of the rest.
+
+    `dead_params` maps the names of parameters to the number of their real numbers that are dead;
+    `dead_operations` names the modules in which a counted operation is dead.
+    """
+
+    params: int
+    dead_params: dict[str, int]
+    dead_operations: tuple[str, ...]
+
+
+def live(model: nn.Module, input_shape: Sequence[int]) -> int:
+    """Return the number of real parameters that take part in the output for samples (C, H, W)."""
+    return liveness(model, input_shape).params
+
+
+def liveness(model: nn.Module, input_shape: Sequence[int]) -> Liveness:
+    """Return what is live in a network of samples (C, H, W), which is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        opened = copy.deepcopy(model)
+        with torch.no_grad():
+            for parameter in opened.parameters():
+                parameter[parameter == 0] = 0.1 * torch.randn_like(parameter)[parameter == 0]
+        inputs = _fields(zero_sample(model, input_shape))
+        dead_params = _dead_params(opened, inputs)
+        dead_operations = _dead_operations(opened, inputs[-2:-1])
+    params = count_params(model) - sum(dead_params.values())
+    return Liveness(params, dead_params, dead_operations)
+
+
+def _fields(like: Tensor) -> Tensor:
+    """Return random fields (6, C, H, W) whose energy falls with the wavenumber, and a tenth noise.
+
+    The noise keeps every wavenumber above the rounding of the largest.
+    """
+    noise = torch.randn(len(_AMPLITUDES), *like.shape[1:], dtype=like.dtype, device=like.device)
+    noise_hat = torch.fft.rfft2(noise.float())
+    H, W = like.shape[-2:]
+    rows, columns = torch.fft.fftfreq(H, 1 / H), torch.fft.rfftfreq(W, 1 / W)
+    smooth = torch.fft.irfft2(
+        noise_hat / (1 + rows[:, None] ** 2 + columns**2).to(like.device), (H, W)
+    )
+    smooth = smooth / smooth.std() + 0.1 * noise
+    return (torch.tensor(_AMPLITUDES, device=like.device)[:, None, None, None] * smooth).to(noise)
+
+
+def _dead_params(model: nn.Module, inputs: Tensor) -> dict[str, int]:
+    """Return the real numbers without gradient of each parameter that has any."""
+    with evaluating(model), torch.enable_grad():
+        for parameter in model.parameters():
+            parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
+        output = model(inputs)
+        if output.requires_grad:
+            output.backward(torch.randn_like(output))
+    dead = {}
+    for name, parameter in model.named_parameters():
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        parts = torch.view_as_real(gradient) if gradient.is_complex() else gradient
+        if count := int((parts == 0).sum()):
+            dead[name] = count
+    return dead
+
+
+class _Noise(TorchDispatchMode):
+    """Lists the counted operations of a pass by module, and adds noise to the output of one."""
+
+    def __init__(self, tracker: ModuleTracker, counted: set[Any], disturbed: int = -1) -> None:
+        super().__init__()
+        self.tracker, self.counted, self.disturbed = tracker, counted, disturbed
+        self.modules: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        packet = func.overloadpacket
+        if packet in self.counted and _counts(packet, args, output):
+            if len(self.modules) == self.disturbed:
+                output.add_(torch.randn_like(output) * (0.1 + output.abs().mean()))
+            self.modules.append(max(self.tracker.parents, key=len))
+        return output
+
+
+def _counts(packet: Any, args: Any, output: Any) -> bool:
+    """Whether operations of the output's kind are counted: products by element may be of none."""
+    return packet not in FORMULAS or FORMULAS[packet](*args, out_val=output) > 0
+
+
+def _dead_operations(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
+    """Return the modules with a counted operation whose output decides nothing."""
+    with counting(model) as counter:
+        undisturbed = model(inputs)
+    counted = set(counter.flop_registry)
+
+    def run(disturbed: int = -1) -> tuple[Tensor, list[str]]:
+        with (
+            evaluating(model),
+            ModuleTracker() as tracker,
+            _Noise(tracker, counted, disturbed) as mode,
+        ):
+            return model(inputs), mode.modules
+
+    dead = []
+    for number, module in enumerate(run()[1]):
+        if torch.equal(run(number)[0], undisturbed):
+            dead.append(module.partition(".")[2] or "the network itself")
+    return tuple(dict.fromkeys(dead))
