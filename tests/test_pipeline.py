@@ -57,7 +57,11 @@ def module_files() -> dict[str, Path]:
 
 
 MODULES = module_files()
-LAZY = {name for name, path in MODULES.items() if "lazy_loader.attach(" in path.read_text()}
+LAZY = {
+    name
+    for name, path in MODULES.items()
+    if re.search(r"^(def __getattr__|__getattr__, __dir__)", path.read_text(), re.MULTILINE)
+}
 
 
 def parents(module: str) -> set[str]:

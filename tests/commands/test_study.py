@@ -12,7 +12,8 @@ import yaml
 from chimera.commands.study import Study, main, run_study
 from chimera.files.artifacts import write_csv, write_json
 from chimera.governance.analysis import analysis
-from chimera.governance.preregistration import decisive, read_preregistration
+from chimera.governance.plan import decisive
+from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError
 from chimera.planning.composition import compose
 from chimera.study.axes import axis_name

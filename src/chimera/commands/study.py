@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from chimera.figures.labels import model_label
 from chimera.files.artifacts import (
     parse_yaml,
     read_bytes,
@@ -25,11 +24,8 @@ from chimera.files.artifacts import (
 )
 from chimera.governance.analysis import analysis
 from chimera.governance.logbook import git
-from chimera.governance.preregistration import (
-    Preregistration,
-    nearest_block,
-    read_preregistration,
-)
+from chimera.governance.plan import Preregistration, nearest_block
+from chimera.governance.preregistration import read_preregistration
 from chimera.governance.standing import ends_at
 from chimera.interface.errors import InputError, guarded
 from chimera.planning.composition import compose
@@ -39,6 +35,7 @@ from chimera.statistics.resampling.samples import Floats
 from chimera.study.decision import StoppingRule, decide, outlook
 from chimera.study.endpoints import differences
 from chimera.study.error_table import read_errors
+from chimera.study.labels import model_label
 from chimera.study.stopping import UNDECIDED
 
 PARAMS = Path("params.yaml")

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chimera.governance.preregistration import Preregistration, nearest_block
+from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.standing import standing
-from chimera.interface.settings import as_plain
 from chimera.study.contrasts import Analysis, compare, correlations
 from chimera.study.decision import StoppingRule
 from chimera.study.endpoints import endpoint
@@ -14,7 +13,7 @@ from chimera.study.error_table import Errors
 
 def analysis(plan: Preregistration) -> Analysis:
     """Return what the preregistration declares about contrasts."""
-    rule = StoppingRule(margin=plan.margin, alpha=plan.alpha, **as_plain(plan.stopping))
+    rule = StoppingRule(margin=plan.margin, alpha=plan.alpha, **vars(plan.stopping))
     names = (plan.primary, plan.secondary)
     return Analysis(*names, plan.weights, rule, plan.margin_frames, plan.power)
 

@@ -8,7 +8,7 @@ last of its models was decided, or at the last look.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chimera.governance.preregistration import Preregistration, nearest_block
+from chimera.governance.plan import Preregistration, nearest_block
 
 
 def standing(

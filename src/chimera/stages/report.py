@@ -5,11 +5,8 @@ from typing import Any
 
 from chimera.files.artifacts import read_bytes, read_json, read_params, read_yaml, write_text
 from chimera.governance.logbook import read_log
-from chimera.governance.preregistration import (
-    nearest_block,
-    read_preregistration,
-    read_sections,
-)
+from chimera.governance.plan import nearest_block
+from chimera.governance.preregistration import read_preregistration, read_sections
 from chimera.interface.errors import guarded
 from chimera.report import prose, tables
 from chimera.report.document import data_uri, git_object, render

@@ -14,11 +14,8 @@ from argparse_dataclass import ArgumentParser
 from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params, write_json
 from chimera.governance.analysis import analyse
 from chimera.governance.logbook import named_keys
-from chimera.governance.preregistration import (
-    nearest_block,
-    read_preregistration,
-    require_logged,
-)
+from chimera.governance.plan import nearest_block
+from chimera.governance.preregistration import read_preregistration, require_logged
 from chimera.interface.errors import guarded
 from chimera.interface.versions import report_differing_versions
 from chimera.study.error_table import read_errors
