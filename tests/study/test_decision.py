@@ -9,7 +9,6 @@ import pytest
 
 from chimera.files.artifacts import read_csv
 from chimera.interface.errors import InputError
-from chimera.interface.settings import read_settings
 from chimera.statistics import confidence_sequence, e_value
 from chimera.statistics.e_values import PRIOR_VARIANCE
 from chimera.study.decision import (

@@ -270,11 +270,10 @@ def evaluation_faults(
             v for name, v in found.items() if axis_name(name, kept.params["datasets"]) == axis
         ]
         for metric, column in written.items():
-            key = f"{model} {replicate} {axis} {metric}"
-            rows = [
-                {f"{key} {i}": float(x) for i, x in enumerate(c)} for c in (column, values[metric])
-            ]
-            faults += wrong_leaves(*rows, digits=EVALUATED_DIGITS)
+            pairs = enumerate(zip(column, values[metric], strict=True))
+            for i, (kept_value, value) in pairs:
+                key = f"{model} {replicate} {axis} {i} {metric}"
+                faults += wrong_leaves({key: kept_value}, {key: float(value)}, EVALUATED_DIGITS)
     return faults
 
 
@@ -283,7 +282,7 @@ def readme_claim(text: str, studies: Sequence[Kept]) -> Claim:
     found = re.search(r"^## What was found\n(.+?)^## ", text, flags=re.MULTILINE | re.DOTALL)
     section = re.sub(r"!\[.*?\]\(.*?\)|\]\(.*?\)", "", found[1]) if found else ""
     section = " ".join(section.split())
-    sentences = [sentence for kept in studies for sentence in _sentences(kept)]
+    sentences = [sentence for kept in studies for sentence in report_sentences(kept)]
     for sentence in sentences:
         section = section.replace(sentence, "")
     known = {number for sentence in sentences for number in NUMBER.findall(sentence)}
@@ -294,7 +293,7 @@ def readme_claim(text: str, studies: Sequence[Kept]) -> Claim:
     return Claim("README.md says what a study found", faults)
 
 
-def _sentences(kept: Kept) -> list[str]:
+def report_sentences(kept: Kept) -> list[str]:
     """Return what a report of the study says, from numbers computed anew."""
     stats = analyse(kept.params, kept.plan, kept.runs, kept.statistics, kept.metrics("verify"))
     summary, plan = summarise(kept.runs, kept.plan.weights), kept.plan
