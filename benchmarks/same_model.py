@@ -41,7 +41,7 @@ def share_found(
 
 
 def same_model_rows(study: Path) -> list[Row]:
-    """Return the shares for the primary endpoint of every model of a study, a record's or our own."""
+    """Return the shares for the primary endpoint of every model of a study."""
     plan = read_preregistration(study / "PREREGISTRATION.md")
     runs = read_errors(read_csv(study / "metrics/errors.csv"))
     rows: list[Row] = []
