@@ -272,7 +272,7 @@ TOUCH = {
     "commands/*.py": set(),
     "review/*.py": set(),
     "planning/*.py": set(),
-    "figures/*.py": {"figures", "report"},
+    "figures/*.py": {"figures"},
     "report/*.py": {"report"},
     "report/templates/report.html": {"report"},
     "statistics/power.py": {"stats"},

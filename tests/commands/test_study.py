@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from chimera.commands.study import Study, main, run_study
+from chimera.commands.study import DeclaredStudy, main, run_study
 from chimera.files.artifacts import write_csv, write_json
 from chimera.governance.analysis import analysis
 from chimera.governance.plan import decisive
@@ -49,7 +49,7 @@ class Pipeline:
 
     def study(self, **options):
         plan = read_preregistration()
-        run_study(Study(plan), run=self.run, say=self.lines.append, **options)
+        run_study(DeclaredStudy(plan), run=self.run, say=self.lines.append, **options)
 
     def trained(self):
         """Return the replicates of every run of cells, in order."""
@@ -126,7 +126,7 @@ def test_a_killed_study_goes_on_where_it_was(pipeline):
 
     plan = read_preregistration()
     with pytest.raises(KeyboardInterrupt):
-        run_study(Study(plan), run=kill, say=run.lines.append)
+        run_study(DeclaredStudy(plan), run=kill, say=run.lines.append)
     assert run.trained() == [8, 9, 10]
     run.called = []
     run.study()
@@ -179,7 +179,9 @@ def test_what_is_not_declared_is_refused(pipeline):
         with pytest.raises(InputError, match=message):
             main(overrides)
         assert (run.folder / "params.yaml").read_bytes() == before
-    assert "device: cuda" in Study(read_preregistration(), ("train.device=cuda",)).composed(8)
+    assert "device: cuda" in DeclaredStudy(read_preregistration(), ("train.device=cuda",)).composed(
+        8
+    )
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from chimera.interface.errors import InputError, guarded
 from chimera.review.claims import study_claims
 from chimera.review.records import record_files
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+RECORD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def provenance() -> dict[str, object]:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("name", help="such as E1")
     parser.add_argument("--replace", action="store_true", help="a record that exists")
     options = parser.parse_args(arguments)
-    if not NAME.fullmatch(options.name):
+    if not RECORD_NAME.fullmatch(options.name):
         raise InputError(f"NAME is {options.name!r}, expected letters, digits, '_', '.' and '-'")
     record = Path("records") / options.name
     if record.exists() and not options.replace:

@@ -56,7 +56,7 @@ def run(*command: str) -> None:
 
 
 @dataclass(frozen=True)
-class Study:
+class DeclaredStudy:
     """The declared study, and settings that decide no number, such as `train.device=cuda`."""
 
     plan: Preregistration
@@ -130,7 +130,7 @@ def look_line(model: str, d: Floats, plan: Preregistration, rule: StoppingRule) 
 
 
 def run_study(
-    study: Study,
+    study: DeclaredStudy,
     *,
     jobs: int = 1,
     more: int | None = None,
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("jobs", "more"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise InputError(f"--{name} is {value}, expected at least 1")
-    study = Study(read_preregistration(), tuple(options.overrides))
+    study = DeclaredStudy(read_preregistration(), tuple(options.overrides))
     run_study(study, jobs=options.jobs, more=options.more)
 
 

@@ -215,7 +215,7 @@ def _lock(kept: Kept) -> list[str]:
 def _at(params: Mapping[str, Any], key: str) -> Any:
     value: Any = params
     for name in key.split("."):
-        value = value[name]
+        value = value.get(name) if isinstance(value, Mapping) else None
     return value
 
 
