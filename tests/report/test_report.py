@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from chimera.files.artifacts import write_bytes
-from chimera.governance.preregistration import Preregistration
+from chimera.governance.plan import Preregistration
 from chimera.interface.errors import InputError
 from chimera.report import prose, tables
 from chimera.report.document import git_object

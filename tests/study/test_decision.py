@@ -9,7 +9,6 @@ import pytest
 
 from chimera.files.artifacts import read_csv
 from chimera.interface.errors import InputError
-from chimera.interface.settings import read_settings
 from chimera.statistics import confidence_sequence, e_value
 from chimera.statistics.e_values import PRIOR_VARIANCE
 from chimera.study.decision import (
@@ -141,26 +140,6 @@ def test_the_outlook_grows_with_the_spread_and_ends_at_the_last_look():
     # Only the spread in units of the margin matters.
     wide = StoppingRule(margin=100 * RULE.margin)
     assert outlook(100 * study(0.0, 0.15, 4), wide) == pytest.approx(large, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"margin": 0}, "stopping.margin is 0, expected a number above 0"),
-        ({"margin": -0.1}, "stopping.margin is -0.1, expected a number above 0"),
-        ({}, "stopping.margin is missing, expected a value"),
-        ({"margin": 0.1, "alpha": 0.5}, "stopping.alpha is 0.5, expected a number below 0.5"),
-        ({"margin": 0.1, "first_look": 1}, "stopping.first_look is 1, expected a whole number of"),
-        (
-            {"margin": 0.1, "first_look": 9, "last_look": 8},
-            r"stopping.last_look is 8, expected at least first_look \(9\)",
-        ),
-        ({"margin": 0.1, "prior_variance": 0}, "stopping.prior_variance is 0, expected a number"),
-    ],
-)
-def test_unusable_rules_are_refused(values, message):
-    with pytest.raises(InputError, match=message):
-        read_settings(values, "stopping", StoppingRule)
 
 
 def table(name):

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from chimera.files.artifacts import read_csv, write_csv
 from chimera.interface.errors import InputError
+from chimera.study.error_table import METRICS
+from governance.plans import PLAN, markdown, running
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from same_model import share_found
+from same_model import main, share_found
 
 
 @pytest.mark.parametrize("n", [12, 21, 40])
@@ -27,3 +31,29 @@ def test_a_seed_draws_the_same_pairings_and_a_level_is_kept():
     assert share_found(values, alpha=0.5) == pytest.approx(0.5, abs=0.06)
     with pytest.raises(InputError, match="holds 3 values, expected at least 4"):
         share_found(values[:3])
+
+
+def test_a_record_gives_the_table_of_its_models(tmp_path, capsys):
+    record, rng = tmp_path / "E1", np.random.default_rng(1)
+    rows = []
+    for model in ("unet", "big"):
+        for replicate in range(24):
+            for axis in ("ind", "ood_force"):
+                run = {"model": model, "replicate": replicate, "axis": axis, "trajectory": 0}
+                rows.append(run | dict.fromkeys(METRICS, float(np.exp(rng.normal(-2, 0.08)))))
+    write_csv(record / "metrics/errors.csv", rows)
+    (record / "PREREGISTRATION.md").write_text(markdown(PLAN))
+    (record / "params.yaml").write_text(yaml.safe_dump(running(replicates=[*range(24)])))
+    main([str(record), "--output", str(tmp_path / "table.csv")])
+    table = read_csv(tmp_path / "table.csv")
+    assert [(row["model"], row["runs"], row["alpha"]) for row in table] == [
+        ("unet", "24", "0.05"),
+        ("big", "24", "0.05"),
+    ]
+    for row in table:
+        values = [
+            np.log(r["nrmse"]) for r in rows if r["axis"] != "ind" and r["model"] == row["model"]
+        ]
+        assert float(row["share"]) == pytest.approx(share_found(values), abs=1e-9)
+        assert 0.02 < float(row["share"]) < 0.09
+    assert "24 runs of unet: " in capsys.readouterr().out

@@ -74,10 +74,10 @@ def test_conf_has_the_winners_of_the_committed_table():
 
 
 def test_the_repeats_are_of_the_two_best_at_the_number_of_steps_of_the_study():
-    assert DECLARED["repeats"]["steps"] == PARAMS["train"]["steps"]
+    assert DECLARED["steps"] == PARAMS["train"]["steps"]
     for model, rows in trials_by_model(TRIALS).items():
         found = {(r["trial"], r["seed"], r["steps"]) for r in REPEATS if r["model"] == model}
-        steps = DECLARED["repeats"]["steps"]
+        steps = DECLARED["steps"]
         best, second = (r["trial"] for r in ranked(rows)[:2])
         expected = {(t, s, str(steps)) for t in (best, second) for s in ("1", "2")}
         assert found == expected | {(best, "1", str(2 * steps))}

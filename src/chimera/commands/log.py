@@ -18,7 +18,8 @@ from chimera.governance.logbook import (
     require_amended,
     require_appended,
 )
-from chimera.governance.preregistration import nearest_block, read_preregistration
+from chimera.governance.plan import nearest_block
+from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError, guarded
 
 DECISIONS, DEVIATIONS = Path("Decision_Log.md"), Path("Deviation_Log.md")

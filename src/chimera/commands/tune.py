@@ -86,11 +86,11 @@ def run_trial(search: Search, model: str, trial: int) -> None:
 
 
 def run_repeat(search: Search, model: str, place: int, seed: int, times: int) -> None:
-    """Train the trial at a place of the order again, from another seed, `times` as long."""
+    """Train the trial at a place of the order again from another seed, `times` as long."""
     found = [read_json(path) for path in sorted((HOME / "trials" / model).glob("*.json"))]
     best = ranked(found)[place]
     tuned = {name: float(best[name]) for name in ("lr", "weight_decay")}
-    steps = times * search.repeats.steps
+    steps = times * search.steps
     error = train(model, (search.seed, seed), tuned, steps)
     row = {"model": model, "trial": best["trial"], **tuned, "seed": seed, "steps": steps}
     name = f"longer/{model}/{times}" if times > 1 else f"repeats/{model}/{place}-{seed}"

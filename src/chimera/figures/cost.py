@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chimera.figures import style
-from chimera.figures.labels import model_label
 from chimera.planning.break_even import BATCH, Cost, grid_of, solvers
+from chimera.study.labels import model_label
 
 
 def error_against_cost(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from chimera.figures import style
-from chimera.figures.labels import model_label
+from chimera.study.labels import model_label
 
 METHOD_MARKS = {
     "rome": ("o", "edit"),

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from chimera.figures import style
-from chimera.figures.labels import axis_label, model_label
+from chimera.study.labels import axis_label, model_label
 
 FieldArray = NDArray[np.floating]
 

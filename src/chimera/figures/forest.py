@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from chimera.figures import style
-from chimera.figures.labels import contrast_label, model_label
+from chimera.study.labels import contrast_label, model_label
 
 HEADINGS = {0.0: "$g_z$", 0.36: "p", 0.7: "q"}
 

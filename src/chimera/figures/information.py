@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from chimera.figures import style
-from chimera.figures.labels import axis_label, model_label
+from chimera.study.labels import axis_label, model_label
 
 
 def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:

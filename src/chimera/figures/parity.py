@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from chimera.figures import style
-from chimera.figures.labels import model_label
+from chimera.study.labels import model_label
 
 COUNTS = {"params": "parameters (count)", "macs": "multiply-accumulates a frame (count)"}
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chimera.figures import style
-from chimera.figures.labels import axis_label, model_label
+from chimera.study.labels import axis_label, model_label
 
 
 def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from chimera.figures import style
-from chimera.figures.labels import model_label
+from chimera.study.labels import model_label
 
 COLUMNS = {
     "train_loss": "training loss: mean squared error\nof normalised frames (dimensionless)",

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chimera.figures import style
-from chimera.figures.labels import model_label
+from chimera.study.labels import model_label
 from chimera.tuning.table import best_of, ranked
 
 

@@ -1,4 +1,4 @@
-"""The preregistered analysis, in the YAML block of PREREGISTRATION.md, and deviations from it.
+"""The preregistered analysis, in the YAML block of PREREGISTRATION.md, checked.
 
 The block has two frozen sets of parameters: `pilot`, the default scale, and `study`, the same
 recipe on flows and seeds that nobody has seen.
@@ -6,60 +6,46 @@ recipe on flows and seeds that nobody has seen.
 
 import re
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta
 
-from chimera.files.artifacts import parse_yaml, read_bytes
+from chimera.files.artifacts import read_bytes
+from chimera.governance.plan import Deviation, Preregistration, declared_block, whole_plan
 from chimera.interface.errors import InputError
 from chimera.interface.settings import Positive, Settings, Share, read_settings
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import endpoint_names
-from chimera.study.stopping import Level, Stopping
 
-_BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 _LISTS = ("replicates", "model_names", "probe_names", "datasets")
 _MAPPINGS = ("parity", "train", "evaluate", "probes", "models", "data")
 SECTIONS = {"seed": int, "baseline": str} | dict.fromkeys(_LISTS, list)
 SECTIONS |= dict.fromkeys(_MAPPINGS, dict)
 _NOUNS = {int: "a whole number", str: "a name", list: "a list", dict: "a mapping"}
 
-# What decides no number: where, how fast and how visibly it runs, and what conf/ composes from.
-FREE = (
-    "scale",
-    *(f"train.{name}" for name in ("device", "devices", "threads", "memory", "deterministic")),
-    *(f"train.{name}" for name in ("compile", "validate_every", "log_every", "save_every")),
-    *(f"evaluate.{name}" for name in ("batch_size", "field_frame", "device", "threads")),
-    *(f"data.{name}" for name in ("manifests", "names", "generated", "imported")),
-    "models.*.source",
-    "models.*.sites",
-    "models.*.search",
-)
-
+Level = Annotated[float, Meta(gt=0, lt=0.5)]
+NumReplicates = Annotated[int, Meta(ge=2, le=10**4)]
 Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class Preregistration(Settings, frozen=True):
-    """The declared analysis.
+class _Looks(Settings, frozen=True):
+    """The bounds of chimera.study.stopping.Stopping."""
 
-    Attributes:
-        alpha: Level of every test and decision, and 1 - alpha of every interval.
-        margin: Smallest effect of interest, in ln units: ln 1.1 for 10% of an error.
-        margin_frames: The same of the valid time, in frames.
-        power: Probability with which a detectable difference is found.
-        primary: Primary endpoint, see chimera.study.endpoints.
-        secondary: Endpoints of the secondary family.
-        correlations: Probe statistics expected to correlate with the gap, as `<probe>.<statistic>`;
-            a separate family.
-        weights: Weight of each OOD axis in the primary endpoint.
-        stopping: When one looks at the replicates, and the prior.
-        pilot: Frozen parameters of the pilot, nested as in params.yaml.
-        study: Those of the confirmatory study. As declared, it says what differs from the pilot; as
-            read, it is complete. Its datasets are described as the pilot's, in the same order.
-    """
+    first_look: NumReplicates
+    last_look: NumReplicates
+    prior_variance: Positive
+
+    def __post_init__(self) -> None:
+        """Require a look."""
+        if self.last_look < self.first_look:
+            raise InputError(
+                f"last_look is {self.last_look}, expected at least first_look ({self.first_look})"
+            )
+
+
+class _Declaration(Settings, frozen=True):
+    """The bounds of Preregistration; its study says what differs from the pilot."""
 
     alpha: Level
     margin: Positive
@@ -69,18 +55,9 @@ class Preregistration(Settings, frozen=True):
     secondary: Names
     correlations: Names
     weights: dict[str, Positive]
-    stopping: Stopping
+    stopping: _Looks
     pilot: dict[str, Any]
     study: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """A parameter with another value than the frozen one; `None` where it is absent."""
-
-    key: str
-    frozen: Any
-    running: Any
 
 
 def read_preregistration(path: Path = Path("PREREGISTRATION.md")) -> Preregistration:
@@ -95,42 +72,16 @@ def parse_preregistration(text: str, name: str) -> Preregistration:
         InputError: If a key is missing, empty or out of range, an endpoint does not exist, or the
             study uses a seed, a dataset or a replicate twice.
     """
-    blocks = _BLOCK.findall(text)
-    if len(blocks) != 1:
-        raise InputError(f"{name} has {len(blocks)} yaml blocks, expected one with what is frozen")
-    plan = read_settings(parse_yaml(blocks[0], name), name, Preregistration)
-    _require_complete(plan.pilot, f"{name}: pilot")
-    if not plan.study:
+    declared = declared_block(text, name)
+    read_settings(declared, name, _Declaration)
+    _require_complete(declared["pilot"], f"{name}: pilot")
+    if not declared["study"]:
         raise InputError(f"{name}: study is empty, expected what differs from the pilot")
-    study = _whole_study(plan, name)
-    _require_complete(study, f"{name}: study")
-    _require_unseen(plan, study, name)
-    _require_known_names(plan, study, name)
-    values = {field: getattr(plan, field) for field in plan.__struct_fields__}
-    return Preregistration(**(values | {"study": study}))
-
-
-def _whole_study(plan: Preregistration, name: str) -> dict[str, Any]:
-    """Return the study's block, merged over the pilot's."""
-    pilot, datasets = plan.pilot, plan.study.get("datasets", [])
-    if not isinstance(datasets, list) or len(datasets) != len(pilot["datasets"]):
-        raise InputError(
-            f"{name}: study.datasets is {datasets}, expected one for each dataset of the pilot"
-        )
-    described = pilot["data"].get("datasets", {})
-    pairs = zip(datasets, pilot["datasets"], strict=True)
-    carried = {new: described[old] for new, old in pairs if old in described}
-    return _merged(pilot | {"data": pilot["data"] | {"datasets": carried}}, plan.study)
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for name, value in changes.items():
-        old = result.get(name)
-        if isinstance(value, Mapping) and isinstance(old, Mapping) and value:
-            value = _merged(old, value)
-        result[name] = value
-    return result
+    plan = whole_plan(declared, name)
+    _require_complete(plan.study, f"{name}: study")
+    _require_unseen(plan, name)
+    _require_known_names(plan, name)
+    return plan
 
 
 def _require_complete(block: Mapping[str, Any], name: str) -> None:
@@ -153,9 +104,9 @@ def _require_value(value: Any, key: str) -> None:
                 _require_value(inner, f"{key}.{name}")
 
 
-def _require_unseen(plan: Preregistration, study: Mapping[str, Any], name: str) -> None:
+def _require_unseen(plan: Preregistration, name: str) -> None:
     """Require that the study shares no seed and no dataset with the pilot."""
-    pilot = plan.pilot
+    pilot, study = plan.pilot, plan.study
     for key, new, old in (
         ("seed", study["seed"], pilot["seed"]),
         ("data.seed", study["data"].get("seed"), pilot["data"].get("seed")),
@@ -177,10 +128,10 @@ def _require_unseen(plan: Preregistration, study: Mapping[str, Any], name: str) 
         )
 
 
-def _require_known_names(plan: Preregistration, study: Mapping[str, Any], name: str) -> None:
+def _require_known_names(plan: Preregistration, name: str) -> None:
     """Require that endpoints, axes and probes exist in both blocks."""
     declared = [plan.primary, *plan.secondary]
-    for block in (plan.pilot, study):
+    for block in (plan.pilot, plan.study):
         axes = [axis_name(dataset, block["datasets"]) for dataset in block["datasets"]]
         known = endpoint_names(axes)
         for endpoint in declared:
@@ -211,62 +162,6 @@ def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:
         heading: " ".join(text.split())
         for heading, text in zip(parts[1::2], parts[2::2], strict=True)
     }
-
-
-def decisive(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of params.yaml decides numbers: all but FREE, and what the study does not use.
-
-    Datasets that are described and not in `datasets`, and models not in `model_names`, stay out.
-    """
-    kept = _without_free(params, "")
-    used = {"models": params.get("model_names", ())}
-    if "datasets" in kept.get("data", {}):
-        data = kept["data"]
-        named = params.get("datasets", ())
-        described = {n: value for n, value in data["datasets"].items() if n in named}
-        kept["data"] = data | {"datasets": described}
-    for section, names in used.items():
-        if section in kept:
-            kept[section] = {n: value for n, value in kept[section].items() if n in names}
-    return kept
-
-
-def _without_free(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {
-        name: _without_free(value, f"{prefix}{name}.") if isinstance(value, Mapping) else value
-        for name, value in values.items()
-        if not any(fnmatch(f"{prefix}{name}", pattern) for pattern in FREE)
-    }
-
-
-def deviations(frozen: Mapping[str, Any], running: Mapping[str, Any]) -> list[Deviation]:
-    """Return every leaf in which two sets of parameters differ, in order."""
-    found = []
-    for name in [*frozen, *(name for name in running if name not in frozen)]:
-        value, present = frozen.get(name), running.get(name)
-        if isinstance(value, Mapping) and isinstance(present, Mapping):
-            inner = deviations(value, present)
-            found += [Deviation(f"{name}.{d.key}", d.frozen, d.running) for d in inner]
-        elif value != present:
-            found.append(Deviation(name, value, present))
-    return found
-
-
-def nearest_block(plan: Preregistration, params: Mapping[str, Any]) -> tuple[str, list[Deviation]]:
-    """Return `pilot` or `study`, whichever the parameters are nearer to, and their deviations.
-
-    The study's replicates deviate unless they are the first ones of the declared sequence.
-    """
-    running = decisive(params)
-    replicates = running.get("replicates") or []
-    study = dict(plan.study)
-    if replicates and replicates == study["replicates"][: len(replicates)]:
-        study["replicates"] = replicates
-    found = {
-        "pilot": deviations(plan.pilot, running),
-        "study": deviations(study, running),
-    }
-    return min(found.items(), key=lambda item: len(item[1]))
 
 
 def require_logged(found: Iterable[Deviation], logged: Container[str]) -> None:

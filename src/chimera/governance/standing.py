@@ -8,7 +8,7 @@ last of its models was decided, or at the last look.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chimera.governance.preregistration import Preregistration, nearest_block
+from chimera.governance.plan import Preregistration, nearest_block
 
 
 def standing(
@@ -31,7 +31,12 @@ def standing(
         return "exploratory"
     if block == "pilot":
         return "pilot"
-    n, stopping = len(params["replicates"]), plan.stopping
-    at = [stopping.last_look if number is None else number for number in decided_at]
-    ended = n >= stopping.first_look and bool(at) and n == max(at)
-    return "confirmatory" if ended else "exploratory"
+    n = len(params["replicates"])
+    looked = bool(decided_at) and n >= plan.stopping.first_look
+    return "confirmatory" if looked and n == ends_at(plan, decided_at) else "exploratory"
+
+
+def ends_at(plan: Preregistration, decided_at: Sequence[int | None]) -> int:
+    """Return the replicates at which the rule ends the study; `decided_at` as for `standing`."""
+    last = plan.stopping.last_look
+    return max((last if n is None else n for n in decided_at), default=last)

@@ -7,7 +7,6 @@ simulated made the truth: its error counts as 0.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from chimera.figures.labels import axis_label, model_label
 from chimera.planning.break_even import (
     BATCH,
     DATA,
@@ -19,6 +18,7 @@ from chimera.planning.break_even import (
     solvers,
 )
 from chimera.report.tables import Table
+from chimera.study.labels import axis_label, model_label
 
 NEVER = "never"
 

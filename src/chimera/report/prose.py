@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chimera.figures.labels import model_label
 from chimera.study.endpoints import by_model
+from chimera.study.labels import model_label
 from chimera.study.stopping import UNDECIDED
 from chimera.tuning.table import Trial, gain_of_longer
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chimera.figures.labels import axis_label, contrast_label, model_label
-from chimera.governance.preregistration import Deviation, Preregistration, deviations
+from chimera.governance.plan import Deviation, Preregistration, deviations
 from chimera.report.verdict import p_value, percent
 from chimera.study.axes import axis_name
+from chimera.study.labels import axis_label, contrast_label, model_label
 from chimera.tuning.table import Trial, ranked, trials_by_model
 
 

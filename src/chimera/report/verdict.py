@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from chimera.figures.labels import axis_label, model_label
-from chimera.governance.preregistration import Preregistration
+from chimera.governance.plan import Preregistration
 from chimera.study.endpoints import by_model
+from chimera.study.labels import axis_label, model_label
 from chimera.study.stopping import UNDECIDED
 
 Contrast = Mapping[str, Any]

@@ -9,12 +9,10 @@ from typing import Any
 
 from chimera.files.artifacts import parse_yaml
 from chimera.governance.logbook import git, named_keys
-from chimera.governance.preregistration import (
-    Preregistration,
-    nearest_block,
-    parse_preregistration,
-)
+from chimera.governance.plan import Preregistration, nearest_block
+from chimera.governance.preregistration import parse_preregistration
 from chimera.interface.errors import InputError
+from chimera.review.leaves import flatten
 
 METRIC_FILES = ("summary", "parity", "probes", "stats", "verify")
 MACHINE = "metrics/provenance.yaml"
@@ -56,15 +54,6 @@ class Revision:
     def __str__(self) -> str:
         short = self.commit[:9]
         return f"`{short}`" if self.commit.startswith(self.name) else f"`{self.name}` (`{short}`)"
-
-
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by dotted key."""
-    flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        key = f"{prefix}{name}"
-        flat |= flatten(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
-    return flat
 
 
 def read_revision(name: str, commit: str | None = None) -> Revision:

@@ -12,11 +12,8 @@ from chimera.files.artifacts import (
     write_text,
 )
 from chimera.governance.logbook import read_log
-from chimera.governance.preregistration import (
-    nearest_block,
-    read_preregistration,
-    read_sections,
-)
+from chimera.governance.plan import nearest_block
+from chimera.governance.preregistration import read_preregistration, read_sections
 from chimera.interface.errors import guarded
 from chimera.planning.break_even import read_costs
 from chimera.report import prose, tables

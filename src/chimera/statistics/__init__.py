@@ -9,27 +9,39 @@ outside (0, 1)) raises `InputError`; nothing here returns NaN.
 `benchmarks/decision.py` those of the procedures that may be looked at after every replicate.
 """
 
-import lazy_loader
+from importlib import import_module
+from typing import Any
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "confidence_sequences": ["confidence_sequence"],
-        "correlation": ["Correlation", "spearman", "spearman_interval"],
-        "e_values": ["e_value"],
-        "effect_sizes": [
-            "cohens_d",
-            "cohens_dz",
-            "hedges_g",
-            "hedges_gz",
-            "probability_of_superiority",
-        ],
-        "equivalence": ["equivalence_p"],
-        "family_wise": ["holm"],
-        "location": ["paired_t_p", "sign_flip_p"],
-        "multiplicity": ["benjamini_hochberg"],
-        "power": ["detectable_effect", "paired_t_power", "required_replicates"],
-        "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
-        "two_way": ["satterthwaite_interval"],
-    },
-)
+_NAMES = {
+    "confidence_sequences": ["confidence_sequence"],
+    "correlation": ["Correlation", "spearman", "spearman_interval"],
+    "e_values": ["e_value"],
+    "effect_sizes": [
+        "cohens_d",
+        "cohens_dz",
+        "hedges_g",
+        "hedges_gz",
+        "probability_of_superiority",
+    ],
+    "equivalence": ["equivalence_p"],
+    "family_wise": ["holm"],
+    "location": ["paired_t_p", "sign_flip_p"],
+    "multiplicity": ["benjamini_hochberg"],
+    "power": ["detectable_effect", "paired_t_power", "required_replicates"],
+    "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
+    "two_way": ["satterthwaite_interval"],
+}
+__all__ = sorted(name for names in _NAMES.values() for name in names)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for: a stage runs the files that it depends on."""
+    for module, names in _NAMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

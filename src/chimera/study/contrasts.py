@@ -13,10 +13,9 @@ the confidence sequence hold at all numbers of replicates at once (benchmarks/de
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from chimera.statistics.confidence_sequences import confidence_sequence
@@ -115,7 +114,7 @@ def contrasts(endpoints: Mapping[str, tuple[Floats, Floats]], plan: Analysis) ->
     for name, (x, y) in endpoints.items():
         if name != plan.primary and (x - y).any() and not np.ptp(x - y):
             continue
-        rule = msgspec.structs.replace(plan.rule, margin=plan.margin(name))
+        rule = replace(plan.rule, margin=plan.margin(name))
         result[name] = contrast(x, y, rule, plan.power)
     family = [name for name in result if name != plan.primary]
     if family:

@@ -16,20 +16,21 @@ fails half as often as both; studies in which both ends fail are too few to matt
 benchmarks/decision.csv has the rates, and those for other distributions.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chimera.interface.settings import Positive
 from chimera.statistics.confidence_sequences import half_width
 from chimera.statistics.e_values import PRIOR_VARIANCE
 from chimera.statistics.resampling.intervals import Rng
 from chimera.statistics.resampling.samples import Floats, sample, sample_has_spread
-from chimera.study.stopping import UNDECIDED, Level, NumReplicates, Stopping
+from chimera.study.stopping import UNDECIDED, Stopping
 
 
-class StoppingRule(Stopping, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class StoppingRule(Stopping):
     """When replicates are added, and what is decided.
 
     Attributes:
@@ -37,11 +38,11 @@ class StoppingRule(Stopping, frozen=True, kw_only=True):
         alpha: Level of each decision.
     """
 
-    margin: Positive
-    alpha: Level = 0.05
-    first_look: NumReplicates = 8
-    last_look: NumReplicates = 40
-    prior_variance: Positive = PRIOR_VARIANCE
+    margin: float
+    alpha: float = 0.05
+    first_look: int = 8
+    last_look: int = 40
+    prior_variance: float = PRIOR_VARIANCE
 
 
 class Decision(NamedTuple):

@@ -5,11 +5,10 @@ from chimera.interface.settings import Count, Index, Positive, Settings
 
 
 class Repeats(Settings, frozen=True):
-    """The trainings that try the best trials of each model again, at full length."""
+    """The trainings that try the best trials of each model again, from other seeds."""
 
     places: tuple[Index, ...]
     seeds: tuple[Count, ...]
-    steps: Count
 
 
 class Search(Settings, frozen=True):

@@ -1,0 +1,64 @@
+"""Keep the finished study of this work tree as records/NAME, small enough for git.
+
+`python -m chimera.commands.record E1`: parameters, lock, metrics, errors per trajectory, manifests,
+tables, figures, report, the preregistration as it stands, the tuning tables, and what computed it.
+`--replace` puts it in place of one that exists.
+"""
+
+import argparse
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from chimera.files.artifacts import read_json, read_params, read_yaml, whole_folder, write_yaml
+from chimera.governance.logbook import git
+from chimera.interface.errors import InputError, guarded
+from chimera.review.claims import study_claims
+from chimera.review.records import record_files
+
+RECORD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def provenance() -> dict[str, object]:
+    """Return the commit, and every class of bytes and versions with the runs that it computed."""
+    params = read_params()
+    computed: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for model in params["model_names"]:
+        for replicate in params["replicates"]:
+            about = read_yaml(Path(f"checkpoints/{model}/{replicate}/provenance.yaml"))
+            versions = tuple((name, value) for name, value in about.items() if name != "network")
+            computed.setdefault(versions, []).append(f"{model} {replicate}")
+    return {
+        "commit": git("rev-parse", "HEAD").decode().strip(),
+        "computed": [dict(versions) | {"runs": runs} for versions, runs in computed.items()],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="record", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", help="such as E1")
+    parser.add_argument("--replace", action="store_true", help="a record that exists")
+    options = parser.parse_args(arguments)
+    if not RECORD_NAME.fullmatch(options.name):
+        raise InputError(f"NAME is {options.name!r}, expected letters, digits, '_', '.' and '-'")
+    record = Path("records") / options.name
+    if record.exists() and not options.replace:
+        raise InputError(f"{record} exists, expected another name or --replace")
+    files, about = record_files(Path()), provenance()
+    wrong = [fault for claim in study_claims(Path()) for fault in claim.faults]
+    if wrong:
+        raise InputError(f"`make audit` finds {len(wrong)} faults, expected none: {wrong[0]}")
+    with whole_folder(record) as fresh:
+        for file in files:
+            (fresh / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, fresh / file)
+        write_yaml(fresh / "provenance.yaml", about)
+    size = sum(file.stat().st_size for file in record.rglob("*") if file.is_file())
+    stands = read_json(Path("metrics/stats.json"))["standing"]
+    print(f"{record}: {len(files) + 1} files, {size / 1e6:.2f} MB, {stands}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    guarded(main)

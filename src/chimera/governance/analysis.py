@@ -1,0 +1,57 @@
+"""The declared analysis, from errors per trajectory to the content of metrics/stats.json."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chimera.governance.plan import Preregistration, nearest_block
+from chimera.governance.standing import standing
+from chimera.study.contrasts import Analysis, compare, correlations
+from chimera.study.decision import StoppingRule
+from chimera.study.endpoints import endpoint
+from chimera.study.error_table import Errors
+
+
+def analysis(plan: Preregistration) -> Analysis:
+    """Return what the preregistration declares about contrasts."""
+    rule = StoppingRule(margin=plan.margin, alpha=plan.alpha, **vars(plan.stopping))
+    names = (plan.primary, plan.secondary)
+    return Analysis(*names, plan.weights, rule, plan.margin_frames, plan.power)
+
+
+def analyse(
+    params: Mapping[str, Any],
+    plan: Preregistration,
+    errors: Mapping[tuple[str, int], Errors],
+    statistics: Sequence[Mapping[str, str]],
+    verify: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return contrasts and verdict of every model, correlations, margin and standing.
+
+    Args:
+        params: Content of params.yaml.
+        plan: The preregistration.
+        errors: Those of every (forecaster, replicate), in metrics/errors.csv.
+        statistics: Rows of metrics/statistics.csv.
+        verify: Content of metrics/verify.json.
+    """
+    models, baseline = params["model_names"], params["baseline"]
+    replicates = params["replicates"]
+    runs = {(model, r): errors[model, r] for model in models for r in replicates}
+    compared = [model for model in models if model != baseline and baseline in models]
+    report: dict[str, Any] = dict(compare(runs, compared, baseline, replicates, analysis(plan)))
+    decided_at = [report[model].get("decided_at") for model in compared]
+    if len(params["datasets"]) > 1:
+        values = {
+            (row["model"], int(row["replicate"]), f"{row['probe']}.{row['statistic']}"): row
+            for row in statistics
+        }
+        probes = {
+            name: [float(r["value"]) if (r := values.get((*run, name))) else None for run in runs]
+            for name in plan.correlations
+        }
+        gaps = [endpoint("gap", found, plan.weights) for found in runs.values()]
+        report["spearman"] = correlations(probes, gaps, plan.alpha)
+    stands = standing(plan, params, verify, decided_at)
+    report |= {"margin": plan.margin, "replicates": len(replicates), "standing": stands}
+    deviations = len(nearest_block(plan, params)[1])
+    return report | {"confirmatory": int(stands == "confirmatory"), "deviations": deviations}

@@ -1,0 +1,309 @@
+"""What a finished study says, checked against its errors per trajectory.
+
+A study is a folder: the repository's root, or a record of it. Each check computes anew, from
+metrics/errors.csv and metrics/statistics.csv, what a file has written, or compares what two files
+say of one thing. Nothing here needs more than NumPy, SciPy and YAML.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params, read_yaml
+from chimera.governance.analysis import analyse
+from chimera.governance.plan import Preregistration, declared_block, nearest_block, whole_plan
+from chimera.interface.errors import InputError
+from chimera.report.verdict import beaten_by_baselines, percent, verdicts
+from chimera.review.leaves import wrong_leaves
+from chimera.study.aggregation import summarise, summarise_probes
+from chimera.study.axes import axis_name
+from chimera.study.endpoints import by_model
+from chimera.study.error_table import Errors, read_errors
+from chimera.study.tables import BY_RUN, digest
+
+JSON_DIGITS, TABLE_DIGITS = 6, 4  # significant digits of metrics/*.json and plots/tables/*.csv
+CSV_ERROR = 1e-9  # rounding of metrics/statistics.csv
+
+EVALUATED_DIGITS = 5  # in which two kinds of processor agree
+
+# What git keeps of a study; dvc.lock has the hash of each.
+IN_GIT = re.compile(
+    r"(params\.yaml|PREREGISTRATION\.md|Deviation_Log\.md|constraints-numerics\.txt|data/manifests"
+    r"|metrics/\w+\.(json|csv)|metrics/gates/verify(/\w+\.yaml)?|plots/(png|tables))"
+)
+# What only a record has, beside the cache.
+IN_CACHE = re.compile(r"metrics/gates/")
+NUMBER = re.compile(r"[+-]?\d[\d.,]*(?<![.,])%?")
+
+
+class Claim(NamedTuple):
+    """What is claimed, and a sentence for everything that is wrong with it."""
+
+    text: str
+    faults: list[str]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The files of one study."""
+
+    root: Path
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """Content of params.yaml."""
+        return read_params(self.root / "params.yaml")
+
+    @cached_property
+    def plan(self) -> Preregistration:
+        """Content of PREREGISTRATION.md."""
+        path = self.root / "PREREGISTRATION.md"
+        return whole_plan(declared_block(read_bytes(path).decode(), str(path)), str(path))
+
+    @cached_property
+    def errors(self) -> list[dict[str, str]]:
+        """Rows of metrics/errors.csv."""
+        return read_csv(self.root / "metrics/errors.csv")
+
+    @cached_property
+    def runs(self) -> Mapping[tuple[str, int], Errors]:
+        """Errors by forecaster and replicate."""
+        return read_errors(self.errors)
+
+    @cached_property
+    def lock(self) -> dict[str, Any]:
+        """Stages of dvc.lock."""
+        stages: dict[str, Any] = read_yaml(self.root / "dvc.lock")["stages"]
+        return stages
+
+    @cached_property
+    def statistics(self) -> list[dict[str, str]]:
+        """Rows of metrics/statistics.csv."""
+        return read_csv(self.root / "metrics/statistics.csv")
+
+    def metrics(self, name: str) -> dict[str, Any]:
+        """Return the content of metrics/<name>.json."""
+        content: dict[str, Any] = read_json(self.root / f"metrics/{name}.json")
+        return content
+
+
+def study_claims(root: Path) -> Iterator[Claim]:
+    """Yield every claim of a study, checked; a file that cannot be used is a fault of its claim."""
+    kept = Kept(root)
+    for text, check in CHECKS.items():
+        try:
+            faults = check(kept)
+        except InputError as error:
+            faults = [str(error)]
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            faults = [f"a file has another form: {type(error).__name__}: {error}"]
+        yield Claim(text, faults)
+
+
+def _params(kept: Kept) -> list[str]:
+    block, deviating = nearest_block(kept.plan, kept.params)
+    stats = kept.metrics("stats")
+    written = {"deviations": stats["deviations"], "margin": stats["margin"]}
+    faults = wrong_leaves(
+        written, {"deviations": len(deviating), "margin": kept.plan.margin}, JSON_DIGITS
+    )
+    if stats["standing"] != "exploratory":
+        faults += [f"{d.key} is {d.running}, frozen in {block} as {d.frozen}" for d in deviating]
+    return faults
+
+
+def _summary(kept: Kept) -> list[str]:
+    found = summarise(kept.runs, kept.plan.weights)
+    return wrong_leaves(kept.metrics("summary"), found, JSON_DIGITS)
+
+
+def _stats(kept: Kept) -> list[str]:
+    verify = kept.metrics("verify")
+    found = analyse(kept.params, kept.plan, kept.runs, kept.statistics, verify)
+    digest = hashlib.sha256(read_bytes(kept.root / "PREREGISTRATION.md")).hexdigest()
+    found["preregistration"] = digest[:12]
+    return wrong_leaves(kept.metrics("stats"), found, JSON_DIGITS)
+
+
+def _probes(kept: Kept) -> list[str]:
+    cells = [(m, r) for m in kept.params["model_names"] for r in kept.params["replicates"]]
+    probes: dict[tuple[str, int], dict[str, dict[str, float]]] = {
+        cell: {name: {} for name in kept.params["probe_names"]} for cell in cells
+    }
+    for row in kept.statistics:
+        by_probe = probes[row["model"], int(row["replicate"])]
+        by_probe[row["probe"]][row["statistic"]] = float(row["value"])
+    largest = max((abs(float(row["value"])) for row in kept.statistics), default=0.0)
+    found = summarise_probes(probes)
+    return wrong_leaves(kept.metrics("probes"), found, JSON_DIGITS, CSV_ERROR * min(1.0, largest))
+
+
+def _errors_table(kept: Kept) -> list[str]:
+    found = digest(kept.errors, BY_RUN)
+    written = read_csv(kept.root / "plots/tables/errors.csv")
+    keys, values = BY_RUN.keys, BY_RUN.values
+
+    def by_key(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+        return {
+            " ".join(str(row[key]) for key in keys): {name: float(row[name]) for name in values}
+            for row in rows
+        }
+
+    return wrong_leaves(by_key(written), by_key(found), TABLE_DIGITS)
+
+
+def _parity(kept: Kept) -> list[str]:
+    parity, baseline = kept.metrics("parity"), kept.params["baseline"]
+    tolerance = kept.params["parity"]["tolerance"]
+    faults = [] if parity["tolerance"] == tolerance else [f"tolerance is not {tolerance}"]
+    for model in kept.params["model_names"]:
+        for size in ("params", "macs") if model != baseline else ():
+            gap = parity[model][size] / parity[baseline][size] - 1
+            name = f"{model}.{size}_gap"
+            faults += wrong_leaves({name: parity[model][f"{size}_gap"]}, {name: gap}, 12)
+            faults += [f"{name} is {gap}, above {tolerance}"] if abs(gap) > tolerance else []
+    return faults
+
+
+def _data(kept: Kept) -> list[str]:
+    counts = kept.metrics("verify")
+    folder = kept.root / kept.params["data"]["manifests"]
+    frozen = {
+        entry["path"]: entry["sha256"]
+        for manifest in sorted(folder.glob("*.yaml"))
+        for entry in read_yaml(manifest)["files"]
+        if any(entry["path"].startswith(f"data/{name}/") for name in kept.params["datasets"])
+    }
+    verdicts = {name: count for name, count in counts.items() if name != "files"}
+    faults = wrong_leaves({"files": counts["files"]}, {"files": sum(verdicts.values())}, 9)
+    known = counts["exact"] + counts["equivalent"] + counts["missing"]
+    if counts["unfrozen"] == 0 and known != len(frozen):
+        faults.append(f"{known} files are frozen, expected {len(frozen)} as in {folder}")
+    for gate in ("training", "evaluation"):
+        path = kept.root / f"metrics/gates/verify/{gate}.yaml"
+        if path.exists() and not counts["equivalent"]:
+            read = read_yaml(path)["sha256"]
+            faults += wrong_leaves(read, {name: frozen.get(name) for name in read}, 9)
+    return faults
+
+
+def _lock(kept: Kept) -> list[str]:
+    faults: list[str] = []
+    recorded: dict[str, str] = {}
+    for stage, entry in kept.lock.items():
+        for item in [*entry.get("deps", []), *entry.get("outs", [])]:
+            path, md5 = item["path"], item["md5"]
+            if recorded.setdefault(path, md5) != md5:
+                faults.append(f"{path} has two hashes in dvc.lock, of {stage} {md5}")
+        for key, value in entry.get("params", {}).get("params.yaml", {}).items():
+            if (running := _at(kept.params, key)) != value:
+                faults.append(f"{key} is {running} in params.yaml, {value} in {stage} of dvc.lock")
+    for path, md5 in recorded.items():
+        file = kept.root / path
+        if IN_GIT.fullmatch(path) and (file.exists() or not IN_CACHE.match(path)):
+            found = dvc_hash(file)
+            if found != md5:
+                faults.append(f"{path} has the md5 {found}, expected {md5} as in dvc.lock")
+    return faults
+
+
+def _at(params: Mapping[str, Any], key: str) -> Any:
+    value: Any = params
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def dvc_hash(path: Path) -> str:
+    """Return the md5 by which dvc.lock knows a file, or a folder: that of the list of its files."""
+    if not path.is_dir():
+        return hashlib.md5(read_bytes(path), usedforsecurity=False).hexdigest()
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    listed = [{"md5": dvc_hash(files[name]), "relpath": name} for name in sorted(files)]
+    text = json.dumps(listed, sort_keys=True).encode()
+    return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _tuning(kept: Kept) -> list[str]:
+    trials = kept.root / "tuning/trials.csv"
+    if not trials.exists():
+        return []
+    rows = read_csv(trials)
+    found = {}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        own = [row for row in rows if row["model"] == model]
+        best = min(own, key=lambda row: (float(row["valid_nrmse"]), float(row["lr"])))
+        numbers = {"best_lr": float(best["lr"]), "best_valid_nrmse": float(best["valid_nrmse"])}
+        found[model] = {"trials": len(own)} | numbers
+    metrics = read_json(kept.root / "tuning/metrics.json")
+    written = {m: {k: row[k] for k in found.get(m, row)} for m, row in metrics.items()}
+    faults = wrong_leaves(written, found, TABLE_DIGITS)
+    lr = {model: kept.params["models"][model]["train"]["lr"] for model in found}
+    return faults + wrong_leaves(lr, {model: row["best_lr"] for model, row in found.items()}, 3)
+
+
+CHECKS: dict[str, Callable[[Kept], list[str]]] = {
+    "params.yaml is what PREREGISTRATION.md froze, or says how far not": _params,
+    "metrics/summary.json follows from metrics/errors.csv": _summary,
+    "metrics/stats.json follows from metrics/errors.csv": _stats,
+    "metrics/probes.json follows from metrics/statistics.csv": _probes,
+    "plots/tables/errors.csv follows from metrics/errors.csv": _errors_table,
+    "metrics/parity.json is within its tolerance": _parity,
+    "metrics/verify.json counts the files of the manifests": _data,
+    "dvc.lock has the hashes and the parameters of these files": _lock,
+    "tuning/metrics.json and the learning rates follow from tuning/trials.csv": _tuning,
+}
+
+
+def evaluation_faults(
+    kept: Kept, model: str, replicate: int, found: Mapping[str, Mapping[str, Sequence[float]]]
+) -> list[str]:
+    """Return where a checkpoint's errors by dataset, evaluated anew, are not those of the table."""
+    faults: list[str] = []
+    for axis, written in kept.runs[model, replicate].items():
+        (values,) = [
+            v for name, v in found.items() if axis_name(name, kept.params["datasets"]) == axis
+        ]
+        for metric, column in written.items():
+            pairs = enumerate(zip(column, values[metric], strict=True))
+            for i, (kept_value, value) in pairs:
+                key = f"{model} {replicate} {axis} {i} {metric}"
+                faults += wrong_leaves({key: kept_value}, {key: float(value)}, EVALUATED_DIGITS)
+    return faults
+
+
+def readme_claim(text: str, studies: Sequence[Kept]) -> Claim:
+    """Return whether every number under `What was found` is one that a study's report says."""
+    found = re.search(r"^## What was found\n(.+?)^## ", text, flags=re.MULTILINE | re.DOTALL)
+    section = re.sub(r"!\[.*?\]\(.*?\)|\]\(.*?\)", "", found[1]) if found else ""
+    section = " ".join(section.split())
+    sentences = [sentence for kept in studies for sentence in report_sentences(kept)]
+    for sentence in sentences:
+        section = section.replace(sentence, "")
+    known = {number for sentence in sentences for number in NUMBER.findall(sentence)}
+    unknown = [number for number in NUMBER.findall(section) if number not in known]
+    faults = [f"README.md says {number}, which no study does" for number in unknown]
+    if not found or not sentences:
+        faults.append("README.md has no section `What was found`, or no study is kept")
+    return Claim("README.md says what a study found", faults)
+
+
+def report_sentences(kept: Kept) -> list[str]:
+    """Return what a report of the study says, from numbers computed anew."""
+    stats = analyse(kept.params, kept.plan, kept.runs, kept.statistics, kept.metrics("verify"))
+    summary, plan = summarise(kept.runs, kept.plan.weights), kept.plan
+    models, baseline = kept.params["model_names"], kept.params["baseline"]
+    told = [
+        s
+        for v in verdicts(stats, summary, plan, models, baseline)
+        for s in (v.headline, *v.sentences)
+    ]
+    rows = [row[plan.primary] for row in by_model(stats).values() if plan.primary in row]
+    told += [f"a difference of {percent(row['detectable'])} of error" for row in rows]
+    told += [f"a probability of {plan.power:.0%}", f"of interest is {percent(plan.margin)}"]
+    return [*told, *beaten_by_baselines(summary, models)]

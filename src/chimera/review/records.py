@@ -1,0 +1,35 @@
+"""What a record of a finished study holds, under the paths of the work tree."""
+
+from pathlib import Path
+
+from chimera.interface.errors import InputError
+
+FILES = (
+    "params.yaml",
+    "dvc.lock",
+    "PREREGISTRATION.md",
+    "Deviation_Log.md",
+    "constraints-numerics.txt",
+    *(f"metrics/{name}.json" for name in ("summary", "stats", "probes", "verify", "parity")),
+    *(f"metrics/{name}.csv" for name in ("errors", "statistics")),
+    *(f"metrics/gates/verify/{name}.yaml" for name in ("training", "evaluation")),
+    "plots/report.html",
+)
+FOLDERS = {"data/manifests": "**/*.yaml", "plots/tables": "*.csv", "plots/png": "*.png"}
+TUNING = ("tuning/*.csv", "tuning/metrics.json")  # where the rates were searched for
+
+
+def record_files(root: Path) -> list[Path]:
+    """Return the files of a record, below its root.
+
+    Raises:
+        InputError: If one is missing.
+    """
+    files = [root / name for name in FILES]
+    for folder, pattern in FOLDERS.items():
+        files += sorted((root / folder).glob(pattern)) or [root / folder / pattern]
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path} is missing, expected every file of a finished study")
+    files += [path for pattern in TUNING for path in sorted(root.glob(pattern))]
+    return [path.relative_to(root) for path in files]

@@ -1,0 +1,286 @@
+"""A finished study passes the audit without the project's environment; no wrong digit does."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from chimera.commands import audit
+from chimera.review.claims import Kept, readme_claim, report_sentences, study_claims
+from chimera.review.leaves import wrong_leaves
+from chimera.review.records import record_files
+from workspaces import ENVIRONMENT, ROOT, call, command, sentence
+
+# Runs the audit where nothing but these and Python's own modules can be imported.
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+allowed = {*sys.stdlib_module_names, "numpy", "scipy", "yaml", "_yaml", "chimera"}
+
+class Fence:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in allowed and not top.startswith("_sysconfigdata"):
+            raise ModuleNotFoundError(f"{name} is not installed", name=name)
+
+sys.meta_path.insert(0, Fence())
+from chimera.commands.audit import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(finished, tmp_path_factory):
+    """Return a copy of the finished workspace that keeps itself as records/E1."""
+    workspace = tmp_path_factory.mktemp("audit") / "chimera"
+    shutil.copytree(finished, workspace, symlinks=True)
+    printed = command(workspace, "record", "E1")
+    assert re.fullmatch(r"records/E1: \d+ files, [\d.]+ MB, (exploratory|pilot)\n", printed)
+    return workspace
+
+
+@pytest.fixture
+def study(recorded, tmp_path):
+    """Return a record that a test may damage."""
+    shutil.copytree(recorded / "records/E1", tmp_path / "E1")
+    return tmp_path / "E1"
+
+
+def faults(study):
+    """Return the faults by the first word of their claim."""
+    return {claim.text.split()[0]: claim.faults for claim in study_claims(study)}
+
+
+def test_a_record_passes_alone_within_ten_seconds(recorded):
+    began = time.process_time()
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(ROOT / "src"), "records/E1"],
+        cwd=recorded,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("pass  records/E1: ") == 9
+    assert done.stdout.endswith("9 claims, 0 wrong\n")
+    assert time.process_time() - began < 10
+    words = "import sys; from chimera.commands import audit; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", words], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    assert not {"torch", "msgspec", "h5py", "lazy_loader", "dvc"} & set(loaded.stdout.split())
+
+
+def with_another_digit(text, rng):
+    """Return a number with one of its digits changed, never to a number that is the same."""
+    places = [i for i, c in enumerate(text.partition("e")[0]) if c.isdigit()]
+    place = places[rng.integers(len(places))]
+    digit = (int(text[place]) + 1 + rng.integers(9)) % 10
+    changed = f"{text[:place]}{digit}{text[place + 1 :]}"
+    return changed if float(changed) != float(text) else with_another_digit(text, rng)
+
+
+def numbers(value, path=()):
+    """Yield the path to every number in nested mappings."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from numbers(inner, (*path, name))
+    elif isinstance(value, int | float):
+        yield path, value
+
+
+def plant_in_json(path, rng, number, usable):
+    """Change a digit of some numbers of a file and return their keys."""
+    content = json.loads(path.read_text())
+    places = [place for place, value in numbers(content) if usable(".".join(place), value)]
+    chosen = [places[i] for i in rng.choice(len(places), number, replace=False)]
+    for *parents, last in chosen:
+        row = content
+        for name in parents:
+            row = row[name]
+        row[last] = type(row[last])(float(with_another_digit(f"{row[last]:.6g}", rng)))
+    path.write_text(json.dumps(content, indent=2))
+    return [".".join(place) for place in chosen]
+
+
+# Of each file: plants, and the claim that has to name each of them.
+NUMBERS = {
+    "summary": (12, "metrics/summary.json"),
+    "stats": (16, "metrics/stats.json"),
+    "probes": (8, "metrics/probes.json"),
+    "parity": (2, "metrics/parity.json"),
+    "verify": (2, "metrics/verify.json"),
+}
+
+
+def usable(name, key, value):
+    """Whether the claim of a file has to name this number; dvc.lock covers the others."""
+    if name == "probes":
+        return abs(value) > 0.01  # smaller ones are known to fewer digits
+    if name == "parity":
+        return key.endswith("_gap")
+    return name != "verify" or key in {"files", "exact", "unfrozen"}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_wrong_digit_of_the_metrics_is_named(study, name, seed):
+    number, claim = NUMBERS[name]
+    path = study / f"metrics/{name}.json"
+    keys = plant_in_json(path, np.random.default_rng(seed), number, partial(usable, name))
+    assert len(keys) == number
+    found = faults(study)
+    for key in keys if name != "verify" else ():
+        assert any(fault.startswith(f"{key} is ") for fault in found[claim]), (key, found[claim])
+    assert found[claim]
+    assert any(f"metrics/{name}.json has the md5" in fault for fault in found["dvc.lock"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["metrics/errors.csv", "metrics/statistics.csv", "metrics/parity.json", "params.yaml",
+     "PREREGISTRATION.md", "constraints-numerics.txt", "plots/tables/training.csv",
+     "plots/tables/rome.csv", "data/manifests/smoke/IND_MANIFEST.yaml",
+     "metrics/gates/verify/evaluation.yaml"],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", range(3))
+def test_every_wrong_digit_of_another_file_is_found(study, name, seed):
+    path, rng = study / name, np.random.default_rng(seed)
+    text = path.read_text()
+    places = [match.span() for match in re.finditer(r"\d+", text)]
+    start, end = places[rng.integers(len(places))]
+    path.write_text(text[:start] + with_another_digit(text[start:end], rng) + text[end:])
+    folder = next((f"{f} " for f in ("data/manifests", "plots/tables") if f in name), name)
+    assert any(fault.startswith(folder) for fault in faults(study)["dvc.lock"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_wrong_digit_of_the_table_of_errors_is_named(study, seed):
+    path, rng = study / "plots/tables/errors.csv", np.random.default_rng(seed)
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    row, column = rng.integers(1, len(lines)), rng.integers(3, len(lines[0]))
+    lines[row][column] = with_another_digit(lines[row][column], rng)
+    path.write_text("\n".join(map(",".join, lines)) + "\n")
+    key = f"{' '.join(lines[row][:3])}.{lines[0][column]} is {float(lines[row][column])}"
+    assert any(key in fault for fault in faults(study)["plots/tables/errors.csv"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_wrong_digit_of_a_hash_or_a_setting_in_the_lock_is_found(study, seed):
+    path, rng = study / "dvc.lock", np.random.default_rng(seed)
+    lock = yaml.safe_load(path.read_text())
+    kept = {str(file) for file in record_files(study)} | {"data/manifests", "plots/png"}
+    items = [item for stage in lock["stages"].values()
+             for item in stage.get("deps", []) + stage["outs"] if item["path"] in kept]  # fmt: skip
+    item = items[rng.integers(len(items))]
+    place = rng.integers(32)
+    digit = "0123456789abcdef"[(int(item["md5"][place], 16) + 1 + rng.integers(15)) % 16]
+    item["md5"] = item["md5"][:place] + digit + item["md5"][place + 1 :]
+    lock["stages"]["train@unet-0"]["params"]["params.yaml"]["train"]["lr"] += 0.001
+    path.write_text(yaml.safe_dump(lock))
+    found = faults(study)["dvc.lock"]
+    assert any(item["path"] in fault for fault in found)
+    assert any(fault.startswith("train is ") for fault in found)
+
+
+def test_every_wrong_number_of_readme_is_named(recorded):
+    kept = Kept(recorded / "records/E1")
+    told = [sentence for sentence in report_sentences(kept) if re.search(r"\d", sentence)]
+    text = f"# R\n\n## What was found\n\n{' '.join(told)} Both err less than 95% do.\n\n## More\n"
+    assert readme_claim(text, [kept]).faults == []
+    rng, planted = np.random.default_rng(0), 0
+    head = len("# R\n\n## What was found\n\n")
+    for match in list(re.finditer(r"\d+(\.\d+)?", text[head:]))[:40]:
+        start, end = match.start() + head, match.end() + head
+        changed = text[:start] + with_another_digit(text[start:end], rng) + text[end:]
+        assert readme_claim(changed, [kept]).faults, match[0]
+        planted += 1
+    assert planted >= 10
+    (fault,) = readme_claim("# R\n\n## More\n", [kept]).faults
+    assert "no section" in fault
+
+
+def test_a_picture_of_another_study_is_found(study):
+    picture = study / "plots/png/forest.png"
+    picture.write_bytes(picture.read_bytes()[:-1] + b"\0")
+    assert [fault.split()[0] for fault in faults(study)["dvc.lock"]] == ["plots/png"]
+
+
+def test_a_tuning_table_decides_the_rates(study):
+    rates = {m: row["train"]["lr"] for m, row in Kept(study).params["models"].items()}
+    rows = "".join(
+        f"{m},{i},{lr * (1 + i)},0,{0.1 + i}\n" for m, lr in rates.items() for i in (0, 1)
+    )
+    (study / "tuning").mkdir()
+    (study / "tuning/trials.csv").write_text("model,trial,lr,weight_decay,valid_nrmse\n" + rows)
+    metrics = {m: {"trials": 2, "best_lr": lr, "best_valid_nrmse": 0.1} for m, lr in rates.items()}
+    (study / "tuning/metrics.json").write_text(json.dumps(metrics))
+    assert not faults(study)["tuning/metrics.json"]
+    metrics["unet"]["best_lr"] *= 2
+    (study / "tuning/metrics.json").write_text(json.dumps(metrics))
+    assert len(faults(study)["tuning/metrics.json"]) == 1
+
+
+def test_what_is_missing_is_one_sentence(recorded, study):
+    (study / "metrics/errors.csv").unlink()
+    error = sentence(command(recorded, "audit", str(study), expect=2))
+    assert "E1/metrics/errors.csv is missing" in error
+    error = sentence(command(recorded, "audit", "records/E2", expect=2))
+    assert "records/E2/params.yaml is missing" in error
+    error = sentence(command(recorded, "record", "E1", expect=2))
+    assert "records/E1 exists, expected another name or --replace" in error
+    command(recorded, "record", "E1", "--replace")
+    error = sentence(command(recorded, "record", "../E1", expect=2))
+    assert "NAME is '../E1'" in error
+
+
+def test_an_unfinished_or_faulty_study_is_not_kept(recorded, tmp_path):
+    workspace = tmp_path / "chimera"
+    shutil.copytree(recorded, workspace, symlinks=True)
+    report = workspace / "plots/report.html"
+    report.rename(tmp_path / "report.html")
+    error = sentence(command(workspace, "record", "E2", expect=2))
+    assert "plots/report.html is missing, expected every file of a finished study" in error
+    (tmp_path / "report.html").rename(report)
+    stats = workspace / "metrics/stats.json"
+    stats.write_text(stats.read_text().replace('"n": ', '"n": 1', 1))
+    assert "faults, expected none" in sentence(command(workspace, "record", "E2", expect=2))
+    assert not (workspace / "records/E2").exists()
+
+
+def test_a_wrong_claim_ends_with_status_one(study, monkeypatch, capsys):
+    monkeypatch.chdir(study.parent)
+    (study / "constraints-numerics.txt").write_text("numpy==1\n")
+    with pytest.raises(SystemExit) as ended:
+        audit.main(["E1"])
+    assert ended.value.code == 1
+    printed = capsys.readouterr().out
+    assert "FAIL  E1: dvc.lock has the hashes" in printed
+    assert printed.endswith("9 claims, 1 wrong\n")
+
+
+def test_a_number_agrees_to_the_digit_written():
+    assert wrong_leaves({"a": {"b": 1.23457}}, {"a": {"b": 1.234567}}, 6) == []
+    assert wrong_leaves({"a": 1.23458}, {"a": 1.234567}, 6) == ["a is 1.23458, expected 1.23457"]
+    assert wrong_leaves({"n": 3}, {"n": 4}, 6) == ["n is 3, expected 4"]
+    assert wrong_leaves({}, {"w": "better"}, 6) == ["w is missing, expected better"]
+    assert wrong_leaves({"x": 0.1}, {}, 6) == ["x is 0.1, expected no such key"]
+    assert wrong_leaves({"z": 0.0}, {"z": 1e-7}, 6) == ["z is 0.0, expected 1e-07"]
+
+
+@pytest.mark.full
+def test_checkpoints_are_evaluated_anew(recorded):
+    call(recorded, "git", "add", "--all")
+    call(recorded, "git", "commit", "--quiet", "--message", "record")
+    printed = call(recorded, "python", "-m", "chimera.commands.audit", "records/E1", "--deep")
+    assert "pass  records/E1: 4 of 4 checkpoints have the errors" in printed
+    assert Path(recorded / "metrics/runs").exists()
