@@ -37,10 +37,10 @@ def main() -> None:
     stats, summary = metrics["stats"], metrics["summary"]
     _, deviating = nearest_block(plan, params)
     log = read_log(Path("Deviation_Log.md"))
-    cells = [(model, replicate) for model in models for replicate in params["replicates"]]
     machines = {
         f"{model} {replicate}": read_yaml(Path(f"checkpoints/{model}/{replicate}/provenance.yaml"))
-        for model, replicate in cells
+        for model in models
+        for replicate in params["replicates"]
     }
     verified = {
         path: digest
@@ -49,7 +49,6 @@ def main() -> None:
     }
     trials, repeats = (read_csv(Path(f"tuning/{name}.csv")) for name in ("trials", "repeats"))
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
-    compared = by_model(stats)
     tuning = read_json(Path("tuning/metrics.json"))
     content = {
         "title": prose.title(models, baseline),
@@ -74,7 +73,9 @@ def main() -> None:
             "parity": tables.parity_table(metrics["parity"], models),
             "datasets": tables.datasets_table(params),
             "tuning": tables.tuning_table(trials, repeats, models),
-            "contrasts": [tables.contrasts_table(rows, plan) for rows in compared.values() if rows],
+            "contrasts": [
+                tables.contrasts_table(rows, plan) for rows in by_model(stats).values() if rows
+            ],
             **{name: tables.errors_table(summary, models, name) for name in tables.ERRORS},
             "probes": tables.probe_tables(metrics["probes"], models),
             "correlations": tables.correlations_table(stats),

@@ -83,12 +83,13 @@ def _hooked(
     model: nn.Module, sites: Iterable[str], hook: Callable[[str, Tensor], Tensor | None]
 ) -> Iterator[None]:
     """Call the hook with the name and the activation of each site, in evaluation mode."""
-    valid = site_names(model)
+    valid, modules = site_names(model), dict(model.named_modules())
     with evaluation_mode(model), ExitStack() as stack:
         for name in sites:
-            if name not in valid:
+            site = modules.get(name)
+            # An identity passes on one activation, in any network: it may be asked for by name.
+            if site is None or not (name in valid or isinstance(site, nn.Identity)):
                 raise InputError(f"{name!r} is not a site, expected one of {', '.join(valid)}")
-            site = model.get_submodule(name)
             handle = site.register_forward_hook(lambda _site, _in, out, name=name: hook(name, out))
             stack.enter_context(handle)
         yield
