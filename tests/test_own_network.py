@@ -57,7 +57,10 @@ def test_a_network_without_sites_is_withheld_from_the_probes_that_need_them(stud
     workspace, printed = studied
     assert "probe-twonn-plain-0 is withheld: the network has no site" in printed
     for probe in ("twonn", "patching", "rome"):
-        assert read(workspace, "metrics/probes.json")["plain"][probe]["reported"] == 0
+        assert read(workspace, "metrics/probes.json")["plain"][probe] == {
+            "withheld": 1.0,
+            "withheld_sd": 0.0,
+        }
     assert read(workspace, "metrics/stats.json")["plain"]["verdict"]
 
 

@@ -393,3 +393,10 @@ def test_an_empty_table_gives_a_figure_that_says_why(draw, reason):
     figure = draw()
     assert reason in words(figure)
     assert not figure.axes
+
+
+def test_a_model_without_causal_effects_has_no_panel():
+    row = {"model": "a", "donor": "ind", "recipient": "ood", "site": "s", "depth": "0"}
+    row |= {"direction": "sufficiency", "band": "all", "effect": "0.5"}
+    drawn = figures.patching_effects([row], ["a", "b"])
+    assert [axes.get_xlabel() for axes in drawn.axes if axes.get_xlabel()] == ["a"]

@@ -17,16 +17,18 @@ from chimera.study.labels import axis_label, model_label
 def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw the sufficiency of every site by donor, recipient and band: mean over replicates.
 
-    Rows have model, donor, recipient, site, depth, direction, band, effect.
+    Rows have model, donor, recipient, site, depth, direction, band, effect. A model without a site
+    has none, and no panel.
     """
     shown = style.where(rows, direction="sufficiency")
     if not shown:
         return style.message("No causal effects: the probe `patching` has not run")
     columns = list(dict.fromkeys(_column(row) for row in shown))
-    tables = {model: _effects(style.where(shown, model=model), columns) for model in models}
+    found = {model: style.where(shown, model=model) for model in models}
+    tables = {model: _effects(of_model, columns) for model, of_model in found.items() if of_model}
     tallest = max(len(table) for table in tables.values())
     figure = Figure(figsize=(style.WIDTH, 1.7 + 0.16 * tallest))
-    panels = figure.subplots(1, len(models), squeeze=False)[0]
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
     values = [value for table in tables.values() for row in table.values() for value in row]
     low, high = min(0.0, *values), max(1.0, *values)
     for panel, (model, table) in zip(panels, tables.items(), strict=True):
