@@ -35,18 +35,13 @@ def main() -> None:
     names = ("verify", "parity", "summary", "probes", "stats")
     metrics: dict[str, Any] = {name: read_json(Path(f"metrics/{name}.json")) for name in names}
     stats, summary = metrics["stats"], metrics["summary"]
-    _, deviating = nearest_block(plan, params)
-    log = read_log(Path("Deviation_Log.md"))
+    (_, deviating), log = nearest_block(plan, params), read_log(Path("Deviation_Log.md"))
     machines = {
         f"{model} {replicate}": read_yaml(Path(f"checkpoints/{model}/{replicate}/provenance.yaml"))
         for model in models
         for replicate in params["replicates"]
     }
-    verified = {
-        path: digest
-        for gate in ("training", "evaluation")
-        for path, digest in read_yaml(Path(f"metrics/gates/verify/{gate}.yaml"))["sha256"].items()
-    }
+    gates = [read_yaml(Path(f"metrics/gates/verify/{g}.yaml")) for g in ("training", "evaluation")]
     trials, repeats = (read_csv(Path(f"tuning/{name}.csv")) for name in ("trials", "repeats"))
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
     tuning = read_json(Path("tuning/metrics.json"))
@@ -81,10 +76,8 @@ def main() -> None:
             "correlations": tables.correlations_table(stats),
             "deviations": tables.deviations_table(deviating, log),
             "amendments": tables.amendments_table(log),
-            "objects": tables.objects_table(
-                {name: git_object(read_bytes(Path(name))) for name in files}
-            ),
-            "data": tables.hashes_table(verified),
+            "objects": tables.objects_table({n: git_object(read_bytes(Path(n))) for n in files}),
+            "data": tables.hashes_table(gates[0]["sha256"] | gates[1]["sha256"]),
             "machines": tables.machines_table(machines),
         },
     }
