@@ -159,7 +159,7 @@ def test_one_axis_that_is_withheld_withholds_the_mean_over_axes():
     assert "ind_x_t_bottleneck" in found.statistics
     assert "ood_x_t_bottleneck" not in found.statistics
     assert found.statistics["withheld_samples"] == 5
-    assert found.statistics["reported"] == 10
+    assert found.statistics["reported"] == 10 / 15
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,8 @@ def test_one_axis_that_is_withheld_withholds_the_mean_over_axes():
 def test_few_trajectories_leave_too_few_exchanges(count, reason):
     """Five can be deranged in 44 ways, six in 265."""
     found = measured(network(), replace(SETTINGS, tolerance=0.9), ind=white(n=count))
-    assert found.statistics[reason] == len(found.rows) == 5
+    assert len(found.rows) == 5
+    assert found.statistics[reason] == (1 if reason == "reported" else 5)
     assert all(math.isfinite(v) for row in found.rows for v in row.values() if v != str(v))
 
 

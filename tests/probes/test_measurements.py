@@ -150,7 +150,7 @@ def test_a_rollout_that_blows_up_is_counted_and_leaves_no_number():
     found = measure_spectra(
         subject(Explosion(), **flows), settings, np.random.default_rng(0), plain
     )
-    assert found.statistics == {"diverged": 5.0}
+    assert found.statistics == {"diverged": 5.0, "reported": 0.0}
     assert {row["quantity"] for row in found.rows} == {"bottleneck"}
 
 
@@ -218,7 +218,7 @@ def test_without_ood_or_a_second_trajectory_nothing_is_edited(study):
         found = measure_edits(
             subject(study.network, **flows), ROME, np.random.default_rng(0), plain
         )
-        assert found.statistics == {"edits": 0.0}
+        assert found.statistics == {"edits": 0.0, "reported": 0.0}
         assert found.rows == []
 
 

@@ -126,7 +126,8 @@ def test_statistics_are_means_of_rows():
     assert found.statistics["samples"] == 600
     assert found.statistics["withheld"] == 0
     assert found.statistics["duplicates"] == 0
-    assert len(found.statistics) == 13
+    assert found.statistics["reported"] == 1
+    assert len(found.statistics) == 14
 
 
 def test_rows_are_one_finite_table_in_network_order(known):
@@ -164,6 +165,7 @@ def test_axes_with_too_few_samples_are_withheld_and_counted():
     found = measured(subject(Coarsen(), ind=patterns(2), ood_a=few, ood_b=patterns(2, seed=2)))
     assert {row["axis"] for row in found.rows} == {"ind", "ood_b"}
     assert found.statistics["withheld"] == 4  # input, two sites, target
+    assert found.statistics["reported"] == 8 / 12
     assert found.statistics["samples"] == 600
     assert {"ind_input", "ind_bottleneck", "ind_max"} <= set(found.statistics)
     assert not [name for name in found.statistics if name.startswith(("ood", "ratio"))]
@@ -172,7 +174,7 @@ def test_axes_with_too_few_samples_are_withheld_and_counted():
 def test_nothing_left_is_no_number_at_all():
     found = measured(subject(Coarsen(), ind=patterns(2, count=1), ood_a=patterns(2, count=1)))
     assert found.rows == []
-    assert found.statistics == {"samples": 8 * 16, "duplicates": 0, "withheld": 8}
+    assert found.statistics == {"samples": 8 * 16, "duplicates": 0, "withheld": 8, "reported": 0}
 
 
 class Rounded(Coarsen):

@@ -66,7 +66,7 @@ def main() -> None:
         # User data may be too small, not square or not periodic, and a network without a site or a
         # layer that can be edited: the study continues without the probe.
         print(f"{label} is withheld: {error}", file=sys.stderr)  # noqa: T201
-        found = Measurement({"withheld": 1.0}, [])
+        found = Measurement({"withheld": 1.0, "reported": 0.0}, [])
     folder = Path("metrics/runs") / cell
     write_json(folder / f"{options.probe}.json", found.statistics)
     write_csv(folder / f"{options.probe}.csv", found.rows)

@@ -70,7 +70,8 @@ class Subject:
 class Measurement:
     """Headline numbers by name, all finite, and the table behind the probe's figure.
 
-    A withheld statistic is absent and counted under a name `withheld...`.
+    A withheld statistic is absent and counted under a name `withheld...`; `reported` is the share
+    of a probe's values that it reports.
     """
 
     statistics: dict[str, float]

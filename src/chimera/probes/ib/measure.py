@@ -98,8 +98,8 @@ def measure_information(
     Returns:
         Statistics: `<ind or ood>_<x_t or t_y>_<site>` of the first encoder (x_t alone), the
         bottleneck and the last decoder, the mean over OOD axes, absent unless all of these are
-        reported; `samples`, the fewest of an axis; `reported`, `withheld_control`,
-        `withheld_samples` and `withheld_trajectories`, numbers of rows.
+        reported; `samples`, the fewest of an axis; `reported`, the share of rows;
+        `withheld_control`, `withheld_samples` and `withheld_trajectories`, numbers of rows.
 
     Raises:
         InputError: If a site's activations are constant or not finite, or there are too few frames
@@ -189,7 +189,8 @@ def _statistics(rows: Sequence[Row]) -> dict[str, float]:
                 statistics[f"{kind}_{pair}_{site}"] = mean
     statistics["samples"] = float(min(int(row["samples"]) for row in rows))
     counts = Counter(row["withheld"] for row in rows)
-    return statistics | {name: float(counts[reason]) for reason, name in enumerate(REASONS)}
+    statistics |= {name: float(counts[reason]) for reason, name in enumerate(REASONS)}
+    return statistics | {"reported": counts[REPORTED] / len(rows)}
 
 
 def equal_blocks(samples: Samples, largest: int, rng: np.random.Generator) -> Samples:

@@ -49,7 +49,7 @@ def measure_effects(
         kinds.append(("ind", "ood", _draw_over([(ind, axis) for axis in ood], settings.pairs, rng)))
         kinds.append(("ood", "ind", _draw_over([(axis, ind) for axis in ood], settings.pairs, rng)))
     sites = subject.require_sites()
-    statistics: dict[str, float] = {"pairs": float(settings.pairs)}
+    statistics: dict[str, float] = {"pairs": float(settings.pairs), "reported": 1.0}
     rows: list[Row] = []
     for donor, recipient, pairs in track(kinds):
         effects = recovered_effects(subject.network, *pairs, sites)

@@ -62,7 +62,7 @@ def measure_edits(
             {"axis": axis, "layer": layer, "gap": gap, "method": method, **repair._asdict()}
             for method, repair in repairs.items()
         ]
-    statistics = {"edits": float(len(axes))}
+    statistics = {"edits": float(len(axes)), "reported": float(bool(axes))}
     for method in ("rome", "gradient", "identity") if rows else ():
         prefix = "" if method == "rome" else f"{method}_"
         of_method = [row for row in rows if row["method"] == method]

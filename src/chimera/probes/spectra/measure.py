@@ -52,7 +52,8 @@ def measure_spectra(
         `_low` and `_high` of its 95% t interval over trajectories; `error_<band>`, the relative
         error of that frame by band; one frame ahead, in physical units, `well_<bin>` and, on large
         enough grids, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the mean
-        shell of its activations. `diverged` is the number of rollouts with infinite or NaN values.
+        shell of its activations. `diverged` is the number of infinite rollouts, `reported`
+        the share of the others.
 
     Raises:
         InputError: If a trajectory is shorter than the settings' frames, or the slope's shells
@@ -68,7 +69,9 @@ def measure_spectra(
         kept_rows = (result.site_rows if axis == "ind" else []) + result.rows
         rows += [{"axis": axis, **row} for row in kept_rows]
         found["ind" if axis == "ind" else "ood"].append(result)
-    statistics = {"diverged": float(sum(r.diverged for results in found.values() for r in results))}
+    diverged = sum(result.diverged for results in found.values() for result in results)
+    count = sum(len(trajectories) for trajectories in subject.trajectories.values())
+    statistics = {"diverged": float(diverged), "reported": 1 - diverged / count}
     for name, results in found.items():
         kept = [result for result in results if result.rows]
         if not kept:

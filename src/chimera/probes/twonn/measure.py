@@ -49,7 +49,8 @@ def measure_dimension(
         Statistics by the linear fit: `ind_<place>` and `ood_<place>`, the mean over axes, for the
         places `input`, `bottleneck`, `max` (over sites) and `target`; `ratio_bottleneck`, OOD over
         IND; `ind_bottleneck_bootstrap`, its standard deviation; `samples` of an axis and site;
-        `duplicates` in total; `withheld`, the number of axes and sites with too few samples.
+        `duplicates` in total; `withheld`, the number of axes and sites with too few samples, and
+        `reported`, the share of the others.
 
     Raises:
         InputError: If a flow does not vary, an activation is not finite, or one is constant.
@@ -80,7 +81,9 @@ def measure_dimension(
     statistics = _headlines(linear, axes, sites)
     statistics["samples"] = float(count)
     statistics["duplicates"] = float(duplicates)
-    statistics["withheld"] = float(len(axes) * (len(sites) + 2) - len(linear))
+    total = len(axes) * (len(sites) + 2)
+    statistics["withheld"] = float(total - len(linear))
+    statistics["reported"] = len(linear) / total
     return Measurement(statistics, rows)
 
 
