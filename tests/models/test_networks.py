@@ -227,7 +227,10 @@ def test_double_conv_is_two_units_and_a_block_of_the_fractal_takes_its_place():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"type": "resnet"}, r"^model\.type is 'resnet', expected one of unet, fractal_unet$"),
+        (
+            {"type": "resnet"},
+            r"^model\.type is 'resnet', expected one of unet, fractal_unet, .* import path",
+        ),
         ({"widths": [1]}, r"^model\.widths is not a known key; expected input_shape"),
         (
             {"norm": "layer"},

@@ -175,10 +175,10 @@ def tuning_table(
                 )
             )
     caption = (
-        "The best trials of the search, and the same again from other seeds at the full number of "
-        "steps; one-step nRMSE on the validation split."
+        "The best trials of the search, and the same again from other seeds; one-step nRMSE on the "
+        "validation split."
     )
-    header = ("model", "trial", "learning rate", "weight decay", "error", "again, at full length")
+    header = ("model", "trial", "learning rate", "weight decay", "error", "again")
     return Table(caption, header, tuple(rows)) if rows else None
 
 
