@@ -19,7 +19,7 @@ side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
 
-.PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -140,6 +140,9 @@ parity: install  ## the parity gate alone
 diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
 	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
 	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
+
+experiments: install  ## this commit's experiments in one table: what changed, errors of each model, verdict
+	@python -m chimera.commands.experiments
 
 limits: install  ## the limits on sizes and times, measured
 	python benchmarks/limits.py --smoke
