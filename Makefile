@@ -17,7 +17,15 @@ side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
 	awk 'match($$0, /[^-@]+-[0-9]+$$/) { cell = substr($$0, RSTART); stages[cell] = stages[cell] " " $$0 } \
 	END { for (cell in stages) print stages[cell] }' | sort | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
-	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
+	$(if $(filter 1,$(JOBS)),,2> >(cat >&2)) | $(without_hints)
+# DVC ends every run with hints about git and its remote, and has no setting against them. Errors
+# pass by, on standard error; unbuffered, so that its lines keep their place between the
+# stages'; Ctrl-C is for DVC, whose last words are read to the end.
+export PYTHONUNBUFFERED := 1
+without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case "$$line" in \
+	'' | 'Use `dvc push` to '* | 'To track the changes with git, run:' | $$'\t'git\ add\ * | \
+	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
+	*) printf '%s\n' "$$line" ;; esac; done; }
 
 .PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
 
@@ -40,10 +48,11 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 	npm ci --prefix $@ --silent --no-audit --no-fund
 
 repro: cells  ## the whole experiment: only what has changed runs, JOBS cells side by side
-	dvc repro
+	@dvc repro | $(without_hints)
+	@python -m chimera.commands.outcome
 
 cells: check  ## train, evaluate and probe every model and replicate, JOBS cells side by side
-	$(call side_by_side,train|evaluate|probe)
+	@$(call side_by_side,train|evaluate|probe)
 
 # In a work tree of its own, so that the default run's files stay.
 MORE ?=
@@ -68,7 +77,7 @@ intact: install
 	python -m chimera.stages.verify --intact
 
 check: intact  ## verify the data hashes and run the parity gate
-	dvc repro verify parity
+	@dvc repro verify parity | $(without_hints)
 
 verify_hashes: install  ## fail if any file deviates from its manifest
 	python -m chimera.stages.verify
@@ -77,25 +86,26 @@ hash_missing: install  ## write sha256 where a manifest has none, and show the d
 	python -m chimera.stages.verify --hash-missing
 
 train_e1: check  ## both models on IND, all replicates
-	$(call side_by_side,train)
+	@$(call side_by_side,train)
 
 tune: check  ## the declared search for learning rates and weight decays; its tables go to tuning/
-	dvc repro --single-item tuning/dvc.yaml:subject
-	$(call side_by_side,tuning/dvc.yaml:trial,tuning/dvc.yaml)
-	$(call side_by_side,tuning/dvc.yaml:repeat,tuning/dvc.yaml)
-	$(call side_by_side,tuning/dvc.yaml:longer,tuning/dvc.yaml)
-	dvc repro tuning/dvc.yaml
+	@dvc repro --single-item tuning/dvc.yaml:subject | $(without_hints)
+	@$(call side_by_side,tuning/dvc.yaml:trial,tuning/dvc.yaml)
+	@$(call side_by_side,tuning/dvc.yaml:repeat,tuning/dvc.yaml)
+	@$(call side_by_side,tuning/dvc.yaml:longer,tuning/dvc.yaml)
+	@dvc repro tuning/dvc.yaml | $(without_hints)
 	python -m chimera.commands.tune tables
 
 aggregate: install  ## collate the metrics of all runs, and their statistics
-	dvc repro aggregate stats
+	@dvc repro aggregate stats | $(without_hints)
 
 figures: install  ## draw the figures and write plots/report.html
-	dvc repro figures report
+	@dvc repro figures report | $(without_hints)
 
 report: figures  ## the same
 
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
+	@python -m chimera.commands.outcome
 
 connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
 	if test "$$REMOTE"; then dvc remote add --quiet --local --force --default storage "$$REMOTE"; fi
@@ -106,10 +116,10 @@ worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run,
 		cells=$$(dvc stage list --name-only | grep -- "[@-]$$MODEL-$$REPLICATE$$") || \
 		{ echo "error: MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
 	fi; \
-	dvc repro --pull verify parity $${cells-} && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
+	dvc repro --pull verify parity $${cells-} | $(without_hints) && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
 
 collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
-	dvc repro --pull
+	@dvc repro --pull | $(without_hints)
 	dvc push --quiet
 
 # From a fresh clone, without the project's environment: numpy, scipy and pyyaml are enough.
@@ -135,7 +145,7 @@ docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broke
 	mkdocs build --strict --quiet
 
 parity: install  ## the parity gate alone
-	dvc repro parity
+	@dvc repro parity | $(without_hints)
 
 diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
 	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
@@ -174,5 +184,5 @@ define in_temporary_workspace
 	| while IFS= read -r -d '' f; do if test -e "$$f"; then printf '%s\0' "$$f"; fi; done \
 	| tar --null -T - -cf - | tar -xf - -C "$$workspace" && \
 	cd "$$workspace" && git init --quiet && \
-	python -m chimera.commands.compose $(1) && dvc repro
+	python -m chimera.commands.compose $(1) && dvc repro | $(without_hints)
 endef
