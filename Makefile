@@ -30,7 +30,10 @@ without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case
 .PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	/^[a-z_0-9-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run
 
 install: .venv/installed  ## the environment that everything below needs, in .venv
 
@@ -54,24 +57,27 @@ repro: cells  ## the whole experiment: only what has changed runs, JOBS cells si
 cells: check  ## train, evaluate and probe every model and replicate, JOBS cells side by side
 	@$(call side_by_side,train|evaluate|probe)
 
-# In a work tree of its own, so that the default run's files stay.
-MORE ?=
-study: install  ## the confirmatory study until its rule ends it; MORE=4: at most 4 replicates more
-	python -m chimera.commands.study --jobs $(JOBS) $(if $(MORE),--more $(MORE)) $(OVERRIDES)
+full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures, one after another
+	@python -m chimera.commands.outcome
 
-test: lint  ## linters, types, configuration and every test but those that take minutes
-	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not full"
+train_e1: check  ## both models on IND, all replicates
+	@$(call side_by_side,train)
 
-test-full: lint  ## every test
-	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+aggregate: install  ## collate the metrics of all runs, and their statistics
+	@dvc repro aggregate stats | $(without_hints)
 
-lint: .venv/actionlint
-	ruff check .
-	ruff format --check .
-	mypy
-	python -m chimera.commands.compose --check
-	python -m chimera.stages.stats --check-deviations
-	python -m chimera.commands.log check --base "$${BASE-HEAD}"
+figures: install  ## draw the figures and write plots/report.html
+	@dvc repro figures report | $(without_hints)
+
+report: figures  ## the same as figures
+
+smoke: install  ## the whole pipeline at smoke scale, in a temporary workspace
+	$(call in_temporary_workspace,scale=smoke)
+
+dryrun: install  ## the same as smoke without training
+	$(call in_temporary_workspace,scale=smoke train.steps=0)
+
+##@ Check
 
 intact: install
 	python -m chimera.stages.verify --intact
@@ -79,14 +85,46 @@ intact: install
 check: intact  ## verify the data hashes and run the parity gate
 	@dvc repro verify parity | $(without_hints)
 
-verify_hashes: install  ## fail if any file deviates from its manifest
-	python -m chimera.stages.verify
+parity: install  ## the parity gate alone
+	@dvc repro parity | $(without_hints)
 
-hash_missing: install  ## write sha256 where a manifest has none, and show the diff
-	python -m chimera.stages.verify --hash-missing
+# From a fresh clone, without the project's environment: numpy, scipy and pyyaml are enough.
+RECORD ?=
+DEEP ?=
+audit:  ## every number follows from the errors per trajectory: default run, records, README; DEEP=1 evaluates too
+	@PYTHONPATH=src python3 -m chimera.commands.audit $(if $(DEEP),--deep) $(RECORD)
 
-train_e1: check  ## both models on IND, all replicates
-	@$(call side_by_side,train)
+current: install  ## fail if dvc.lock is not what a finished run of these files left, without data
+	printed=$$(dvc repro --allow-missing --dry) || { echo "$$printed"; exit 1; }; \
+	if grep "Running stage" <<< "$$printed"; then echo "error: dvc.lock is not current: run make repro, commit it" >&2; exit 1; fi
+
+##@ Look
+
+experiments: install  ## this commit's experiments in one table: what changed, errors of each model, verdict
+	@python -m chimera.commands.experiments
+
+diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
+	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
+	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
+
+review: install  ## the comment on what HEAD changes against BASE=HEAD~1: numbers in units of seed noise, gates, figures
+	@python -m chimera.commands.review --base "$${BASE-HEAD~1}"
+
+comment:  ## post review.md on the pull request PULL_REQUEST, in place of the last one
+	gh pr comment "$$PULL_REQUEST" --body-file review.md --edit-last --create-if-none
+
+##@ Study
+
+# Of the plan: the scale, the cores that work side by side, and MACs a second if a device is meant.
+SCALE ?= laptop
+THROUGHPUT ?=
+plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends them, THROUGHPUT=MACs/s
+	python -m chimera.commands.plan scale=$(SCALE) --cores $(JOBS) $(if $(THROUGHPUT),--throughput $(THROUGHPUT))
+
+# In a work tree of its own, so that the default run's files stay.
+MORE ?=
+study: install  ## the confirmatory study until its rule ends it; MORE=4: at most 4 replicates more
+	python -m chimera.commands.study --jobs $(JOBS) $(if $(MORE),--more $(MORE)) $(OVERRIDES)
 
 tune: check  ## the declared search for learning rates and weight decays; its tables go to tuning/
 	@dvc repro --single-item tuning/dvc.yaml:subject | $(without_hints)
@@ -96,16 +134,8 @@ tune: check  ## the declared search for learning rates and weight decays; its ta
 	@dvc repro tuning/dvc.yaml | $(without_hints)
 	python -m chimera.commands.tune tables
 
-aggregate: install  ## collate the metrics of all runs, and their statistics
-	@dvc repro aggregate stats | $(without_hints)
-
-figures: install  ## draw the figures and write plots/report.html
-	@dvc repro figures report | $(without_hints)
-
-report: figures  ## the same
-
-full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
-	@python -m chimera.commands.outcome
+cost: install  ## milliseconds a frame and a training sample of every forecaster, into plots/cost.csv
+	python benchmarks/cost.py
 
 connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
 	if test "$$REMOTE"; then dvc remote add --quiet --local --force --default storage "$$REMOTE"; fi
@@ -122,61 +152,44 @@ collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, f
 	@dvc repro --pull | $(without_hints)
 	dvc push --quiet
 
-# From a fresh clone, without the project's environment: numpy, scipy and pyyaml are enough.
-RECORD ?=
-DEEP ?=
-audit:  ## every number follows from the errors per trajectory: default run, records, README; DEEP=1 evaluates too
-	@PYTHONPATH=src python3 -m chimera.commands.audit $(if $(DEEP),--deep) $(RECORD)
+##@ Data
 
-review: install  ## the comment on what HEAD changes against BASE=HEAD~1: numbers in units of seed noise, gates, figures
-	@python -m chimera.commands.review --base "$${BASE-HEAD~1}"
+verify_hashes: install  ## fail if any file deviates from its manifest
+	python -m chimera.stages.verify
 
-comment:  ## post review.md on the pull request PULL_REQUEST, in place of the last one
-	gh pr comment "$$PULL_REQUEST" --body-file review.md --edit-last --create-if-none
+hash_missing: install  ## write sha256 where a manifest has none, and show the diff
+	python -m chimera.stages.verify --hash-missing
 
-current: install  ## fail if dvc.lock is not what a finished run of these files left, without data
-	printed=$$(dvc repro --allow-missing --dry) || { echo "$$printed"; exit 1; }; \
-	if grep "Running stage" <<< "$$printed"; then echo "error: dvc.lock is not current: run make repro, commit it" >&2; exit 1; fi
+##@ Develop
 
-mutants: .venv/installed-dev  ## small faults put into the numerics: how many the tests notice, an hour or more
-	OMP_NUM_THREADS=1 nice -n 15 python benchmarks/mutants.py
+test: lint  ## linters, types, configuration and every test but those that take minutes
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not full"
 
-docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broken links fail
-	mkdocs build --strict --quiet
+test-full: lint  ## every test
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-parity: install  ## the parity gate alone
-	@dvc repro parity | $(without_hints)
-
-diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
-	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
-	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
-
-experiments: install  ## this commit's experiments in one table: what changed, errors of each model, verdict
-	@python -m chimera.commands.experiments
-
-limits: install  ## the limits on sizes and times, measured
-	python benchmarks/limits.py --smoke
-
-cost: install  ## milliseconds a frame and a training sample of every forecaster, into plots/cost.csv
-	python benchmarks/cost.py
-
-solve_widths: install  ## channel lists that bring every model to parity with the baseline
-	python -m chimera.stages.parity --solve-widths
+lint: .venv/actionlint
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m chimera.commands.compose --check
+	python -m chimera.stages.stats --check-deviations
+	python -m chimera.commands.log check --base "$${BASE-HEAD}"
 
 compose: install  ## params.yaml from conf/
 	python -m chimera.commands.compose
 
-# Of the plan: the scale, the cores that work side by side, and MACs a second if a device is meant.
-SCALE ?= laptop
-THROUGHPUT ?=
-plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends them, THROUGHPUT=MACs/s
-	python -m chimera.commands.plan scale=$(SCALE) --cores $(JOBS) $(if $(THROUGHPUT),--throughput $(THROUGHPUT))
+solve_widths: install  ## channel lists that bring every model to parity with the baseline
+	python -m chimera.stages.parity --solve-widths
 
-smoke: install  ## the whole pipeline at smoke scale, in a temporary workspace
-	$(call in_temporary_workspace,scale=smoke)
+docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broken links fail
+	mkdocs build --strict --quiet
 
-dryrun: install  ## the same without training
-	$(call in_temporary_workspace,scale=smoke train.steps=0)
+limits: install  ## the limits on sizes and times, measured
+	python benchmarks/limits.py --smoke
+
+mutants: .venv/installed-dev  ## small faults put into the numerics: how many the tests notice, an hour or more
+	OMP_NUM_THREADS=1 nice -n 15 python benchmarks/mutants.py
 
 define in_temporary_workspace
 	workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \

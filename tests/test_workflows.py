@@ -132,3 +132,14 @@ def test_dvc_s_hints_are_left_out_and_errors_are_not(tmp_path):
     ]
     (tmp_path / "seed.txt").unlink()
     assert "ERROR: failed to reproduce 'parity'" in call(tmp_path, *run, expect=2)
+
+
+def test_help_lists_every_described_target_under_its_heading():
+    printed = call(ROOT, "make", "--no-print-directory", "help")
+    sections = dict(section.split("\n", 1) for section in printed.strip().split("\n\n")[1:])
+    assert list(sections) == ["Run", "Check", "Look", "Study", "Data", "Develop"]
+    found = {name: re.findall(r"^  (\S+) +\S", text, re.M) for name, text in sections.items()}
+    assert found["Look"] == ["experiments", "diff", "review", "comment"]
+    described = re.findall(r"^([\w-]+):.*  ## ", (ROOT / "Makefile").read_text(), re.M)
+    assert sorted(sum(found.values(), ["help"])) == sorted(described)
+    assert max(map(len, printed.splitlines())) <= 120
