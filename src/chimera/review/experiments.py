@@ -14,7 +14,7 @@ from chimera.review.leaves import flatten
 from chimera.review.markdown import code_span
 from chimera.study.labels import model_label
 
-COLUMNS = 12
+MOST_COLUMNS = 12
 KEYS = {"IND": "ind.nrmse", "OOD": "ood.nrmse", "gap": "gap"}
 _TEXTS = ("experiment", "changed", "verdict", "standing")
 _SHOWN = 3  # changes of one experiment
@@ -189,9 +189,9 @@ def _layouts(rows: Sequence[Experiment]) -> Iterator[tuple[list[str], list[str]]
     models = list(dict.fromkeys(model for row in rows for model in row.models))
     models.sort(key=lambda model: model not in {row.baseline for row in rows})
     for measures in (["IND", "OOD", "gap"], ["IND", "OOD"], ["OOD"]):
-        if len(_TEXTS) + len(models) * len(measures) <= COLUMNS:
+        if len(_TEXTS) + len(models) * len(measures) <= MOST_COLUMNS:
             yield models, measures
-    for number in range(min(len(models), COLUMNS - len(_TEXTS)), -1, -1):
+    for number in range(min(len(models), MOST_COLUMNS - len(_TEXTS)), -1, -1):
         yield models[:number], ["OOD"]
 
 
