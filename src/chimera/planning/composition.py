@@ -64,8 +64,8 @@ def _misspelt(overrides: Sequence[str], conf: Path) -> str | None:
         listed = OmegaConf.load(conf / "config.yaml").defaults
         known = [name for entry in listed if isinstance(entry, Mapping) for name in entry]
         groups = [
-            override.input_line
-            for override in parsed
+            text
+            for text, override in zip(overrides, parsed, strict=True)
             if override.key_or_group in folders and (override.is_add() or _name(override) in known)
         ]
         known += _keys(OmegaConf.to_container(_composed(groups, conf)))
