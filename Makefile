@@ -17,12 +17,23 @@ side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
 	awk 'match($$0, /[^-@]+-[0-9]+$$/) { cell = substr($$0, RSTART); stages[cell] = stages[cell] " " $$0 } \
 	END { for (cell in stages) print stages[cell] }' | sort | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
-	$(if $(filter 1,$(JOBS)),,2> >(cat >&2))
+	$(if $(filter 1,$(JOBS)),,2> >(cat >&2)) | $(without_hints)
+# DVC ends every run with hints about git and its remote, and has no setting against them. Errors
+# pass by, on standard error; unbuffered, so that its lines keep their place between the
+# stages'; Ctrl-C is for DVC, whose last words are read to the end.
+export PYTHONUNBUFFERED := 1
+without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case "$$line" in \
+	'' | 'Use `dvc push` to '* | 'To track the changes with git, run:' | $$'\t'git\ add\ * | \
+	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
+	*) printf '%s\n' "$$line" ;; esac; done; }
 
-.PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z_0-9-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	/^[a-z_0-9-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run
 
 install: .venv/installed  ## the environment that everything below needs, in .venv
 
@@ -40,15 +51,116 @@ install: .venv/installed  ## the environment that everything below needs, in .ve
 	npm ci --prefix $@ --silent --no-audit --no-fund
 
 repro: cells  ## the whole experiment: only what has changed runs, JOBS cells side by side
-	dvc repro
+	@dvc repro | $(without_hints)
+	@python -m chimera.commands.outcome
 
 cells: check  ## train, evaluate and probe every model and replicate, JOBS cells side by side
-	$(call side_by_side,train|evaluate|probe)
+	@$(call side_by_side,train|evaluate|probe)
+
+full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures, one after another
+	@python -m chimera.commands.outcome
+
+train_e1: check  ## both models on IND, all replicates
+	@$(call side_by_side,train)
+
+aggregate: install  ## collate the metrics of all runs, and their statistics
+	@dvc repro aggregate stats | $(without_hints)
+
+figures: install  ## draw the figures and write plots/report.html
+	@dvc repro figures report | $(without_hints)
+
+report: figures  ## the same as figures
+
+smoke: install  ## the whole pipeline at smoke scale, in a temporary workspace
+	$(call in_temporary_workspace,scale=smoke)
+
+dryrun: install  ## the same as smoke without training
+	$(call in_temporary_workspace,scale=smoke train.steps=0)
+
+##@ Check
+
+intact: install
+	python -m chimera.stages.verify --intact
+
+check: intact  ## verify the data hashes and run the parity gate
+	@dvc repro verify parity | $(without_hints)
+
+parity: install  ## the parity gate alone
+	@dvc repro parity | $(without_hints)
+
+# From a fresh clone, without the project's environment: numpy, scipy and pyyaml are enough.
+RECORD ?=
+DEEP ?=
+audit:  ## every number follows from the errors per trajectory: default run, records, README; DEEP=1 evaluates too
+	@PYTHONPATH=src python3 -m chimera.commands.audit $(if $(DEEP),--deep) $(RECORD)
+
+current: install  ## fail if dvc.lock is not what a finished run of these files left, without data
+	printed=$$(dvc repro --allow-missing --dry) || { echo "$$printed"; exit 1; }; \
+	if grep "Running stage" <<< "$$printed"; then echo "error: dvc.lock is not current: run make repro, commit it" >&2; exit 1; fi
+
+##@ Look
+
+experiments: install  ## this commit's experiments in one table: what changed, errors of each model, verdict
+	@python -m chimera.commands.experiments
+
+diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
+	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
+	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
+
+review: install  ## the comment on what HEAD changes against BASE=HEAD~1: numbers in units of seed noise, gates, figures
+	@python -m chimera.commands.review --base "$${BASE-HEAD~1}"
+
+comment:  ## post review.md on the pull request PULL_REQUEST, in place of the last one
+	gh pr comment "$$PULL_REQUEST" --body-file review.md --edit-last --create-if-none
+
+##@ Study
+
+# Of the plan: the scale, the cores that work side by side, and MACs a second if a device is meant.
+SCALE ?= laptop
+THROUGHPUT ?=
+plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends them, THROUGHPUT=MACs/s
+	python -m chimera.commands.plan scale=$(SCALE) --cores $(JOBS) $(if $(THROUGHPUT),--throughput $(THROUGHPUT))
 
 # In a work tree of its own, so that the default run's files stay.
 MORE ?=
 study: install  ## the confirmatory study until its rule ends it; MORE=4: at most 4 replicates more
 	python -m chimera.commands.study --jobs $(JOBS) $(if $(MORE),--more $(MORE)) $(OVERRIDES)
+
+tune: check  ## the declared search for learning rates and weight decays; its tables go to tuning/
+	@dvc repro --single-item tuning/dvc.yaml:subject | $(without_hints)
+	@$(call side_by_side,tuning/dvc.yaml:trial,tuning/dvc.yaml)
+	@$(call side_by_side,tuning/dvc.yaml:repeat,tuning/dvc.yaml)
+	@$(call side_by_side,tuning/dvc.yaml:longer,tuning/dvc.yaml)
+	@dvc repro tuning/dvc.yaml | $(without_hints)
+	python -m chimera.commands.tune tables
+
+cost: install  ## milliseconds a frame and a training sample of every forecaster, into plots/cost.csv
+	python benchmarks/cost.py
+
+connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
+	if test "$$REMOTE"; then dvc remote add --quiet --local --force --default storage "$$REMOTE"; fi
+	if test "$$OVERRIDES"; then python -m chimera.commands.compose $$OVERRIDES; fi
+
+worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run, and pushed; without MODEL the data
+	if test "$$MODEL"; then \
+		cells=$$(dvc stage list --name-only | grep -- "[@-]$$MODEL-$$REPLICATE$$") || \
+		{ echo "error: MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
+	fi; \
+	dvc repro --pull verify parity $${cells-} | $(without_hints) && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
+
+collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
+	@dvc repro --pull | $(without_hints)
+	dvc push --quiet
+
+##@ Data
+
+verify_hashes: install  ## fail if any file deviates from its manifest
+	python -m chimera.stages.verify
+
+hash_missing: install  ## write sha256 where a manifest has none, and show the diff
+	python -m chimera.stages.verify --hash-missing
+
+##@ Develop
 
 test: lint  ## linters, types, configuration and every test but those that take minutes
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not full"
@@ -64,106 +176,20 @@ lint: .venv/actionlint
 	python -m chimera.stages.stats --check-deviations
 	python -m chimera.commands.log check --base "$${BASE-HEAD}"
 
-intact: install
-	python -m chimera.stages.verify --intact
-
-check: intact  ## verify the data hashes and run the parity gate
-	dvc repro verify parity
-
-verify_hashes: install  ## fail if any file deviates from its manifest
-	python -m chimera.stages.verify
-
-hash_missing: install  ## write sha256 where a manifest has none, and show the diff
-	python -m chimera.stages.verify --hash-missing
-
-train_e1: check  ## both models on IND, all replicates
-	$(call side_by_side,train)
-
-tune: check  ## the declared search for learning rates and weight decays; its tables go to tuning/
-	dvc repro --single-item tuning/dvc.yaml:subject
-	$(call side_by_side,tuning/dvc.yaml:trial,tuning/dvc.yaml)
-	$(call side_by_side,tuning/dvc.yaml:repeat,tuning/dvc.yaml)
-	$(call side_by_side,tuning/dvc.yaml:longer,tuning/dvc.yaml)
-	dvc repro tuning/dvc.yaml
-	python -m chimera.commands.tune tables
-
-aggregate: install  ## collate the metrics of all runs, and their statistics
-	dvc repro aggregate stats
-
-figures: install  ## draw the figures and write plots/report.html
-	dvc repro figures report
-
-report: figures  ## the same
-
-full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures
-
-connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
-	if test "$$REMOTE"; then dvc remote add --quiet --local --force --default storage "$$REMOTE"; fi
-	if test "$$OVERRIDES"; then python -m chimera.commands.compose $$OVERRIDES; fi
-
-worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run, and pushed; without MODEL the data
-	if test "$$MODEL"; then \
-		cells=$$(dvc stage list --name-only | grep -- "[@-]$$MODEL-$$REPLICATE$$") || \
-		{ echo "error: MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
-	fi; \
-	dvc repro --pull verify parity $${cells-} && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
-
-collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
-	dvc repro --pull
-	dvc push --quiet
-
-# From a fresh clone, without the project's environment: numpy, scipy and pyyaml are enough.
-RECORD ?=
-DEEP ?=
-audit:  ## every number follows from the errors per trajectory: default run, records, README; DEEP=1 evaluates too
-	@PYTHONPATH=src python3 -m chimera.commands.audit $(if $(DEEP),--deep) $(RECORD)
-
-review: install  ## the comment on what HEAD changes against BASE=HEAD~1: numbers in units of seed noise, gates, figures
-	@python -m chimera.commands.review --base "$${BASE-HEAD~1}"
-
-comment:  ## post review.md on the pull request PULL_REQUEST, in place of the last one
-	gh pr comment "$$PULL_REQUEST" --body-file review.md --edit-last --create-if-none
-
-current: install  ## fail if dvc.lock is not what a finished run of these files left, without data
-	printed=$$(dvc repro --allow-missing --dry) || { echo "$$printed"; exit 1; }; \
-	if grep "Running stage" <<< "$$printed"; then echo "error: dvc.lock is not current: run make repro, commit it" >&2; exit 1; fi
-
-mutants: .venv/installed-dev  ## small faults put into the numerics: how many the tests notice, an hour or more
-	OMP_NUM_THREADS=1 nice -n 15 python benchmarks/mutants.py
-
-docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broken links fail
-	mkdocs build --strict --quiet
-
-parity: install  ## the parity gate alone
-	dvc repro parity
-
-diff: install  ## what changed against BASE=HEAD, IND and OOD means, in one screen
-	dvc metrics diff "$${BASE-HEAD}" --md --no-path --precision 4 --targets metrics/summary.json \
-	| grep -E '^\| Metric|^\|--|\.ind\.|\.ood\.|gap' | grep -v '_sd '
-
-limits: install  ## the limits on sizes and times, measured
-	python benchmarks/limits.py --smoke
-
-cost: install  ## milliseconds a frame and a training sample of every forecaster, into plots/cost.csv
-	python benchmarks/cost.py
+compose: install  ## params.yaml from conf/
+	python -m chimera.commands.compose
 
 solve_widths: install  ## channel lists that bring every model to parity with the baseline
 	python -m chimera.stages.parity --solve-widths
 
-compose: install  ## params.yaml from conf/
-	python -m chimera.commands.compose
+docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broken links fail
+	mkdocs build --strict --quiet
 
-# Of the plan: the scale, the cores that work side by side, and MACs a second if a device is meant.
-SCALE ?= laptop
-THROUGHPUT ?=
-plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends them, THROUGHPUT=MACs/s
-	python -m chimera.commands.plan scale=$(SCALE) --cores $(JOBS) $(if $(THROUGHPUT),--throughput $(THROUGHPUT))
+limits: install  ## the limits on sizes and times, measured
+	python benchmarks/limits.py --smoke
 
-smoke: install  ## the whole pipeline at smoke scale, in a temporary workspace
-	$(call in_temporary_workspace,scale=smoke)
-
-dryrun: install  ## the same without training
-	$(call in_temporary_workspace,scale=smoke train.steps=0)
+mutants: .venv/installed-dev  ## small faults put into the numerics: how many the tests notice, an hour or more
+	OMP_NUM_THREADS=1 nice -n 15 python benchmarks/mutants.py
 
 define in_temporary_workspace
 	workspace=$$(mktemp -d) && trap 'rm -rf "$$workspace"' EXIT && \
@@ -171,5 +197,5 @@ define in_temporary_workspace
 	| while IFS= read -r -d '' f; do if test -e "$$f"; then printf '%s\0' "$$f"; fi; done \
 	| tar --null -T - -cf - | tar -xf - -C "$$workspace" && \
 	cd "$$workspace" && git init --quiet && \
-	python -m chimera.commands.compose $(1) && dvc repro
+	python -m chimera.commands.compose $(1) && dvc repro | $(without_hints)
 endef

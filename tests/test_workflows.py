@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workspaces import call
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -105,3 +107,39 @@ def test_jobs_are_the_cores_whatever_openmp_is_given():
     )
     online = os.sysconf("SC_NPROCESSORS_ONLN")
     assert f"xargs -L 1 -P {online} " in planned.stdout
+
+
+def test_dvc_s_hints_are_left_out_and_errors_are_not(tmp_path):
+    stage = {"cmd": "printf 'first\\n\\nlast\\n' && cp seed.txt gate", "deps": ["seed.txt"]}
+    (tmp_path / "dvc.yaml").write_text(
+        yaml.safe_dump({"stages": {"parity": stage | {"outs": ["gate"]}}})
+    )
+    for name in ("pyproject.toml", "constraints.txt", "seed.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/installed").touch()
+    call(tmp_path, "git", "init", "--quiet")
+    call(tmp_path, "dvc", "init", "--quiet")
+    assert "To track the changes with git, run:" in call(tmp_path, "dvc", "repro", "--force")
+    (tmp_path / "seed.txt").write_text("other")
+    run = ("make", "--makefile", str(ROOT / "Makefile"), "parity")
+    lines = call(tmp_path, *run).splitlines()
+    assert [line for line in lines if not line.startswith(("make", "Updating lock"))] == [
+        "Running stage 'parity':",
+        "> printf 'first\\n\\nlast\\n' && cp seed.txt gate",
+        "first",
+        "last",
+    ]
+    (tmp_path / "seed.txt").unlink()
+    assert "ERROR: failed to reproduce 'parity'" in call(tmp_path, *run, expect=2)
+
+
+def test_help_lists_every_described_target_under_its_heading():
+    printed = call(ROOT, "make", "--no-print-directory", "help")
+    sections = dict(section.split("\n", 1) for section in printed.strip().split("\n\n")[1:])
+    assert list(sections) == ["Run", "Check", "Look", "Study", "Data", "Develop"]
+    found = {name: re.findall(r"^  (\S+) +\S", text, re.M) for name, text in sections.items()}
+    assert found["Look"] == ["experiments", "diff", "review", "comment"]
+    described = re.findall(r"^([\w-]+):.*  ## ", (ROOT / "Makefile").read_text(), re.M)
+    assert sorted(sum(found.values(), ["help"])) == sorted(described)
+    assert max(map(len, printed.splitlines())) <= 120

@@ -143,7 +143,7 @@ def test_the_plan_of_a_device_is_macs_over_throughput(gpu, capsys):
 def test_a_plan_for_nothing_is_one_sentence():
     with pytest.raises(ValueError, match=r"--throughput is 0\.0, expected more than 0"):
         plan.main(["--throughput", "0"])
-    with pytest.raises(ValueError, match=r"Could not override 'scal"):
+    with pytest.raises(ValueError, match=r"conf/ has no key 'scal"):
         plan.main(["scal=gpu"])
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from scipy import stats
 
+from chimera.commands import outcome
 from chimera.interface.errors import InputError
 from chimera.review.changes import Change, chance, gates, metric_changes, pooled_sd
 from chimera.review.comment import comment
@@ -324,3 +325,65 @@ def test_a_hundred_thousand_characters_fit_into_a_comment(repository):
     text = review()
     assert len(text) < 65_536
     assert "1850 more: `dvc metrics diff" in text
+
+
+UNDECIDED = "\nThis study cannot say whether big is better than UNet.\n"
+RUN = {
+    "unet": SUMMARY["unet"],
+    "big": SUMMARY["unet"] | {"ind": {"nrmse": 0.1, "nrmse_sd": 0.004}},
+    "persistence": SUMMARY["persistence"],
+}
+
+
+@pytest.fixture
+def ended(repository, capsys):
+    """Return a function that replaces errors of a committed run and returns how that run ended."""
+    write("metrics/stats.json", {"replicates": 1, "big": {"verdict": "undecided"}})
+    write("metrics/summary.json", RUN)
+    commit()
+
+    def end(**changes):
+        run = json.loads(json.dumps(RUN))
+        for model, (axis, error) in changes.items():
+            run[model][axis]["nrmse"] = error
+        write("metrics/summary.json", run)
+        outcome.main([])
+        printed = capsys.readouterr().out
+        assert printed.startswith(UNDECIDED)
+        return printed.removeprefix(UNDECIDED)
+
+    return end
+
+
+def test_an_outcome_says_how_far_it_lies_from_the_committed_run(ended):
+    assert ended() == "The run gave the same numbers as the committed run.\n"
+    # 0.103 - 0.1 is one standard deviation of 0.003; 0.21 - 0.2 is half of 0.02. Three models have
+    # an IND error, an OOD error and a gap each.
+    largest = "unet.ind.nrmse: 0.1 -> 0.103 (+1.0 sd between seeds).\n"
+    begin = "numbers differ from the committed run's, most of all "
+    assert ended(unet=("ind", 0.103), big=("ood", 0.21)) == f"2 of 9 {begin}{largest}"
+    # an error without a spread between seeds counts least, in percent: 0.363 / 0.33 = 1.1
+    assert ended(unet=("ind", 0.103), persistence=("ind", 0.363)) == f"2 of 9 {begin}{largest}"
+    alone = "persistence.ind.nrmse: 0.33 -> 0.363 (+10%).\n"
+    assert ended(persistence=("ind", 0.363)) == f"1 of 9 {begin}{alone}"
+
+
+def test_an_outcome_names_the_report_that_there_is(ended):
+    write("plots/report.html", "<!doctype html>")
+    assert ended().startswith("Report: plots/report.html\n")
+
+
+def test_an_outcome_without_a_committed_run_is_the_headline(ended):
+    git("rm", "--quiet", "--force", "metrics/summary.json")
+    git("commit", "--quiet", "--message", "no run")
+    assert ended(unet=("ind", 0.2)) == ""
+    Path(".git").rename("git")
+    assert ended(unet=("ind", 0.3)) == ""
+
+
+def test_an_outcome_says_why_a_committed_run_cannot_be_compared(ended):
+    write("metrics/summary.json", "{")
+    commit()
+    said = ended()
+    assert said.startswith("There is no comparison with the committed run: HEAD:metrics/summary.js")
+    assert said.count("\n") == 1

@@ -52,6 +52,23 @@ class Change:
         """Whether the change is beyond the threshold."""
         return self.differs and self.z is not None and abs(self.z) > THRESHOLD
 
+    @property
+    def size(self) -> str:
+        """The change in standard deviations, or as a percentage of a metric without any."""
+        if not self.differs:
+            return "0"
+        if self.z is not None:
+            return f"{self.z:+.1f} sd"
+        if self.before is None or self.after is None:
+            return "new" if self.before is None else "gone"
+        return f"{100 * (self.after / self.before - 1):+.2g}%" if self.before else "was 0"
+
+
+def strongest(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes, the largest in standard deviations first, those without any last."""
+    differing = [change for change in changes if change.differs]
+    return sorted(differing, key=lambda c: -abs(c.z) if c.z is not None else 1.0)
+
 
 def pooled_sd(sds: Sequence[float | None], counts: Sequence[int]) -> float | None:
     """Return the pooled standard deviation of those that are not `None`, `None` without any."""

@@ -1,6 +1,5 @@
 """The comment on a pull request in Markdown: one screen, with details to unfold."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 from jinja2 import Environment
 
 from chimera.governance.logbook import entries
-from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes
+from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes, strongest
+from chimera.review.markdown import code_span
 from chimera.review.revisions import LOGS, METRIC_FILES, Revision
 
 _ROWS = 150  # limit of one table: a comment has at most 65,536 characters
@@ -22,8 +22,9 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
     Figures are linked if `site`, the repository's https://<host>/<owner>/<name>, is given.
     """
     environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
-    filters = (_number, _deviations, _cell, _code, _strongest)
+    filters = (_number, _deviations, _cell)
     environment.filters |= {function.__name__[1:]: function for function in filters}
+    environment.filters |= {"code": code_span, "strongest": strongest}
     template = environment.from_string(Path(__file__).with_name("comment.md").read_text())
     changes = {file: metric_changes(base, head, file) for file in METRIC_FILES}
     params = {
@@ -110,15 +111,8 @@ def _number(value: Any) -> str:
 
 
 def _deviations(change: Change) -> str:
-    """Return a change in standard deviations, bold beyond the threshold; else as a percentage."""
-    if not change.differs:
-        return "0"
-    if change.z is not None:
-        text = f"{change.z:+.1f} sd"
-        return f"**{text}**" if change.marked else text
-    if change.before is None or change.after is None:
-        return "new" if change.before is None else "gone"
-    return f"{100 * (change.after / change.before - 1):+.2g}%" if change.before else "was 0"
+    """Return the size of a change, bold beyond the threshold."""
+    return f"**{change.size}**" if change.marked else change.size
 
 
 def _cell(change: Change | None) -> str:
@@ -128,15 +122,3 @@ def _cell(change: Change | None) -> str:
     if not change.differs:
         return _number(change.after)
     return f"{_number(change.before)} → {_number(change.after)} ({_deviations(change)})"
-
-
-def _code(value: Any) -> str:
-    """Return any value as a code span that is safe in a table."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"
-
-
-def _strongest(changes: Sequence[Change]) -> list[Change]:
-    """Return the changes, the largest in standard deviations first, those without any last."""
-    differing = [change for change in changes if change.differs]
-    return sorted(differing, key=lambda c: -abs(c.z) if c.z is not None else 1.0)

@@ -4,10 +4,10 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from chimera.files.artifacts import parse_yaml
+from chimera.files.artifacts import parse_yaml, read_params
 from chimera.governance.logbook import git, named_keys
 from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.preregistration import parse_preregistration
@@ -96,6 +96,14 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
         {d.key: d.key in logged for d in (nearest_block(plan, params)[1] if plan else [])},
         str(_mapping(text(MACHINE), f"{name}:{MACHINE}").get("bytes", "")),
         remark,
+    )
+
+
+def with_work_tree(committed: Revision, summary: Mapping[str, Any]) -> Revision:
+    """Return a revision with the parameters and the summary that lie in the work tree instead."""
+    numbers = _numbers(flatten(summary), "metrics/summary.json")
+    return replace(
+        committed, params=flatten(read_params()), metrics=committed.metrics | {"summary": numbers}
     )
 
 

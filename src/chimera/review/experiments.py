@@ -1,0 +1,281 @@
+"""Experiments at a glance: what `dvc exp show --json` lists, in at most twelve columns."""
+
+import json
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+
+from chimera.interface.errors import InputError
+from chimera.review.leaves import flatten
+from chimera.review.markdown import code_span
+from chimera.study.labels import model_label
+
+MOST_COLUMNS = 12
+KEYS = {"IND": "ind.nrmse", "OOD": "ood.nrmse", "gap": "gap"}
+_TEXTS = ("experiment", "changed", "verdict", "standing")
+_SHOWN = 3  # changes of one experiment
+_VALUE = 24  # characters of one changed value
+_LEAST = 20  # characters for name and changes
+_GAP = "  "
+_ABSENT = object()
+
+
+class _File(msgspec.Struct):
+    """One file of parameters or metrics: its content, or what was wrong with it."""
+
+    data: Any = None
+    error: Any = None
+
+
+class _Dependency(msgspec.Struct):
+    hash: str | None = None
+
+
+class _Record(msgspec.Struct):
+    params: dict[str, _File]
+    metrics: dict[str, _File]
+    deps: dict[str, _Dependency]
+    outs: dict[str, Any]
+
+    def leaves(self, kind: str, name: str) -> dict[str, Any]:
+        """Return the leaves of one file by dotted key, none without it."""
+        content = getattr(self, kind).get(name, _File()).data
+        return flatten(content) if isinstance(content, dict) else {}
+
+
+class _Executor(msgspec.Struct):
+    state: str
+
+
+class _State(msgspec.Struct):
+    """A commit, an experiment or the workspace: dvc.repo.experiments.serialize.ExpState."""
+
+    rev: str
+    name: str | None = None
+    data: _Record | None = None
+    experiments: "list[_Range] | None" = None
+
+    @property
+    def title(self) -> str:
+        return self.name or (self.rev if self.rev == "workspace" else self.rev[:7])
+
+
+class _Range(msgspec.Struct):
+    revs: list[_State]
+    executor: _Executor | None = None
+
+
+class Experiment(msgspec.Struct, frozen=True):
+    """One row: `errors` by `<model>.<key>` and `verdicts` by model, without any where it has none.
+
+    `standing` is that of the study, or why there are no numbers: `queued`, `running`, `failed`,
+    `no results`, `unreadable`.
+    """
+
+    name: str
+    changed: tuple[str, ...]
+    baseline: str
+    models: tuple[str, ...]
+    errors: dict[str, float]
+    verdicts: dict[str, str]
+    standing: str
+
+    @property
+    def rank(self) -> float:
+        """OOD error of the first model beside the baseline; infinity where it is unknown."""
+        compared = next((m for m in self.models if m != self.baseline), self.baseline)
+        return self.errors.get(f"{compared}.{KEYS['OOD']}", math.inf)
+
+
+def read_experiments(text: str | bytes) -> list[Experiment]:
+    """Return each commit and after it its experiments, the least OOD error first.
+
+    The workspace belongs to the first commit, and is left out where nothing in it differs.
+
+    Raises:
+        InputError: If the text is not of DVC's form, or has no commit.
+    """
+    try:
+        # json takes NaN, which DVC writes where a file has one.
+        states = msgspec.convert(json.loads(text), type=list[_State])
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InputError(
+            f"`dvc exp show --json` has another form ({error}), expected that of DVC 3"
+        ) from None
+    commits = [state for state in states if state.rev != "workspace"]
+    if not commits:
+        raise InputError("`dvc exp show` lists no commit, expected at least one: commit first")
+    found = []
+    for commit in commits:
+        base = _row(commit, None, commit.data)
+        rows = [
+            _row(run.revs[0], run.executor, commit.data)
+            for run in commit.experiments or ()
+            if run.revs
+        ]
+        for state in states:
+            if state.rev == "workspace" and commit is commits[0]:
+                here = _row(state, None, commit.data)
+                rows += [here] if here.changed or here.errors != base.errors else []
+        found += [base, *sorted(rows, key=lambda row: row.rank)]
+    return found
+
+
+def _row(state: _State, executor: _Executor | None, base: _Record | None) -> Experiment:
+    record = state.data or _Record({}, {}, {}, {})
+    params = record.leaves("params", "params.yaml")
+    summary, stats = (record.leaves("metrics", f"metrics/{n}.json") for n in ("summary", "stats"))
+    if executor and executor.state != "success":
+        standing, summary, stats = executor.state, {}, {}  # a queued commit holds its parent's
+    elif state.data is None or record.metrics.get("metrics/summary.json", _File()).error:
+        standing = "unreadable"
+    else:
+        standing = str(stats.get("standing", "")) if summary else "no results"
+    models = tuple(map(str, params.get("model_names") or ()))
+    keys = [f"{model}.{key}" for model in models for key in KEYS.values()]
+    return Experiment(
+        name=state.title,
+        changed=tuple(_changes(record, base)) if state.data and base else (),
+        baseline=str(params.get("baseline", "")),
+        models=models,
+        errors={key: summary[key] for key in keys if _is_finite(summary.get(key))},
+        verdicts={m: str(stats[f"{m}.verdict"]) for m in models if f"{m}.verdict" in stats},
+        standing=standing,
+    )
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _changes(record: _Record, base: _Record) -> Iterator[str]:
+    """Yield what differs from the commit: the scale, other parameters, then source files."""
+    before, now = (side.leaves("params", "params.yaml") for side in (base, record))
+    differing = [k for k in before | now if before.get(k, _ABSENT) != now.get(k, _ABSENT)]
+    for key in sorted(differing, key=lambda key: key != "scale.name"):
+        value = now.get(key)
+        text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+        yield f"{key}={_cut(text, _VALUE)}" if key in now else f"{key} removed"
+    written = {*record.outs, *record.metrics, "params.yaml"}
+    for path, dependency in record.deps.items():
+        hashes = {dependency.hash, base.deps.get(path, dependency).hash} - {None}
+        if len(hashes) > 1 and not any(f"{out}/".startswith(f"{path}/") for out in written):
+            yield path
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _texts(row: Experiment) -> list[str]:
+    """Return the cells that are words: name, changes, verdict and standing."""
+    more = len(row.changed) - _SHOWN
+    changed = [*row.changed[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    said = [row.verdicts[model] for model in row.models if model in row.verdicts]
+    return [row.name, ", ".join(changed), ", ".join(said), row.standing]
+
+
+def _number(value: float | None) -> str:
+    """Return an error with three digits."""
+    return "" if value is None else f"{value:#.3g}".rstrip(".")
+
+
+def _layouts(rows: Sequence[Experiment]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield models and what is told of each, from all to the least, within the columns."""
+    models = list(dict.fromkeys(model for row in rows for model in row.models))
+    models.sort(key=lambda model: model not in {row.baseline for row in rows})
+    for measures in (["IND", "OOD", "gap"], ["IND", "OOD"], ["OOD"]):
+        if len(_TEXTS) + len(models) * len(measures) <= MOST_COLUMNS:
+            yield models, measures
+    for number in range(min(len(models), MOST_COLUMNS - len(_TEXTS)), -1, -1):
+        yield models[:number], ["OOD"]
+
+
+def _left_out(rows: Sequence[Experiment], models: list[str], measures: list[str]) -> list[str]:
+    """Return the sentence about what a table does not show."""
+    missing = list(dict.fromkeys(m for row in rows for m in row.models if m not in models))
+    words = [word for word in KEYS if word not in measures] + [model_label(m) for m in missing]
+    return [f"Left out for want of room: {', '.join(words)}."] if words else []
+
+
+def markdown_table(rows: Sequence[Experiment]) -> str:
+    """Return the table for a pull request."""
+    models, measures = next(_layouts(rows))
+    titles = [code_span(f"{model_label(m)} {measure}") for m in models for measure in measures]
+    lines = [
+        "| " + " | ".join([*_TEXTS[:2], *titles, *_TEXTS[2:]]) + " |",
+        "|" + "---|" * 2 + "--:|" * len(titles) + "---|" * 2,
+    ]
+    for row in rows:
+        texts = [code_span(text) if text else "" for text in _texts(row)]
+        numbers = [_number(row.errors.get(f"{m}.{KEYS[k]}")) for m in models for k in measures]
+        lines.append("| " + " | ".join([*texts[:2], *numbers, *texts[2:]]) + " |")
+    return "\n".join([*lines, *(f"\n{line}" for line in _left_out(rows, models, measures))])
+
+
+def terminal_table(rows: Sequence[Experiment], width: int) -> str:
+    """Return the table for a terminal of so many columns; names and changes are wrapped."""
+    texts = [_texts(row) for row in rows]
+    longest = [max(map(len, column)) for column in zip(_TEXTS, *texts, strict=True)]
+    # The verdicts of several models stand under each other.
+    verdict = max(len(word) for row in texts for word in (_TEXTS[2], *row[2].split()))
+    for models, measures in _layouts(rows):
+        spans = [_span(rows, model, measures) for model in models]
+        numbers = [size for span in spans for size in span]
+        room = width - sum(numbers) - verdict - longest[3] - len(_GAP) * (len(numbers) + 3)
+        if room >= _LEAST:
+            break
+    name = min(longest[0], max(room // 3, len(_TEXTS[0])))
+    widths = [
+        name,
+        max(min(longest[1], room - name), len(_TEXTS[1])),
+        *numbers,
+        verdict,
+        longest[3],
+    ]
+    labels = [
+        _cut(model_label(m), _width(s)).center(_width(s))
+        for m, s in zip(models, spans, strict=True)
+    ]
+    lines = [_GAP.join([" " * widths[0], " " * widths[1], *labels])]
+    lines += _lines([*_TEXTS[:2], *measures * len(models), *_TEXTS[2:]], widths)
+    for row, cells in zip(rows, texts, strict=True):
+        found = [_number(row.errors.get(f"{m}.{KEYS[k]}")) for m in models for k in measures]
+        lines += _lines([*cells[:2], *found, *cells[2:]], widths)
+    return "\n".join(line.rstrip() for line in [*lines, *_left_out(rows, models, measures)])
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Return the lines of a cell; a word is broken only where it alone is longer than a line."""
+    lines = textwrap.wrap(text, width, break_long_words=False)
+    return [part for line in lines for part in textwrap.wrap(line, width)]
+
+
+def _width(span: Sequence[int]) -> int:
+    return sum(span) + len(_GAP) * (len(span) - 1)
+
+
+def _span(rows: Sequence[Experiment], model: str, measures: Sequence[str]) -> list[int]:
+    """Return the widths of one model's columns, over which its label stands."""
+    sizes = [
+        max(len(_number(row.errors.get(f"{model}.{KEYS[m]}"))) for row in rows) for m in measures
+    ]
+    sizes = [max(size, len(measure)) for size, measure in zip(sizes, measures, strict=True)]
+    sizes[0] += max(min(len(model_label(model)), 12) - _width(sizes), 0)
+    return sizes
+
+
+def _lines(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Return one row of a table: numbers to the right, texts wrapped."""
+    columns = [
+        [cell.rjust(width)] if 2 <= number < len(cells) - 2 else _wrap(cell, width)
+        for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return [
+        _GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True))
+        for parts in zip_longest(*columns, fillvalue="")
+    ]
