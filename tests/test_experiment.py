@@ -86,6 +86,7 @@ def test_every_figure_the_report_and_every_plot_are_there(workspace):
         assert [len(values) for values in drawn] == ([len(rows)] if rows else [])
 
 
+@pytest.mark.full
 def test_costs_are_measured_of_every_forecaster_and_change_the_figures_and_the_report(workspace):
     assert "`make cost` measures them" in (workspace / "plots/report.html").read_text()
     call(workspace, "python", "benchmarks/cost.py", "--rounds", "1")
