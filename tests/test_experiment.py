@@ -332,7 +332,7 @@ def test_a_setting_of_one_probe_reruns_that_probe_and_what_follows(workspace):
     params = yaml.safe_load((workspace / "params.yaml").read_text())
     cells = {f"{m}-{r}" for m in params["model_names"] for r in params["replicates"]}
     expected = {f"probe@patching-{cell}" for cell in cells} | {"aggregate"}
-    assert expected <= ran <= expected | {"validate"}
+    assert expected <= ran <= expected | {"validate", "parity"}
 
 
 def test_a_checkpoint_that_is_not_finite_is_one_sentence(workspace):
