@@ -19,6 +19,7 @@ from chimera.files.artifacts import read_csv, read_params
 from chimera.governance.preregistration import read_preregistration
 from chimera.report.verdict import percent, verdicts
 from chimera.study.endpoints import by_model
+from chimera.tuning.table import gain_of_longer, trials_by_model
 
 ROOT = Path(__file__).parents[1]
 PLAN = read_preregistration(ROOT / "PREREGISTRATION.md")
@@ -157,3 +158,16 @@ def test_readme_says_that_both_learn_at_the_searched_rates(section):
     tried = read_csv(ROOT / "tuning/trials.csv")
     rates = {m: {r["lr"] for r in tried if r["model"] == m} for m in PARAMS["model_names"]}
     assert len(set(map(frozenset, rates.values()))) == 1
+
+
+def test_readme_says_that_more_steps_would_gain_more(section):
+    said = (
+        "neither to its end: twice the steps would still lower both validation errors by more than "
+    )
+    assert f"{said}a tenth, UNet's by more" in section
+    repeats = trials_by_model(read_csv(ROOT / "tuning/repeats.csv"))
+    found = {model: gain_of_longer(repeats[model]) for model in PARAMS["model_names"]}
+    for before, after, gain in found.values():
+        assert (before, after) == (PARAMS["train"]["steps"], 2 * PARAMS["train"]["steps"])
+        assert gain > 0.1
+    assert max(found, key=lambda model: found[model][2]) == PARAMS["baseline"]
