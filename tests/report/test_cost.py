@@ -1,15 +1,21 @@
 """What the report says of costs follows from its numbers, and it says what was not measured."""
 
 import pytest
+import yaml
 
-from chimera.planning.break_even import Cost
-from chimera.report.cost import account
+from chimera.planning.break_even import Cost, read_costs
+from chimera.planning.composition import compose
+from chimera.report.cost import account, effort
 
 MODELS = ["unet", "fractal_unet"]
 PARAMS = {
     "model_names": MODELS,
     "datasets": ["flow", "decay"],
-    "data": {"num_frames": 10, "datasets": {"flow": {"trajectories": {"train": 3, "valid": 2}}}},
+    "data": {
+        "source": "generated",
+        "num_frames": 10,
+        "datasets": {"flow": {"trajectories": {"train": 3, "valid": 2}}},
+    },
     "train": {"steps": 100, "batch_size": 16},
     "models": {"unet": {"train": {"lr": 0.1}}, "fractal_unet": {"train": {"steps": 50}}},
 }
@@ -122,3 +128,10 @@ def test_data_whose_equation_nobody_knows_have_no_solver():
         "No solver was evaluated: nobody knows the equation, or no grid is coarser."
     ]
     assert found["times"][0].rows[0] == ("UNet", "9", "1", "-", "-", "-", "-")
+
+
+@pytest.mark.parametrize("source", ["pdebench", "well", "npz"])
+def test_the_data_of_somebody_else_cost_nothing(source):
+    params = yaml.safe_load(compose([f"data={source}", "data.root=flows"]))
+    assert effort(params, "unet", {}).frames == 0
+    assert all("data" not in rows for rows in read_costs({}, params["data"]).values())

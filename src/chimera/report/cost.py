@@ -39,8 +39,10 @@ class Effort(NamedTuple):
 def effort(params: Mapping[str, Any], model: str, tuning: Mapping[str, Any]) -> Effort:
     """Return a model's effort by the parameters and tuning/metrics.json."""
     data, settings = params["data"], params["train"] | params["models"][model].get("train", {})
-    splits = data.get("datasets", {}).get(params["datasets"][0], {}).get("trajectories", {})
-    frames = data.get("num_frames", 0) * (splits.get("train", 0) + splits.get("valid", 0))
+    frames = 0  # files that somebody else has made
+    if data["source"] == "generated":
+        splits = data["datasets"][params["datasets"][0]]["trajectories"]
+        frames = data["num_frames"] * (splits["train"] + splits["valid"])
     tuned = tuning.get(model, {}).get("samples")
     return Effort(frames, settings["steps"] * settings["batch_size"], tuned)
 
