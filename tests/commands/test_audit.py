@@ -220,7 +220,7 @@ def test_a_tuning_table_decides_the_rates(study):
     rows = "".join(
         f"{m},{i},{lr * (1 + i)},0,{0.1 + i}\n" for m, lr in rates.items() for i in (0, 1)
     )
-    (study / "tuning").mkdir()
+    (study / "tuning").mkdir(exist_ok=True)
     (study / "tuning/trials.csv").write_text("model,trial,lr,weight_decay,valid_nrmse\n" + rows)
     metrics = {m: {"trials": 2, "best_lr": lr, "best_valid_nrmse": 0.1} for m, lr in rates.items()}
     (study / "tuning/metrics.json").write_text(json.dumps(metrics))
@@ -228,6 +228,16 @@ def test_a_tuning_table_decides_the_rates(study):
     metrics["unet"]["best_lr"] *= 2
     (study / "tuning/metrics.json").write_text(json.dumps(metrics))
     assert len(faults(study)["tuning/metrics.json"]) == 1
+    metrics["unet"]["best_lr"] /= 2
+    (study / "tuning/metrics.json").write_text(json.dumps(metrics))
+    stats = json.loads((study / "metrics/stats.json").read_text()) | {"standing": "pilot"}
+    (study / "metrics/stats.json").write_text(json.dumps(stats))
+    assert not faults(study)["tuning/metrics.json"]
+    text = (study / "params.yaml").read_text()
+    changed = text.replace(f"lr: {rates['unet']}", f"lr: {2 * rates['unet']}")
+    assert changed != text
+    (study / "params.yaml").write_text(changed)
+    assert faults(study)["tuning/metrics.json"]
 
 
 def test_what_is_missing_is_one_sentence(recorded, study):
