@@ -27,7 +27,6 @@ from chimera.study.error_table import Errors, read_errors
 from chimera.study.tables import BY_RUN, digest
 
 JSON_DIGITS, TABLE_DIGITS = 6, 4  # significant digits of metrics/*.json and plots/tables/*.csv
-CSV_ERROR = 1e-9  # rounding of metrics/statistics.csv
 
 EVALUATED_DIGITS = 5  # in which two kinds of processor agree
 
@@ -138,9 +137,7 @@ def _probes(kept: Kept) -> list[str]:
     for row in kept.statistics:
         by_probe = probes[row["model"], int(row["replicate"])]
         by_probe[row["probe"]][row["statistic"]] = float(row["value"])
-    largest = max((abs(float(row["value"])) for row in kept.statistics), default=0.0)
-    found = summarise_probes(probes)
-    return wrong_leaves(kept.metrics("probes"), found, JSON_DIGITS, CSV_ERROR * min(1.0, largest))
+    return wrong_leaves(kept.metrics("probes"), summarise_probes(probes), JSON_DIGITS)
 
 
 def _errors_table(kept: Kept) -> list[str]:

@@ -41,8 +41,12 @@ def main() -> None:
     records = [read_yaml(Path("checkpoints", *map(str, c), "provenance.yaml")) for c in cells]
     classes = sorted({record["bytes"].replace("x86_64", "x86-64") for record in records})
     write_yaml(Path("metrics/provenance.yaml"), {"bytes": ", ".join(classes)})
+    # As statistics.csv has them, so that what follows can be computed again from it.
     probes = {
-        cell: {probe: read_json(folder / f"{probe}.json") for probe in params["probe_names"]}
+        cell: {
+            probe: {k: float(f"{v:.9g}") for k, v in read_json(folder / f"{probe}.json").items()}
+            for probe in params["probe_names"]
+        }
         for cell, folder in folders.items()
     }
     statistics = [
