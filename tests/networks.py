@@ -1,4 +1,6 @@
-"""The settings of the small networks that the tests build: a test states only what it changes."""
+"""The small networks that the tests build, and settings: a test states only what it changes."""
+
+from torch import nn
 
 UNET = {
     "type": "unet",
@@ -11,3 +13,14 @@ UNET = {
     "dropout": 0.0,
 }
 FRACTAL = UNET | {"type": "fractal_unet", "columns": 2, "drop_path": 0.0}
+
+
+class Expression(nn.Module):
+    """A network that computes an expression of its input, with the parameters of `layers`."""
+
+    def __init__(self, expression, *layers):
+        super().__init__()
+        self.expression, self.layers = expression, nn.ModuleList(layers)
+
+    def forward(self, x):
+        return self.expression(x, *self.layers)

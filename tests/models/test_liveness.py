@@ -24,17 +24,6 @@ FNO = {
 }
 
 
-class Computes(nn.Module):
-    """f(x) of the input and of the parameters of `layers`."""
-
-    def __init__(self, f, *layers):
-        super().__init__()
-        self.f, self.layers = f, nn.ModuleList(layers)
-
-    def forward(self, x):
-        return self.f(x, *self.layers)
-
-
 def test_a_fourier_neural_operator_by_hand():
     """Li et al. 2021 with 16 channels and 8 modes: 264,417 real numbers."""
     w, m, layers, hidden, N = 16, 8, 4, 64, 64 * 64
@@ -73,14 +62,14 @@ COMPLEX = torch.complex(torch.ones(4, 4), torch.ones(4, 4))
     ],
 )
 def test_operations_by_hand(f, macs):
-    assert count(Computes(f), (1, 4, 4)) == (0, macs)
+    assert count(networks.Expression(f), (1, 4, 4)) == (0, macs)
 
 
 def test_a_complex_parameter_is_two_real_ones_and_a_shared_one_counts_once():
     layer = nn.Conv2d(1, 1, 1, bias=False)
     layer.phase = nn.Parameter(torch.zeros(3, dtype=torch.cfloat))
     assert count(nn.Sequential(layer, layer), (1, 4, 4)) == (1 + 2 * 3, 2 * 16)
-    alone = Computes(lambda x: (x * alone.phase).real)  # a sample of its own, real, type
+    alone = networks.Expression(lambda x: (x * alone.phase).real)  # a sample of its own, real, type
     alone.phase = nn.Parameter(torch.zeros(4, dtype=torch.cdouble))
     assert zero_sample(alone, (1, 4, 4)).dtype == torch.double
     assert count(alone, (1, 4, 4)) == (2 * 4, 2 * 16)
@@ -88,7 +77,9 @@ def test_a_complex_parameter_is_two_real_ones_and_a_shared_one_counts_once():
 
 def thrown_away():
     fractal = build_model(networks.FRACTAL)
-    return Computes(lambda x, net, conv: (net(x), conv(x))[1], fractal, nn.Conv2d(1, 1, 1))
+    return networks.Expression(
+        lambda x, net, conv: (net(x), conv(x))[1], fractal, nn.Conv2d(1, 1, 1)
+    )
 
 
 def test_a_network_that_throws_its_blocks_away_is_refused_by_their_names():
@@ -111,15 +102,17 @@ def test_a_network_that_throws_its_blocks_away_is_refused_by_their_names():
     ],
 )
 def test_what_has_no_effect_is_dead(f, dead):
-    found = liveness(Computes(f, nn.Conv2d(1, 1, 3, padding=1)), (1, 8, 8))
+    found = liveness(networks.Expression(f, nn.Conv2d(1, 1, 3, padding=1)), (1, 8, 8))
     assert bool(found.dead_operations) == dead
 
 
 def test_a_branch_that_begins_closed_and_the_study_s_networks_are_alive():
     closed = nn.Conv2d(1, 1, 1)
     nn.init.zeros_(closed.weight)
-    network = Computes(lambda x, conv, gate: x + gate(conv(x)), nn.Conv2d(1, 1, 3), closed)
-    network.f = lambda x, conv, gate: x[:, :, 1:-1, 1:-1] + gate(conv(x))
+    network = networks.Expression(
+        lambda x, conv, gate: x + gate(conv(x)), nn.Conv2d(1, 1, 3), closed
+    )
+    network.expression = lambda x, conv, gate: x[:, :, 1:-1, 1:-1] + gate(conv(x))
     before = [p.detach().clone() for p in network.parameters()]
     assert live(network, (1, 8, 8)) == count(network, (1, 8, 8))[0]
     assert all(torch.equal(p, b) for p, b in zip(network.parameters(), before, strict=True))

@@ -119,17 +119,6 @@ def test_gate_names_model_gaps_and_remedy():
             require_parity(sizes, "unet", tolerance)
 
 
-class Expression(nn.Module):
-    """A network that computes an expression of its input, with the parameters of `layers`."""
-
-    def __init__(self, expression, *layers):
-        super().__init__()
-        self.expression, self.layers = expression, nn.ModuleList(layers)
-
-    def forward(self, x):
-        return self.expression(x, *self.layers)
-
-
 def convolutions(count=2):
     return [nn.Conv2d(2, 2, 3, padding=1) for _ in range(count)]
 
@@ -151,8 +140,8 @@ def convolutions(count=2):
     ],
 )
 def test_graphs_of_expressions(one, other, same):
-    assert is_same_graph(Expression(one), Expression(other), (2, 4, 4)) == same
-    assert is_same_graph(Expression(one), Expression(one), (2, 4, 4))
+    assert is_same_graph(networks.Expression(one), networks.Expression(other), (2, 4, 4)) == same
+    assert is_same_graph(networks.Expression(one), networks.Expression(one), (2, 4, 4))
 
 
 def test_graphs_of_equal_shapes_differ_by_what_they_compute():
@@ -164,12 +153,12 @@ def test_graphs_of_equal_shapes_differ_by_what_they_compute():
     )
     for first, one in enumerate(expressions):
         for second, other in enumerate(expressions):
-            networks = (Expression(e, *convolutions()) for e in (one, other))
-            assert is_same_graph(*networks, (2, 4, 4)) == (first == second)
+            pair = (networks.Expression(e, *convolutions()) for e in (one, other))
+            assert is_same_graph(*pair, (2, 4, 4)) == (first == second)
 
 
 def test_parameters_that_nothing_uses_are_another_network():
-    one, other = (Expression(lambda x, a, *_: a(x), *convolutions(n)) for n in (1, 2))
+    one, other = (networks.Expression(lambda x, a, *_: a(x), *convolutions(n)) for n in (1, 2))
     assert not is_same_graph(one, other, (2, 4, 4))
 
 
@@ -183,10 +172,10 @@ def test_graphs_are_those_of_evaluation_and_leave_the_network_as_it_was():
 
 
 def test_pairs_of_models_are_all_compared():
-    models = {name: Expression(e) for name, e in (("a", torch.sin), ("b", torch.cos))}
+    models = {name: networks.Expression(e) for name, e in (("a", torch.sin), ("b", torch.cos))}
     require_distinct(models, (2, 4, 4))
     with pytest.raises(InputError, match="'b' and 'c' are the same graph"):
-        require_distinct(models | {"c": Expression(torch.cos)}, (2, 4, 4))
+        require_distinct(models | {"c": networks.Expression(torch.cos)}, (2, 4, 4))
 
 
 def test_counting_is_of_evaluation_and_leaves_each_module_in_its_mode():

@@ -69,7 +69,8 @@ def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: 
     )
     key = "-".join(["tune", model, *map(str, entropy), f"{tuned['lr']:g}", str(steps)])
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
-    with scratch_folder(Path(".scratch"), key, fingerprint(identity, gate["sha256"])) as scratch:
+    digest = fingerprint(identity, gate["sha256"] | subject["network"])
+    with scratch_folder(Path(".scratch"), key, digest) as scratch:
         try:
             run_resumable(training, key, scratch)
         except DivergedError:

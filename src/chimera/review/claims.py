@@ -25,9 +25,9 @@ from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.error_table import Errors, read_errors
 from chimera.study.tables import BY_RUN, digest
+from chimera.tuning.table import ranked, trials_by_model
 
 JSON_DIGITS, TABLE_DIGITS = 6, 4  # significant digits of metrics/*.json and plots/tables/*.csv
-
 EVALUATED_DIGITS = 5  # in which two kinds of processor agree
 
 # What git keeps of a study; dvc.lock has the hash of each.
@@ -230,13 +230,11 @@ def _tuning(kept: Kept) -> list[str]:
     trials = kept.root / "tuning/trials.csv"
     if not trials.exists():
         return []
-    rows = read_csv(trials)
     found = {}
-    for model in dict.fromkeys(row["model"] for row in rows):
-        own = [row for row in rows if row["model"] == model]
-        best = min(own, key=lambda row: (float(row["valid_nrmse"]), float(row["lr"])))
+    for model, rows in trials_by_model(read_csv(trials)).items():
+        best = ranked(rows)[0]
         numbers = {"best_lr": float(best["lr"]), "best_valid_nrmse": float(best["valid_nrmse"])}
-        found[model] = {"trials": len(own)} | numbers
+        found[model] = {"trials": len(rows)} | numbers
     metrics = read_json(kept.root / "tuning/metrics.json")
     written = {m: {k: row[k] for k in found.get(m, row)} for m, row in metrics.items()}
     faults = wrong_leaves(written, found, TABLE_DIGITS)
@@ -277,15 +275,25 @@ def evaluation_faults(
 
 
 def readme_claim(text: str, studies: Sequence[Kept]) -> Claim:
-    """Return whether every number under `What was found` is one that a study's report says."""
+    """Return whether every number under `What was found` is one that a study's report says.
+
+    A sentence of the report has to have that sentence's own numbers; any other text, some of them.
+    """
     found = re.search(r"^## What was found\n(.+?)^## ", text, flags=re.MULTILINE | re.DOTALL)
     section = re.sub(r"!\[.*?\]\(.*?\)|\]\(.*?\)", "", found[1]) if found else ""
     section = " ".join(section.split())
     sentences = [sentence for kept in studies for sentence in report_sentences(kept)]
-    for sentence in sentences:
-        section = section.replace(sentence, "")
-    known = {number for sentence in sentences for number in NUMBER.findall(sentence)}
-    unknown = [number for number in NUMBER.findall(section) if number not in known]
+    known: dict[str, list[list[str]]] = {}  # the numbers of all sentences of one wording
+    for sentence in sorted(sentences, key=len, reverse=True):
+        wording = NUMBER.pattern.join(map(re.escape, NUMBER.split(sentence)))
+        known.setdefault(wording, []).append(NUMBER.findall(sentence))
+    unknown: list[str] = []
+    for wording, expected in known.items():
+        said = re.findall(wording, section)
+        unknown += [sentence for sentence in said if NUMBER.findall(sentence) not in expected]
+        section = re.sub(wording, "", section)
+    every = {number for rows in known.values() for numbers in rows for number in numbers}
+    unknown += [number for number in NUMBER.findall(section) if number not in every]
     faults = [f"README.md says {number}, which no study does" for number in unknown]
     if not found or not sentences:
         faults.append("README.md has no section `What was found`, or no study is kept")

@@ -14,22 +14,19 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def wrong_leaves(
-    written: Mapping[str, Any], found: Mapping[str, Any], digits: int, error: float = 0.0
-) -> list[str]:
+def wrong_leaves(written: Mapping[str, Any], found: Mapping[str, Any], digits: int) -> list[str]:
     """Return a sentence for every leaf of `written` that is not the one found.
 
     Args:
         written: As a file has them, floats rounded to so many significant digits.
         found: Computed anew.
         digits: Significant digits of the file.
-        error: That of what is found, relative to 1, beside the rounding.
     """
     here, there = flatten(written), flatten(found)
     return [
         f"{key} is {here.get(key, 'missing')}, expected {_rounded(there.get(key), digits)}"
         for key in {**there, **here}
-        if not _agree(here.get(key), there.get(key), digits, error)
+        if not _agree(here.get(key), there.get(key), digits)
     ]
 
 
@@ -39,11 +36,11 @@ def _rounded(value: Any, digits: int) -> Any:
     return f"{value:.{digits}g}" if isinstance(value, float) else value
 
 
-def _agree(written: Any, found: Any, digits: int, error: float) -> bool:
+def _agree(written: Any, found: Any, digits: int) -> bool:
     """Whether a value rounds to the one written, give or take the last bits of a float."""
     if not isinstance(found, float) or not isinstance(written, int | float):
         return type(written) is type(found) and bool(written == found)
     if not found or not written:
-        return abs(written - found) <= error
+        return bool(written == found)
     last_digit = 10.0 ** (math.floor(math.log10(abs(found))) - digits + 1)
-    return abs(written - found) <= 0.501 * last_digit + error
+    return abs(written - found) <= 0.501 * last_digit
