@@ -269,6 +269,6 @@ def test_each_baseline_is_named_with_the_axes_on_which_it_errs_less():
     assert beaten_by_baselines(summary, ["unet", "fractal_unet"]) == [
         "Predicting that nothing changes errs less, one step ahead, than UNet on no axis; "
         "FractalUNet on OOD decay.",
-        "The solver itself, which knows the equation, on a grid of 48² points errs less, one step "
+        "The solver itself, which knows the equation, on 48² points errs less, one step "
         "ahead, than UNet on every axis; FractalUNet on every axis.",
     ]

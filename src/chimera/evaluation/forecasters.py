@@ -22,8 +22,8 @@ from chimera.solver import MAX_CFL, KolmogorovForcing, simulate
 
 Forecaster = Callable[[Tensor, Tensor], Tensor]
 
-# Points a side of the coarser grids on which the solver is a baseline.
-SOLVER_GRIDS = (48, 32)
+# Points a side of the grids, none finer than the frames, on which the solver is a baseline.
+SOLVER_GRIDS = (64, 48, 32)
 
 
 def network_forecaster(trained: Trained, conditioning: Tensor) -> Forecaster:
@@ -113,9 +113,9 @@ def linear_diffusion(physics: Physics, num_points: int) -> Forecaster:
 
 def classical(physics: Physics, num_points: int) -> dict[str, Forecaster]:
     """Return the forecasters that know the physics, by name, for frames of num_points^2."""
-    coarser = [grid for grid in SOLVER_GRIDS if grid < num_points]
+    grids = [grid for grid in SOLVER_GRIDS if grid <= num_points]
     return {"linear": linear_diffusion(physics, num_points)} | {
-        f"solver_{grid}": coarse_solver(physics, grid) for grid in coarser
+        f"solver_{grid}": coarse_solver(physics, grid) for grid in grids
     }
 
 

@@ -13,6 +13,7 @@ from chimera.study.labels import axis_label, model_label
 BASELINE_MARKS = {
     "persistence": ("_", "persistence (nothing changes)"),
     "linear": ("x", "linear (the flow without advection)"),
+    "solver_64": ("^", "solver on 64² (knows the equation)"),
     "solver_48": ("D", "solver on 48² (knows the equation)"),
     "solver_32": ("s", "solver on 32² (knows the equation)"),
 }

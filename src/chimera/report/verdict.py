@@ -15,10 +15,9 @@ from chimera.study.stopping import UNDECIDED
 
 Contrast = Mapping[str, Any]
 
-_FORECASTS = {
-    "persistence": "Predicting that nothing changes",
-    "solver_48": "The solver itself, which knows the equation, on a grid of 48² points",
-    "solver_32": "The same on 32² points",
+_FORECASTS = {"persistence": "Predicting that nothing changes"} | {
+    f"solver_{n}": f"The solver itself, which knows the equation, on {n}² points"
+    for n in (64, 48, 32)
 }
 
 

@@ -13,7 +13,7 @@ from chimera.interface.errors import InputError
 from chimera.study.axes import axis_name
 
 METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
-BASELINES = ("persistence", "linear", "solver_48", "solver_32")
+BASELINES = ("persistence", "linear", "solver_64", "solver_48", "solver_32")
 
 Evaluation = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 Evaluations = Mapping[tuple[str, int], Evaluation]
