@@ -27,7 +27,7 @@ without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case
 	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
 	*) printf '%s\n' "$$line" ;; esac; done; }
 
-.PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro cells study crate audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -111,7 +111,10 @@ review: install  ## the comment on what HEAD changes against BASE=HEAD~1: number
 	@python -m chimera.commands.review --base "$${BASE-HEAD~1}"
 
 comment:  ## post review.md on the pull request PULL_REQUEST, in place of the last one
-	gh pr comment "$$PULL_REQUEST" --body-file review.md --edit-last --create-if-none
+	comments="repos/{owner}/{repo}/issues/$$PULL_REQUEST/comments"; \
+	last=$$(gh api --paginate "$$comments" --jq '.[] | select(.body | startswith("<!-- chimera: review -->")) | .id' | tail -n 1); \
+	if test "$$last"; then gh api --silent --method PATCH "repos/{owner}/{repo}/issues/comments/$$last" --field body=@review.md; \
+	else gh api --silent "$$comments" --field body=@review.md; fi
 
 ##@ Study
 
@@ -125,6 +128,10 @@ plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends 
 MORE ?=
 study: install  ## the confirmatory study until its rule ends it; MORE=4: at most 4 replicates more
 	python -m chimera.commands.study --jobs $(JOBS) $(if $(MORE),--more $(MORE)) $(OVERRIDES)
+
+NAME ?= E1
+crate: install  ## keep the finished study of this work tree as records/NAME, with RO-Crate and Croissant
+	python -m chimera.commands.record $(NAME)
 
 tune: check  ## the declared search for learning rates and weight decays; its tables go to tuning/
 	@dvc repro --single-item tuning/dvc.yaml:subject | $(without_hints)

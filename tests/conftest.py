@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -49,4 +51,14 @@ def finished(tmp_path_factory):
             command(workspace, "compose", *SMOKE)
             call(workspace, "dvc", "repro")
             commit(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def recorded(finished, tmp_path_factory):
+    """Return a copy of the finished workspace that keeps itself as records/E1, to read."""
+    workspace = tmp_path_factory.mktemp("recorded") / "chimera"
+    shutil.copytree(finished, workspace, symlinks=True)
+    printed = command(workspace, "record", "E1")
+    assert re.fullmatch(r"records/E1: \d+ files, [\d.]+ MB, (exploratory|pilot)\n", printed)
     return workspace

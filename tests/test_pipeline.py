@@ -34,6 +34,7 @@ FLOORS = {
     "planning": 3,
     "figures": 3,
     "report": 3,
+    "metadata": 3,
     "review": 3,
     "stages": 4,
     "commands": 4,

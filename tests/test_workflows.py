@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from workspaces import call
 
 ROOT = Path(__file__).parents[1]
+MARKER = "<!-- chimera: review -->"
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 TARGETS = set(re.findall(r"^([a-z_0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
@@ -143,3 +145,25 @@ def test_help_lists_every_described_target_under_its_heading():
     described = re.findall(r"^([\w-]+):.*  ## ", (ROOT / "Makefile").read_text(), re.M)
     assert sorted(sum(found.values(), ["help"])) == sorted(described)
     assert max(map(len, printed.splitlines())) <= 120
+
+
+def test_a_comment_takes_the_place_of_the_last_one_with_its_marker_and_of_no_other(tmp_path):
+    """With a stand-in for `gh` that lists what its file holds and notes how it is called."""
+    tool = tmp_path / "gh"
+    tool.write_text(
+        '#!/bin/sh\ncase "$*" in *--jq*) cat listed ;; *) printf "%s\\n" "$*" >> calls ;; esac\n'
+    )
+    tool.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    assert (ROOT / "src/chimera/review/comment.md").read_text().startswith(MARKER)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PULL_REQUEST": "7"}
+    for listed in ("", "11\n12\n"):
+        (tmp_path / "listed").write_text(listed)
+        subprocess.run(["make", "-s", "comment"], cwd=tmp_path, env=environment, check=True)
+    where = "repos/{owner}/{repo}/issues"
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        f"api --silent {where}/7/comments --field body=@review.md",
+        f"api --silent --method PATCH {where}/comments/12 --field body=@review.md",
+    ]
+    asked = call(tmp_path, "make", "--dry-run", "comment")
+    assert f'startswith("{MARKER}")' in asked

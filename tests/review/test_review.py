@@ -155,6 +155,33 @@ def test_a_decision_is_shown_with_its_sequence(repository):
     assert "- `standing`: `pilot` → `confirmatory`" in text
 
 
+def test_the_comment_goes_from_the_verdict_to_the_details(repository):
+    write("metrics/summary.json", changed(nrmse=0.112))
+    write("metrics/stats.json", STATS | {"standing": "exploratory"})
+    write("src/chimera/training/loop.py", "1")
+    write("src/chimera/training/cell.py", "1")
+    write("src/chimera/data/settings.py", "1")
+    write("plots/png/fig1.png", b"2")
+    write_params(seed=1)
+    commit()
+    text = review()
+    parts = [
+        "<!-- chimera: review -->",
+        "**Primary contrast",
+        "- `standing`: `pilot` → `exploratory`",
+        "parity:",
+        "- 1 parameters, ",
+        "Code: `data` (1), `training` (2).",
+        "metrics changed by more than 2 sd",
+        "| nRMSE | in distribution",
+        "<summary>Parameters",
+        "<summary>summary: ",
+        "<summary>Figures: ",
+    ]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
 def test_chance_is_the_level_of_the_two_sample_t_test(repository):
     assert chance((3, 3)) == pytest.approx(2 * stats.t.sf(2 / math.sqrt(2 / 3), 4))
     assert chance((1, 3)) is None

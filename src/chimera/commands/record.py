@@ -1,8 +1,9 @@
 """Keep the finished study of this work tree as records/NAME, small enough for git.
 
 `python -m chimera.commands.record E1`: parameters, lock, metrics, errors per trajectory, manifests,
-tables, figures, report, the preregistration as it stands, the tuning tables, and what computed it.
-`--replace` puts it in place of one that exists.
+tables, figures, report, the preregistration as it stands, the tuning tables, what computed it, and
+metadata that other tools read: an RO-Crate of the run and Croissant of its data. `--replace` puts
+it in place of one that exists.
 """
 
 import argparse
@@ -11,9 +12,18 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from chimera.files.artifacts import read_json, read_params, read_yaml, whole_folder, write_yaml
+from chimera.files.artifacts import (
+    read_json,
+    read_params,
+    read_yaml,
+    sha256,
+    whole_folder,
+    write_json,
+    write_yaml,
+)
 from chimera.governance.logbook import git
 from chimera.interface.errors import InputError, guarded
+from chimera.metadata.packing import METADATA, metadata
 from chimera.review.claims import study_claims
 from chimera.review.records import record_files
 
@@ -21,16 +31,22 @@ RECORD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def provenance() -> dict[str, object]:
-    """Return the commit, and every class of bytes and versions with the runs that it computed."""
+    """Return commit, checkpoints, and every class of bytes and versions with what it computed."""
     params = read_params()
+    cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
+    folders = [Path("checkpoints") / model / str(replicate) for model, replicate in cells]
     computed: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for model in params["model_names"]:
-        for replicate in params["replicates"]:
-            about = read_yaml(Path(f"checkpoints/{model}/{replicate}/provenance.yaml"))
-            versions = tuple((name, value) for name, value in about.items() if name != "network")
-            computed.setdefault(versions, []).append(f"{model} {replicate}")
+    for (model, replicate), folder in zip(cells, folders, strict=True):
+        about = read_yaml(folder / "provenance.yaml")
+        versions = tuple((name, value) for name, value in about.items() if name != "network")
+        computed.setdefault(versions, []).append(f"{model} {replicate}")
+    weights = [folder / "model.safetensors" for folder in folders]
+    commit, date = git("log", "-1", "--format=%H %cs").decode().split()
     return {
-        "commit": git("rev-parse", "HEAD").decode().strip(),
+        "commit": commit,
+        "date": date,
+        "version": read_yaml(Path("CITATION.cff"))["version"],
+        "checkpoints": {path.as_posix(): sha256(path) for path in weights},
         "computed": [dict(versions) | {"runs": runs} for versions, runs in computed.items()],
     }
 
@@ -55,9 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, fresh / file)
         write_yaml(fresh / "provenance.yaml", about)
+        for path, content in metadata(fresh, options.name).items():
+            write_json(fresh / path, content)
     size = sum(file.stat().st_size for file in record.rglob("*") if file.is_file())
     stands = read_json(Path("metrics/stats.json"))["standing"]
-    print(f"{record}: {len(files) + 1} files, {size / 1e6:.2f} MB, {stands}")  # noqa: T201
+    print(f"{record}: {len(files) + 1 + len(METADATA)} files, {size / 1e6:.2f} MB, {stands}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params
 from chimera.governance.analysis import analyse
 from chimera.governance.plan import Preregistration, declared_block, nearest_block, whole_plan
 from chimera.interface.errors import InputError
+from chimera.metadata.packing import METADATA, metadata
 from chimera.report.verdict import beaten_by_baselines, percent, verdicts
 from chimera.review.leaves import wrong_leaves
 from chimera.study.aggregation import summarise, summarise_probes
@@ -244,6 +245,17 @@ def _tuning(kept: Kept) -> list[str]:
     return faults + wrong_leaves(lr, {model: row["best_lr"] for model, row in found.items()}, 3)
 
 
+def _metadata(kept: Kept) -> list[str]:
+    if not (kept.root / "provenance.yaml").exists():
+        return []  # the work tree; a record has it
+    found = metadata(kept.root, kept.root.resolve().name)
+    return [
+        f"{name} is not what the record's files say"
+        for name in METADATA
+        if read_json(kept.root / name) != found[name]
+    ]
+
+
 CHECKS: dict[str, Callable[[Kept], list[str]]] = {
     "params.yaml is what PREREGISTRATION.md froze, or says how far not": _params,
     "metrics/summary.json follows from metrics/errors.csv": _summary,
@@ -254,6 +266,7 @@ CHECKS: dict[str, Callable[[Kept], list[str]]] = {
     "metrics/verify.json counts the files of the manifests": _data,
     "dvc.lock has the hashes and the parameters of these files": _lock,
     "tuning/metrics.json and the learning rates follow from tuning/trials.csv": _tuning,
+    "the RO-Crate and Croissant of a record follow from its files": _metadata,
 }
 
 

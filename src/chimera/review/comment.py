@@ -1,6 +1,7 @@
 """The comment on a pull request in Markdown: one screen, with details to unfold."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
         for path in sorted(base.figures | head.figures)
         if base.figures.get(path) != head.figures.get(path)
     ]
+    code = {
+        path for path in base.code | head.code if base.code.get(path, "") != head.code.get(path, "")
+    }
     logs = {log: (entries(base.logs[log]), entries(head.logs[log])) for log in LOGS}
     seeded = [c for rows in changes.values() for c in rows if c.sd is not None]
     return template.render(
@@ -52,6 +56,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
         gates=gates(head),
         gates_before={name: passed for name, passed, _ in gates(base)},
         params=params,
+        rooms=Counter(path.split("/")[2] for path in sorted(code)),
         seeded=seeded,
         marked=[c for c in seeded if c.marked],
         chance=chance((base.replicates, head.replicates)),

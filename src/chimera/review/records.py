@@ -7,6 +7,7 @@ from chimera.interface.errors import InputError
 FILES = (
     "params.yaml",
     "dvc.lock",
+    "dvc.yaml",
     "PREREGISTRATION.md",
     "Deviation_Log.md",
     "constraints-numerics.txt",

@@ -24,9 +24,10 @@ class Revision:
     """The experiment at one commit.
 
     `params`, `metrics` (by file) and `words`, those of metrics/stats.json, are leaves by dotted
-    key, `figures` the blob id of every plots/png/*.png. `deviating` has the frozen parameters with
-    another value, and whether an entry names them; `machine` is the class of bytes of what was
-    trained; `remark` is a sentence about what could not be read.
+    key, `figures` and `code` the blob ids of every plots/png/*.png and of the package's files.
+    `deviating` has the frozen parameters with another value, and whether an entry names them;
+    `machine` is the class of bytes of what was trained; `remark` is a sentence about what could
+    not be read.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Revision:
     logs: dict[str, str]
     plan: Preregistration | None
     figures: dict[str, str]
+    code: dict[str, str]
     deviating: dict[str, bool]
     machine: str = ""
     remark: str = ""
@@ -93,6 +95,7 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
         logs,
         plan,
         {p: b for p, b in blobs.items() if p.startswith("plots/png/") and p.endswith(".png")},
+        {p: b for p, b in blobs.items() if p.startswith("src/chimera/")},
         {d.key: d.key in logged for d in (nearest_block(plan, params)[1] if plan else [])},
         str(_mapping(text(MACHINE), f"{name}:{MACHINE}").get("bytes", "")),
         remark,

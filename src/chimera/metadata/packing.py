@@ -1,0 +1,39 @@
+"""The metadata of a record, from the files that it holds."""
+
+from pathlib import Path
+from typing import Any
+
+from chimera.files.artifacts import read_params, read_yaml, sha256
+from chimera.metadata.croissant import croissant
+from chimera.metadata.run_crate import run_crate
+
+METADATA = ("croissant.json", "ro-crate-metadata.json")
+
+
+def metadata(record: Path, name: str) -> dict[str, dict[str, Any]]:
+    """Return the content of METADATA for a record.
+
+    Raises:
+        InputError: If a file of the record is missing or unreadable.
+    """
+    params, about = read_params(record / "params.yaml"), read_yaml(record / "provenance.yaml")
+    manifests = sorted((record / params["data"]["manifests"]).glob("*.yaml"))
+    folders = tuple(f"data/{dataset}/" for dataset in params["datasets"])
+    files = [
+        entry
+        for manifest in manifests
+        for entry in read_yaml(manifest)["files"]
+        if entry["path"].startswith(folders)
+    ]
+    kept = sorted(
+        path for path in record.rglob("*") if path.is_file() and path.name not in METADATA
+    )
+    paths = {path.relative_to(record).as_posix(): path for path in kept}
+    hashes = {entry["path"]: entry["sha256"] for entry in files} | about["checkpoints"]
+    hashes |= {path: sha256(file) for path, file in paths.items()}
+    sizes = {path: file.stat().st_size for path, file in paths.items()}
+    lock = read_yaml(record / "dvc.lock")["stages"]
+    described = croissant(params, files, name=name, about=about)
+    return dict(
+        zip(METADATA, (described, run_crate(name, lock, sizes, hashes, about)), strict=True)
+    )

@@ -1,0 +1,186 @@
+"""RO-Crate of a finished study: what ran, in which order, on what, and what came out.
+
+    the whole run    CreateAction of dvc.yaml: parameters and data in, the record's files out
+    each stage       CreateAction of its module: the dependencies and outputs of dvc.lock
+
+Workflow Run RO-Crate 0.5 (Leo et al. 2024, "Recording provenance of workflow runs with RO-Crate",
+PLoS ONE 19(9), e0309210; https://w3id.org/ro/wfrun/workflow/0.5). A file of the record is a data
+entity; what lies outside it, in DVC's cache or on a remote, has an identifier that begins with `#`,
+the md5 by which DVC finds it, and its sha256 where the record knows it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+Entity = dict[str, Any]
+
+SPECIFICATION = "https://w3id.org/ro/crate/1.1"
+PROFILES = {
+    "process": "https://w3id.org/ro/wfrun/process/0.5",
+    "workflow": "https://w3id.org/ro/wfrun/workflow/0.5",
+    "workflow-ro-crate": "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
+}
+WORKFLOW_PROFILE = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+DVC = {
+    "@id": "https://dvc.org",
+    "@type": "ComputerLanguage",
+    "name": "DVC",
+    "identifier": {"@id": "https://dvc.org"},
+    "url": {"@id": "https://dvc.org"},
+}
+AUTHORS = {"@id": "#contributors", "@type": "Organization", "name": "The Chimera contributors"}
+MIT = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"}
+MEDIA = {
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".png": "image/png",
+    ".txt": "text/plain",
+    ".yaml": "application/yaml",
+    ".lock": "application/yaml",
+}
+
+
+def run_crate(
+    name: str,
+    lock: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    hashes: Mapping[str, str],
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the JSON-LD of a record.
+
+    Args:
+        name: Of the study.
+        lock: Stages of dvc.lock.
+        sizes: Bytes of every file of the record, by its path; dvc.yaml is one.
+        hashes: sha256 of these files, and of files outside of the record, by path.
+        about: The record's provenance: `commit`, `date`, `version`, `computed`.
+    """
+    outside = {
+        path: {"@id": f"#{path}", "@type": "CreativeWork", "name": path, "sha256": sha256}
+        for path, sha256 in hashes.items()
+        if path not in sizes
+    }
+    values: dict[str, Entity] = {}
+    actions = [
+        _action(stage, entry, sizes, outside, values) | {"endTime": about["date"]}
+        for stage, entry in lock.items()
+        if entry.get("outs")
+    ]
+    computed = about["computed"][0]
+    versions = [
+        {"@id": f"#{package}", "@type": "SoftwareApplication", "name": package, "version": version}
+        for package, version in computed.items()
+        if package not in ("bytes", "runs")
+    ]
+    modules = dict.fromkeys(action["instrument"]["@id"] for action in actions)
+    software = [
+        {
+            "@id": module,
+            "@type": "SoftwareApplication",
+            "name": module[1:],
+            "softwareVersion": about["version"],
+            "softwareRequirements": _references(package["@id"] for package in versions),
+        }
+        for module in modules
+    ]
+    files = {path: _file(path, size, hashes[path]) for path, size in sizes.items()}
+    files["dvc.yaml"] |= {
+        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+        "name": f"The pipeline of {name}",
+        "programmingLanguage": {"@id": DVC["@id"]},
+        "version": about["commit"],
+        "conformsTo": {"@id": WORKFLOW_PROFILE},
+    }
+    whole = {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": f"The run of {name} on {computed['bytes']}",
+        "instrument": {"@id": "dvc.yaml"},
+        "agent": {"@id": AUTHORS["@id"]},
+        "endTime": about["date"],
+        "object": _references([*values, *(f"#{path}" for path in outside if "data/" in path)]),
+        "result": _references(path for path in sizes if path.startswith(("metrics/", "plots/"))),
+    }
+    root = {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": f"Chimera, the study {name}",
+        "description": "A finished study: parameters, lock, metrics, errors of every trajectory, "
+        "tables, pictures, and what computed them.",
+        "datePublished": about["date"],
+        "license": {"@id": MIT["@id"]},
+        "author": {"@id": AUTHORS["@id"]},
+        "publisher": {"@id": AUTHORS["@id"]},
+        "conformsTo": _references(PROFILES.values()),
+        "hasPart": _references(sizes),
+        "mainEntity": {"@id": "dvc.yaml"},
+        "mentions": _references(["#run", *(action["@id"] for action in actions)]),
+    }
+    descriptor = {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "about": {"@id": "./"},
+        "conformsTo": _references([SPECIFICATION, PROFILES["workflow-ro-crate"]]),
+    }
+    profiles = [
+        {"@id": url, "@type": "CreativeWork", "name": key, "version": url.rsplit("/", 1)[1]}
+        for key, url in PROFILES.items()
+    ]
+    graph = [descriptor, root, MIT, AUTHORS, DVC, *profiles, *versions, *software, whole]
+    return {
+        "@context": f"{SPECIFICATION}/context",
+        "@graph": [*graph, *actions, *files.values(), *values.values(), *outside.values()],
+    }
+
+
+def _file(path: str, size: int, sha256: str) -> Entity:
+    media = MEDIA.get(PurePosixPath(path).suffix, "application/octet-stream")
+    name = PurePosixPath(path).name
+    entity: Entity = {"@id": path, "@type": "File", "name": name, "encodingFormat": media}
+    return entity | {"contentSize": str(size), "sha256": sha256}
+
+
+def _action(
+    stage: str,
+    entry: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    outside: dict[str, Entity],
+    values: dict[str, Entity],
+) -> Entity:
+    """Return a stage's action, and add what it reads and writes outside of the record."""
+
+    def identify(item: Mapping[str, Any]) -> str:
+        path = str(item["path"])
+        if path in sizes:
+            return path
+        entity = {"@id": f"#{path}", "@type": "CreativeWork", "name": path}
+        outside.setdefault(path, entity).setdefault("identifier", f"md5:{item['md5']}")
+        return f"#{path}"
+
+    read = [identify(item) for item in entry.get("deps", [])]
+    for key, value in entry.get("params", {}).get("params.yaml", {}).items():
+        parameter = f"#params.yaml:{key}"
+        said = {"@id": parameter, "@type": "PropertyValue", "name": key, "value": json.dumps(value)}
+        values.setdefault(parameter, said)
+        read.append(parameter)
+    return {
+        "@id": f"#stage:{stage}",
+        "@type": "CreateAction",
+        "name": stage,
+        "description": entry["cmd"],
+        "instrument": {"@id": f"#{entry['cmd'].split()[2]}"},
+        "agent": {"@id": AUTHORS["@id"]},
+        "object": _references(read),
+        "result": _references(map(identify, entry["outs"])),
+    }
+
+
+def _references(identifiers: Iterable[str]) -> list[dict[str, str]] | dict[str, str]:
+    """Return references; a single one is no list, as RO-Crate recommends."""
+    found = [{"@id": identifier} for identifier in dict.fromkeys(identifiers)]
+    return found[0] if len(found) == 1 else found
