@@ -136,7 +136,7 @@ def test_the_fast_settings_keep_the_loss(name, precision):
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what torch itself does
 def test_a_compiled_step_keeps_the_loss(name):
     plain, compiled = (
-        run(training(name, replace(EVERY_STEP, compile=compile))) for compile in (False, True)
+        run(training(name, replace(EVERY_STEP, compile=fuse))) for fuse in (False, True)
     )
     assert losses(compiled) == pytest.approx(losses(plain), rel=1e-3)
 
