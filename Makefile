@@ -27,7 +27,7 @@ without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case
 	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
 	*) printf '%s\n' "$$line" ;; esac; done; }
 
-.PHONY: help install repro cells study crate audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -170,10 +170,13 @@ hash_missing: install  ## write sha256 where a manifest has none, and show the d
 ##@ Develop
 
 test: lint  ## linters, types, configuration and every test but those that take minutes
-	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not full"
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not full and not cuda"
 
-test-full: lint  ## every test
-	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test-full: lint  ## every test that needs no GPU
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not cuda"
+
+test-cuda: .venv/installed-dev  ## the tests that need a GPU, and nothing else
+	python -m pytest --numprocesses 4 tests/training/test_cuda.py
 
 lint: .venv/actionlint
 	ruff check .

@@ -8,6 +8,7 @@ import torch
 import yaml
 from scipy import stats
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import networks
 from chimera.interface.errors import InputError, NoSiteError
@@ -222,6 +223,31 @@ def test_without_ood_or_a_second_trajectory_nothing_is_edited(study):
         assert found.rows == []
 
 
+class OfADevice(TorchFunctionMode):
+    """Every tensor is refused as an array before `cpu()`, as those of a GPU are."""
+
+    def __init__(self):
+        super().__init__()
+        self.copies = {}  # by address, and kept, so that no address is used twice
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in (torch.Tensor.numpy, torch.Tensor.__array__):
+            assert args[0].untyped_storage().data_ptr() in self.copies, "no array: still on a GPU"
+        if func is torch.Tensor.cpu:
+            copy = args[0].clone()
+            self.copies[copy.untyped_storage().data_ptr()] = copy
+            return copy
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("probe", ["twonn", "ib", "spectra", "patching", "rome"])
+def test_probes_read_arrays_of_tensors_on_any_device(study, probe):
+    overrides = ["scale=smoke", "probes.spectra.frames=[1,4]"]
+    section = yaml.safe_load(compose(overrides, ROOT / "conf"))["probes"][probe]
+    with OfADevice():
+        probe_measure(probe)(study, probe_settings(probe, section), np.random.default_rng(0), plain)
+
+
 def test_the_same_seed_measures_the_same(study):
     for measure, settings in (
         (measure_effects, PatchingSettings(pairs=2)),
@@ -299,7 +325,8 @@ def bare(padding_mode, *, site):
 def test_a_network_without_a_site_is_withheld(probe):
     frames = torch.randn(3, 6, 1, 16, 16)
     study = subject(bare("circular", site=False), ind=frames, ood_x=frames.flip(0))
-    section = yaml.safe_load(compose(["scale=smoke"], ROOT / "conf"))["probes"][probe]
+    overrides = ["scale=smoke", "probes.spectra.frames=[1,4]"]
+    section = yaml.safe_load(compose(overrides, ROOT / "conf"))["probes"][probe]
     settings = probe_settings(probe, section)
     with pytest.raises(NoSiteError, match="the network has no site, expected modules of class"):
         probe_measure(probe)(study, settings, np.random.default_rng(0), plain)

@@ -130,7 +130,7 @@ def _measure_axis(subject: Subject, trajectories: Tensor, settings: SpectraSetti
     slopes = {
         quantity: [
             spectral_slope(energy, *settings.slope_shells).value
-            for energy in spectra[quantity].energy[:, -1].sum(dim=1)
+            for energy in spectra[quantity].energy[:, -1].sum(dim=1).cpu()
         ]
         for quantity in ("target", "prediction")
     }
