@@ -12,11 +12,12 @@ import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.forecasting.building import check_model
-from chimera.models.parity import width_search
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import gaps, require_distinct, require_parity
 from chimera.models.parity.graph import is_same_graph
-from chimera.models.parity.width_search import closed_form, solve_widths
+from chimera.models.parity.search_space import lattice
+from chimera.models.parity.unet_size import closed_form
+from chimera.models.parity.width_search import solve_widths
 
 UNET = networks.UNET | {"input_shape": [1, 64, 64], "channels": [8, 16, 32, 64]}
 FRACTAL = networks.FRACTAL | {"input_shape": [1, 64, 64], "channels": [8, 12, 20, 72]}
@@ -246,7 +247,9 @@ def test_solved_widths_are_within_tolerance_by_a_real_count(columns):
 
 
 def test_an_impossible_tolerance_is_one_sentence():
-    with pytest.raises(InputError, match=r"'tolerance' = 1e-09 is met by no channel list"):
+    with pytest.raises(
+        InputError, match=r"'tolerance' = 1e-09 is met by no channels of a fractal_unet near"
+    ):
         solve_widths(FRACTAL, UNET, 1e-9)
 
 
@@ -286,4 +289,4 @@ def test_solutions_are_all_on_the_lattice_and_the_nearest_in_profile():
 )
 def test_lattice_by_hand(widths, expected):
     """Steps of 8, 4, 2 or 1, up to half the narrowest; wider ones where a level has above 512."""
-    assert [values.tolist() for values in width_search._lattice(widths)] == expected
+    assert [values.tolist() for values in lattice(widths)] == expected
