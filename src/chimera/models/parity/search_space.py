@@ -2,10 +2,10 @@
 
     search: {width: [8, 32], modes: [2, 8, 2], channels: [[4, 12], [8, 24], [16, 48]]}
 
-A range [lowest, highest] or [lowest, highest, step] of whole numbers for a setting that is one, and
-a range for each element of a list. Without `search`, a network whose `channels` are a list is
-searched around the baseline's: between 1/4 and 3/2 of each width, in multiples of 8, 4, 2 or 1,
-whichever is the largest up to half of the narrowest level.
+A range is [lowest, highest] or [lowest, highest, step] of whole numbers; a list has one for each of
+its elements. Without `search`, `channels` are searched around the baseline's: between 1/4 and 3/2
+of each width, in multiples of 8, 4, 2 or 1, the largest up to half of the narrowest level first and
+the smaller ones if nothing is found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ import numpy as np
 from chimera.interface.errors import InputError
 
 _MAX_COMBINATIONS = 10**8
+_FIXED = ("type", "sites", "search", "input_shape", "out_channels", "padding")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class SearchSpace:
     lengths: dict[str, int | None]
     values: list[np.ndarray]
     present: list[int]
+    around_baseline: bool = False
 
     def named(self, numbers: Sequence[int]) -> dict[str, Any]:
         """Return one combination as settings."""
@@ -44,28 +46,45 @@ class SearchSpace:
         return max(sum(p if isinstance(p, list) else [p]) for p in self.named(powers).values())
 
 
-def search_space(
+def search_spaces(
     settings: Mapping[str, Any], baseline: Mapping[str, Any], key: str
-) -> tuple[SearchSpace, bool]:
-    """Return what varies of a model, and whether this is the lattice around the baseline's widths.
+) -> list[SearchSpace]:
+    """Return what varies of a model, the space to be searched first in front.
 
     Raises:
         InputError: If nothing varies, a name is no setting of the model, or a range has no number.
     """
-    if (declared := settings.get("search")) is None:
-        widths = baseline.get("channels")
-        if not isinstance(widths, list | tuple) or "channels" not in settings:
-            raise InputError(
-                f"{key}.search is missing, expected what may vary of a {settings['type']}, such "
-                "as {width: [8, 32]}"
-            )
-        return SearchSpace({"channels": len(widths)}, lattice(widths), list(widths)), True
+    if (declared := settings.get("search")) is not None:
+        return [_declared(declared, settings, key)]
+    widths = baseline.get("channels")
+    if not isinstance(widths, list | tuple) or "channels" not in settings:
+        raise InputError(
+            f"{key}.search is missing, expected what may vary of a {settings['type']}, such as "
+            "{width: [8, 32]}"
+        )
+    steps = [step for step in (8, 4, 2, 1) if 2 * step <= max(2, min(widths))]
+    lengths, present = {"channels": len(widths)}, list(widths)
+    return [SearchSpace(lengths, lattice(widths, step), present, True) for step in steps]
+
+
+def lattice(widths: Sequence[int], base: int) -> list[np.ndarray]:
+    """Return the widths of each level that are tried around the baseline's."""
+    levels = []
+    for width in widths:
+        step = base * max(1, width // (32 * base))
+        lowest = step * max(1, width // (4 * step))
+        levels.append(np.arange(lowest, 3 * width // 2 + 1, step, dtype=np.int64))
+    return levels
+
+
+def _declared(declared: Any, settings: Mapping[str, Any], key: str) -> SearchSpace:
     if not isinstance(declared, Mapping) or not declared:
         raise InputError(f"{key}.search is {declared!r}, expected settings, each with a range")
+    varying = [name for name in settings if name not in _FIXED]
     space = SearchSpace({}, [], [])
     for name, ranges in declared.items():
-        if name not in settings:
-            known = ", ".join(n for n in settings if n not in ("type", "search"))
+        if name not in varying:
+            known = ", ".join(varying)
             raise InputError(f"{key}.search has {name!r}, expected settings of {key}: {known}")
         value, where = settings[name], f"{key}.search.{name}"
         several = isinstance(value, list | tuple)
@@ -82,18 +101,7 @@ def search_space(
             f"{key}.search has {size:,} combinations, expected at most {_MAX_COMBINATIONS:,}: a "
             "third number in a range is its step"
         )
-    return space, False
-
-
-def lattice(widths: Sequence[int]) -> list[np.ndarray]:
-    """Return the widths of each level that are tried around the baseline's."""
-    base = next(step for step in (8, 4, 2, 1) if 2 * step <= max(2, min(widths)))
-    levels = []
-    for width in widths:
-        step = base * max(1, width // (32 * base))
-        lowest = step * max(1, width // (4 * step))
-        levels.append(np.arange(lowest, 3 * width // 2 + 1, step, dtype=np.int64))
-    return levels
+    return space
 
 
 def _is_whole(number: Any) -> bool:

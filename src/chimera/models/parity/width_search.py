@@ -8,10 +8,10 @@ MACs are of degree 2 in each setting. As many counts as it has monomials give it
 combination for which this does not hold is found out when it is counted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model, check_model
 from chimera.models.parity.counting import count
-from chimera.models.parity.search_space import SearchSpace, search_space
+from chimera.models.parity.search_space import SearchSpace, search_spaces
 from chimera.models.parity.unet_size import CLOSED_FORMS, closed_form
 
 _MAX_SOLUTIONS = 10
@@ -61,7 +61,7 @@ def solve_widths(
     """Find settings that bring a network within tolerance of the baseline.
 
     Args:
-        settings: The network's settings, fitted to the data, with `search`: see `search_space`.
+        settings: The network's settings, fitted to the data, with `search`: see `search_space.py`.
         baseline: The baseline's settings, fitted to the data.
         tolerance: Largest relative gap in parameters and in MACs, such as 0.05.
         key: Dotted, for messages.
@@ -73,7 +73,29 @@ def solve_widths(
         InputError: If no combination is within tolerance, or `search` cannot be used.
     """
     wanted = count(build_model(baseline), baseline["input_shape"])
-    space, is_lattice = search_space(settings, baseline, key)
+    spaces = search_spaces(settings, baseline, key)
+    for space in spaces:
+        solutions = list(
+            islice(_solutions(settings, space, wanted, tolerance, key), _MAX_SOLUTIONS)
+        )
+        if solutions:
+            return solutions
+    first = spaces[0]
+    where = f"near the baseline's {first.present}" if first.around_baseline else "in its search"
+    raise InputError(
+        f"'tolerance' = {tolerance} is met by no {', '.join(first.lengths)} of {key}, a "
+        f"{settings['type']}, {where}, expected a larger tolerance, other ranges or baseline"
+    )
+
+
+def _solutions(
+    settings: Mapping[str, Any],
+    space: SearchSpace,
+    wanted: tuple[int, int],
+    tolerance: float,
+    key: str,
+) -> Iterator[Solution]:
+    """Yield the combinations within tolerance of the wanted size, the least changed first."""
 
     def gaps(sizes: Sequence[Any]) -> tuple[Any, Any]:
         return sizes[0] / wanted[0] - 1, sizes[1] / wanted[1] - 1
@@ -86,26 +108,15 @@ def solve_widths(
         distance = np.maximum(*map(abs, gaps(size_of(np.ix_(*values)))))
         places = np.nonzero(distance <= tolerance)
         rows = np.stack([v[place] for v, place in zip(values, places, strict=True)], axis=-1)
-        change = _profile_change(rows, space.present, growth=is_lattice)
+        change = _profile_change(rows, space)
         nearest = np.lexsort((*rows.T[::-1], change))[:_MAX_COUNTED]
         found += [(float(change[i]), tuple(rows[i].tolist())) for i in nearest]
-    solutions: list[Solution] = []
     for change_found, row in sorted(found)[:_MAX_COUNTED]:
         chosen = space.named(row)
-        params, macs = count(build_model({**settings, **chosen}, key), settings["input_shape"])
-        solution = Solution(chosen, params, macs, *gaps((params, macs)), change_found)
-        if max(abs(solution.params_gap), abs(solution.macs_gap)) <= tolerance:
-            solutions.append(solution)
-        if len(solutions) == _MAX_SOLUTIONS:
-            break
-    if not solutions:
-        where = f"near the baseline's {space.present}" if is_lattice else f"in {key}.search"
-        raise InputError(
-            f"'tolerance' = {tolerance} is met by no {', '.join(space.lengths)} of a "
-            f"{settings['type']} {where}, expected a larger tolerance, another range or another "
-            "baseline"
-        )
-    return solutions
+        size = count(build_model({**settings, **chosen}, key), settings["input_shape"])
+        solution = Solution(chosen, *size, *gaps(size), change_found)
+        if max(map(abs, gaps(size))) <= tolerance:
+            yield solution
 
 
 def _size_formula(
@@ -151,8 +162,8 @@ def _size(settings: Mapping[str, Any], key: str) -> tuple[int, int]:
         return count(build_model(settings, key), settings["input_shape"])
 
 
-def _profile_change(rows: np.ndarray, present: Sequence[int], *, growth: bool) -> np.ndarray:
+def _profile_change(rows: np.ndarray, space: SearchSpace) -> np.ndarray:
     """Return the root-mean-square change of each row, see `Solution`."""
-    change = np.log2(rows) - np.log2(present)
-    change = np.diff(change, axis=-1) if growth else change
+    change = np.log2(rows) - np.log2(space.present)
+    change = np.diff(change, axis=-1) if space.around_baseline else change
     return np.sqrt(np.mean(change**2, axis=-1))
