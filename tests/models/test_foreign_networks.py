@@ -48,7 +48,7 @@ class Unshared:
 def test_a_network_of_another_package_is_admitted_and_counted(name, monkeypatch):
     if name == "neuraloperator":
         pytest.importorskip("neuralop", reason="needs the extra `networks`")
-    else:  # its package imports all its networks, timm for the dropping of paths, and a hub's client
+    else:  # its package imports all its networks, timm for dropping paths, and a hub
         for module in ("timm", "timm.models", "timm.models.layers", "the_well.benchmark.models"):
             monkeypatch.setitem(sys.modules, module, ModuleType(module))
         sys.modules["timm.models.layers"].DropPath = nn.Identity
