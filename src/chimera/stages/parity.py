@@ -59,12 +59,12 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
         require_parity(sizes, baseline, tolerance)
     except InputError as error:
         missed = [n for n, gap in gaps(sizes, baseline).items() if max(map(abs, gap)) > tolerance]
-        raise InputError(f"{error}, {nearest(settings, missed, baseline, tolerance)}") from None
+        raise InputError(f"{error}, {remedy(settings, missed, baseline, tolerance)}") from None
     require_distinct(models, shapes[baseline])
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
 
 
-def nearest(settings: dict[str, Any], missed: list[str], baseline: str, tolerance: float) -> str:
+def remedy(settings: dict[str, Any], missed: list[str], baseline: str, tolerance: float) -> str:
     """Return the overrides that bring models to parity, or why there are none."""
     try:
         return "such as " + " ".join(

@@ -63,7 +63,8 @@ def search_spaces(
             "{width: [8, 32]}"
         )
     steps = [step for step in (8, 4, 2, 1) if 2 * step <= max(2, min(widths))]
-    lengths, present = {"channels": len(widths)}, list(widths)
+    lengths: dict[str, int | None] = {"channels": len(widths)}
+    present = list(widths)
     return [SearchSpace(lengths, lattice(widths, step), present, True) for step in steps]
 
 
