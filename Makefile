@@ -189,7 +189,7 @@ lint: .venv/actionlint
 compose: install  ## params.yaml from conf/
 	python -m chimera.commands.compose
 
-solve_widths: install  ## channel lists that bring every model to parity with the baseline
+solve_widths: install  ## settings that bring every model to parity with the baseline, as `search` in conf/ allows
 	python -m chimera.stages.parity --solve-widths
 
 docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broken links fail

@@ -12,11 +12,11 @@ import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.forecasting.building import check_model
-from chimera.models.parity import width_search
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import gaps, require_distinct, require_parity
 from chimera.models.parity.graph import is_same_graph
-from chimera.models.parity.width_search import closed_form, solve_widths
+from chimera.models.parity.unet_size import closed_form
+from chimera.models.parity.width_search import solve_widths
 
 UNET = networks.UNET | {"input_shape": [1, 64, 64], "channels": [8, 16, 32, 64]}
 FRACTAL = networks.FRACTAL | {"input_shape": [1, 64, 64], "channels": [8, 12, 20, 72]}
@@ -231,25 +231,6 @@ def test_the_closed_form_is_the_count(change):
     assert closed_form(settings, settings.channels) == counted
 
 
-@pytest.mark.parametrize("columns", [2, 3])
-def test_solved_widths_are_within_tolerance_by_a_real_count(columns):
-    fields = FRACTAL | {"columns": columns}
-    solutions = solve_widths(fields, UNET, 0.05)
-    assert solutions
-    baseline = count(build_model(UNET), (1, 64, 64))
-    for solution in solutions:
-        built = count(build_model(fields | {"channels": list(solution.channels)}), (1, 64, 64))
-        assert built == (solution.params, solution.macs)
-        assert solution.params_gap == pytest.approx(built[0] / baseline[0] - 1)
-        assert abs(solution.params_gap) <= 0.05
-        assert abs(solution.macs_gap) <= 0.05
-
-
-def test_an_impossible_tolerance_is_one_sentence():
-    with pytest.raises(InputError, match=r"'tolerance' = 1e-09 is met by no channel list"):
-        solve_widths(FRACTAL, UNET, 1e-9)
-
-
 def test_solutions_are_all_on_the_lattice_and_the_nearest_in_profile():
     """Every list of multiples of 2 from 1/4 to 3/2 of [4, 6, 8] is counted by hand.
 
@@ -273,17 +254,3 @@ def test_solutions_are_all_on_the_lattice_and_the_nearest_in_profile():
         assert (solution.channels, solution.params, solution.macs) == (channels, params, macs)
         assert (solution.params_gap, solution.macs_gap) == pytest.approx(gaps)
         assert solution.profile_change == pytest.approx(profile)
-
-
-@pytest.mark.parametrize(
-    ("widths", "expected"),
-    [
-        ((1, 2), [[1], [1, 2, 3]]),
-        ((8, 16), [[4, 8, 12], [4, 8, 12, 16, 20, 24]]),
-        ((16, 600), [[8, 16, 24], list(range(144, 901, 16))]),
-        ((64,), [[16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96]]),
-    ],
-)
-def test_lattice_by_hand(widths, expected):
-    """Steps of 8, 4, 2 or 1, up to half the narrowest; wider ones where a level has above 512."""
-    assert [values.tolist() for values in width_search._lattice(widths)] == expected

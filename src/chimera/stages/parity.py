@@ -1,7 +1,7 @@
 """Gate: every model is alive, and has the baseline's parameters and MACs within parity.tolerance.
 
 Writes metrics/parity.json whatever the verdict on sizes, and metrics/gates/parity.yaml, on which
-training depends, only when the gate is passed. `--solve-widths` prints channel lists that would.
+training depends, only when the gate is passed. `--solve-widths` prints settings that would.
 """
 
 import sys
@@ -13,7 +13,7 @@ import torch
 from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
-from chimera.interface.errors import guarded
+from chimera.interface.errors import InputError, guarded
 from chimera.models.forecasting.building import fit_to_data
 from chimera.models.parity.admission import admit
 from chimera.models.parity.counting import count, count_torchinfo
@@ -25,12 +25,12 @@ from chimera.models.parity.gate import (
     require_parity,
 )
 from chimera.models.parity.liveness import liveness
-from chimera.models.parity.width_search import has_closed_form, solve_widths
+from chimera.models.parity.width_search import Solution, solve_widths
 
 
 @dataclass
 class Options:
-    """Print channel lists instead of running the gate."""
+    """Print settings at parity instead of running the gate."""
 
     solve_widths: bool = False
 
@@ -55,13 +55,53 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
         require_live(name, found)
         if dead := dead_parts(found):
             print(f"model {name!r} has parts without effect: {dead}", file=sys.stderr)  # noqa: T201
-    require_parity(sizes, baseline, tolerance)
+    try:
+        require_parity(sizes, baseline, tolerance)
+    except InputError as error:
+        missed = [n for n, gap in gaps(sizes, baseline).items() if max(map(abs, gap)) > tolerance]
+        raise InputError(f"{error}, {remedy(settings, missed, baseline, tolerance)}") from None
     require_distinct(models, shapes[baseline])
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
 
 
+def remedy(settings: dict[str, Any], missed: list[str], baseline: str, tolerance: float) -> str:
+    """Return the overrides that bring models to parity, or why there are none."""
+    try:
+        return "such as " + " ".join(
+            overrides(n, solve_widths(settings[n], settings[baseline], tolerance, f"models.{n}")[0])
+            for n in missed
+        )
+    except InputError as error:
+        return f"but {error}"
+
+
+def overrides(name: str, solution: Solution) -> str:
+    """Return what to add to `dvc exp run`."""
+    return " ".join(
+        f"-S 'models.{name}.{setting}={value}'".replace(", ", ",")
+        for setting, value in solution.settings.items()
+    )
+
+
+def print_solutions(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
+    """Print the settings at parity that are found for each model, and those without any."""
+    failed = []
+    for name in filter(lambda name: name != baseline, settings):
+        try:
+            found = solve_widths(settings[name], settings[baseline], tolerance, f"models.{name}")
+        except InputError as error:
+            failed.append(str(error))
+            continue
+        print(f"{name}: {overrides(name, found[0])} is the nearest of")  # noqa: T201
+        for s in found:
+            sizes = f"{s.params_gap:+.1%} parameters, {s.macs_gap:+.1%} MACs"
+            print(f"  {s.settings}: {sizes}, profile change {s.profile_change:.2f}")  # noqa: T201
+    if failed:
+        raise InputError("; ".join(failed))
+
+
 def main() -> None:
-    """Run the gate, or the width solver."""
+    """Run the gate, or the search for settings that pass it."""
     options = ArgumentParser(Options).parse_args()
     params = read_params()
     models, baseline = params["models"], params["baseline"]
@@ -72,16 +112,17 @@ def main() -> None:
         layout = read_yaml(path / "layout.yaml")
     shape, extra = (len(data["fields"]), *layout["grid"]), len(data["conditioning"])
     studied = {baseline, *params["model_names"]}
-    models = {
+    searches = {n: {"search": s["search"]} for n, s in models.items() if "search" in s}
+    fitted = {
         name: fit_to_data(fields, shape, layout["boundary"], f"models.{name}", conditioning=extra)
+        | searches.get(name, {})
         for name, fields in models.items()
         if name in studied
     }
-    if not options.solve_widths:
-        gate(models, len(data["fields"]), baseline, tolerance)
-        return
-    for name in filter(lambda name: has_closed_form(models[name]), models.keys() - {baseline}):
-        print(f"{name}: {solve_widths(models[name], models[baseline], tolerance)}")  # noqa: T201
+    if options.solve_widths:
+        print_solutions(fitted, baseline, tolerance)
+    else:
+        gate(fitted, len(data["fields"]), baseline, tolerance)
 
 
 if __name__ == "__main__":

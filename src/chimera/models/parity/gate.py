@@ -43,7 +43,7 @@ def require_parity(sizes: Mapping[str, Size], baseline: str, tolerance: float) -
             raise InputError(
                 f"model {name!r} is {params_gap:+.1%} in parameters and {macs_gap:+.1%} in MACs of "
                 f"{baseline!r}, expected both within {tolerance:.1%}: `make solve_widths` lists "
-                f"channels that are."
+                f"settings that are"
             )
 
 

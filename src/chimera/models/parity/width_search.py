@@ -1,143 +1,169 @@
-"""Channel lists with which one network is as large as another.
+"""Settings with which one network is as large as another.
 
-With a_l channels into the block of a level and b_l out of it, k x k kernels, n outer convolutions
-(from a_l) and m inner ones (from b_l), a block costs
-
-    parameters  n k^2 a b + m k^2 b^2 + b (n + m) [bias] + 2 b (n + m) [norm]
-    MACs        (n k^2 a b + m k^2 b^2) H W / 4^l
-
-where n = m = 1 for the double convolution and n = C, m = 2^C - 1 - C for the fractal f_C. Scaling
-all levels alike often misses the tolerance, so every level's width is free: all lists on a lattice
-around the baseline's are tried, and those within tolerance with the nearest profile are built and
-counted.
+Scaling all widths alike often misses the tolerance, so every number varies freely: the size of all
+combinations is computed, and those within tolerance that change least are built and counted. Where
+no closed form is known, the size is taken for a polynomial: the shape of a weight holds at most two
+widths of a list, and any other number at most twice (modes, along two axes), so that parameters and
+MACs are of degree 2 in each setting. As many counts as it has monomials give its coefficients; a
+combination for which this does not hold is found out when it is counted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from functools import partial
+from itertools import islice, product
+from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model, check_model
-from chimera.models.networks.layers import CENTRING_NORMS
 from chimera.models.parity.counting import count
+from chimera.models.parity.search_space import SearchSpace, search_spaces
+from chimera.models.parity.unet_size import CLOSED_FORMS, closed_form
 
 _MAX_SOLUTIONS = 10
-CLOSED_FORMS = ("unet", "fractal_unet")
+_MAX_COUNTED = 50
+_DEGREE = 2
 
 
 @dataclass(frozen=True)
 class Solution:
-    """A channel list within tolerance of the baseline.
+    """Settings within tolerance of the baseline.
 
-    `profile_change` is the root-mean-square, over neighbouring levels, of the change of
-    log2(b_{l+1} / b_l) against the baseline: 0 where the widths grow as the baseline's do. It is a
-    confound of the comparison.
+    `profile_change` is a confound of the comparison. For the lattice around the baseline's widths
+    it is the root-mean-square, over neighbouring levels, of the change of log2(b_{l+1} / b_l)
+    against the baseline: 0 where the widths grow as the baseline's do. For a declared search it is
+    that of log2(number / present number).
     """
 
-    channels: tuple[int, ...]
+    settings: dict[str, Any]
     params: int
     macs: int
     params_gap: float
     macs_gap: float
     profile_change: float
 
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The widths of the levels, where they were searched."""
+        return tuple(self.settings.get("channels", ()))
+
 
 def solve_widths(
-    settings: Mapping[str, Any], baseline: Mapping[str, Any], tolerance: float
+    settings: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+    tolerance: float,
+    key: str = "model",
 ) -> list[Solution]:
-    """Find channel lists that bring a network within tolerance of the baseline.
-
-    Widths are multiples of 8, 4, 2 or 1, whichever is the largest up to half of the baseline's
-    narrowest level, between 1/4 and 3/2 of the baseline's.
+    """Find settings that bring a network within tolerance of the baseline.
 
     Args:
-        settings: The network's settings, `channels` being ignored.
-        baseline: The baseline's settings.
+        settings: The network's settings, fitted to the data, with `search`: see `search_space.py`.
+        baseline: The baseline's settings, fitted to the data.
         tolerance: Largest relative gap in parameters and in MACs, such as 0.05.
+        key: Dotted, for messages.
 
     Returns:
         Up to ten solutions, each built and counted, the smallest change of profile first.
 
     Raises:
-        InputError: If no list on the lattice is within tolerance, or a network has other blocks.
+        InputError: If no combination is within tolerance, or `search` cannot be used.
     """
-    for fields in (settings, baseline):
-        if not has_closed_form(fields):
-            raise InputError(
-                f"model.type is {fields['type']!r}, expected one with a closed form of its size, "
-                f"{' or '.join(CLOSED_FORMS)}"
-            )
-    wanted = check_model(baseline, "model")
-    wanted_params, wanted_macs = count(build_model(baseline), wanted.input_shape)
-    widths = wanted.channels
-    network = check_model({**settings, "channels": list(widths)}, "model")
-
-    found: list[tuple[int, ...]] = []
-    lattice = _lattice(widths)
-    for outer in product(*lattice[:-3]):
-        inner = np.meshgrid(*lattice[-3:], indexing="ij")
-        channels = [*(np.full_like(inner[0], width) for width in outer), *inner]
-        params, macs = closed_form(network, channels)
-        gaps = abs(params / wanted_params - 1), abs(macs / wanted_macs - 1)
-        rows = np.stack([width[np.maximum(*gaps) <= tolerance] for width in channels], axis=-1)
-        found.extend(tuple(row) for row in rows.tolist())
-    if not found:
-        raise InputError(
-            f"'tolerance' = {tolerance} is met by no channel list of a {settings['type']} near the "
-            f"baseline's {list(widths)}, expected a larger tolerance, other columns or a wider "
-            f"baseline."
+    wanted = count(build_model(baseline), baseline["input_shape"])
+    spaces = search_spaces(settings, baseline, key)
+    for space in spaces:
+        solutions = list(
+            islice(_solutions(settings, space, wanted, tolerance, key), _MAX_SOLUTIONS)
         )
-    found.sort(key=lambda widths_found: (_profile_change(widths_found, widths), widths_found))
-    solutions = []
-    for candidate in found[:_MAX_SOLUTIONS]:
-        model = build_model({**settings, "channels": list(candidate)})
-        params, macs = count(model, network.input_shape)
-        gaps = params / wanted_params - 1, macs / wanted_macs - 1
-        change = _profile_change(candidate, widths)
-        solutions.append(Solution(candidate, params, macs, *gaps, change))
-    return solutions
+        if solutions:
+            return solutions
+    first = spaces[0]
+    where = f"near the baseline's {first.present}" if first.around_baseline else "in its search"
+    raise InputError(
+        f"'tolerance' = {tolerance} is met by no {', '.join(first.lengths)} of {key}, a "
+        f"{settings['type']}, {where}, expected a larger tolerance, other ranges or baseline"
+    )
 
 
-def has_closed_form(settings: Mapping[str, Any]) -> bool:
-    """Whether the formula above holds for a network."""
-    return settings["type"] in CLOSED_FORMS
+def _solutions(
+    settings: Mapping[str, Any],
+    space: SearchSpace,
+    wanted: tuple[int, int],
+    tolerance: float,
+    key: str,
+) -> Iterator[Solution]:
+    """Yield the combinations within tolerance of the wanted size, the least changed first."""
+
+    def gaps(sizes: Sequence[Any]) -> tuple[Any, Any]:
+        return sizes[0] / wanted[0] - 1, sizes[1] / wanted[1] - 1
+
+    found: list[tuple[float, tuple[int, ...]]] = []
+    first, *others = space.values
+    size_of = _size_formula(settings, space, key)
+    for number in first:  # one at a time for the memory
+        values = [np.array([number]), *others]
+        distance = np.maximum(*map(abs, gaps(size_of(np.ix_(*values)))))
+        places = np.nonzero(distance <= tolerance)
+        rows = np.stack([v[place] for v, place in zip(values, places, strict=True)], axis=-1)
+        change = _profile_change(rows, space)
+        nearest = np.lexsort((*rows.T[::-1], change))[:_MAX_COUNTED]
+        found += [(float(change[i]), tuple(rows[i].tolist())) for i in nearest]
+    for change_found, row in sorted(found)[:_MAX_COUNTED]:
+        chosen = space.named(row)
+        size = count(build_model({**settings, **chosen}, key), settings["input_shape"])
+        solution = Solution(chosen, *size, *gaps(size), change_found)
+        if max(map(abs, gaps(size))) <= tolerance:
+            yield solution
 
 
-def closed_form(settings: Any, channels: Sequence[Any]) -> tuple[Any, Any]:
-    """Return parameters and MACs by the formula above for widths, integers or equal arrays."""
-    H, W = settings.grid
-    taps = settings.kernel_size**2
-    outer, inner = settings.units
-    # Scale and shift of the norm, and the bias of the convolution.
-    bias = int(settings.norm not in CENTRING_NORMS)
-    vectors = 2 * (settings.norm != "none") + bias
-    head = settings.field_channels * channels[0]
-    params, macs = head + settings.field_channels, head * H * W
-    down = enumerate(pairwise([settings.input_shape[0], *channels]))
-    up = [(level, (2 * b if settings.use_skip else b, b)) for level, b in enumerate(channels[:-1])]
-    for level, (a, b) in [*down, *up]:
-        weights = taps * (outer * a * b + inner * b * b)
-        params = params + weights + vectors * (outer + inner) * b
-        macs = macs + weights * (H * W >> 2 * level)
-    for level, (b, below) in enumerate(pairwise(channels)):
-        params = params + 4 * below * b + bias * b
-        macs = macs + below * b * (H * W >> 2 * level)
-    return params, macs
+def _size_formula(
+    settings: Mapping[str, Any], space: SearchSpace, key: str
+) -> Callable[[Sequence[np.ndarray]], Sequence[Any]]:
+    """Return parameters and MACs as a function of the numbers, arrays that broadcast."""
+    if settings["type"] in CLOSED_FORMS and list(space.lengths) == ["channels"]:
+        network = check_model({**settings, **space.named(space.present)}, key)
+        return partial(closed_form, network)
+    nodes = [np.unique([v[0], v[len(v) // 2], v[-1]]) for v in space.values]
+    # A lower set of exponents: interpolation at the nodes of the same numbers has one solution.
+    powers = [
+        power
+        for power in product(*(range(len(n)) for n in nodes))
+        if space.degree(power) <= _DEGREE
+    ]
+    points = [[int(n[i]) for n, i in zip(nodes, power, strict=True)] for power in powers]
+    sizes = [_size({**settings, **space.named(point)}, key) for point in points]
+    scale = [float(n[-1]) for n in nodes]
+
+    def monomials(numbers: Sequence[Any]) -> list[Any]:
+        scaled = [x / s for x, s in zip(numbers, scale, strict=True)]
+        return [prod(x**p for x, p in zip(scaled, power, strict=True)) for power in powers]
+
+    coefficients = np.linalg.solve([monomials(point) for point in points], sizes)
+
+    def polynomial(numbers: Sequence[np.ndarray]) -> Sequence[Any]:
+        terms = monomials(numbers)
+        return [sum(c * m for c, m in zip(column, terms, strict=True)) for column in coefficients.T]
+
+    return polynomial
 
 
-def _lattice(widths: tuple[int, ...]) -> list[np.ndarray]:
-    base = next(step for step in (8, 4, 2, 1) if 2 * step <= max(2, min(widths)))
-    lattice = []
-    for width in widths:
-        step = base * max(1, width // (32 * base))
-        lowest = step * max(1, width // (4 * step))
-        lattice.append(np.arange(lowest, 3 * width // 2 + 1, step, dtype=np.int64))
-    return lattice
+def _size(settings: Mapping[str, Any], key: str) -> tuple[int, int]:
+    """Count on the meta device, which computes nothing, or where a network cannot, for real."""
+    try:
+        with torch.device("meta"):
+            network = build_model(settings, key)
+        return count(network, settings["input_shape"])
+    except InputError:
+        raise
+    except Exception:
+        return count(build_model(settings, key), settings["input_shape"])
 
 
-def _profile_change(channels: tuple[int, ...], baseline: tuple[int, ...]) -> float:
-    growth = np.diff(np.log2(channels)) - np.diff(np.log2(baseline))
-    return float(np.sqrt(np.mean(growth**2)))
+def _profile_change(rows: np.ndarray, space: SearchSpace) -> np.ndarray:
+    """Return the root-mean-square change of each row, see `Solution`."""
+    change = np.log2(rows) - np.log2(space.present)
+    change = np.diff(change, axis=-1) if space.around_baseline else change
+    return np.sqrt(np.mean(change**2, axis=-1))
