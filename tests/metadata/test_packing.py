@@ -77,6 +77,7 @@ def test_its_validator_accepts_the_crate_and_refuses_one_without_an_instrument(r
     assert any("instrument" in issue for issue in issues(tmp_path / "crate"))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what mlcroissant reads with
 def test_its_validator_accepts_the_croissant(record):
     import mlcroissant
 
