@@ -122,5 +122,5 @@ def test_the_crate_has_every_stage_with_its_command_and_all_that_it_reads_and_wr
 
 
 def test_metadata_follows_from_the_record_alone(record):
-    for name, content in metadata(record, "E1").items():
+    for name, content in metadata(record).items():
         assert json.loads((record / name).read_text()) == content

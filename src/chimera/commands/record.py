@@ -9,8 +9,10 @@ it in place of one that exists.
 import argparse
 import re
 import shutil
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from chimera.files.artifacts import (
     read_json,
@@ -51,6 +53,18 @@ def provenance() -> dict[str, object]:
     }
 
 
+def present_stages(lock: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dvc.lock without stages that these parameters do not have: DVC never removes one."""
+    listed = subprocess.run(
+        ["dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        raise InputError(f"`dvc stage list` failed: {listed.stderr.strip()}")
+    names = listed.stdout.split()
+    stages = {name: entry for name, entry in lock["stages"].items() if name in names}
+    return dict(lock) | {"stages": stages}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="record", description=(__doc__ or "").splitlines()[0])
@@ -62,17 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record = Path("records") / options.name
     if record.exists() and not options.replace:
         raise InputError(f"{record} exists, expected another name or --replace")
-    files, about = record_files(Path()), provenance()
-    wrong = [fault for claim in study_claims(Path()) for fault in claim.faults]
-    if wrong:
-        raise InputError(f"`make audit` finds {len(wrong)} faults, expected none: {wrong[0]}")
+    files, about = record_files(Path()), {"name": options.name} | provenance()
     with whole_folder(record) as fresh:
         for file in files:
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, fresh / file)
+        write_yaml(fresh / "dvc.lock", present_stages(read_yaml(Path("dvc.lock"))))
         write_yaml(fresh / "provenance.yaml", about)
-        for path, content in metadata(fresh, options.name).items():
+        for path, content in metadata(fresh).items():
             write_json(fresh / path, content)
+        wrong = [fault for claim in study_claims(fresh) for fault in claim.faults]
+        if wrong:
+            raise InputError(f"`make audit` finds {len(wrong)} faults, expected none: {wrong[0]}")
     size = sum(file.stat().st_size for file in record.rglob("*") if file.is_file())
     stands = read_json(Path("metrics/stats.json"))["standing"]
     print(f"{record}: {len(files) + 1 + len(METADATA)} files, {size / 1e6:.2f} MB, {stands}")  # noqa: T201

@@ -10,7 +10,7 @@ from chimera.metadata.run_crate import run_crate
 METADATA = ("croissant.json", "ro-crate-metadata.json")
 
 
-def metadata(record: Path, name: str) -> dict[str, dict[str, Any]]:
+def metadata(record: Path) -> dict[str, dict[str, Any]]:
     """Return the content of METADATA for a record.
 
     Raises:
@@ -33,7 +33,7 @@ def metadata(record: Path, name: str) -> dict[str, dict[str, Any]]:
     hashes |= {path: sha256(file) for path, file in paths.items()}
     sizes = {path: file.stat().st_size for path, file in paths.items()}
     lock = read_yaml(record / "dvc.lock")["stages"]
-    described = croissant(params, files, name=name, about=about)
-    return dict(
-        zip(METADATA, (described, run_crate(name, lock, sizes, hashes, about)), strict=True)
-    )
+    name = about["name"]
+    data = croissant(params, files, name=name, about=about)
+    crate = run_crate(name, lock, sizes, hashes, about)
+    return dict(zip(METADATA, (data, crate), strict=True))

@@ -248,7 +248,7 @@ def _tuning(kept: Kept) -> list[str]:
 def _metadata(kept: Kept) -> list[str]:
     if not (kept.root / "provenance.yaml").exists():
         return []  # the work tree; a record has it
-    found = metadata(kept.root, kept.root.resolve().name)
+    found = metadata(kept.root)
     return [
         f"{name} is not what the record's files say"
         for name in METADATA
