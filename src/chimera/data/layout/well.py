@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from chimera.data.layout.hdf5 import (
     HDF5Recording,
     Place,
-    box_lengths,
-    coordinate_spacing,
+    box,
+    frame_interval,
     hdf5_dataset,
     open_hdf5,
     read_hdf5,
@@ -41,61 +41,64 @@ def open_well(path: Path) -> HDF5Recording:
         axes = axes or ["x", "y"]
         if len(axes) != 2:
             raise InputError(f"{path} has the dimensions {', '.join(axes)}, expected two")
-        places, constants, (n, T, H, W) = _fields(file, path, axes)
-        spacings = [
-            coordinate_spacing(file, path, f"dimensions/{axis}", N)
-            for axis, N in zip(axes, (H, W), strict=True)
-        ]
-        layout = Layout(
-            "well",
-            (H, W),
-            T,
-            _boundary(file, axes),
-            box_lengths(spacings, (H, W)),
-            coordinate_spacing(file, path, "dimensions/time"),
-        )
-        scalars = _scalars(file, path, n)
+        places, constants, aside, (n, T, H, W) = _fields(file, path, axes)
+        extent, uneven = box(file, path, [f"dimensions/{axis}" for axis in axes], (H, W))
+        interval = frame_interval(file, path, "dimensions/time", T)
+        layout = Layout("well", (H, W), T, _boundary(file, axes), extent, interval)
+        scalars = _scalars(file, path, n, aside)
     parent = path.parent.name
     split = parent if parent in ("train", "valid", "test") else None
-    return HDF5Recording(path, n, layout, tuple(places), scalars, split, places, constants)
+    return HDF5Recording(
+        path, n, layout, tuple(places), scalars, split, places, constants,
+        uneven=uneven, aside=aside,
+    )  # fmt: skip
 
 
 def _fields(
     file: h5py.File, path: Path, axes: Sequence[str]
-) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
-    """Return the places of fields, the constant fields, and the common shape (n, T, H, W)."""
+) -> tuple[dict[str, Place], dict[str, str], dict[str, str], tuple[int, ...]]:
+    """Return places of fields, constant fields, reasons of those set aside, and (n, T, H, W)."""
     places: dict[str, Place] = {}
+    aside: dict[str, str] = {}
     still: dict[str, tuple[int, ...]] = {}
     shape: tuple[int, ...] | None = None
     first = ""
     for rank in range(3):
         for name in file.get(f"t{rank}_fields", ()):
             where = f"t{rank}_fields/{name}"
-            dataset = hdf5_dataset(file, path, where)
-            if not dataset.attrs.get("time_varying", True):
-                still[name if rank == 0 else ""] = dataset.shape
+            suffixes = ["".join(axes[i] for i in part) for part in product(range(2), repeat=rank)]
+            channels = [f"{name}_{suffix}" if rank else name for suffix in suffixes]
+            try:
+                dataset = hdf5_dataset(file, path, where)
+                if not dataset.attrs.get("time_varying", True):
+                    still[name if rank == 0 else ""] = dataset.shape
+                    continue
+                if not dataset.attrs.get("sample_varying", True):
+                    raise InputError(f"{path}: {where} is one for all trajectories, expected each")
+                axis_names = ("trajectories", "frames", "x", "y", *["component"] * rank)
+                require_shape(path, where, dataset.shape, axis_names)
+                if shape not in (None, dataset.shape[:4]):
+                    raise InputError(
+                        f"{path}: {where} has shape {dataset.shape}, expected {shape} as {first}"
+                    )
+            except InputError as error:
+                aside |= dict.fromkeys(channels, str(error))
                 continue
-            if not dataset.attrs.get("sample_varying", True):
-                continue
-            axis_names = ("trajectories", "frames", "x", "y", *["component"] * rank)
-            require_shape(path, where, dataset.shape, axis_names)
-            if shape not in (None, dataset.shape[:4]):
-                raise InputError(
-                    f"{path}: {where} has shape {dataset.shape}, expected {shape} as {first}"
-                )
             shape, first = dataset.shape[:4], where
-            for component in product(range(2), repeat=rank):
-                suffix = "".join(axes[i] for i in component)
-                places[f"{name}_{suffix}" if rank else name] = (where, component)
+            parts = product(range(2), repeat=rank)
+            places |= {channel: (where, p) for channel, p in zip(channels, parts, strict=True)}
     if shape is None:
-        raise InputError(f"{path} has no field that varies in time, expected one to forecast")
+        raise InputError(
+            next(iter(aside.values()), "")
+            or f"{path} has no field that varies in time, expected one to forecast"
+        )
     n, _, H, W = shape
     constants = {
         name: f"t0_fields/{name}"
         for name, found in still.items()
         if name and found in ((n, H, W), (H, W))
     }
-    return places, constants, shape
+    return places, constants, aside, shape
 
 
 def _text(value: Any) -> list[str]:
@@ -111,14 +114,28 @@ def _boundary(file: h5py.File, axes: Sequence[str]) -> tuple[str, ...]:
     return tuple("periodic" if axis in periodic else "open" for axis in axes)
 
 
-def _scalars(file: h5py.File, path: Path, count: int) -> dict[str, NDArray[np.float64]]:
-    """Return the scalars (n,) that are constant in time; one value holds for all trajectories."""
+def _scalars(
+    file: h5py.File, path: Path, count: int, aside: dict[str, str]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the scalars (n,) that are constant in time; one value holds for all trajectories.
+
+    The reason of every other one is added to `aside`.
+    """
     found = {}
     for name in file.get("scalars", ()):
-        dataset = hdf5_dataset(file, path, f"scalars/{name}")
-        if dataset.size in (1, count) and not dataset.attrs.get("time_varying", False):
-            values = np.asarray(read_hdf5(dataset, path, ()), dtype=np.float64).reshape(-1)
-            found[name] = np.broadcast_to(values, (count,))
+        try:
+            dataset = hdf5_dataset(file, path, f"scalars/{name}")
+        except InputError as error:
+            aside[name] = str(error)
+            continue
+        if dataset.size not in (1, count) or dataset.attrs.get("time_varying", False):
+            aside[name] = (
+                f"{path}: scalars/{name} has shape {dataset.shape}, expected one number for each "
+                f"of {count} trajectories, constant in time"
+            )
+            continue
+        values = np.asarray(read_hdf5(dataset, path, ()), dtype=np.float64).reshape(-1)
+        found[name] = np.broadcast_to(values, (count,))
     return found
 
 
