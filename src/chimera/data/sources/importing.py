@@ -93,8 +93,10 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     for recording in used:
         require_same_layout(recording, used[0])
         for wanted in data.fields:
-            if wanted != "vorticity" or not set(_VELOCITY) <= set(recording.fields):
-                require_field(recording, wanted)
+            known = {*recording.fields, *recording.aside}
+            is_derived = wanted == "vorticity" not in known and set(_VELOCITY) <= known
+            for stored in _VELOCITY if is_derived else (wanted,):
+                require_field(recording, stored)
     if unread := sorted({where for r in used for where in r.aside}):
         say(
             f"{name}: {listed(unread)} set aside: {used[0].aside.get(unread[0], 'of another form')}"
