@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import finalize
@@ -16,8 +16,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.recordings import Array, Recording, block_frames
+from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_shape
 from chimera.interface.errors import InputError
+
+_AXES = ("trajectories", "frames", "x", "y")
 
 # Bytes of a dataset for each byte of it in the file that no compression reaches.
 _MAX_RATIO = 1 << 16
@@ -128,17 +130,68 @@ def box(
     return lengths if len(known) == len(grid) and not uneven else None, uneven
 
 
+def alike(
+    file: h5py.File, path: Path, wanted: Mapping[str, Place]
+) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
+    """Return the places of fields that have the first one's n, T, H and W, and these.
+
+    Between them stands, by name, why every other field is set aside.
+    """
+    places: dict[str, Place] = {}
+    aside: dict[str, str] = {}
+    shape: tuple[int, ...] = ()
+    for name, (where, component) in wanted.items():
+        try:
+            found = hdf5_dataset(file, path, where).shape
+            require_shape(path, where, found, (*_AXES, *["component"] * len(component)))
+            if found[:4] != (shape or found[:4]):
+                raise InputError(f"{path}: {where} has shape {found}, expected {shape} as others")
+            if math.prod(found[4:]) != (
+                parts := sum(other == where for other, _ in wanted.values())
+            ):
+                raise InputError(f"{path}: {where} has shape {found}, expected {parts} components")
+            shape, places[name] = found[:4], (where, component)
+        except InputError as error:
+            aside[name] = str(error)
+    if not places:
+        raise InputError(
+            next(iter(aside.values()), f"{path} has no field that varies in time, expected one")
+        )
+    return places, aside, shape
+
+
+def numbers(
+    file: h5py.File, path: Path, group: str, count: int
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
+    """Return the scalars (count,) of a group, and why other datasets of it are none, by name.
+
+    They are constant in time; one value holds for all trajectories.
+    """
+    found, aside = {}, {}
+    for name in file.get(group, ()):
+        try:
+            dataset = hdf5_dataset(file, path, f"{group}/{name}")
+            if dataset.size not in (1, count) or np.any(dataset.attrs.get("time_varying", False)):
+                raise InputError(
+                    f"{path}: {group}/{name} has shape {dataset.shape}, expected one number for "
+                    f"each of {count} trajectories, constant in time"
+                )
+            values = np.asarray(read_hdf5(dataset, path, ()), dtype=np.float64).reshape(-1)
+            found[name] = np.broadcast_to(values, (count,))
+        except InputError as error:
+            aside[name] = str(error)
+    return found, aside
+
+
 @dataclass(frozen=True)
 class HDF5Recording(Recording):
     """Trajectories of one HDF5 file.
 
     Attributes:
         places: Place of each field.
-        constants: Dataset of each field that is constant in time, (n, H, W), or (H, W) for all.
     """
 
     places: Mapping[str, Place]
-    constants: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, field: str) -> str:
         """Return the dataset of a field."""
@@ -172,6 +225,23 @@ class HDF5Recording(Recording):
                     block = np.empty((count, len(fields), *self.layout.grid), dtype=np.float32)
                     reader.read(trajectory, start, block)
                     yield trajectory, start, block
+
+
+def recorded(
+    file: h5py.File,
+    path: Path,
+    source: str,
+    wanted: Mapping[str, Place],
+    coordinates: Sequence[str],
+    boundary: tuple[str, ...],
+) -> HDF5Recording:
+    """Describe the fields of a file, without its scalars; the coordinates are those of t, x, y."""
+    places, aside, (n, T, H, W) = alike(file, path, wanted)
+    extent, uneven = box(file, path, coordinates[1:], (H, W))
+    interval = frame_interval(file, path, coordinates[0], T)
+    layout = Layout(source, (H, W), T, boundary, extent, interval)
+    fields = tuple(places)
+    return HDF5Recording(path, n, layout, fields, {}, None, places, uneven=uneven, aside=aside)
 
 
 class FieldReader:

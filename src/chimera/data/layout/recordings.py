@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ class Recording(ABC):
         first_frame: Frames of every trajectory that are skipped.
         uneven: Names of coordinates in space that are not equidistant.
         aside: Why a field or scalar cannot be read, by name.
+        constants: Dataset of each field that is constant in time, (n, H, W), or (H, W) for all.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Recording(ABC):
     first_frame: int = field(default=0, kw_only=True)
     uneven: tuple[str, ...] = field(default=(), kw_only=True)
     aside: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    constants: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @abstractmethod
     def where(self, field: str) -> str:
@@ -122,28 +124,33 @@ def require_same_layout(recording: Recording, first: Recording, *, stored: bool 
     Of files that are `stored` already, only grid and length must agree: the rest was stated.
     """
     one, other = recording.layout, first.layout
-    compared = [
-        ("a grid of", " x ".join(map(str, one.grid)), " x ".join(map(str, other.grid))),
-        ("trajectories of so many frames:", one.num_frames, other.num_frames),
-    ]
+    compared: dict[str, Any]
+    frames = "trajectories of so many frames:"
+    compared = {"a grid of": (one.grid, other.grid), frames: ([one.num_frames], [other.num_frames])}
     if not stored:
-        extents, intervals = (one.extent, other.extent), (one.frame_interval, other.frame_interval)
-        compared += [
-            ("the boundaries", " and ".join(one.boundary), " and ".join(other.boundary)),
-            ("the extent", *(" x ".join(map(_rounded, e or ())) or "unknown" for e in extents)),
-            ("a frame interval of", *(_rounded(dt) if dt else "unknown" for dt in intervals)),
-        ]
-    for what, found, expected in compared:
-        if found != expected:
+        compared |= {
+            "the boundaries": tuple([" and ".join(r.boundary)] for r in (one, other)),
+            "the extent": tuple(r.extent or ["unknown"] for r in (one, other)),
+            "a frame interval of": tuple([r.frame_interval or "unknown"] for r in (one, other)),
+        }
+    for what, sides in compared.items():
+        if not all(map(_agree, *sides)):
+            found, expected = (" x ".join(map(_shown, side)) for side in sides)
             cut = recording.aside.get("frames") or first.aside.get("frames")
             raise InputError(
                 f"{recording.path} has {what} {found}, expected {expected} as in {first.path}"
-                + (f"; {cut}" if cut and "frames" in what else "")
+                + (f"; {cut}" if cut and what == frames else "")
             )
 
 
-def _rounded(value: float) -> str:
-    return f"{value:.4g}"  # coordinates in single precision say no more
+def _agree(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-3)  # coordinates in single precision
+    return bool(one == other)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def shared_scalars(

@@ -6,24 +6,21 @@ the edges in `boundary_conditions`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from chimera.data.layout.hdf5 import (
     HDF5Recording,
     Place,
-    box,
-    frame_interval,
-    hdf5_dataset,
+    numbers,
     open_hdf5,
-    read_hdf5,
+    recorded,
 )
-from chimera.data.layout.recordings import Layout, require_shape
 from chimera.interface.errors import InputError
 
 
@@ -41,64 +38,31 @@ def open_well(path: Path) -> HDF5Recording:
         axes = axes or ["x", "y"]
         if len(axes) != 2:
             raise InputError(f"{path} has the dimensions {', '.join(axes)}, expected two")
-        places, constants, aside, (n, T, H, W) = _fields(file, path, axes)
-        extent, uneven = box(file, path, [f"dimensions/{axis}" for axis in axes], (H, W))
-        interval = frame_interval(file, path, "dimensions/time", T)
-        layout = Layout("well", (H, W), T, _boundary(file, axes), extent, interval)
-        scalars = _scalars(file, path, n, aside)
-    parent = path.parent.name
-    split = parent if parent in ("train", "valid", "test") else None
-    return HDF5Recording(
-        path, n, layout, tuple(places), scalars, split, places, constants,
-        uneven=uneven, aside=aside,
-    )  # fmt: skip
+        varying, still = _fields(file, axes)
+        coordinates = [f"dimensions/{axis}" for axis in ("time", *axes)]
+        found = recorded(file, path, "well", varying, coordinates, _boundary(file, axes))
+        scalars, others = numbers(file, path, "scalars", found.count)
+        shapes = (found.layout.grid, (found.count, *found.layout.grid))
+        constants = {k: p for k, p in still.items() if getattr(file[p], "shape", ()) in shapes}
+    split = path.parent.name if path.parent.name in ("train", "valid", "test") else None
+    aside = {**found.aside, **others}
+    return replace(found, scalars=scalars, split=split, constants=constants, aside=aside)
 
 
-def _fields(
-    file: h5py.File, path: Path, axes: Sequence[str]
-) -> tuple[dict[str, Place], dict[str, str], dict[str, str], tuple[int, ...]]:
-    """Return places of fields, constant fields, reasons of those set aside, and (n, T, H, W)."""
+def _fields(file: h5py.File, axes: Sequence[str]) -> tuple[dict[str, Place], dict[str, str]]:
+    """Return the places of fields, and the datasets of scalar ones that are constant in time."""
     places: dict[str, Place] = {}
-    aside: dict[str, str] = {}
-    still: dict[str, tuple[int, ...]] = {}
-    shape: tuple[int, ...] | None = None
-    first = ""
+    still: dict[str, str] = {}
     for rank in range(3):
-        for name in file.get(f"t{rank}_fields", ()):
+        for name, dataset in file.get(f"t{rank}_fields", {}).items():
             where = f"t{rank}_fields/{name}"
-            suffixes = ["".join(axes[i] for i in part) for part in product(range(2), repeat=rank)]
-            channels = [f"{name}_{suffix}" if rank else name for suffix in suffixes]
-            try:
-                dataset = hdf5_dataset(file, path, where)
-                if not dataset.attrs.get("time_varying", True):
-                    still[name if rank == 0 else ""] = dataset.shape
-                    continue
-                if not dataset.attrs.get("sample_varying", True):
-                    raise InputError(f"{path}: {where} is one for all trajectories, expected each")
-                axis_names = ("trajectories", "frames", "x", "y", *["component"] * rank)
-                require_shape(path, where, dataset.shape, axis_names)
-                if shape not in (None, dataset.shape[:4]):
-                    raise InputError(
-                        f"{path}: {where} has shape {dataset.shape}, expected {shape} as {first}"
-                    )
-            except InputError as error:
-                aside |= dict.fromkeys(channels, str(error))
+            if not np.all(dataset.attrs.get("time_varying", True)):
+                still |= {name: where} if rank == 0 else {}
                 continue
-            shape, first = dataset.shape[:4], where
-            parts = product(range(2), repeat=rank)
-            places |= {channel: (where, p) for channel, p in zip(channels, parts, strict=True)}
-    if shape is None:
-        raise InputError(
-            next(iter(aside.values()), "")
-            or f"{path} has no field that varies in time, expected one to forecast"
-        )
-    n, _, H, W = shape
-    constants = {
-        name: f"t0_fields/{name}"
-        for name, found in still.items()
-        if name and found in ((n, H, W), (H, W))
-    }
-    return places, constants, aside, shape
+            for component in product(range(2), repeat=rank):
+                suffix = "".join(axes[i] for i in component)
+                places[f"{name}_{suffix}" if rank else name] = (where, component)
+    return places, still
 
 
 def _text(value: Any) -> list[str]:
@@ -112,31 +76,6 @@ def _boundary(file: h5py.File, axes: Sequence[str]) -> tuple[str, ...]:
         if "PERIODIC" in [kind.upper() for kind in _text(condition.attrs.get("bc_type"))]:
             periodic |= set(_text(condition.attrs.get("associated_dims")))
     return tuple("periodic" if axis in periodic else "open" for axis in axes)
-
-
-def _scalars(
-    file: h5py.File, path: Path, count: int, aside: dict[str, str]
-) -> dict[str, NDArray[np.float64]]:
-    """Return the scalars (n,) that are constant in time; one value holds for all trajectories.
-
-    The reason of every other one is added to `aside`.
-    """
-    found = {}
-    for name in file.get("scalars", ()):
-        try:
-            dataset = hdf5_dataset(file, path, f"scalars/{name}")
-        except InputError as error:
-            aside[name] = str(error)
-            continue
-        if dataset.size not in (1, count) or dataset.attrs.get("time_varying", False):
-            aside[name] = (
-                f"{path}: scalars/{name} has shape {dataset.shape}, expected one number for each "
-                f"of {count} trajectories, constant in time"
-            )
-            continue
-        values = np.asarray(read_hdf5(dataset, path, ()), dtype=np.float64).reshape(-1)
-        found[name] = np.broadcast_to(values, (count,))
-    return found
 
 
 def channel_moments(stats: Mapping[str, Any], channels: Sequence[str]) -> dict[str, list[float]]:

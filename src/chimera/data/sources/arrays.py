@@ -46,8 +46,8 @@ class ArrayRecording(Recording):
         channels = [self.fields.index(field) for field in fields]
         if self.paired:
             for frame, name in enumerate(("x", "y")):
-                content = _read_array(self.path, name)[None, channels]
-                yield 0, frame, content.astype(np.float32, order="C")
+                block = _read_array(self.path, name)[None, channels]
+                yield 0, frame, block.astype(np.float32, order="C")
             return
         T, (H, W) = self.first_frame + self.layout.num_frames, self.layout.grid
         size = block_frames(self.layout, len(self.fields))

@@ -80,8 +80,8 @@ def _open(opener: Callable[[Path], Recording], path: Path, data: ImportedData) -
         stated.pop("extent", None)
     elif known and "extent" in stated:
         stated["extent"] = tuple(map(math.copysign, stated["extent"], known))
-    stated = replace(recording, layout=replace(recording.layout, **stated))
-    return skip_frames(stated, data.first_frame)
+    recording = replace(recording, layout=replace(recording.layout, **stated))
+    return skip_frames(recording, data.first_frame)
 
 
 def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:

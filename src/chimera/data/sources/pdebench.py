@@ -13,22 +13,25 @@ and `vy` (n, T, x, y), the coordinates `t`, `x`, `y` and numbers a trajectory su
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from chimera.data.layout.hdf5 import (
     HDF5Recording,
     Place,
-    box,
+    alike,
     frame_interval,
-    hdf5_dataset,
+    numbers,
     open_hdf5,
+    recorded,
 )
-from chimera.data.layout.recordings import Array, Layout, require_shape
+from chimera.data.layout.recordings import Array, Layout
 from chimera.data.settings import SPLITS
 from chimera.interface.errors import InputError, listed
 
@@ -38,7 +41,6 @@ _COMPRESSIBLE = {
     "density": "density",
     "pressure": "pressure",
 }
-_AXES = ("sample", "time", "x", "y")
 _EXTENT = ("extent_x", "extent_y")
 _ARENA = {"velocity_x": "vx", "velocity_y": "vy", "u": "u"}
 
@@ -64,76 +66,34 @@ def open_pdearena(path: Path) -> HDF5Recording:
             raise InputError(
                 f"{path} has {listed(file)}, expected one group of PDEArena's: {', '.join(SPLITS)}"
             )
-        split = groups[0]
-        names = {f: f"{split}/{name}" for f, name in _ARENA.items() if name in file[split]}
-        places, aside, (n, T, H, W) = _alike(path, file, {f: (p, ()) for f, p in names.items()})
-        extent, uneven = box(file, path, (f"{split}/x", f"{split}/y"), (H, W))
-        interval = frame_interval(file, path, f"{split}/t", T)
-        layout = Layout("pdearena", (H, W), T, ("open", "open"), extent, interval)
-        scalars = {
-            name: np.broadcast_to(dataset[...].astype(np.float64).reshape(-1), (n,))
-            for name, dataset in file[split].items()
-            if isinstance(dataset, h5py.Dataset) and dataset.size in (1, n) and dataset.ndim < 2
-        }
-    return HDF5Recording(
-        path, n, layout, tuple(places), scalars, split, places, uneven=uneven, aside=aside
-    )
-
-
-def _alike(
-    path: Path, file: h5py.File, wanted: Mapping[str, Place]
-) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
-    """Return the places of fields of one shape (n, T, H, W), it, and why others are set aside."""
-    places: dict[str, Place] = {}
-    aside: dict[str, str] = {}
-    shape: tuple[int, ...] = ()
-    for field, (name, component) in wanted.items():
-        try:
-            found = hdf5_dataset(file, path, name).shape
-            require_shape(path, name, found, (*_AXES, *["component"] * len(component)))
-            shape = shape or found[:4]
-            parts = sum(other == name for other, _ in wanted.values())
-            if found[:4] != shape or found[4:] not in ((), (parts,)):
-                raise InputError(
-                    f"{path}: {name} has shape {found}, expected {shape} as its other datasets"
-                )
-            places[field] = name, component
-        except InputError as error:
-            aside[field] = str(error)
-    if not places:
-        raise InputError(next(iter(aside.values()), f"{path} has none of {', '.join(_ARENA)}"))
-    return places, aside, shape
+        (split,) = groups
+        names = {field: name for field, name in _ARENA.items() if name in file[split]}
+        places: dict[str, Place] = {field: (f"{split}/{name}", ()) for field, name in names.items()}
+        coordinates = [f"{split}/{axis}" for axis in "txy"]
+        found = recorded(file, path, "pdearena", places, coordinates, ("open", "open"))
+        scalars, _ = numbers(file, path, split, found.count)  # others: coordinates and fields
+    return replace(found, scalars=scalars, split=split)
 
 
 def _compressible(path: Path, file: h5py.File) -> HDF5Recording:
-    wanted: dict[str, Place] = {f: (name, ()) for f, name in _COMPRESSIBLE.items() if name in file}
-    places, aside, (n, T, H, W) = _alike(path, file, wanted)
-    extent, uneven = box(file, path, ("x-coordinate", "y-coordinate"), (H, W))
-    interval = frame_interval(file, path, "t-coordinate", T)
-    layout = Layout("pdebench", (H, W), T, extent=extent, frame_interval=interval)
-    scalars = {
-        name: np.full(n, float(value))
-        for name, value in file.attrs.items()
-        if np.ndim(value) == 0 and isinstance(value, int | float | np.number)
-    }
-    return HDF5Recording(
-        path, n, layout, tuple(places), scalars, None, places, uneven=uneven, aside=aside
-    )
+    places: dict[str, Place] = {f: (name, ()) for f, name in _COMPRESSIBLE.items() if name in file}
+    coordinates = [f"{axis}-coordinate" for axis in "txy"]
+    found = recorded(file, path, "pdebench", places, coordinates, ("periodic", "periodic"))
+    return replace(found, scalars=_scalars(file.attrs, found.count))
 
 
 def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
     wanted: dict[str, Place] = {"velocity_x": ("velocity", (0,)), "velocity_y": ("velocity", (1,))}
     wanted |= {name: (name, (0,)) for name in ("particles", "pressure") if name in file}
-    places, aside, (n, stored, H, W) = _alike(path, file, wanted)
+    places, aside, (n, stored, H, W) = alike(file, path, wanted)
     # A simulation that was stopped has zeros in the frames after its latest.
     T = min(int(file.attrs.get("latestIndex", stored - 1)) + 1, stored)
-    if T < stored:
+    if stored > T:
         aside["frames"] = f"{path}: latestIndex is {T - 1}, expected {stored - 1}, its last frame"
     settings = _settings(file.attrs.get("config", ""))
     periodic = str(settings.get("velocity_extrapolation", "")).lower() == "periodic"
-    numbers = {name: float(value) for name, value in settings.items() if _is_number(value)}
     sides = settings.get("domain_size")
-    sides = sides if isinstance(sides, list) else [numbers.get(key) for key in _EXTENT]
+    sides = sides if isinstance(sides, list) else [settings.get(key) for key in _EXTENT]
     extent = tuple(float(side) for side in sides if _is_number(side))
     layout = Layout(
         "pdebench",
@@ -143,16 +103,20 @@ def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
         extent if len(extent) == 2 and all(extent) else None,
         frame_interval(file, path, "t", T),
     )
-    scalars = {name: np.full(n, value) for name, value in numbers.items()}
+    scalars = _scalars(settings, n)
     return HDF5Recording(path, n, layout, tuple(places), scalars, None, places, aside=aside)
 
 
+def _scalars(values: Mapping[str, Any], count: int) -> dict[str, NDArray[np.float64]]:
+    return {k: np.full(count, float(v)) for k, v in values.items() if _is_number(v)}
+
+
 def _settings(config: Any) -> dict[str, Any]:
+    """Return the settings, their names in lower case; none if it is no mapping in YAML."""
     try:
-        read = yaml.safe_load(config) if isinstance(config, str) else None
-    except yaml.YAMLError:
-        read = None
-    return {str(k).lower(): v for k, v in read.items()} if isinstance(read, dict) else {}
+        return {str(name).lower(): value for name, value in yaml.safe_load(config).items()}
+    except (yaml.YAMLError, AttributeError):
+        return {}
 
 
 def _is_number(value: Any) -> bool:
