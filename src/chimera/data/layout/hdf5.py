@@ -91,7 +91,7 @@ def _steps(file: h5py.File, path: Path, name: str, count: int) -> NDArray[np.flo
     points = np.squeeze(read_hdf5(hdf5_dataset(file, path, name), path, ()))  # of (N, 1), too
     points = np.atleast_1d(points).astype(np.float64)[..., :count]
     steps: NDArray[np.float64] = np.diff(points)
-    return steps if steps.size and np.isfinite(steps).all() else None
+    return steps if steps.size else None
 
 
 def _is_even(steps: NDArray[np.float64]) -> bool:
@@ -146,9 +146,8 @@ def alike(
             require_shape(path, where, found, (*_AXES, *["component"] * len(component)))
             if found[:4] != (shape or found[:4]):
                 raise InputError(f"{path}: {where} has shape {found}, expected {shape} as others")
-            if math.prod(found[4:]) != (
-                parts := sum(other == where for other, _ in wanted.values())
-            ):
+            parts = sum(other == where for other, _ in wanted.values())
+            if math.prod(found[4:]) != parts:
                 raise InputError(f"{path}: {where} has shape {found}, expected {parts} components")
             shape, places[name] = found[:4], (where, component)
         except InputError as error:
