@@ -35,6 +35,7 @@ FLOORS = {
     "figures": 3,
     "report": 3,
     "review": 3,
+    "forecasts": 3,
     "stages": 4,
     "commands": 4,
 }

@@ -5,13 +5,13 @@ import math
 import h5py
 import numpy as np
 import pytest
+from test_importing import config, made, read_back
 
 import flows
 from chimera.data.layout.leakage import Frames, repeated_frames
 from chimera.data.layout.links import read_links
 from chimera.data.layout.splits import Split
 from chimera.interface.errors import InputError
-from test_importing import config, made, read_back
 
 VELOCITY = ("velocity_x", "velocity_y")
 LENGTH = 2 * math.pi

@@ -73,6 +73,10 @@ class Recording(ABC):
             The trajectory, the first frame and the fields (t, C, H, W).
         """
 
+    def constant(self, name: str, trajectories: Sequence[int]) -> Array:
+        """Return a field of `constants`, (n, H, W) of these trajectories."""
+        raise NotImplementedError(f"{name} of {trajectories}")
+
 
 _File = TypeVar("_File", bound=Recording)
 

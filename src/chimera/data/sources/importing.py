@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from chimera.data.layout.hdf5 import open_hdf5
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
 from chimera.data.layout.recordings import (
@@ -32,7 +33,7 @@ from chimera.data.layout.recordings import (
     skip_frames,
 )
 from chimera.data.layout.well import open_well
-from chimera.data.settings import ImportedData
+from chimera.data.settings import SPLITS, ImportedData
 from chimera.data.sources.arrays import open_arrays
 from chimera.data.sources.dataset import Made
 from chimera.data.sources.fno import open_fno
@@ -61,18 +62,35 @@ def open_source(data: ImportedData) -> list[Recording]:
     root = Path(data.root)
     arrays = (lambda path: open_arrays(path, data.fields)), (".npz", ".npy")
     opener, suffixes = _OPENERS.get(data.source, arrays)
-    return [_open(opener, path, data) for path in files_below(root, suffixes)]
+    found = [_open(opener, path, data.source) for path in files_below(root, suffixes)]
+    return [_with_stated(recording, data) for recording in found]
 
 
-def _open(opener: Callable[[Path], Recording], path: Path, data: ImportedData) -> Recording:
-    """Open a file, with what data states of it; but what its coordinates say of space stays."""
+def open_any(path: Path, fields: Sequence[str]) -> Recording:
+    """Describe one file in whichever layout it has; channels of arrays take the fields' names."""
+    source = {".npz": "npz", ".npy": "npz", ".mat": "fno"}.get(path.suffix, "pdebench")
+    if source == "npz":
+        return _open(lambda path: open_arrays(path, fields), path, source)
+    with open_hdf5(path) as file:
+        if any(f"t{rank}_fields" in file for rank in range(3)):
+            source = "well"
+        elif any(split in file for split in SPLITS):
+            source = "pdearena"
+    return _open(_OPENERS[source][0], path, source)
+
+
+def _open(opener: Callable[[Path], Recording], path: Path, source: str) -> Recording:
     try:
-        recording = opener(path)
+        return opener(path)
     except InputError:
         raise
     except Exception as error:  # whatever the libraries make of metadata of another form
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(f"{path} is not a file of data.source {data.source}: {reason}") from None
+        raise InputError(f"{path} is not a file of data.source {source}: {reason}") from None
+
+
+def _with_stated(recording: Recording, data: ImportedData) -> Recording:
+    """Return a file with what data states of it; but what its coordinates say of space stays."""
     keys = ("boundary", "extent", "frame_interval")
     stated = {key: value for key in keys if (value := getattr(data, key)) is not None}
     known = recording.layout.extent
@@ -92,11 +110,7 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     layout = used[0].layout
     for recording in used:
         require_same_layout(recording, used[0])
-        for wanted in data.fields:
-            known = {*recording.fields, *recording.aside}
-            is_derived = wanted == "vorticity" not in known and set(_VELOCITY) <= known
-            for stored in _VELOCITY if is_derived else (wanted,):
-                require_field(recording, stored)
+        require_fields(recording, data.fields)
     if unread := sorted({where for r in used for where in r.aside}):
         say(
             f"{name}: {listed(unread)} set aside: {used[0].aside.get(unread[0], 'of another form')}"
@@ -127,6 +141,15 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
         frames, moments = _read_once(recordings, splits, data.fields, outputs, name)
     stats = moments.table(data.fields) if "train" in splits else None
     return Made(layout, stats, files, frames)
+
+
+def require_fields(recording: Recording, fields: Sequence[str]) -> None:
+    """Refuse a file without the fields, or without the velocity of a vorticity to be derived."""
+    known = {*recording.fields, *recording.aside}
+    for wanted in fields:
+        is_derived = wanted == "vorticity" not in known and set(_VELOCITY) <= known
+        for stored in _VELOCITY if is_derived else (wanted,):
+            require_field(recording, stored)
 
 
 def _hash(paths: Sequence[Path]) -> dict[Path, str]:
