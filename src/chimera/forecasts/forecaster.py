@@ -42,51 +42,46 @@ class Forecaster:
         Raises:
             InputError: If a shape does not fit, a name is missing or a value is not finite.
         """
-        last = _tensor(frames, self._trained.mean.device)
-        if last.dim() not in (4, 5) or last.shape[-3] != len(self.fields) or steps < 1:
+        last, C = _tensor(frames, self._trained.mean.device), len(self.fields)
+        if last.dim() not in (4, 5) or last.shape[-3] != C or steps < 1:
             raise InputError(
-                f"frames have shape {tuple(last.shape)} and steps is {steps}, expected at least one "
-                f"step from (B, C, H, W) or (B, T, C, H, W), C = {len(self.fields)}: {self.fields}"
+                f"frames have shape {tuple(last.shape)} and steps is {steps}, expected at least 1 "
+                f"step from (B, C, H, W) or (B, T, C, H, W), C = {C}: {', '.join(self.fields)}"
             )
         last = last[:, -1] if last.dim() == 5 else last
         if not last.isfinite().all():
             raise InputError("frames have values that are not finite, expected finite numbers")
         step = network_forecaster(self._trained, self._channels(last, conditioning or {}))
-        predictions, numbers = [], torch.arange(len(last), device=last.device)
+        predictions, numbers = [last], torch.arange(len(last), device=last.device)
         try:
             for _ in range(steps):
-                last = step(last, numbers)
-                predictions.append(last)
+                predictions.append(step(predictions[-1], numbers))
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise InputError(f"frames have shape {tuple(last.shape)}: {reason}") from None
-        forecast = torch.stack(predictions, dim=1)
+        forecast = torch.stack(predictions[1:], dim=1)
         return forecast if isinstance(frames, Tensor) else forecast.cpu().numpy()
 
     def _channels(self, frames: Tensor, given: Mapping[str, Any]) -> Tensor:
         """Return the conditioning (B, K, H, W)."""
         B, _, H, W = frames.shape
         channels = frames.new_empty((B, len(self.conditioning), H, W))
-        for k, (name, known) in enumerate(
-            zip(self.conditioning, self._trained.conditioning, strict=True)
-        ):
+        for k, name in enumerate(self.conditioning):
             if name not in given:
                 raise InputError(
                     f"conditioning has no {name!r}, expected {', '.join(self.conditioning)}"
                 )
             values = _tensor(given[name], frames.device, torch.float64)
             values = values[:, None, None] if values.dim() == 1 else values
-            if values.dim() not in (0, 3) or (values.dim() and len(values) not in (1, B)):
+            if self._trained.conditioning[k] != name:
+                values = values.log()
+            fits = values.dim() == 0 or (values.dim() == 3 and len(values) in (1, B))
+            if not fits or not values.isfinite().all():
                 raise InputError(
                     f"conditioning.{name} has shape {tuple(values.shape)}, expected a number, "
-                    f"({B},) or ({B}, {H}, {W})"
+                    f"({B},) or ({B}, {H}, {W}), finite as {self._trained.conditioning[k]}"
                 )
-            channels[:, k] = values.log() if known != name else values
-        if not channels.isfinite().all():
-            raise InputError(
-                f"conditioning has values that are not finite as inputs "
-                f"({', '.join(self._trained.conditioning)}), expected finite numbers"
-            )
+            channels[:, k] = values
         return channels
 
 
