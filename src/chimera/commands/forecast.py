@@ -21,7 +21,7 @@ from chimera.fields.metrics import nrmse
 from chimera.files.arrays import write_arrays
 from chimera.files.artifacts import whole_file
 from chimera.forecasts.exporting import export_torch
-from chimera.forecasts.forecaster import load
+from chimera.forecasts.forecaster import load_forecaster
 from chimera.interface.errors import InputError, guarded
 
 _SUFFIXES = (".nc", ".hdf5", ".h5", ".npz")
@@ -45,7 +45,7 @@ def main() -> None:
         raise InputError(f"--output is {options.output}, expected one of {', '.join(_SUFFIXES)}")
     if options.steps < 1:
         raise InputError(f"--steps is {options.steps}, expected at least 1")
-    forecaster = load(options.checkpoint)
+    forecaster = load_forecaster(options.checkpoint)
     names, recording = forecaster.fields, open_any(options.input, forecaster.fields)
     require_fields(recording, names)
     n, layout = recording.count, recording.layout

@@ -91,6 +91,6 @@ def _tensor(values: Any, device: torch.device, kind: torch.dtype = torch.float32
     return found.to(device, kind)
 
 
-def load(folder: str | Path, device: str = "cpu") -> Forecaster:
+def load_forecaster(folder: str | Path, device: str = "cpu") -> Forecaster:
     """Return the network of a checkpoint, checkpoints/<model>/<replicate>."""
     return Forecaster(read_network(Path(folder) / "model.safetensors", torch.device(device)))

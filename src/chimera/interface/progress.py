@@ -68,7 +68,7 @@ class Progress:
     def say(self, sentence: str) -> None:
         """Print a separate line, above the bar on a terminal."""
         if self._shown:
-            say(f"{self._label}: {sentence}")
+            announce(f"{self._label}: {sentence}")
 
     def _line(self, note: str) -> None:
         seconds = time.monotonic() - self._start
@@ -81,7 +81,7 @@ class Progress:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def say(sentence: str) -> None:
+def announce(sentence: str) -> None:
     """Print a line on stderr, above a bar."""
     tqdm.write(sentence, file=sys.stderr)
 

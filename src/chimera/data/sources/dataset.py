@@ -15,7 +15,7 @@ from chimera.data.layout.leakage import Frames, repeated_frames, require_disjoin
 from chimera.data.layout.recordings import Layout
 from chimera.data.sources.threads import on_threads
 from chimera.files.artifacts import whole_folder, write_text, write_yaml
-from chimera.interface.progress import say
+from chimera.interface.progress import announce
 
 
 class Made(NamedTuple):
@@ -35,7 +35,7 @@ def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
         require_disjoint({f"{final}/data/{split}": f for split, f in made.frames.items()})
         for split, frames in made.frames.items():
             if told := repeated_frames(frames):
-                say(f"{name}: in {split} {told}")
+                announce(f"{name}: in {split} {told}")
         if made.stats is not None:
             write_yaml(folder / "stats.yaml", made.stats)
         entries = [

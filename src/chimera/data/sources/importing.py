@@ -43,7 +43,7 @@ from chimera.data.sources.vorticity import vorticity
 from chimera.data.sources.well_writer import create_trajectories
 from chimera.files.artifacts import sha256
 from chimera.interface.errors import InputError, listed
-from chimera.interface.progress import say
+from chimera.interface.progress import announce
 
 _HDF5 = (".hdf5", ".h5")
 _OPENERS: dict[str, tuple[Callable[[Path], Recording], tuple[str, ...]]] = {
@@ -112,7 +112,7 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
         require_same_layout(recording, used[0])
         require_fields(recording, data.fields)
     if unread := sorted({where for r in used for where in r.aside}):
-        say(
+        announce(
             f"{name}: {listed(unread)} set aside: {used[0].aside.get(unread[0], 'of another form')}"
         )
     linked = data.source == "well" and all(set(data.fields) <= set(r.fields) for r in used)
@@ -249,7 +249,7 @@ def _require_varying(
                 "varies: leave it out of data.fields, the trajectory out of data.datasets, or set "
                 "data.first_frame"
             )
-        say(f"{label}: {told}: vrmse divides by its deviation and will be large")
+        announce(f"{label}: {told}: vrmse divides by its deviation and will be large")
 
 
 def channel_blocks(
