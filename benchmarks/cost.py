@@ -35,7 +35,7 @@ from chimera.data.layout.splits import Split
 from chimera.data.settings import GeneratedData
 from chimera.data.sources.generation import AT_ONCE, regime_of, simulate_trajectories
 from chimera.evaluation.forecasters import (
-    Forecaster,
+    Stepper,
     classical,
     coarse_solver,
     network_forecaster,
@@ -76,7 +76,7 @@ class Axis:
         frame = drawn.integers(read.shape[1], size=BATCH)
         self.numbers = torch.arange(BATCH, device=device) % len(read)
         self.frames = read[self.numbers, torch.from_numpy(frame).to(device), :C]
-        self.forecasters: dict[str, Forecaster] = {
+        self.forecasters: dict[str, Stepper] = {
             name: network_forecaster(trained, read[:, 0, C:]) for name, trained in networks.items()
         }
         self.forecasters["persistence"] = persistence

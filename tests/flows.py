@@ -62,7 +62,7 @@ def write_incompressible(path, n=4, seed=0, **size):
             "NU: 0.01\nvelocity_extrapolation: PERIODIC\n"
             "extent_x: 6.283185307\nextent_y: 6.283185307\n"
         )
-        file.attrs["latestIndex"] = n - 1
+        file.attrs["latestIndex"] = u.shape[1] - 1
         velocity = np.stack([u, v], axis=-1)
         file.create_dataset("velocity", data=velocity, chunks=(1, 1, *velocity.shape[2:]), **kind)
         particles = np.tanh(vorticity)[..., None]

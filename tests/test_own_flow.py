@@ -149,11 +149,11 @@ def test_the_split_is_frozen_in_a_manifest(clone, tmp_path):
     assert "is not the frozen data" in sentence(stage(clone, "verify", expect=2))
 
 
-def test_a_frame_shared_by_two_datasets_fails_the_gate(clone, tmp_path):
+def test_a_pair_of_frames_shared_by_two_datasets_fails_the_gate(clone, tmp_path):
     flows.write_well(tmp_path / "w/a.hdf5", 5, 0.01)
     other = flows.write_well(tmp_path / "w/b.hdf5", 2, 0.001, seed=3)
     with h5py.File(tmp_path / "w/a.hdf5") as one, h5py.File(other, "r+") as file:
-        file["t0_fields/vorticity"][1, 4] = one["t0_fields/vorticity"][0, 7]
+        file["t0_fields/vorticity"][1, 4:6] = one["t0_fields/vorticity"][0, 7:]
     command(clone, "compose", "scale=smoke", "data=well", f"data.root={tmp_path}/w",
           "+data.datasets.ood_b.files=b.hdf5")  # fmt: skip
     for name in ("ind", "ood_b"):

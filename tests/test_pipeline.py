@@ -36,6 +36,7 @@ FLOORS = {
     "report": 3,
     "metadata": 3,
     "review": 3,
+    "forecasts": 3,
     "stages": 4,
     "commands": 4,
 }
@@ -291,6 +292,7 @@ TOUCH = {
     "interface/settings.py": set(),
     "interface/vectors.py": set(),
     "commands/*.py": set(),
+    "forecasts/*.py": set(),
     "review/*.py": set(),
     "planning/[!b]*.py": set(),
     "planning/break_even.py": {"figures", "report"},

@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 
 PUBLIC = {
+    "chimera": {"load": "folder"},
     "chimera.models": {"build_model": "settings"},
     "chimera.models.parity": {
         "count": "model, input_shape",

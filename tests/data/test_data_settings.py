@@ -98,7 +98,10 @@ def test_every_axis_leaves_ind_in_one_factor_and_lies_outside_its_range(scale):
             {"domain_extent": 5e-324},
             f"datasets.{IND}.max_speed is 10.5, .* crosses at most 1e",
         ),
-        ({"source": "solver"}, "source is 'solver', expected generated, well, pdebench or npz"),
+        (
+            {"source": "solver"},
+            "source is 'solver', expected one of generated, well, pdebench, pdearena, fno, npz",
+        ),
     ],
 )
 def test_a_section_that_nobody_could_generate_is_one_sentence(section, change, sentence):

@@ -165,13 +165,14 @@ class GeneratedData(DataSettings, frozen=True):
 class ImportedData(DataSettings, frozen=True):
     """User data."""
 
-    source: Literal["well", "pdebench", "npz"]
+    source: Literal["well", "pdebench", "pdearena", "fno", "npz"]
     root: str
     boundary: tuple[Literal["periodic", "open"], Literal["periodic", "open"]] | None
-    extent: tuple[Positive, Positive] | None
+    extent: tuple[Finite, Finite] | None
     frame_interval: Positive | None
     fractions: dict[str, Positive]
     datasets: Annotated[dict[str, Selection], Meta(min_length=1)]
+    first_frame: Index = 0
 
     def __post_init__(self) -> None:
         """Refuse fields or fractions that no import could use."""
@@ -179,6 +180,8 @@ class ImportedData(DataSettings, frozen=True):
             raise InputError(
                 f"fields is {list(self.fields)}, expected at least one name, none twice"
             )
+        if self.extent and not all(self.extent):
+            raise InputError(f"extent is {list(self.extent)}, expected two lengths that are not 0")
         if set(self.fractions) != set(SPLITS):
             raise InputError(
                 f"fractions is {self.fractions}, expected a share for each of {', '.join(SPLITS)}"
@@ -194,7 +197,7 @@ class ImportedData(DataSettings, frozen=True):
 
 _SOURCES: dict[str, type[GeneratedData] | type[ImportedData]] = {
     "generated": GeneratedData,
-    **dict.fromkeys(("well", "pdebench", "npz"), ImportedData),
+    **dict.fromkeys(("well", "pdebench", "pdearena", "fno", "npz"), ImportedData),
 }
 Kind = TypeVar("Kind", GeneratedData, ImportedData)
 
@@ -203,7 +206,7 @@ def read_data(section: Any) -> GeneratedData | ImportedData:
     """Return the section `data` by its source."""
     source = section.get("source") if isinstance(section, Mapping) else None
     if isinstance(source, str) and source not in _SOURCES:
-        raise InputError(f"data.source is {source!r}, expected generated, well, pdebench or npz")
+        raise InputError(f"data.source is {source!r}, expected one of {', '.join(_SOURCES)}")
     data = read_settings(section, "data", _SOURCES.get(str(source), ImportedData))
     inputs = [*data.fields, *data.conditioning]
     if len(set(inputs)) < len(inputs):

@@ -9,7 +9,7 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor
 
-from chimera.evaluation.forecasters import Forecaster
+from chimera.evaluation.forecasters import Stepper
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.fields.metrics import band_rmse, correlation, nrmse, valid_time, vrmse
 from chimera.interface.errors import InputError
@@ -19,7 +19,7 @@ MAX_ROLLOUT_NRMSE = 10.0
 
 
 def one_step_errors(
-    forecaster: Forecaster, trajectories: Tensor, batch_size: int
+    forecaster: Stepper, trajectories: Tensor, batch_size: int
 ) -> dict[str, Tensor]:
     """Return nrmse, vrmse, rmse_low, rmse_mid and rmse_high of one-step forecasts, each (n,).
 
@@ -40,7 +40,7 @@ def one_step_errors(
 
 
 def rollout_errors(
-    forecaster: Forecaster, trajectories: Tensor, settings: EvaluateSettings
+    forecaster: Stepper, trajectories: Tensor, settings: EvaluateSettings
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Return the errors of autoregressive forecasts from each trajectory's first frame.
 
@@ -95,7 +95,7 @@ def join_evaluations(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[
 
 
 def evaluate(
-    forecaster: Forecaster, trajectories: Tensor, settings: EvaluateSettings
+    forecaster: Stepper, trajectories: Tensor, settings: EvaluateSettings
 ) -> tuple[dict[str, list[float]], Tensor]:
     """Return all errors of one forecaster on one dataset, and the field of `rollout_errors`."""
     one_step = one_step_errors(forecaster, trajectories, settings.batch_size)

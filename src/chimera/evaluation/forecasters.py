@@ -20,13 +20,13 @@ from chimera.models.forecasting import stepping
 from chimera.models.forecasting.checkpoint import Trained
 from chimera.solver import MAX_CFL, KolmogorovForcing, simulate
 
-Forecaster = Callable[[Tensor, Tensor], Tensor]
+Stepper = Callable[[Tensor, Tensor], Tensor]
 
 # Points a side of the grids, none finer than the frames, on which the solver is a baseline.
 SOLVER_GRIDS = (64, 48, 32)
 
 
-def network_forecaster(trained: Trained, conditioning: Tensor) -> Forecaster:
+def network_forecaster(trained: Trained, conditioning: Tensor) -> Stepper:
     """Return the forecaster of a network.
 
     Args:
@@ -86,7 +86,7 @@ def physics_of(
     )
 
 
-def linear_diffusion(physics: Physics, num_points: int) -> Forecaster:
+def linear_diffusion(physics: Physics, num_points: int) -> Stepper:
     """Return the exact forecast of the flow without advection, d omega / dt = lambda omega + F.
 
     omega_hat(t + T) = exp(lambda T) omega_hat(t) + (exp(lambda T) - 1) / lambda F_hat with
@@ -111,7 +111,7 @@ def linear_diffusion(physics: Physics, num_points: int) -> Forecaster:
     return forecaster
 
 
-def classical(physics: Physics, num_points: int) -> dict[str, Forecaster]:
+def classical(physics: Physics, num_points: int) -> dict[str, Stepper]:
     """Return the forecasters that know the physics, by name, for frames of num_points^2."""
     grids = [grid for grid in SOLVER_GRIDS if grid <= num_points]
     return {"linear": linear_diffusion(physics, num_points)} | {
@@ -119,7 +119,7 @@ def classical(physics: Physics, num_points: int) -> dict[str, Forecaster]:
     }
 
 
-def coarse_solver(physics: Physics, num_points: int) -> Forecaster:
+def coarse_solver(physics: Physics, num_points: int) -> Stepper:
     """Return the forecast of the project's solver, which knows the physics, on a coarser grid.
 
     A frame is cut to the modes of a grid of num_points^2, integrated in single precision with the

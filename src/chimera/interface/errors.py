@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 class InputError(ValueError):
@@ -18,6 +18,13 @@ class InapplicableError(InputError):
 
 class NoSiteError(InapplicableError):
     """A network that offers a probe nothing to measure; the study continues without the probe."""
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Return the first names for a sentence, and how many more there are."""
+    known = list(names)
+    more = [f"{len(known) - most} more"] if len(known) > most else []
+    return ", ".join([*known[:most], *more]) or "none"
 
 
 def guarded(main: Callable[[], object]) -> None:

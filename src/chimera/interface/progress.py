@@ -68,7 +68,7 @@ class Progress:
     def say(self, sentence: str) -> None:
         """Print a separate line, above the bar on a terminal."""
         if self._shown:
-            tqdm.write(f"{self._label}: {sentence}", file=sys.stderr)
+            announce(f"{self._label}: {sentence}")
 
     def _line(self, note: str) -> None:
         seconds = time.monotonic() - self._start
@@ -79,6 +79,11 @@ class Progress:
         done = f"{self._completed}/{self._total} {unit}s, {speed}"
         line = f"{self._label}: {done}, {seconds:.0f} s, {left:.0f} s left {note}".rstrip()
         print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def announce(sentence: str) -> None:
+    """Print a line on stderr, above a bar."""
+    tqdm.write(sentence, file=sys.stderr)
 
 
 def track(label: str, items: Sequence[_Item]) -> Iterator[_Item]:

@@ -1,4 +1,4 @@
-"""Gate: files are as written, frozen files match their manifest, and no frame is in two splits.
+"""Gate: files are as written, frozen files match their manifest, and splits share no target.
 
 Writes metrics/verify.json whatever the verdict. If the gate is passed, it also writes
 metrics/gates/verify/training.yaml and evaluation.yaml: the axes (dataset and layout of each) and

@@ -181,7 +181,7 @@ def test_another_layout_is_one_sentence(dataset, name, content, words):
         else:
             file[name] = content
     with pytest.raises(InputError, match=r"a\.hdf5.*" + words):
-        Split(dataset / "data/train", ["vorticity"])
+        Split(dataset / "data/train", ["vorticity", "velocity_x"])
 
 
 def test_other_faults_are_one_sentence(dataset, tmp_path):

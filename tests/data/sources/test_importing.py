@@ -260,7 +260,7 @@ def test_a_trajectory_in_two_datasets_is_refused(tmp_path):
         made(data, tmp_path / "ind")
 
 
-def test_a_frame_in_two_splits_names_both_places(tmp_path):
+def test_an_input_and_its_target_in_two_splits_name_both_places(tmp_path):
     path = flows.write_well(tmp_path / "a.hdf5", 8)
     data = config("well", path)
     frames = made(data, tmp_path / "before").frames
@@ -268,10 +268,13 @@ def test_a_frame_in_two_splits_names_both_places(tmp_path):
     i, j = (int(place.split()[1]) for place in (train, test))
     with h5py.File(path, "r+") as file:
         file["t0_fields/vorticity"][j, 2] = file["t0_fields/vorticity"][i, 5]
+    made(data, tmp_path / "alone")  # an input whose target is another one
+    with h5py.File(path, "r+") as file:
+        file["t0_fields/vorticity"][j, 3] = file["t0_fields/vorticity"][i, 6]
     with pytest.raises(InputError) as error:
         made(data, tmp_path / "after")
     assert f"frame 5 of {train} (in train)" in str(error.value)
-    assert f"frame 2 of {test} (in test)" in str(error.value)
+    assert f"frame 2 of {test} (in test), and so is the frame after it" in str(error.value)
 
 
 def test_conditions_that_are_none(tmp_path):
@@ -545,8 +548,11 @@ def test_settings_that_cannot_be_used():
             {"boundary": ["periodic", "wall"]},
             "boundary[1] is 'wall', expected one of periodic, open",
         ),
-        ({"extent": [1.0, -1.0]}, "extent[1] is -1.0, expected a number above 0"),
-        ({"source": "netcdf"}, "source is 'netcdf', expected generated, well, pdebench or npz"),
+        ({"extent": [1.0, 0.0]}, "extent is [1.0, 0.0], expected two lengths that are not 0"),
+        (
+            {"source": "netcdf"},
+            "source is 'netcdf', expected one of generated, well, pdebench, pdearena, fno, npz",
+        ),
     ):
         with pytest.raises(InputError) as caught:
             config(**({"source": "well", "root": "x"} | change))

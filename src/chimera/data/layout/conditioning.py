@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.hdf5 import HDF5Recording
-from chimera.data.layout.recordings import Array
+from chimera.data.layout.recordings import Array, Recording
 from chimera.interface.errors import InputError
 
 _LOGARITHM = "ln "
@@ -39,7 +38,7 @@ def with_logarithms(
 
 def read_conditioning(
     name: str,
-    recordings: Sequence[HDF5Recording],
+    recordings: Sequence[Recording],
     places: Sequence[tuple[int, int]],
     scalars: Mapping[str, NDArray[np.float64]],
 ) -> Array:

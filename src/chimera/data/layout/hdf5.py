@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import finalize
@@ -16,8 +16,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.recordings import Array, Recording, block_frames
+from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_shape
 from chimera.interface.errors import InputError
+
+_AXES = ("trajectories", "frames", "x", "y")
+
+# Bytes of a dataset for each byte of it in the file that no compression reaches.
+_MAX_RATIO = 1 << 16
 
 # The dataset of a field, and its component where the dataset has several.
 Place = tuple[str, tuple[int, ...]]
@@ -43,9 +48,17 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
         dataset = file[name]
     except (KeyError, OSError, RuntimeError):
         raise InputError(f"{path} has no dataset {name!r}, expected one") from None
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
+    is_filled = isinstance(dataset, h5py.Dataset) and dataset.shape is not None
+    if not is_filled or dataset.dtype.kind not in "fiu":
         kind = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
         raise InputError(f"{path}: {name} is {kind}, expected a dataset of real numbers")
+    if dataset.is_virtual or dataset.external or dataset.file.filename != file.filename:
+        raise InputError(f"{path}: {name} is kept in another file, expected its values in this one")
+    if dataset.nbytes > _MAX_RATIO * (dataset.id.get_storage_size() + 1):
+        raise InputError(
+            f"{path}: {name} has shape {dataset.shape} of which "
+            f"{dataset.id.get_storage_size()} bytes were written, expected its values"
+        )
     creation = dataset.id.get_create_plist()
     for number in range(creation.get_nfilters()):
         code, _, _, label = creation.get_filter(number)
@@ -68,28 +81,105 @@ def read_hdf5(dataset: h5py.Dataset, path: Path, where: Any) -> NDArray[Any]:
         raise InputError(f"{path}: cannot read {dataset.name.lstrip('/')}: {reason}") from None
 
 
-def coordinate_spacing(
-    file: h5py.File, path: Path, name: str, count: int | None = None
-) -> float | None:
-    """Return the distance of equidistant coordinates (..., N), of which the first row is read.
+def _steps(file: h5py.File, path: Path, name: str, count: int) -> NDArray[np.float64] | None:
+    """Return the differences of the first `count` of coordinates (..., N), None if there are none.
 
-    None if there are none, they are not equidistant, or N is not `count`.
+    The coordinates of every trajectory are read.
     """
     if name not in file:
         return None
-    points = np.atleast_1d(read_hdf5(hdf5_dataset(file, path, name), path, ())).astype(np.float64)
-    row = points[(0,) * (points.ndim - 1)]
-    steps = np.diff(row)
-    if len(steps) == 0 or not np.isfinite(steps).all() or count not in (None, len(row)):
-        return None
+    points = np.squeeze(read_hdf5(hdf5_dataset(file, path, name), path, ()))  # of (N, 1), too
+    points = np.atleast_1d(points).astype(np.float64)[..., :count]
+    steps: NDArray[np.float64] = np.diff(points)
+    return steps if steps.size else None
+
+
+def _is_even(steps: NDArray[np.float64]) -> bool:
     mean = float(steps.mean())
-    return mean if mean > 0 and np.abs(steps - mean).max() <= 1e-3 * mean else None
+    return mean != 0 and bool(np.abs(steps - mean).max() <= 1e-3 * abs(mean))
 
 
-def box_lengths(spacings: Sequence[float | None], grid: Sequence[int]) -> tuple[float, ...] | None:
-    """Return the lengths of a domain of N cells along each axis, None if a spacing is unknown."""
-    lengths = [s * N for s, N in zip(spacings, grid, strict=True) if s is not None]
-    return tuple(lengths) if len(lengths) == len(grid) else None
+def frame_interval(file: h5py.File, path: Path, name: str, num_frames: int) -> float | None:
+    """Return the time between two frames of all trajectories, None if none is stored.
+
+    Raises:
+        InputError: If it varies: one network step is one interval.
+    """
+    steps = _steps(file, path, name, num_frames)
+    if steps is None:
+        return None
+    if _is_even(steps) and steps.mean() > 0:
+        return float(steps.mean())
+    raise InputError(
+        f"{path} has frames {steps.min():.4g} to {steps.max():.4g} apart in {name}, expected one "
+        "interval for all: resample them, as a network forecasts one interval ahead"
+    )
+
+
+def box(
+    file: h5py.File, path: Path, names: Sequence[str], grid: Sequence[int]
+) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
+    """Return the lengths of a domain of N cells along each axis, and which axes are uneven.
+
+    A length is negative where the coordinate descends; there are none if a spacing is unknown.
+    """
+    steps = [_steps(file, path, name, N) for name, N in zip(names, grid, strict=True)]
+    known = [(s, name, N) for s, name, N in zip(steps, names, grid, strict=True) if s is not None]
+    uneven = tuple(name for s, name, _ in known if not _is_even(s))
+    lengths = tuple(float(s.mean()) * N for s, _, N in known)
+    return lengths if len(known) == len(grid) and not uneven else None, uneven
+
+
+def alike(
+    file: h5py.File, path: Path, wanted: Mapping[str, Place]
+) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
+    """Return the places of fields that have the first one's n, T, H and W, and these.
+
+    Between them stands, by name, why every other field is set aside.
+    """
+    places: dict[str, Place] = {}
+    aside: dict[str, str] = {}
+    shape: tuple[int, ...] = ()
+    for name, (where, component) in wanted.items():
+        try:
+            found = hdf5_dataset(file, path, where).shape
+            require_shape(path, where, found, (*_AXES, *["component"] * len(component)))
+            if found[:4] != (shape or found[:4]):
+                raise InputError(f"{path}: {where} has shape {found}, expected {shape} as others")
+            parts = sum(other == where for other, _ in wanted.values())
+            if math.prod(found[4:]) != parts:
+                raise InputError(f"{path}: {where} has shape {found}, expected {parts} components")
+            shape, places[name] = found[:4], (where, component)
+        except InputError as error:
+            aside[name] = str(error)
+    if not places:
+        raise InputError(
+            next(iter(aside.values()), f"{path} has no field that varies in time, expected one")
+        )
+    return places, aside, shape
+
+
+def numbers(
+    file: h5py.File, path: Path, group: str, count: int
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
+    """Return the scalars (count,) of a group, and why other datasets of it are none, by name.
+
+    They are constant in time; one value holds for all trajectories.
+    """
+    found, aside = {}, {}
+    for name in file.get(group, ()):
+        try:
+            dataset = hdf5_dataset(file, path, f"{group}/{name}")
+            if dataset.size not in (1, count) or np.any(dataset.attrs.get("time_varying", False)):
+                raise InputError(
+                    f"{path}: {group}/{name} has shape {dataset.shape}, expected one number for "
+                    f"each of {count} trajectories, constant in time"
+                )
+            values = np.asarray(read_hdf5(dataset, path, ()), dtype=np.float64).reshape(-1)
+            found[name] = np.broadcast_to(values, (count,))
+        except InputError as error:
+            aside[name] = str(error)
+    return found, aside
 
 
 @dataclass(frozen=True)
@@ -98,11 +188,9 @@ class HDF5Recording(Recording):
 
     Attributes:
         places: Place of each field.
-        constants: Dataset of each field that is constant in time, (n, H, W), or (H, W) for all.
     """
 
     places: Mapping[str, Place]
-    constants: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, field: str) -> str:
         """Return the dataset of a field."""
@@ -138,6 +226,23 @@ class HDF5Recording(Recording):
                     yield trajectory, start, block
 
 
+def recorded(
+    file: h5py.File,
+    path: Path,
+    source: str,
+    wanted: Mapping[str, Place],
+    coordinates: Sequence[str],
+    boundary: tuple[str, ...],
+) -> HDF5Recording:
+    """Describe the fields of a file, without its scalars; the coordinates are those of t, x, y."""
+    places, aside, (n, T, H, W) = alike(file, path, wanted)
+    extent, uneven = box(file, path, coordinates[1:], (H, W))
+    interval = frame_interval(file, path, coordinates[0], T)
+    layout = Layout(source, (H, W), T, boundary, extent, interval)
+    fields = tuple(places)
+    return HDF5Recording(path, n, layout, fields, {}, None, places, uneven=uneven, aside=aside)
+
+
 class FieldReader:
     """Fields of one open file.
 
@@ -146,7 +251,7 @@ class FieldReader:
     """
 
     def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:
-        self._path, self._num_frames = recording.path, recording.layout.num_frames
+        self._path, self._skipped = recording.path, recording.first_frame
         self._file = open_hdf5(self._path, cache)
         self._descriptor = os.open(self._path, os.O_RDONLY)
         self._release = finalize(self, os.close, self._descriptor)
@@ -165,6 +270,7 @@ class FieldReader:
     def read(self, trajectory: int, start: int, out: Array) -> None:
         """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""
         length, C, H, W = out.shape
+        start += self._skipped
         for dataset, offset, channels in self._sets:
             if offset is None:
                 part = (trajectory, slice(start, start + length))
@@ -175,7 +281,7 @@ class FieldReader:
             # One channel fills `out` without a gap; one of several is copied into it.
             whole = C == 1 and out.flags.c_contiguous
             frames = out if whole else np.empty((length, H, W), dtype=np.float32)
-            first = offset + 4 * H * W * (trajectory * self._num_frames + start)
+            first = offset + 4 * H * W * (trajectory * dataset.shape[1] + start)
             if os.preadv(self._descriptor, [frames.data], first) < frames.nbytes:
                 raise InputError(
                     f"{self._path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "

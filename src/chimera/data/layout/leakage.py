@@ -1,7 +1,8 @@
-"""No frame in two splits: a network must not be trained on what it is tested on.
+"""No input with its target in two splits: a network must not be trained on what it is tested on.
 
-Every frame is identified by the blake2b digest (128 bits) of its bytes; frames that are equal bit
-for bit are found by sorting.
+Every frame is identified by the blake2b digest (128 bits) of its bytes. An input and its target are
+two consecutive frames; pairs that are equal bit for bit are found by sorting. A frame that returns
+alone, such as a common initial condition, leaks no target, nor does a field that does not change.
 """
 
 import hashlib
@@ -48,18 +49,21 @@ def read_frames(path: Path) -> dict[str, Frames]:
 
 
 def require_disjoint(splits: Mapping[str, Frames]) -> None:
-    """Refuse splits, by name such as data/cfd2d_ind_v2/data/train, that share a frame."""
+    """Refuse splits, by name such as data/cfd2d_ind_v2/data/train, that share an input's target."""
     names = list(splits)
     parts = [splits[name].digests for name in names]
     if len(parts) < 2:
         return
-    digests = np.concatenate([part.reshape(-1, 2) for part in parts])
-    sizes = [part.shape[0] * part.shape[1] for part in parts]
+    pairs = np.concatenate(
+        [np.concatenate([part[:, :-1], part[:, 1:]], axis=2).reshape(-1, 4) for part in parts]
+    )
+    sizes = [part.shape[0] * (part.shape[1] - 1) for part in parts]
     split = np.repeat(np.arange(len(names)), sizes)
     row = np.concatenate([np.arange(size) for size in sizes])
-    order = np.lexsort((split, digests[:, 1], digests[:, 0]))
-    ordered = digests[order]
+    order = np.lexsort((split, *pairs.T))
+    ordered = pairs[order]
     same = (ordered[1:] == ordered[:-1]).all(axis=1) & (split[order][1:] != split[order][:-1])
+    same &= (ordered[1:, :2] != ordered[1:, 2:]).any(axis=1)
     if not same.any():
         return
     shared = np.flatnonzero(same)
@@ -70,10 +74,31 @@ def require_disjoint(splits: Mapping[str, Frames]) -> None:
     def place(position: int) -> str:
         name = names[split[position]]
         frames = splits[name]
-        trajectory, frame = divmod(int(row[position]), frames.digests.shape[1])
+        trajectory, frame = divmod(int(row[position]), frames.digests.shape[1] - 1)
         return f"frame {frame} of {frames.places[trajectory]} (in {name})"
 
-    more = f"; {len(shared) - 1} more frames are shared" if len(shared) > 1 else ""
+    more = f"; {len(shared) - 1} more pairs are shared" if len(shared) > 1 else ""
     raise InputError(
-        f"{place(pair[0])} is bit for bit {place(pair[1])}, expected no frame in two splits{more}"
+        f"{place(pair[0])} is bit for bit {place(pair[1])}, and so is the frame after it, expected "
+        f"no input with its target in two splits{more}"
+    )
+
+
+def repeated_frames(frames: Frames) -> str:
+    """Return how many frames of a split repeat another one of it, and the first; empty if none."""
+    T = frames.digests.shape[1]
+    _, first, which = np.unique(
+        frames.digests.reshape(-1, 2), axis=0, return_index=True, return_inverse=True
+    )
+    original = first[which.reshape(-1)]
+    again = np.flatnonzero(original != np.arange(len(original)))
+    if not again.size:
+        return ""
+    here, there = (
+        f"frame {position % T} of {frames.places[position // T]}"
+        for position in (int(again[0]), int(original[again[0]]))
+    )
+    return (
+        f"{again.size} of {len(original)} frames repeat another one bit for bit: "
+        f"the first is {here}, as {there}"
     )

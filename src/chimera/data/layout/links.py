@@ -16,13 +16,14 @@ from chimera.interface.errors import InputError
 NAME = "links.yaml"
 
 
-class Link(msgspec.Struct, frozen=True):
-    """Trajectories of one file."""
+class Link(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Trajectories of one file, without their first frames."""
 
     path: str
     sha256: str
     bytes: int
     trajectories: tuple[int, ...]
+    first_frame: int = 0
 
 
 class _Links(msgspec.Struct):

@@ -9,13 +9,14 @@ n trajectories, T time, C channel, H, W space (x before y).
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.interface.errors import InputError
+from chimera.interface.errors import InputError, listed
 
 Array = NDArray[np.float32]
 
@@ -27,17 +28,25 @@ BLOCK = 1 << 24
 class Layout:
     """Grid, length and domain of every trajectory of a dataset; None is unknown."""
 
-    source: str  # generated, well, pdebench or npz
+    source: str  # generated, or a source of data.settings
     grid: tuple[int, ...]  # H, W
     num_frames: int  # T
     boundary: tuple[str, ...] = ("periodic", "periodic")  # or `open`, along x and y
-    extent: tuple[float, ...] | None = None  # length of the domain along x and y
+    # Length of the domain along x and y, negative where the coordinate descends.
+    extent: tuple[float, ...] | None = None
     frame_interval: float | None = None  # time between two frames
 
 
 @dataclass(frozen=True)
 class Recording(ABC):
-    """One file of n trajectories."""
+    """One file of n trajectories.
+
+    Attributes:
+        first_frame: Frames of every trajectory that are skipped.
+        uneven: Names of coordinates in space that are not equidistant.
+        aside: Why a field or scalar cannot be read, by name.
+        constants: Dataset of each field that is constant in time, (n, H, W), or (H, W) for all.
+    """
 
     path: Path
     count: int  # n
@@ -45,6 +54,10 @@ class Recording(ABC):
     fields: tuple[str, ...]  # names of those that can be read, each one channel
     scalars: Mapping[str, NDArray[np.float64]]  # physical parameters by name, (n,) each
     split: str | None  # train, valid or test, if the source declares splits
+    first_frame: int = field(default=0, kw_only=True)
+    uneven: tuple[str, ...] = field(default=(), kw_only=True)
+    aside: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    constants: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @abstractmethod
     def where(self, field: str) -> str:
@@ -59,6 +72,13 @@ class Recording(ABC):
         Yields:
             The trajectory, the first frame and the fields (t, C, H, W).
         """
+
+    def constant(self, name: str, trajectories: Sequence[int]) -> Array:
+        """Return a field of `constants`, (n, H, W) of these trajectories."""
+        raise NotImplementedError(f"{name} of {trajectories}")
+
+
+_File = TypeVar("_File", bound=Recording)
 
 
 def block_frames(layout: Layout, channels: int, chunk: int = 1) -> int:
@@ -78,27 +98,63 @@ def require_shape(path: Path, name: str, shape: Sequence[int], axes: Sequence[st
         raise InputError(f"{stated}, expected no empty axis")
 
 
+def skip_frames(recording: _File, count: int) -> _File:
+    """Return a recording without the first frames of its trajectories."""
+    left = recording.layout.num_frames - count
+    if left < 2:
+        raise InputError(
+            f"{recording.path} has trajectories of {recording.layout.num_frames} frames, of which "
+            f"data.first_frame skips {count}, expected at least 2 to be left: one to forecast from "
+            "and one to forecast"
+        )
+    layout = replace(recording.layout, num_frames=left)
+    return replace(recording, layout=layout, first_frame=count)
+
+
 def require_field(recording: Recording, field: str) -> None:
     """Refuse a recording without the field."""
+    if field in recording.aside:
+        raise InputError(recording.aside[field])
     if field not in recording.fields:
         raise InputError(
             f"{recording.path} has no dataset of the field {field!r} that data.fields names, "
-            f"expected one of {', '.join(recording.fields)}"
+            f"expected one of {listed(recording.fields)}"
         )
 
 
-def require_same_layout(recording: Recording, first: Recording) -> None:
-    """Refuse trajectories of another grid, length or boundary than those of the first file."""
+def require_same_layout(recording: Recording, first: Recording, *, stored: bool = False) -> None:
+    """Refuse trajectories of another grid, length, boundary, extent or interval than the first's.
+
+    Of files that are `stored` already, only grid and length must agree: the rest was stated.
+    """
     one, other = recording.layout, first.layout
-    for what, found, expected in (
-        ("a grid of", " x ".join(map(str, one.grid)), " x ".join(map(str, other.grid))),
-        ("trajectories of so many frames:", one.num_frames, other.num_frames),
-        ("the boundaries", " and ".join(one.boundary), " and ".join(other.boundary)),
-    ):
-        if found != expected:
+    compared: dict[str, Any]
+    frames = "trajectories of so many frames:"
+    compared = {"a grid of": (one.grid, other.grid), frames: ([one.num_frames], [other.num_frames])}
+    if not stored:
+        compared |= {
+            "the boundaries": tuple([" and ".join(r.boundary)] for r in (one, other)),
+            "the extent": tuple(r.extent or ["unknown"] for r in (one, other)),
+            "a frame interval of": tuple([r.frame_interval or "unknown"] for r in (one, other)),
+        }
+    for what, sides in compared.items():
+        if not all(map(_agree, *sides)):
+            found, expected = (" x ".join(map(_shown, side)) for side in sides)
+            cut = recording.aside.get("frames") or first.aside.get("frames")
             raise InputError(
                 f"{recording.path} has {what} {found}, expected {expected} as in {first.path}"
+                + (f"; {cut}" if cut and what == frames else "")
             )
+
+
+def _agree(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-3)  # coordinates in single precision
+    return bool(one == other)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def shared_scalars(

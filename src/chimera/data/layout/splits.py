@@ -15,7 +15,13 @@ import numpy as np
 from chimera.data.layout.conditioning import read_conditioning
 from chimera.data.layout.hdf5 import FieldReader
 from chimera.data.layout.links import NAME, read_links, require_linked
-from chimera.data.layout.recordings import Array, require_field, require_same_layout, shared_scalars
+from chimera.data.layout.recordings import (
+    Array,
+    require_field,
+    require_same_layout,
+    shared_scalars,
+    skip_frames,
+)
 from chimera.data.layout.well import open_well
 from chimera.interface.errors import InputError
 
@@ -43,7 +49,10 @@ class Split:
     ) -> None:
         if (folder / NAME).exists():
             links = read_links(folder / NAME)
-            files = [(open_well(require_linked(link)), link.trajectories) for link in links]
+            files = [
+                (skip_frames(open_well(require_linked(link)), link.first_frame), link.trajectories)
+                for link in links
+            ]
         else:
             recordings = [open_well(path) for path in sorted(folder.glob("*.hdf5"))]
             files = [(recording, tuple(range(recording.count))) for recording in recordings]
@@ -53,7 +62,7 @@ class Split:
             )
         first = files[0][0]
         for recording, numbers in files:
-            require_same_layout(recording, first)
+            require_same_layout(recording, first, stored=True)
             for name in fields:
                 require_field(recording, name)
             if max(numbers, default=0) >= recording.count:

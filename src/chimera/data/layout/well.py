@@ -6,24 +6,21 @@ the edges in `boundary_conditions`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from chimera.data.layout.hdf5 import (
     HDF5Recording,
     Place,
-    box_lengths,
-    coordinate_spacing,
-    hdf5_dataset,
+    numbers,
     open_hdf5,
-    read_hdf5,
+    recorded,
 )
-from chimera.data.layout.recordings import Layout, require_shape
 from chimera.interface.errors import InputError
 
 
@@ -41,61 +38,31 @@ def open_well(path: Path) -> HDF5Recording:
         axes = axes or ["x", "y"]
         if len(axes) != 2:
             raise InputError(f"{path} has the dimensions {', '.join(axes)}, expected two")
-        places, constants, (n, T, H, W) = _fields(file, path, axes)
-        spacings = [
-            coordinate_spacing(file, path, f"dimensions/{axis}", N)
-            for axis, N in zip(axes, (H, W), strict=True)
-        ]
-        layout = Layout(
-            "well",
-            (H, W),
-            T,
-            _boundary(file, axes),
-            box_lengths(spacings, (H, W)),
-            coordinate_spacing(file, path, "dimensions/time"),
-        )
-        scalars = _scalars(file, path, n)
-    parent = path.parent.name
-    split = parent if parent in ("train", "valid", "test") else None
-    return HDF5Recording(path, n, layout, tuple(places), scalars, split, places, constants)
+        varying, still = _fields(file, axes)
+        coordinates = [f"dimensions/{axis}" for axis in ("time", *axes)]
+        found = recorded(file, path, "well", varying, coordinates, _boundary(file, axes))
+        scalars, others = numbers(file, path, "scalars", found.count)
+        shapes = (found.layout.grid, (found.count, *found.layout.grid))
+        constants = {k: p for k, p in still.items() if getattr(file[p], "shape", ()) in shapes}
+    split = path.parent.name if path.parent.name in ("train", "valid", "test") else None
+    aside = {**found.aside, **others}
+    return replace(found, scalars=scalars, split=split, constants=constants, aside=aside)
 
 
-def _fields(
-    file: h5py.File, path: Path, axes: Sequence[str]
-) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
-    """Return the places of fields, the constant fields, and the common shape (n, T, H, W)."""
+def _fields(file: h5py.File, axes: Sequence[str]) -> tuple[dict[str, Place], dict[str, str]]:
+    """Return the places of fields, and the datasets of scalar ones that are constant in time."""
     places: dict[str, Place] = {}
-    still: dict[str, tuple[int, ...]] = {}
-    shape: tuple[int, ...] | None = None
-    first = ""
+    still: dict[str, str] = {}
     for rank in range(3):
-        for name in file.get(f"t{rank}_fields", ()):
+        for name, dataset in file.get(f"t{rank}_fields", {}).items():
             where = f"t{rank}_fields/{name}"
-            dataset = hdf5_dataset(file, path, where)
-            if not dataset.attrs.get("time_varying", True):
-                still[name if rank == 0 else ""] = dataset.shape
+            if not np.all(dataset.attrs.get("time_varying", True)):
+                still |= {name: where} if rank == 0 else {}
                 continue
-            if not dataset.attrs.get("sample_varying", True):
-                continue
-            axis_names = ("trajectories", "frames", "x", "y", *["component"] * rank)
-            require_shape(path, where, dataset.shape, axis_names)
-            if shape not in (None, dataset.shape[:4]):
-                raise InputError(
-                    f"{path}: {where} has shape {dataset.shape}, expected {shape} as {first}"
-                )
-            shape, first = dataset.shape[:4], where
             for component in product(range(2), repeat=rank):
                 suffix = "".join(axes[i] for i in component)
                 places[f"{name}_{suffix}" if rank else name] = (where, component)
-    if shape is None:
-        raise InputError(f"{path} has no field that varies in time, expected one to forecast")
-    n, _, H, W = shape
-    constants = {
-        name: f"t0_fields/{name}"
-        for name, found in still.items()
-        if name and found in ((n, H, W), (H, W))
-    }
-    return places, constants, shape
+    return places, still
 
 
 def _text(value: Any) -> list[str]:
@@ -109,17 +76,6 @@ def _boundary(file: h5py.File, axes: Sequence[str]) -> tuple[str, ...]:
         if "PERIODIC" in [kind.upper() for kind in _text(condition.attrs.get("bc_type"))]:
             periodic |= set(_text(condition.attrs.get("associated_dims")))
     return tuple("periodic" if axis in periodic else "open" for axis in axes)
-
-
-def _scalars(file: h5py.File, path: Path, count: int) -> dict[str, NDArray[np.float64]]:
-    """Return the scalars (n,) that are constant in time; one value holds for all trajectories."""
-    found = {}
-    for name in file.get("scalars", ()):
-        dataset = hdf5_dataset(file, path, f"scalars/{name}")
-        if dataset.size in (1, count) and not dataset.attrs.get("time_varying", False):
-            values = np.asarray(read_hdf5(dataset, path, ()), dtype=np.float64).reshape(-1)
-            found[name] = np.broadcast_to(values, (count,))
-    return found
 
 
 def channel_moments(stats: Mapping[str, Any], channels: Sequence[str]) -> dict[str, list[float]]:

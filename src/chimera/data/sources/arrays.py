@@ -1,6 +1,7 @@
-"""NumPy archives (`*.npz`) of plain arrays, read without unpickling anything.
+"""NumPy archives (`*.npz`) and arrays (`*.npy`), read without unpickling anything.
 
-Two forms: `trajectories` (N, T, C, H, W), or one pair `x`, `y` (C, H, W), a frame and the next one.
+Three forms: an array (N, T, C, H, W), as APEBench (Koehler et al. 2024) publishes it, an archive
+with such an array `trajectories`, or one with a pair `x`, `y` (C, H, W), a frame and the next one.
 Any further array of one number, or of N numbers, is a scalar of the trajectories. Channels have no
 names in a file: they take those of data.fields, in order.
 
@@ -20,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_shape
-from chimera.interface.errors import InputError
+from chimera.interface.errors import InputError, listed
 
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
+# RuntimeError: an encrypted member.
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
 _AXES = ("N", "T", "C", "H", "W")
 
 
@@ -44,9 +46,10 @@ class ArrayRecording(Recording):
         channels = [self.fields.index(field) for field in fields]
         if self.paired:
             for frame, name in enumerate(("x", "y")):
-                yield 0, frame, _read_array(self.path, name)[None, channels].astype(np.float32)
+                block = _read_array(self.path, name)[None, channels]
+                yield 0, frame, block.astype(np.float32, order="C")
             return
-        T, (H, W) = self.layout.num_frames, self.layout.grid
+        T, (H, W) = self.first_frame + self.layout.num_frames, self.layout.grid
         size = block_frames(self.layout, len(self.fields))
         last = max(trajectories)
         with _open_member(self.path, "trajectories") as (stream, dtype, _):
@@ -55,9 +58,11 @@ class ArrayRecording(Recording):
                 for start in range(0, T, size):
                     count = min(size, T - start)
                     content = _read(stream, self.path, "trajectories", count * item)
-                    if trajectory in trajectories:
+                    skipped = max(self.first_frame - start, 0)
+                    if trajectory in trajectories and skipped < count:
                         block = np.frombuffer(content, dtype).reshape(count, -1, H, W)
-                        yield trajectory, start, block[:, channels].astype(np.float32)
+                        chosen = block[skipped:, channels].astype(np.float32, order="C")
+                        yield trajectory, start + skipped - self.first_frame, chosen
             if last + 1 == self.count:
                 _read(stream, self.path, "trajectories", 0, last=True)
 
@@ -68,15 +73,22 @@ def _open_member(
 ) -> Iterator[tuple[IO[bytes], np.dtype[Any], tuple[int, ...]]]:
     """Yield the stream of one member after its header, with its dtype and shape."""
     with ExitStack() as stack:
+        stream: IO[bytes]
         try:
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            stream = stack.enter_context(archive.open(f"{name}.npy"))
+            if path.suffix == ".npy":
+                stream, size = stack.enter_context(path.open("rb")), path.stat().st_size
+            else:
+                archive = stack.enter_context(zipfile.ZipFile(path))
+                stream = stack.enter_context(archive.open(f"{name}.npy"))
+                size = archive.getinfo(f"{name}.npy").file_size
             if np.lib.format.read_magic(stream) == (1, 0):
                 shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
             else:
                 shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
+            if dtype.itemsize * math.prod(shape) > size:
+                raise EOFError
         except FileNotFoundError:
-            raise InputError(f"{path} does not exist, expected an npz archive") from None
+            raise InputError(f"{path} does not exist, expected NumPy arrays") from None
         except KeyError:
             raise InputError(f"{path} has no array {name!r}, expected one") from None
         except _BROKEN as error:
@@ -96,7 +108,8 @@ def _open_member(
 
 def _broken(path: Path, name: str, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or "it ends too early"
-    return InputError(f"{path} is not a whole npz archive: {name}: {reason}")
+    kind = "npy file" if path.suffix == ".npy" else "npz archive"
+    return InputError(f"{path} is not a whole {kind}: {name}: {reason}")
 
 
 def _read(stream: IO[bytes], path: Path, name: str, size: int, last: bool = False) -> bytes:
@@ -118,17 +131,19 @@ def _read_array(path: Path, name: str) -> NDArray[Any]:
 
 
 def open_arrays(path: Path, names: Sequence[str]) -> ArrayRecording:
-    """Describe an archive with channels of these names."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [name.removesuffix(".npy") for name in archive.namelist()]
-    except _BROKEN as error:
-        raise InputError(f"{path} is not a whole npz archive: {error}") from None
+    """Describe an archive or array with channels of these names."""
+    members = ["trajectories"]
+    if path.suffix != ".npy":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = [name.removesuffix(".npy") for name in archive.namelist()]
+        except _BROKEN as error:
+            raise InputError(f"{path} is not a whole npz archive: {error}") from None
     paired = {"x", "y"} <= set(members) and "trajectories" not in members
     fields = ("x", "y") if paired else ("trajectories",)
     if not set(fields) <= set(members):
         raise InputError(
-            f"{path} has the arrays {', '.join(members) or 'none'}, expected trajectories (N, T, "
+            f"{path} has the arrays {listed(members)}, expected trajectories (N, T, "
             "C, H, W), or x and y (C, H, W)"
         )
     shapes = [_shape(path, name, _AXES[2:] if paired else _AXES) for name in fields]
@@ -138,17 +153,19 @@ def open_arrays(path: Path, names: Sequence[str]) -> ArrayRecording:
     if len(names) != C:
         raise InputError(
             f"{path}: {fields[0]} has {C} channels, expected {len(names)}, a name for each in "
-            f"data.fields ({', '.join(names)})"
+            f"data.fields ({listed(names)})"
         )
-    scalars = {}
+    scalars, aside = {}, {}
     for name in members:
         with _open_member(path, name) as (_, dtype, shape):
             is_scalar = dtype.kind in "fiu" and math.prod(shape) in (1, n)
-        if is_scalar and name not in ("x", "y", "trajectories"):
+        if is_scalar and name not in fields:
             values = _read_array(path, name).astype(np.float64).reshape(-1)
             scalars[name] = np.broadcast_to(values, (n,))
+        elif name not in fields:
+            aside[name] = f"{path}: {name} is {dtype} of shape {shape}, expected {n} numbers or one"
     layout = Layout("npz", (H, W), T)
-    return ArrayRecording(path, n, layout, tuple(names), scalars, None, paired)
+    return ArrayRecording(path, n, layout, tuple(names), scalars, None, paired, aside=aside)
 
 
 def _shape(path: Path, name: str, axes: Sequence[str]) -> tuple[int, ...]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chimera.data.checksums import checksum_entry, format_entries
-from chimera.data.layout.leakage import Frames, require_disjoint, write_frames
+from chimera.data.layout.leakage import Frames, repeated_frames, require_disjoint, write_frames
 from chimera.data.layout.recordings import Layout
 from chimera.data.sources.threads import on_threads
 from chimera.files.artifacts import whole_folder, write_text, write_yaml
+from chimera.interface.progress import announce
 
 
 class Made(NamedTuple):
@@ -32,6 +33,9 @@ def write_dataset(name: str, origin: str, make: Callable[[Path], Made]) -> None:
     with on_threads(1), whole_folder(final) as folder:
         made = make(folder)
         require_disjoint({f"{final}/data/{split}": f for split, f in made.frames.items()})
+        for split, frames in made.frames.items():
+            if told := repeated_frames(frames):
+                announce(f"{name}: in {split} {told}")
         if made.stats is not None:
             write_yaml(folder / "stats.yaml", made.stats)
         entries = [

@@ -8,7 +8,8 @@ that layout.
 T time, C channel, H, W space.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from chimera.data.layout.hdf5 import open_hdf5
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
 from chimera.data.layout.recordings import (
@@ -28,18 +30,28 @@ from chimera.data.layout.recordings import (
     require_field,
     require_same_layout,
     shared_scalars,
+    skip_frames,
 )
 from chimera.data.layout.well import open_well
-from chimera.data.settings import ImportedData
+from chimera.data.settings import SPLITS, ImportedData
 from chimera.data.sources.arrays import open_arrays
 from chimera.data.sources.dataset import Made
-from chimera.data.sources.pdebench import open_pdebench
+from chimera.data.sources.fno import open_fno
+from chimera.data.sources.pdebench import open_pdearena, open_pdebench
 from chimera.data.sources.selection import Member, members_of
 from chimera.data.sources.vorticity import vorticity
 from chimera.data.sources.well_writer import create_trajectories
 from chimera.files.artifacts import sha256
-from chimera.interface.errors import InputError
+from chimera.interface.errors import InputError, listed
+from chimera.interface.progress import announce
 
+_HDF5 = (".hdf5", ".h5")
+_OPENERS: dict[str, tuple[Callable[[Path], Recording], tuple[str, ...]]] = {
+    "well": (open_well, _HDF5),
+    "pdebench": (open_pdebench, _HDF5),
+    "pdearena": (open_pdearena, _HDF5),
+    "fno": (open_fno, (".mat",)),
+}
 _VELOCITY = ("velocity_x", "velocity_y")
 _Floats = NDArray[np.float64]
 
@@ -48,15 +60,46 @@ def open_source(data: ImportedData) -> list[Recording]:
     """Return the files of data.root in the order of their names, with what data states of them."""
     data.require_root()
     root = Path(data.root)
-    found: list[Recording]
-    if data.source == "npz":
-        found = [open_arrays(path, data.fields) for path in files_below(root, (".npz",))]
-    else:
-        opener = open_well if data.source == "well" else open_pdebench
-        found = [opener(path) for path in files_below(root, (".hdf5", ".h5"))]
+    arrays = (lambda path: open_arrays(path, data.fields)), (".npz", ".npy")
+    opener, suffixes = _OPENERS.get(data.source, arrays)
+    found = [_open(opener, path, data.source) for path in files_below(root, suffixes)]
+    return [_with_stated(recording, data) for recording in found]
+
+
+def open_any(path: Path, fields: Sequence[str]) -> Recording:
+    """Describe one file in whichever layout it has; channels of arrays take the fields' names."""
+    source = {".npz": "npz", ".npy": "npz", ".mat": "fno"}.get(path.suffix, "pdebench")
+    if source == "npz":
+        return _open(lambda path: open_arrays(path, fields), path, source)
+    with open_hdf5(path) as file:
+        if any(f"t{rank}_fields" in file for rank in range(3)):
+            source = "well"
+        elif any(split in file for split in SPLITS):
+            source = "pdearena"
+    return _open(_OPENERS[source][0], path, source)
+
+
+def _open(opener: Callable[[Path], Recording], path: Path, source: str) -> Recording:
+    try:
+        return opener(path)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the libraries make of metadata of another form
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"{path} is not a file of data.source {source}: {reason}") from None
+
+
+def _with_stated(recording: Recording, data: ImportedData) -> Recording:
+    """Return a file with what data states of it; but what its coordinates say of space stays."""
     keys = ("boundary", "extent", "frame_interval")
     stated = {key: value for key in keys if (value := getattr(data, key)) is not None}
-    return [replace(r, layout=replace(r.layout, **stated)) for r in found]
+    known = recording.layout.extent
+    if recording.uneven:
+        stated.pop("extent", None)
+    elif known and "extent" in stated:
+        stated["extent"] = tuple(map(math.copysign, stated["extent"], known))
+    recording = replace(recording, layout=replace(recording.layout, **stated))
+    return skip_frames(recording, data.first_frame)
 
 
 def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
@@ -67,13 +110,10 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     layout = used[0].layout
     for recording in used:
         require_same_layout(recording, used[0])
-        for wanted in data.fields:
-            if wanted != "vorticity" or not set(_VELOCITY) <= set(recording.fields):
-                require_field(recording, wanted)
-    if layout.num_frames < 2:
-        raise InputError(
-            f"{used[0].path} has trajectories of 1 frame, expected at least 2: one to forecast "
-            "from and one to forecast"
+        require_fields(recording, data.fields)
+    if unread := sorted({where for r in used for where in r.aside}):
+        announce(
+            f"{name}: {listed(unread)} set aside: {used[0].aside.get(unread[0], 'of another form')}"
         )
     linked = data.source == "well" and all(set(data.fields) <= set(r.fields) for r in used)
     hashes = _hash([recording.path for recording in used]) if linked else {}
@@ -84,7 +124,7 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
             (folder / "data" / split).mkdir(parents=True)
             path = f"data/{split}/{NAME if linked else f'{name}_{split}.hdf5'}"
             if linked:
-                (folder / path).write_text(format_links(_links(recordings, members, hashes)))
+                (folder / path).write_text(format_links(_links(recordings, members, hashes, data)))
             else:
                 file = create_trajectories(
                     folder / path,
@@ -103,6 +143,15 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     return Made(layout, stats, files, frames)
 
 
+def require_fields(recording: Recording, fields: Sequence[str]) -> None:
+    """Refuse a file without the fields, or without the velocity of a vorticity to be derived."""
+    known = {*recording.fields, *recording.aside}
+    for wanted in fields:
+        is_derived = wanted == "vorticity" not in known and set(_VELOCITY) <= known
+        for stored in _VELOCITY if is_derived else (wanted,):
+            require_field(recording, stored)
+
+
 def _hash(paths: Sequence[Path]) -> dict[Path, str]:
     total = sum(path.stat().st_size for path in paths)
     with tqdm(total=total, desc="sha256", unit="B", unit_scale=True, disable=None) as bar:
@@ -110,13 +159,16 @@ def _hash(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _links(
-    recordings: Sequence[Recording], members: Sequence[Member], hashes: Mapping[Path, str]
+    recordings: Sequence[Recording],
+    members: Sequence[Member],
+    hashes: Mapping[Path, str],
+    data: ImportedData,
 ) -> list[Link]:
     numbers: dict[Path, list[int]] = {}
     for r, i in members:
         numbers.setdefault(recordings[r].path, []).append(i)
     return [
-        Link(str(path), hashes[path], path.stat().st_size, tuple(found))
+        Link(str(path), hashes[path], path.stat().st_size, tuple(found), data.first_frame)
         for path, found in numbers.items()
     ]
 
@@ -138,11 +190,18 @@ def _read_once(
         for r in used:
             numbers = sorted(i for other, i in position if other == r)
             faults: list[tuple[int, int, int]] = []  # trajectory, frame, channel
+            still: dict[tuple[int, int], tuple[int, float]] = {}  # frame and value, by the others
             for number, start, block in channel_blocks(recordings[r], numbers, fields):
                 split, row = position[r, number]
                 frames = slice(start, start + len(block))
                 finite = np.isfinite(block).all(axis=(2, 3))  # (t, C)
                 faults += [(number, start + int(t), int(c)) for t, c in np.argwhere(~finite)]
+                level = block[:, :, :1, :1]
+                for t, c in np.argwhere((block == level).all(axis=(2, 3))):
+                    if split == "test" and start + t:  # the first frame is no target
+                        still.setdefault(
+                            (number, int(c)), (start + int(t), float(level[t, c, 0, 0]))
+                        )
                 digests[split][row, frames] = digest_frames(block)
                 if split == "train" and not faults:
                     moments.add(block, start)
@@ -151,6 +210,7 @@ def _read_once(
                         outputs[split]["t0_fields"][name][row, frames] = block[:, channel]
                 bar.update(len(block))
             _require_finite(recordings[r], fields, faults)
+            _require_varying(recordings[r], fields, still, label)
     return {
         s: Frames(digests[s], [f"trajectory {i} of {recordings[r].path}" for r, i in members])
         for s, members in splits.items()
@@ -171,6 +231,27 @@ def _require_finite(
         )
 
 
+def _require_varying(
+    recording: Recording,
+    fields: Sequence[str],
+    still: Mapping[tuple[int, int], tuple[int, float]],
+    label: str,
+) -> None:
+    """Refuse targets that are 0 everywhere, and report other constant ones."""
+    for (trajectory, channel), (frame, value) in still.items():
+        told = (
+            f"{recording.path} has {fields[channel]} {value:g} everywhere in trajectory "
+            f"{trajectory}, frame {frame}, of the test split"
+        )
+        if value == 0:
+            raise InputError(
+                f"{told}: nrmse divides by its norm and would be infinite, expected a field that "
+                "varies: leave it out of data.fields, the trajectory out of data.datasets, or set "
+                "data.first_frame"
+            )
+        announce(f"{label}: {told}: vrmse divides by its deviation and will be large")
+
+
 def channel_blocks(
     recording: Recording, trajectories: Sequence[int], fields: Sequence[str]
 ) -> Iterator[tuple[int, int, Array]]:
@@ -181,8 +262,12 @@ def channel_blocks(
     layout = recording.layout
     if layout.extent is None:
         raise InputError(
-            f"{recording.path} has no equidistant coordinates, which the vorticity of its velocity "
-            "needs, expected data.extent [Lx, Ly]"
+            f"{recording.path} has coordinates that are not equidistant ({', '.join(uneven)}), "
+            "expected equidistant ones, which the vorticity of its velocity needs: choose other "
+            "data.fields"
+            if (uneven := recording.uneven)
+            else f"{recording.path} has no coordinates, which the vorticity of its velocity needs, "
+            "expected data.extent [Lx, Ly]"
         )
     stored = list(dict.fromkeys([*_VELOCITY, *(f for f in fields if f != "vorticity")]))
     for number, start, block in recording.blocks(trajectories, stored):

@@ -1,30 +1,39 @@
-"""PDEBench's HDF5 layouts (Takamoto et al. 2022), read and written.
+"""PDEBench's HDF5 layouts (Takamoto et al. 2022), read and written, and PDEArena's, read.
 
 2D_CFD, compressible: root datasets `Vx`, `Vy`, `density`, `pressure` (n, T, x, y), the coordinates
 of the cell centres in `x-coordinate` and `y-coordinate`, `t-coordinate` with one entry more than
 there are frames, and the physical parameters in root attributes (`eta`, `zeta`, `M`).
 
-NS_incom, incompressible: `velocity` (n, T, x, y, 2), `particles` (n, T, x, y, 1), `t` (n, T), and
-the settings as YAML in the root attribute `config`.
+NS_incom, incompressible: `velocity` (n, T, x, y, 2), `particles` (n, T, x, y, 1), `t` (n, T), the
+settings as YAML in the root attribute `config`, and `latestIndex`, the last frame that was written.
+
+PDEArena (Gupta & Brandstetter 2023): one group `train`, `valid` or `test` with `u` (a scalar), `vx`
+and `vy` (n, T, x, y), the coordinates `t`, `x`, `y` and numbers a trajectory such as `buo_y`.
 """
 
-import re
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import yaml
+from numpy.typing import NDArray
 
 from chimera.data.layout.hdf5 import (
     HDF5Recording,
     Place,
-    box_lengths,
-    coordinate_spacing,
-    hdf5_dataset,
+    alike,
+    frame_interval,
+    numbers,
     open_hdf5,
+    recorded,
 )
-from chimera.data.layout.recordings import Array, Layout, require_shape
-from chimera.interface.errors import InputError
+from chimera.data.layout.recordings import Array, Layout
+from chimera.data.settings import SPLITS
+from chimera.interface.errors import InputError, listed
 
 _COMPRESSIBLE = {
     "velocity_x": "Vx",
@@ -32,87 +41,89 @@ _COMPRESSIBLE = {
     "density": "density",
     "pressure": "pressure",
 }
-_AXES = ("sample", "time", "x", "y")
 _EXTENT = ("extent_x", "extent_y")
-_SETTING = re.compile(r"^\s*(\w+):\s*(\S+)\s*$", flags=re.MULTILINE)
+_ARENA = {"velocity_x": "vx", "velocity_y": "vy", "u": "u"}
 
 
 def open_pdebench(path: Path) -> HDF5Recording:
-    """Describe a file of either layout."""
+    """Describe a file of either of PDEBench's layouts."""
     with open_hdf5(path) as file:
         if "velocity" in file:
             return _incompressible(path, file)
         if any(name in file for name in _COMPRESSIBLE.values()):
             return _compressible(path, file)
         raise InputError(
-            f"{path} has the datasets {', '.join(file) or 'none'}, expected PDEBench's: Vx, Vy, "
-            "density, pressure (2D_CFD) or velocity (2D incompressible)"
+            f"{path} has the datasets {listed(file)}, expected PDEBench's: Vx, Vy, density, "
+            "pressure (2D_CFD) or velocity (2D incompressible)"
         )
+
+
+def open_pdearena(path: Path) -> HDF5Recording:
+    """Describe a file in PDEArena's layout."""
+    with open_hdf5(path) as file:
+        groups = [split for split in SPLITS if isinstance(file.get(split), h5py.Group)]
+        if len(groups) != 1:
+            raise InputError(
+                f"{path} has {listed(file)}, expected one group of PDEArena's: {', '.join(SPLITS)}"
+            )
+        (split,) = groups
+        names = {field: name for field, name in _ARENA.items() if name in file[split]}
+        places: dict[str, Place] = {field: (f"{split}/{name}", ()) for field, name in names.items()}
+        coordinates = [f"{split}/{axis}" for axis in "txy"]
+        found = recorded(file, path, "pdearena", places, coordinates, ("open", "open"))
+        scalars, _ = numbers(file, path, split, found.count)  # others: coordinates and fields
+    return replace(found, scalars=scalars, split=split)
 
 
 def _compressible(path: Path, file: h5py.File) -> HDF5Recording:
     places: dict[str, Place] = {f: (name, ()) for f, name in _COMPRESSIBLE.items() if name in file}
-    shapes = {name: hdf5_dataset(file, path, name).shape for name, _ in places.values()}
-    shape = next(iter(shapes.values()))
-    for name, other in shapes.items():
-        require_shape(path, name, other, _AXES)
-        if other != shape:
-            raise InputError(
-                f"{path}: {name} has shape {other}, expected {shape} as its other datasets"
-            )
-    n, T, H, W = shape
-    x, y, t = (coordinate_spacing(file, path, f"{axis}-coordinate") for axis in "xyt")
-    layout = Layout("pdebench", (H, W), T, extent=box_lengths((x, y), (H, W)), frame_interval=t)
-    scalars = {
-        name: np.full(n, float(value))
-        for name, value in file.attrs.items()
-        if np.ndim(value) == 0 and isinstance(value, int | float | np.number)
-    }
-    return HDF5Recording(path, n, layout, tuple(places), scalars, None, places)
+    coordinates = [f"{axis}-coordinate" for axis in "txy"]
+    found = recorded(file, path, "pdebench", places, coordinates, ("periodic", "periodic"))
+    return replace(found, scalars=_scalars(file.attrs, found.count))
 
 
 def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
-    shape = hdf5_dataset(file, path, "velocity").shape
-    require_shape(path, "velocity", shape, (*_AXES, "component"))
-    n, T, H, W, components = shape
-    if components != 2:
-        raise InputError(f"{path}: velocity has shape {shape}, expected 2 components, x and y")
-    places: dict[str, Place] = {"velocity_x": ("velocity", (0,)), "velocity_y": ("velocity", (1,))}
-    for name in ("particles", "pressure"):
-        if name in file:
-            other = hdf5_dataset(file, path, name).shape
-            require_shape(path, name, other, (*_AXES, "component"))
-            if other[:4] != shape[:4]:
-                raise InputError(
-                    f"{path}: {name} has shape {other}, expected {(*shape[:4], 1)} as velocity has"
-                )
-            places[name] = (name, (0,))
-    config = file.attrs.get("config", "")
-    found = _SETTING.findall(config if isinstance(config, str) else "")
-    settings = {name.lower(): value for name, value in found}
-    periodic = settings.get("velocity_extrapolation", "").lower() == "periodic"
-    numbers = {name: float(value) for name, value in settings.items() if _is_number(value)}
-    spacings = [
-        numbers[k] / N if k in numbers else None for k, N in zip(_EXTENT, (H, W), strict=True)
-    ]
+    wanted: dict[str, Place] = {"velocity_x": ("velocity", (0,)), "velocity_y": ("velocity", (1,))}
+    wanted |= {name: (name, (0,)) for name in ("particles", "pressure") if name in file}
+    places, aside, (n, stored, H, W) = alike(file, path, wanted)
+    # A simulation that was stopped has zeros in the frames after its latest.
+    T = min(int(file.attrs.get("latestIndex", stored - 1)) + 1, stored)
+    if stored > T:
+        aside["frames"] = f"{path}: latestIndex is {T - 1}, expected {stored - 1}, its last frame"
+    settings = _settings(file.attrs.get("config", ""))
+    periodic = str(settings.get("velocity_extrapolation", "")).lower() == "periodic"
+    sides = settings.get("domain_size")
+    sides = sides if isinstance(sides, list) else [settings.get(key) for key in _EXTENT]
+    extent = tuple(float(side) for side in sides if _is_number(side))
     layout = Layout(
         "pdebench",
         (H, W),
         T,
         ("periodic" if periodic else "open",) * 2,
-        box_lengths(spacings, (H, W)),
-        coordinate_spacing(file, path, "t"),
+        extent if len(extent) == 2 and all(extent) else None,
+        frame_interval(file, path, "t", T),
     )
-    scalars = {name: np.full(n, value) for name, value in numbers.items()}
-    return HDF5Recording(path, n, layout, tuple(places), scalars, None, places)
+    scalars = _scalars(settings, n)
+    return HDF5Recording(path, n, layout, tuple(places), scalars, None, places, aside=aside)
 
 
-def _is_number(text: str) -> bool:
+def _scalars(values: Mapping[str, Any], count: int) -> dict[str, NDArray[np.float64]]:
+    return {k: np.full(count, float(v)) for k, v in values.items() if _is_number(v)}
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """Return the settings, their names in lower case; none if it is no mapping in YAML."""
     try:
-        float(text)
-    except ValueError:
+        return {str(name).lower(): value for name, value in yaml.safe_load(config).items()}
+    except (yaml.YAMLError, AttributeError):
+        return {}
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and math.isfinite(float(value))
+    except (TypeError, ValueError):
         return False
-    return True
 
 
 def write_incompressible(
@@ -136,7 +147,7 @@ def write_incompressible(
     config |= {name: repr(float(value)) for name, value in settings.items()}
     with h5py.File(path, "w") as file:
         file.attrs["config"] = "".join(f"{name}: {value}\n" for name, value in config.items())
-        file.attrs["latestIndex"] = n - 1
+        file.attrs["latestIndex"] = T - 1
         velocity = file.create_dataset(
             "velocity",
             (n, T, H, W, 2),

@@ -1,0 +1,86 @@
+"""Forecast the trajectories of a file, in any layout that is read, with a trained network.
+
+`python -m chimera.commands.forecast --checkpoint checkpoints/unet/0 --input FILE --steps 20
+--output forecast.nc` writes The Well's layout, or an archive where the output ends in .npz. The
+first frame of each trajectory is forecast from; where the file has later ones, their nRMSE is
+printed and stored as `nrmse` (trajectory, step). `--export torch` writes the network itself, one
+step in physical units, as a file of torch.export, and its model card README.md beside it.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from chimera.data.layout.conditioning import read_conditioning
+from chimera.data.layout.recordings import shared_scalars
+from chimera.data.sources.importing import channel_blocks, open_any, require_fields
+from chimera.data.sources.well_writer import create_trajectories
+from chimera.fields.metrics import nrmse
+from chimera.files.arrays import write_arrays
+from chimera.files.artifacts import whole_file
+from chimera.forecasts.exporting import export_torch
+from chimera.forecasts.forecaster import load_forecaster
+from chimera.interface.errors import InputError, guarded
+
+_SUFFIXES = (".nc", ".hdf5", ".h5", ".npz")
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="forecast", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoints/MODEL/NUMBER")
+    parser.add_argument("--input", type=Path, help="file of trajectories")
+    parser.add_argument("--steps", type=int, default=1, help="frames to forecast")
+    parser.add_argument("--output", type=Path, required=True, help="file to write")
+    parser.add_argument("--export", choices=["torch"], help="write the network, not a forecast")
+    options = parser.parse_args()
+    if options.export:
+        export_torch(options.checkpoint, options.output)
+        return
+    if options.input is None:
+        raise InputError("--input is missing, expected a file of trajectories")
+    if options.output.suffix not in _SUFFIXES:
+        raise InputError(f"--output is {options.output}, expected one of {', '.join(_SUFFIXES)}")
+    if options.steps < 1:
+        raise InputError(f"--steps is {options.steps}, expected at least 1")
+    forecaster = load_forecaster(options.checkpoint)
+    names, recording = forecaster.fields, open_any(options.input, forecaster.fields)
+    require_fields(recording, names)
+    n, layout = recording.count, recording.layout
+    members = [(0, number) for number in range(n)]
+    scalars = shared_scalars([recording], members)
+    known = {
+        name: read_conditioning(name, [recording], members, scalars)
+        for name in forecaster.conditioning
+    }
+    truth = np.empty((layout.num_frames, len(names), *layout.grid), dtype=np.float32)
+    errors = np.empty((n, min(options.steps, layout.num_frames - 1)))
+    forecasts = np.empty((n, options.steps, *truth.shape[1:]), dtype=np.float32)
+    for number, start, block in channel_blocks(recording, range(n), names):
+        truth[start : start + len(block)] = block
+        if start + len(block) == layout.num_frames:
+            given = {name: values[number, None] for name, values in known.items()}
+            forecasts[number] = forecaster.forecast(truth[None, 0], options.steps, given)[0]
+            later = forecasts[number, : errors.shape[1]], truth[1 : errors.shape[1] + 1]
+            errors[number] = nrmse(*later).mean(axis=1)
+    if options.output.suffix == ".npz":
+        write_arrays(options.output, {"trajectories": forecasts, "nrmse": errors, **scalars})
+    else:
+        form = replace(layout, num_frames=options.steps)
+        with (
+            whole_file(options.output) as path,
+            create_trajectories(
+                path, names, form, count=n, dataset_name="forecast", scalars=scalars
+            ) as file,
+        ):
+            for channel, name in enumerate(names):
+                file["t0_fields"][name][...] = forecasts[:, :, channel]
+            file["nrmse"] = errors
+    for step, error in enumerate(errors.mean(axis=0), start=1):
+        print(f"step {step}: nrmse {error:.4g}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,1 @@
+"""Trained networks put to use: forecasts from anybody's frames, and files for other tools."""

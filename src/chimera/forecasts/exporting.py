@@ -1,0 +1,71 @@
+"""A trained network as a file of `torch.export`, for use without this package, and its model card.
+
+B batch, C fields, K conditioning channels, H, W space.
+"""
+
+from pathlib import Path
+from statistics import fmean
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from chimera.files.artifacts import read_json, read_yaml, sha256, whole_file, write_text
+from chimera.files.tensors import read_tensors
+from chimera.models.forecasting import stepping
+from chimera.models.forecasting.checkpoint import Trained, read_network
+
+
+class PhysicalStep(nn.Module):
+    """The step from frames (B, C + K, H, W) in physical units to the next (B, C, H, W)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, trained: Trained) -> None:
+        super().__init__()
+        self.network, self.num_fields = trained.network, len(trained.fields)
+        self.register_buffer("mean", trained.mean)
+        self.register_buffer("std", trained.std)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the next fields."""
+        C = self.num_fields
+        following = stepping.step(self.network, (frames - self.mean) / self.std)[:, :C]
+        return following * self.std[:C] + self.mean[:C]
+
+
+def export_torch(folder: Path, path: Path) -> None:
+    """Write the network of checkpoints/<model>/<replicate>, and README.md, its card, beside it.
+
+    The card has the errors and the digests of the training's files where the pipeline wrote them.
+    """
+    weights, cell = folder / "model.safetensors", "/".join(folder.parts[-2:])
+    trained, about = read_network(weights, torch.device("cpu")), read_tensors(weights)[1]
+    channels, H, W = about["model"]["input_shape"]
+    example = torch.zeros(2, channels, H, W) + trained.mean
+    batch = {0: torch.export.Dim("batch", min=1)}
+    program = torch.export.export(PhysicalStep(trained), (example,), dynamic_shapes=(batch,))
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        torch.export.save(program, stream)
+    run, gate = Path("metrics/runs") / cell, Path("metrics/gates/verify/training.yaml")
+    errors = read_json(run / "evaluate.json")["model"] if run.exists() else {}
+    front = {
+        "license": "mit",
+        "library_name": "pytorch",
+        "tags": ["fluid-dynamics", about["model"]["type"]],
+        "metrics": {
+            dataset: {m: float(f"{fmean(e[m]):.4g}") for m in ("nrmse", "rollout_nrmse")}
+            for dataset, e in errors.items()
+        },
+        "data_sha256": read_yaml(gate)["sha256"] if gate.exists() else {},
+        "weights_sha256": sha256(weights),
+    }
+    fields, C = ", ".join(trained.fields), len(trained.fields)
+    text = (
+        f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {cell}\n\n"
+        f'`torch.export.load("{path.name}").module()(frames)` maps physical frames\n'
+        f"(B, {channels}, {H}, {W}) to (B, {C}, {H}, {W}), one frame interval later.\n\n"
+        f"Channels: {', '.join([*trained.fields, *trained.conditioning])}, to {fields}.\n"
+    )
+    write_text(path.with_name("README.md"), text)

@@ -1,0 +1,96 @@
+"""A trained network in physical units: `chimera.load("checkpoints/unet/0").forecast(frames, 20)`.
+
+B batch, T time, C fields, K conditioning channels, H, W space.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chimera.evaluation.forecasters import network_forecaster
+from chimera.fields.nrmse import Field
+from chimera.interface.errors import InputError
+from chimera.models.forecasting.checkpoint import Trained, read_network
+
+
+class Forecaster:
+    """A trained network.
+
+    Attributes:
+        fields: Names of the C channels, in order.
+        conditioning: Names of the scalars and constant fields that a forecast needs.
+    """
+
+    def __init__(self, trained: Trained) -> None:
+        self._trained, self.fields = trained, trained.fields
+        self.conditioning = tuple(name.removeprefix("ln ") for name in trained.conditioning)
+
+    def forecast(
+        self, frames: Field, steps: int, conditioning: Mapping[str, Any] | None = None
+    ) -> Field:
+        """Return the next frames (B, steps, C, H, W), each one interval of the training later.
+
+        Args:
+            frames: (B, C, H, W), or (B, T, C, H, W), of which the last are used.
+            steps: How many frames.
+            conditioning: A number, (B,) or (B, H, W) for each name.
+
+        Raises:
+            InputError: If a shape does not fit, a name is missing or a value is not finite.
+        """
+        last, C = _tensor(frames, self._trained.mean.device), len(self.fields)
+        if last.dim() not in (4, 5) or last.shape[-3] != C or steps < 1:
+            raise InputError(
+                f"frames have shape {tuple(last.shape)} and steps is {steps}, expected at least 1 "
+                f"step from (B, C, H, W) or (B, T, C, H, W), C = {C}: {', '.join(self.fields)}"
+            )
+        last = last[:, -1] if last.dim() == 5 else last
+        if not last.isfinite().all():
+            raise InputError("frames have values that are not finite, expected finite numbers")
+        step = network_forecaster(self._trained, self._channels(last, conditioning or {}))
+        predictions, numbers = [last], torch.arange(len(last), device=last.device)
+        try:
+            for _ in range(steps):
+                predictions.append(step(predictions[-1], numbers))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"frames have shape {tuple(last.shape)}: {reason}") from None
+        forecast = torch.stack(predictions[1:], dim=1)
+        return forecast if isinstance(frames, Tensor) else forecast.cpu().numpy()
+
+    def _channels(self, frames: Tensor, given: Mapping[str, Any]) -> Tensor:
+        """Return the conditioning (B, K, H, W)."""
+        B, _, H, W = frames.shape
+        channels = frames.new_empty((B, len(self.conditioning), H, W))
+        for k, name in enumerate(self.conditioning):
+            if name not in given:
+                raise InputError(
+                    f"conditioning has no {name!r}, expected {', '.join(self.conditioning)}"
+                )
+            values = _tensor(given[name], frames.device, torch.float64)
+            values = values[:, None, None] if values.dim() == 1 else values
+            if self._trained.conditioning[k] != name:
+                values = values.log()
+            fits = values.dim() == 0 or (values.dim() == 3 and len(values) in (1, B))
+            if not fits or not values.isfinite().all():
+                raise InputError(
+                    f"conditioning.{name} has shape {tuple(values.shape)}, expected a number, "
+                    f"({B},) or ({B}, {H}, {W}), finite as {self._trained.conditioning[k]}"
+                )
+            channels[:, k] = values
+        return channels
+
+
+def _tensor(values: Any, device: torch.device, kind: torch.dtype = torch.float32) -> Tensor:
+    # An array is copied: torch takes neither read-only ones nor negative strides.
+    found = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    return found.to(device, kind)
+
+
+def load_forecaster(folder: str | Path, device: str = "cpu") -> Forecaster:
+    """Return the network of a checkpoint, checkpoints/<model>/<replicate>."""
+    return Forecaster(read_network(Path(folder) / "model.safetensors", torch.device(device)))
