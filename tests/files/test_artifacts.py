@@ -13,6 +13,8 @@ import pytest
 from chimera.files import artifacts
 from chimera.interface.errors import InputError
 
+ENDED = (1 << 22) + 1  # above the largest number of a process
+
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
@@ -151,7 +153,7 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         crash()
     assert [p.name for p in tmp_path.iterdir()] == ["dataset"]
     assert (path / "data/a").read_text() == "old"
-    (tmp_path / ".dataset.new").mkdir()  # of a run that was killed
+    (tmp_path / f".0.dataset.{ENDED}").mkdir()  # of a run that was killed
     with artifacts.whole_folder(path) as fresh:
         (fresh / "b").write_text("new")
     assert [p.name for p in path.iterdir()] == ["b"]

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from chimera.files.artifacts import read_bytes, write_text
+from chimera.files.artifacts import SCRATCH, locked, read_bytes, write_text
 from chimera.interface.errors import InputError
 
 _HEADING = re.compile(r"^## (\d+)\. ", flags=re.MULTILINE)
@@ -27,10 +27,11 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
     for name, value in ({"title": title} | dict(fields)).items():
         if not value.strip() or "\n" in value:
             raise InputError(f"{name} is {value!r}, expected one line that is not empty")
-    text = read_bytes(path).decode()
-    number = 1 + max((int(n) for n in _HEADING.findall(text)), default=0)
-    lines = [f"## {number}. {title}", *(f"- {name}: {value}" for name, value in fields.items())]
-    write_text(path, text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n")
+    with locked(SCRATCH / f"{path.name}.lock"):
+        text = read_bytes(path).decode()
+        number = 1 + max((int(n) for n in _HEADING.findall(text)), default=0)
+        lines = [f"## {number}. {title}", *(f"- {name}: {value}" for name, value in fields.items())]
+        write_text(path, text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n")
     return number
 
 

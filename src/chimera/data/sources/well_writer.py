@@ -39,7 +39,8 @@ def write_trajectories(
     n, T, N, _ = vorticity.shape
     extent = (domain_extent, domain_extent)
     layout = Layout("generated", (N, N), T, extent=extent, frame_interval=frame_interval)
-    with h5py.File(path, "w") as file:
+    # In memory: the HDF5 library does not survive a full disk.
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         _describe(file, dataset_name, n, layout, scalars)
         rank0 = _field_group(file, 0, ["vorticity", "forcing"])
         _write(rank0, "vorticity", vorticity, **_VARYING)
@@ -48,6 +49,8 @@ def write_trajectories(
             flow = velocity(torch.from_numpy(vorticity).double(), domain_extent).float().numpy()
         _write(_field_group(file, 1, ["velocity"]), "velocity", flow, **_VARYING)
         _field_group(file, 2, [])
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
 
 
 def create_trajectories(
