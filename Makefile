@@ -14,7 +14,7 @@ export MODEL REPLICATE REMOTE OVERRIDES
 # `nproc` would answer OMP_NUM_THREADS, which says how many threads one process takes.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
-	awk 'match($$0, /[^-@]+-[0-9]+$$/) { cell = substr($$0, RSTART); stages[cell] = stages[cell] " " $$0 } \
+	awk '{ cell = $$0; sub(/^(probe@[^-]*-|[^@]*@)/, "", cell); stages[cell] = stages[cell] " " $$0 } \
 	END { for (cell in stages) print stages[cell] }' | sort | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2)) | $(without_hints)
@@ -143,7 +143,7 @@ connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
 
 worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run, and pushed; without MODEL the data
 	if test "$$MODEL"; then \
-		cells=$$(dvc stage list --name-only | grep -- "[@-]$$MODEL-$$REPLICATE$$") || \
+		cells=$$(dvc stage list --name-only | grep -E "^((train|evaluate)@|probe@[^-]*-)$$MODEL-$$REPLICATE$$") || \
 		{ echo "error: MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
 	fi; \
 	dvc repro --pull verify parity $${cells-} | $(without_hints) && dvc push --quiet --run-cache --with-deps verify parity $${cells-}

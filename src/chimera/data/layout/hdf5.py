@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
-from weakref import finalize
 
 import h5py
 import numpy as np
@@ -29,12 +29,21 @@ _MIN_CACHE, _MAX_CACHE = 1 << 20, 1 << 27
 def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> h5py.File:
     """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset."""
     try:
-        return h5py.File(path, "r", rdcc_nbytes=cache)
+        file = h5py.File(path, "r", rdcc_nbytes=cache)
+        file.id.links.visit(partial(_require_inner, path), info=True)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist, expected an HDF5 file") from None
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a whole HDF5 file: {reason}") from None
+    return file
+
+
+def _require_inner(path: Path, name: bytes, link: Any) -> None:
+    """Refuse a link out of the file, whose target no checksum covers."""
+    if link.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
+        title = name.decode(errors="replace")
+        raise InputError(f"{path}: {title} is in another file, expected everything in this one")
 
 
 def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
@@ -46,6 +55,12 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
         kind = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
         raise InputError(f"{path}: {name} is {kind}, expected a dataset of real numbers")
+    if dataset.external or dataset.is_virtual:
+        raise InputError(f"{path}: {name} is in other files, expected everything in this one")
+    if dataset.shape is None or not _is_stored(dataset, path.stat().st_size):
+        raise InputError(
+            f"{path}: {name} has shape {dataset.shape}, expected one whose values the file holds"
+        )
     creation = dataset.id.get_create_plist()
     for number in range(creation.get_nfilters()):
         code, _, _, label = creation.get_filter(number)
@@ -57,6 +72,15 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
                 "and set HDF5_PLUGIN_PATH, or store the file with gzip or none"
             )
     return dataset
+
+
+def _is_stored(dataset: h5py.Dataset, size: int) -> bool:
+    """Whether a file of this size has every value that the shape declares."""
+    if dataset.chunks:
+        pairs = zip(dataset.shape, dataset.chunks, strict=True)
+        return dataset.id.get_num_chunks() == math.prod(-(-n // chunk) for n, chunk in pairs)
+    stored, offset = dataset.id.get_storage_size(), dataset.id.get_offset() or 0
+    return dataset.size * dataset.dtype.itemsize <= stored <= size - offset
 
 
 def read_hdf5(dataset: h5py.Dataset, path: Path, where: Any) -> NDArray[Any]:
@@ -148,8 +172,7 @@ class FieldReader:
     def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:
         self._path, self._num_frames = recording.path, recording.layout.num_frames
         self._file = open_hdf5(self._path, cache)
-        self._descriptor = os.open(self._path, os.O_RDONLY)
-        self._release = finalize(self, os.close, self._descriptor)
+        self._descriptor = self._file.id.get_vfd_handle()
         channels: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
         for channel, wanted in enumerate(fields):
             name, component = recording.places[wanted]
@@ -160,7 +183,6 @@ class FieldReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-        self._release()
 
     def read(self, trajectory: int, start: int, out: Array) -> None:
         """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""

@@ -50,10 +50,10 @@ def open_source(data: ImportedData) -> list[Recording]:
     root = Path(data.root)
     found: list[Recording]
     if data.source == "npz":
-        found = [open_arrays(path, data.fields) for path in files_below(root, (".npz",))]
+        found = [open_arrays(path, data.fields) for path in files_below(root, (".npz",), data.outside)]
     else:
         opener = open_well if data.source == "well" else open_pdebench
-        found = [opener(path) for path in files_below(root, (".hdf5", ".h5"))]
+        found = [opener(path) for path in files_below(root, (".hdf5", ".h5"), data.outside)]
     keys = ("boundary", "extent", "frame_interval")
     stated = {key: value for key in keys if (value := getattr(data, key)) is not None}
     return [replace(r, layout=replace(r.layout, **stated)) for r in found]

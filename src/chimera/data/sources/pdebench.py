@@ -10,6 +10,7 @@ the settings as YAML in the root attribute `config`.
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import h5py
@@ -24,6 +25,7 @@ from chimera.data.layout.hdf5 import (
     open_hdf5,
 )
 from chimera.data.layout.recordings import Array, Layout, require_shape
+from chimera.files.streams import Stream
 from chimera.interface.errors import InputError
 
 _COMPRESSIBLE = {
@@ -134,7 +136,7 @@ def write_incompressible(
     for key, length in zip(_EXTENT, layout.extent or (), strict=False):
         config[key] = repr(float(length))
     config |= {name: repr(float(value)) for name, value in settings.items()}
-    with h5py.File(path, "w") as file:
+    with closing(Stream(path)) as stream, h5py.File(stream, "w") as file:
         file.attrs["config"] = "".join(f"{name}: {value}\n" for name, value in config.items())
         file.attrs["latestIndex"] = n - 1
         velocity = file.create_dataset(
