@@ -10,7 +10,8 @@ class Stream:
     def __init__(self, path: Path) -> None:
         self._raw = path.open("w+b", buffering=0)
         self._fault: OSError | None = None
-        self.seek, self.tell, self.readinto = self._raw.seek, self._raw.tell, self._raw.readinto
+        self.read, self.readinto = self._raw.read, self._raw.readinto
+        self.seek, self.tell = self._raw.seek, self._raw.tell
 
     def write(self, content: bytes) -> int:
         """Write everything, or nothing more after a write that failed."""

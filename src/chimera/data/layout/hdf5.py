@@ -57,10 +57,6 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
         raise InputError(f"{path}: {name} is {kind}, expected a dataset of real numbers")
     if dataset.external or dataset.is_virtual:
         raise InputError(f"{path}: {name} is in other files, expected everything in this one")
-    if dataset.shape is None or not _is_stored(dataset, path.stat().st_size):
-        raise InputError(
-            f"{path}: {name} has shape {dataset.shape}, expected one whose values the file holds"
-        )
     creation = dataset.id.get_create_plist()
     for number in range(creation.get_nfilters()):
         code, _, _, label = creation.get_filter(number)
@@ -71,6 +67,10 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
                 "installed, expected one that HDF5 has: install its plugin (such as hdf5plugin) "
                 "and set HDF5_PLUGIN_PATH, or store the file with gzip or none"
             )
+    if dataset.shape is None or not _is_stored(dataset, path.stat().st_size):
+        raise InputError(
+            f"{path}: {name} has shape {dataset.shape}, expected one whose values the file holds"
+        )
     return dataset
 
 
