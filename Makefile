@@ -79,8 +79,8 @@ dryrun: install  ## the same as smoke without training
 
 ##@ Check
 
-intact: install
-	python -m chimera.stages.verify --intact
+intact: install  ## check that data, checkpoints and results are as they were written, and that dvc.lock is whole
+	@python -m chimera.commands.intact
 
 check: intact  ## verify the data hashes and run the parity gate
 	@dvc repro verify parity | $(without_hints)

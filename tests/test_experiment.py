@@ -244,7 +244,7 @@ def test_one_flipped_byte_fails_the_gate(workspace):
     recorded = next(entry["sha256"] for entry in expected["files"] if entry["path"] == name)
     assert name in error
     assert recorded in error
-    assert sentence(stage(workspace, "verify", "--intact", expect=2)) == error
+    assert sentence(command(workspace, "intact", expect=2)) == error
     assert json.loads((workspace / "metrics/verify.json").read_text())["mismatched"] == 1
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
