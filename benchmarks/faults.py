@@ -33,7 +33,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 KINDS = ("ENOSPC", "EIO", "short", "kill")
 SMALL = (
-    *("scale=smoke", "scale.manifests=data/manifests/faults", "train.steps=4", "train.save_every=2", "train.validate_every=2"),
+    *(
+        "scale=smoke",
+        "scale.manifests=data/manifests/faults",
+        "train.steps=4",
+        "train.save_every=2",
+        "train.validate_every=2",
+    ),
     *("evaluate.horizon=2", "evaluate.field_frame=1", "probe_names=[spectra]"),
     *("probes.spectra.frames=[1,2]", "scale.trajectories={train: 2, valid: 1, test: 1, ood: 1}"),
 )
@@ -108,8 +114,10 @@ class Faults:
                 return stream
             if "+" in mode:
                 return io.BufferedRandom(stream)
-            return io.BufferedWriter(stream) if "b" in mode else io.TextIOWrapper(
-                io.BufferedWriter(stream), *args, **kwargs
+            return (
+                io.BufferedWriter(stream)
+                if "b" in mode
+                else io.TextIOWrapper(io.BufferedWriter(stream), *args, **kwargs)
             )
 
         io.open = open_file
@@ -200,7 +208,12 @@ def run(workspace: Path, command: tuple[str, ...], kind: str = "", number: int =
         printed.seek(0)
         counted.seek(0)
         total, _, writes = counted.read().partition(" ")
-        return status, printed.read(), int(total or 0), [int(n) for n in writes.strip("[]").split(",") if n.strip()]
+        return (
+            status,
+            printed.read(),
+            int(total or 0),
+            [int(n) for n in writes.strip("[]").split(",") if n.strip()],
+        )
 
 
 def content(workspace: Path) -> dict[str, bytes]:
@@ -229,13 +242,20 @@ def prepare(workspace: Path) -> dict[str, bytes]:
     """Make a workspace in which every subject has run once, and return its files."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split("\0")
     for name in filter(None, listed):
         if (ROOT / name).exists() and not name.startswith(("records/", "plots/", "metrics/")):
             (workspace / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, workspace / name)
-    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=t", "-c", "user.email=t@e.org", "commit", "-qm", "t"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=t", "-c", "user.email=t@e.org", "commit", "-qm", "t"],
+    ):
         subprocess.run(["git", *command], cwd=workspace, check=True, capture_output=True)
     for command in (("commands.compose", *SMALL), *PREPARED.values()):
         status, printed, *_ = run(workspace, command)
@@ -244,7 +264,9 @@ def prepare(workspace: Path) -> dict[str, bytes]:
     return content(workspace)
 
 
-def faults_of(workspace: Path, before: dict[str, bytes], name: str, kind: str, number: int, ends) -> list[str]:
+def faults_of(
+    workspace: Path, before: dict[str, bytes], name: str, kind: str, number: int, ends
+) -> list[str]:
     """Return what is wrong after one fault."""
     reset(workspace, before)
     status, printed, *_ = run(workspace, SUBJECTS[name], kind, number)
@@ -267,9 +289,15 @@ def faults_of(workspace: Path, before: dict[str, bytes], name: str, kind: str, n
     return [f"{name}:{kind}:{number}: {sentence}" for sentence in wrong]
 
 
-def search(workspace: Path, before: dict[str, bytes], name: str, every: int = 1, kinds=KINDS, only: int = 0):
+def search(
+    workspace: Path, before: dict[str, bytes], name: str, every: int = 1, kinds=KINDS, only: int = 0
+):
     """Return the number of operations of a subject, of faults that were tried, and what is wrong."""
-    start = {p: c for p, c in before.items() if not p.startswith(OUTPUTS[name])} if OUTPUTS[name] else before
+    start = (
+        {p: c for p, c in before.items() if not p.startswith(OUTPUTS[name])}
+        if OUTPUTS[name]
+        else before
+    )
     reset(workspace, start)
     ends, total, writes = [], 0, []
     for _ in range(2 if name == "log" else 1):  # an entry that was written, and then again
@@ -282,7 +310,9 @@ def search(workspace: Path, before: dict[str, bytes], name: str, every: int = 1,
         raise SystemExit(f"{name} has {total} operations, expected at most {LIMIT}")
     tried, wrong = 0, []
     for kind in kinds:
-        for number in [only] if only else (writes if kind == "short" else range(1, total + 1))[::every]:
+        for number in (
+            [only] if only else (writes if kind == "short" else range(1, total + 1))[::every]
+        ):
             tried += 1
             wrong += faults_of(workspace, start, name, kind, number, ends)
     reset(workspace, before)
@@ -309,7 +339,10 @@ def main() -> None:
             since = time.monotonic()
             total, tried, wrong = search(workspace, before, name, **how)
             failed |= bool(wrong)
-            print(f"{name}: {total} operations, {tried} faults, {len(wrong)} wrong ends, {time.monotonic() - since:.0f} s", flush=True)
+            print(
+                f"{name}: {total} operations, {tried} faults, {len(wrong)} wrong ends, {time.monotonic() - since:.0f} s",
+                flush=True,
+            )
             for sentence in wrong:
                 print(f"  {sentence}")
     sys.exit(failed)

@@ -177,7 +177,9 @@ def test_a_missing_key_names_the_file_and_the_key(tmp_path, form):
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_json_that_is_read_is_finite(tmp_path, constant):
     (tmp_path / "f.json").write_text(f'{{"a": {constant}}}')
-    with pytest.raises(InputError, match=rf"f\.json is not JSON: it has {constant}, expected finite"):
+    with pytest.raises(
+        InputError, match=rf"f\.json is not JSON: it has {constant}, expected finite"
+    ):
         artifacts.read_json(tmp_path / "f.json")
 
 

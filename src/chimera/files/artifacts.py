@@ -139,6 +139,14 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
+def read_text(path: Path) -> str:
+    """Return the content of a file of UTF-8."""
+    try:
+        return read_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8: {error}") from None
+
+
 def sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str:
     """Return the sha256 of a file in hexadecimal; call `advance` with each number of bytes read."""
     digest = hashlib.sha256()
@@ -249,10 +257,10 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9)
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file as text, by the names in its header."""
-    content = read_bytes(path)
+    content = read_text(path)
     try:
-        return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
+        return list(csv.DictReader(io.StringIO(content, newline="")))
+    except csv.Error as error:
         raise InputError(f"{path} is not CSV: {error}") from None
 
 

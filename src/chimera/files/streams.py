@@ -1,6 +1,5 @@
 """A file for libraries that do not survive a failing write, such as HDF5's on a full disk."""
 
-import os
 from pathlib import Path
 
 

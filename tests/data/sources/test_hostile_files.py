@@ -59,7 +59,9 @@ def test_a_shape_that_the_file_does_not_hold_is_refused(tmp_path, source, chunks
         del file[name]  # nothing is written: a terabyte that takes some bytes
         file.create_dataset(name, (4, 1 << 31, 8, 12), np.float32, chunks=chunks)
         file[name].attrs.update(attributes)
-    with pytest.raises(InputError, match=rf"{name} has shape \(4, 2147483648, 8, 12\), expected one"):
+    with pytest.raises(
+        InputError, match=rf"{name} has shape \(4, 2147483648, 8, 12\), expected one"
+    ):
         made(config(source, path), tmp_path / "ind")
 
 
@@ -76,7 +78,9 @@ def test_an_archive_that_declares_more_than_it_holds_is_refused(tmp_path, shape)
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("trajectories.npy", npy(shape, np.ones((3, 9, 1, 8, 8))))
-    with pytest.raises(InputError, match=r"a\.npz: trajectories has shape .*that the file holds|values"):
+    with pytest.raises(
+        InputError, match=r"a\.npz: trajectories has shape .*that the file holds|values"
+    ):
         made(config("npz", path), tmp_path / "ind")
 
 

@@ -50,7 +50,9 @@ def open_source(data: ImportedData) -> list[Recording]:
     root = Path(data.root)
     found: list[Recording]
     if data.source == "npz":
-        found = [open_arrays(path, data.fields) for path in files_below(root, (".npz",), data.outside)]
+        found = [
+            open_arrays(path, data.fields) for path in files_below(root, (".npz",), data.outside)
+        ]
     else:
         opener = open_well if data.source == "well" else open_pdebench
         found = [opener(path) for path in files_below(root, (".hdf5", ".h5"), data.outside)]
