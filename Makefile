@@ -27,7 +27,7 @@ without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case
 	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
 	*) printf '%s\n' "$$line" ;; esac; done; }
 
-.PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro cells study audit test test-full lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants faults fuzz parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -187,6 +187,12 @@ docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broke
 
 limits: install  ## the limits on sizes and times, measured
 	python benchmarks/limits.py --smoke
+
+faults: .venv/installed-dev  ## every file operation of six stages fails once, in four ways, an hour
+	python benchmarks/faults.py
+
+fuzz: .venv/installed-dev  ## broken files for every reader, five minutes from SEED=0
+	python benchmarks/fuzz.py --seconds 300 --seed $${SEED-0}
 
 mutants: .venv/installed-dev  ## small faults put into the numerics: how many the tests notice, an hour or more
 	OMP_NUM_THREADS=1 nice -n 15 python benchmarks/mutants.py

@@ -1,11 +1,11 @@
-"""Every file operation of a stage fails once: the n-th, for n = 1, 2, ... until the stage runs through.
+"""Every file operation of a stage fails once: the n-th, for n = 1, 2, ... until it runs through.
 
-A stage at smoke size runs in a process in which its n-th operation on a file of the workspace fails:
-opening, writing, syncing, renaming, removing, making a folder. It fails as on a full disk (ENOSPC),
-as on a broken one (EIO), by a write that takes half of what it is given (short), or by the death of
-the process in the middle of it (kill). The end must be success with the same outputs, or one
-sentence and status 2; then no file may lie where none belongs, and the stage, run again, must end in
-the same outputs with nothing left in .scratch.
+A stage of less than smoke size runs in a process whose n-th operation on a file of the workspace
+fails: opening, writing, syncing, renaming, removing, making a folder. It fails as on a full disk
+(ENOSPC), as on a broken one (EIO), by a write that takes half of what it is given (short), or by
+the death of the process in the middle of it (kill). The end must be success with the same outputs,
+or one sentence and status 2; no file may lie where none belongs, and the stage, run again, must end
+in the same outputs with nothing left in .scratch.
 
 Operations are those of Python: HDF5 files are written by it, too (chimera.files.streams). Reading
 by the HDF5 library does not count.
@@ -14,8 +14,8 @@ by the HDF5 library does not count.
 """
 
 import argparse
+import builtins
 import errno
-import hashlib
 import io
 import os
 import shutil
@@ -121,14 +121,14 @@ class Faults:
             )
 
         io.open = open_file
-        __builtins__.open = open_file  # type: ignore[attr-defined]
+        builtins.open = open_file
 
     def is_inside(self, path: object) -> bool:
         """Whether a path is below the folder."""
         return Path(os.path.abspath(os.fsdecode(path))).is_relative_to(self.folder)  # type: ignore[arg-type]
 
     def guarded(self, operation):
-        """Return an operation that may fail; a number is an open file, a folder's or the target's."""
+        """Return an operation that may fail; a number is an open file."""
 
         def guarded(path, *args, **kwargs):
             inside = isinstance(path, int) or kwargs.get("dir_fd") is not None
@@ -284,8 +284,8 @@ def faults_of(
     status, printed, *_ = run(workspace, SUBJECTS[name])
     if status or content(workspace) not in ends:
         wrong.append(f"run again: status {status}, or other outputs: {printed[-500:]}")
-    left = [p for p in (workspace / ".scratch").rglob("*") if p.is_file() and "lock" not in p.name]
-    wrong += [f"{path} is left" for path in left]
+    left = [path for path in (workspace / ".scratch").rglob("*") if path.is_file()]
+    wrong += [f"{path} is left" for path in left if "lock" not in path.name]
     return [f"{name}:{kind}:{number}: {sentence}" for sentence in wrong]
 
 
@@ -340,7 +340,8 @@ def main() -> None:
             total, tried, wrong = search(workspace, before, name, **how)
             failed |= bool(wrong)
             print(
-                f"{name}: {total} operations, {tried} faults, {len(wrong)} wrong ends, {time.monotonic() - since:.0f} s",
+                f"{name}: {total} operations, {tried} faults, {len(wrong)} wrong ends, "
+                f"{time.monotonic() - since:.0f} s",
                 flush=True,
             )
             for sentence in wrong:

@@ -1,7 +1,7 @@
-"""Every reader of files is given broken ones: changed, cut and joined from a seed, for a time.
+"""Every reader of files is given broken ones, drawn from a seed, for a time.
 
-A reader must return something or refuse in one sentence (InputError), within a second. What fails is
-printed with its reader, seed and number, and `--replay READER:SEED:N` runs it again.
+A reader must return something or refuse in one sentence (InputError), in bounded time and memory.
+What fails is printed with reader, seed and number, and `--replay READER:SEED:N` runs it again.
 
     python benchmarks/fuzz.py [--seconds 60] [--seed 0] [--replay READER:SEED:N]
 """
@@ -167,7 +167,7 @@ def main() -> None:
             if time.monotonic() > end:
                 break
             read, whole = known[name]
-            content = broken(whole, random.Random(f"{name}:{seed}:{number}"))
+            content = broken(whole, random.Random(f"{name}:{seed}:{number}"))  # noqa: S311
             tried += 1
             if wrong := attempt(name, read, content, Path(folder)):
                 faults += 1

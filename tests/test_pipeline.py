@@ -140,7 +140,7 @@ def test_commands_quote_what_they_are_given():
 
 
 def test_names_are_checked_before_anything_is_built_from_them():
-    for name, stage in STAGES.items():
+    for name in STAGES:
         if "${" in str(declaration(name)["cmd"]) and name not in ("train", "evaluate", "probe"):
             assert "metrics/gates/params.yaml" in declaration(name)["deps"], name
     for name, gate in {

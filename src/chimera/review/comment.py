@@ -22,9 +22,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
 
     Figures are linked if `site`, the repository's https://<host>/<owner>/<name>, is given.
     """
-    environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=plain
-    )  # noqa: S701
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, finalize=plain)  # noqa: S701
     filters = (_number, _deviations, _cell)
     environment.filters |= {function.__name__[1:]: function for function in filters}
     environment.filters |= {"code": code_span, "strongest": strongest}

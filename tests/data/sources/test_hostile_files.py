@@ -1,4 +1,4 @@
-"""Files that reach out of themselves, or declare what they do not hold, are refused in a sentence."""
+"""Files that reach out of themselves, or declare what they do not hold, are one sentence."""
 
 import io
 import subprocess
