@@ -32,6 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("ENOSPC", "EIO", "short", "kill")
+IND, OOD = "cfd2d_ind_v2", "cfd2d_ood_amplitude_v2"
 SMALL = (
     *(
         "scale=smoke",
@@ -41,9 +42,13 @@ SMALL = (
         "train.validate_every=2",
     ),
     *("evaluate.horizon=2", "evaluate.field_frame=1", "probe_names=[spectra]"),
-    *("probes.spectra.frames=[1,2]", "scale.trajectories={train: 2, valid: 1, test: 1, ood: 1}"),
+    *(f"data.datasets.{name}.warm_up=0.5" for name in (IND, OOD)),
+    *(
+        "scale.num_frames=4",
+        "probes.spectra.frames=[1,2]",
+        "scale.trajectories={train: 2, valid: 1, test: 1, ood: 1}",
+    ),
 )
-IND, OOD = "cfd2d_ind_v2", "cfd2d_ood_amplitude_v2"
 CELL = ("--model", "unet", "--replicate", "0")
 LOG = ("deviation", "--key", "train.steps", "a reason")
 # What runs, and its arguments; those of PREPARED come first and are no subject.
@@ -125,7 +130,7 @@ class Faults:
 
     def is_inside(self, path: object) -> bool:
         """Whether a path is below the folder."""
-        return Path(os.path.abspath(os.fsdecode(path))).is_relative_to(self.folder)  # type: ignore[arg-type]
+        return Path(os.path.abspath(os.fsdecode(path))).is_relative_to(self.folder)
 
     def guarded(self, operation):
         """Return an operation that may fail; a number is an open file."""
@@ -292,7 +297,7 @@ def faults_of(
 def search(
     workspace: Path, before: dict[str, bytes], name: str, every: int = 1, kinds=KINDS, only: int = 0
 ):
-    """Return the number of operations of a subject, of faults that were tried, and what is wrong."""
+    """Return the numbers of operations and of faults that were tried, and what is wrong."""
     start = (
         {p: c for p, c in before.items() if not p.startswith(OUTPUTS[name])}
         if OUTPUTS[name]

@@ -1,44 +1,37 @@
 """A file for libraries that do not survive a failing write, such as HDF5's on a full disk."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 
-class Stream:
-    """A new file, read and written as a stream, whose first failing write is raised by `close`."""
+class Stream(io.FileIO):
+    """A new file whose first failing write is raised by `close`; later ones do nothing."""
 
     def __init__(self, path: Path) -> None:
-        self._raw = path.open("w+b", buffering=0)
-        self._fault: OSError | None = None
-        self.read, self.readinto = self._raw.read, self._raw.readinto
-        self.seek, self.tell = self._raw.seek, self._raw.tell
+        super().__init__(path, "w+")
+        self.fault: OSError | None = None
 
-    def write(self, content: bytes) -> int:
-        """Write everything, or nothing more after a write that failed."""
+    def write(self, content: Any) -> int:
+        """Write everything."""
         rest = memoryview(content)
         try:
-            while rest and self._fault is None:
-                rest = rest[self._raw.write(rest) :]
+            while rest and self.fault is None:
+                rest = rest[super().write(rest) :]
         except OSError as error:
-            self._fault = error
+            self.fault = error
         return len(content)
 
-    def truncate(self, size: int) -> int:
+    def truncate(self, size: int | None = None) -> int:
         """Give the file a size."""
         try:
-            return self._raw.truncate(size)
+            return super().truncate(size)
         except OSError as error:
-            self._fault = self._fault or error
-            return size
-
-    def flush(self) -> None:
-        """Do nothing: there is no buffer."""
+            self.fault = self.fault or error
+            return size or 0
 
     def close(self) -> None:
-        """Close the file.
-
-        Raises:
-            OSError: Of the first write that failed.
-        """
-        self._raw.close()
-        if self._fault is not None:
-            raise self._fault
+        """Close the file; raise the OSError of the first write that failed."""
+        super().close()
+        if self.fault is not None:
+            raise self.fault

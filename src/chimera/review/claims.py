@@ -14,14 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chimera.files.artifacts import (
-    read_bytes,
-    read_csv,
-    read_json,
-    read_params,
-    read_text,
-    read_yaml,
-)
+from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params, read_yaml
 from chimera.governance.analysis import analyse
 from chimera.governance.plan import Preregistration, declared_block, nearest_block, whole_plan
 from chimera.interface.errors import InputError
@@ -69,7 +62,7 @@ class Kept:
     def plan(self) -> Preregistration:
         """Content of PREREGISTRATION.md."""
         path = self.root / "PREREGISTRATION.md"
-        return whole_plan(declared_block(read_text(path), str(path)), str(path))
+        return whole_plan(declared_block(read_bytes(path).decode(), str(path)), str(path))
 
     @cached_property
     def errors(self) -> list[dict[str, str]]:

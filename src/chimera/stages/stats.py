@@ -11,14 +11,7 @@ from pathlib import Path
 
 from argparse_dataclass import ArgumentParser
 
-from chimera.files.artifacts import (
-    read_bytes,
-    read_csv,
-    read_json,
-    read_params,
-    read_text,
-    write_json,
-)
+from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params, write_json
 from chimera.governance.analysis import analyse
 from chimera.governance.logbook import named_keys
 from chimera.governance.plan import nearest_block
@@ -40,7 +33,7 @@ def main() -> None:
     options = ArgumentParser(Options).parse_args()
     params, plan = read_params(), read_preregistration()
     if options.check_deviations:
-        log = read_text(Path("Deviation_Log.md"))
+        log = read_bytes(Path("Deviation_Log.md")).decode()
         require_logged(nearest_block(plan, params)[1], named_keys(log))
         return
     report_differing_versions("stats")

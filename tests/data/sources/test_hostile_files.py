@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -153,9 +154,9 @@ def test_a_stream_keeps_its_first_fault_until_it_is_closed(tmp_path):
     stream.close()
     with h5py.File(tmp_path / "stream") as file:
         assert file["a"][...].tolist() == list(range(1000))
-    full = Stream(tmp_path / "full")
-    full._raw = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    full = Stream(Path("/dev/full"))
     assert full.write(b"abc") == 3
     assert full.write(b"abc") == 3
     with pytest.raises(OSError, match="No space left"):
         full.close()
+    assert full.closed
