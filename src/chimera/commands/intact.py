@@ -40,11 +40,14 @@ def read_lock(lock: Path = LOCK, kept: Path = SCRATCH / LOCK) -> dict[str, Any]:
         return {}
     try:
         stages: dict[str, Any] = COMPILED_LOCKFILE_SCHEMA(read_yaml(lock))["stages"]
+        whole = read_bytes(lock).endswith(b"\n")
     except (InputError, Invalid):
+        whole = False
+    if not whole:
         if not kept.exists():
             raise InputError(
                 f"{lock} is cut in two, expected a whole one: run `git checkout {lock}`"
-            ) from None
+            )
         write_bytes(lock, read_bytes(kept))
         stages = read_yaml(lock)["stages"]
         print(f"{lock} was cut in two, and is again the last whole one")  # noqa: T201
