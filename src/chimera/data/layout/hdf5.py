@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +29,22 @@ def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> h5py.File:
     """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset."""
     try:
         file = h5py.File(path, "r", rdcc_nbytes=cache)
-        file.id.links.visit(partial(_require_inner, path), info=True)
+        outward = file.id.links.visit(_outward, info=True)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist, expected an HDF5 file") from None
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a whole HDF5 file: {reason}") from None
+    if outward is not None:
+        file.close()
+        raise InputError(f"{path}: {outward} is in another file, expected everything in this one")
     return file
 
 
-def _require_inner(path: Path, name: bytes, link: Any) -> None:
-    """Refuse a link out of the file, whose target no checksum covers."""
-    if link.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
-        title = name.decode(errors="replace")
-        raise InputError(f"{path}: {title} is in another file, expected everything in this one")
+def _outward(name: bytes, link: Any) -> str | None:
+    """Return the name of a link out of the file, whose target no checksum covers."""
+    inner = link.type in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT)
+    return None if inner else name.decode(errors="replace")
 
 
 def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
