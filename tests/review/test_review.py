@@ -318,7 +318,7 @@ def test_names_of_metrics_and_branches_cannot_break_out_of_the_comment(repositor
     name = row.removeprefix("| ").partition(" | ")[0]
     assert name == r"a\|b\](http://x) \`c\` &lt;img src=x&gt; \*\*d\*\*"
     assert len(re.findall(r"(?<!\\)\|", row)) == 5  # of a row of four cells
-    assert "<img" not in text
+    assert "<img" not in re.sub(r"`[^`]*`", "", text)  # a code span shows what it holds
     assert r"`we\|'ird'`" in text
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from chimera.governance.logbook import entries
 from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes, strongest
-from chimera.review.markdown import code_span, plain
+from chimera.review.markdown import code_span, escaped
 from chimera.review.revisions import LOGS, METRIC_FILES, Revision
 
 _ROWS = 150  # limit of one table: a comment has at most 65,536 characters
@@ -22,7 +22,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
 
     Figures are linked if `site`, the repository's https://<host>/<owner>/<name>, is given.
     """
-    environment = Environment(trim_blocks=True, lstrip_blocks=True, finalize=plain)  # noqa: S701
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, finalize=escaped)  # noqa: S701
     filters = (_number, _deviations, _cell)
     environment.filters |= {function.__name__[1:]: function for function in filters}
     environment.filters |= {"code": code_span, "strongest": strongest}

@@ -18,10 +18,10 @@ def code_span(value: Any) -> Markup:
     return Markup("`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`")  # noqa: S704
 
 
-def plain(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     r"""Return text as itself in Markdown, and anything else, such as a `Markup`, as it is.
 
-    >>> plain("<b> a|b [c](d) `e`")
+    >>> escaped("<b> a|b [c](d) `e`")
     '&lt;b&gt; a\\|b [c\\](d) \\`e\\`'
     """
     if not isinstance(value, str) or isinstance(value, Markup):
