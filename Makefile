@@ -14,7 +14,7 @@ export MODEL REPLICATE REMOTE OVERRIDES
 # `nproc` would answer OMP_NUM_THREADS, which says how many threads one process takes.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
-	awk 'match($$0, /[^-@]+-[0-9]+$$/) { cell = substr($$0, RSTART); stages[cell] = stages[cell] " " $$0 } \
+	awk '{ cell = $$0; sub(/^(probe@[^-]*-|[^@]*@)/, "", cell); stages[cell] = stages[cell] " " $$0 } \
 	END { for (cell in stages) print stages[cell] }' | sort | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2)) | $(without_hints)
@@ -27,7 +27,7 @@ without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case
 	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
 	*) printf '%s\n' "$$line" ;; esac; done; }
 
-.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants parity smoke report
+.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants faults fuzz parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -79,8 +79,8 @@ dryrun: install  ## the same as smoke without training
 
 ##@ Check
 
-intact: install
-	python -m chimera.stages.verify --intact
+intact: install  ## check that data, checkpoints and results are as they were written, and that dvc.lock is whole
+	@python -m chimera.commands.intact
 
 check: intact  ## verify the data hashes and run the parity gate
 	@dvc repro verify parity | $(without_hints)
@@ -150,7 +150,7 @@ connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
 
 worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run, and pushed; without MODEL the data
 	if test "$$MODEL"; then \
-		cells=$$(dvc stage list --name-only | grep -- "[@-]$$MODEL-$$REPLICATE$$") || \
+		cells=$$(dvc stage list --name-only | grep -E "^((train|evaluate)@|probe@[^-]*-)$$MODEL-$$REPLICATE$$") || \
 		{ echo "error: MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
 	fi; \
 	dvc repro --pull verify parity $${cells-} | $(without_hints) && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
@@ -197,6 +197,12 @@ docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broke
 
 limits: install  ## the limits on sizes and times, measured
 	python benchmarks/limits.py --smoke
+
+faults: .venv/installed-dev  ## every file operation of six stages fails once, in four ways, an hour
+	python benchmarks/faults.py
+
+fuzz: .venv/installed-dev  ## broken files for every reader, five minutes from SEED=0
+	python benchmarks/fuzz.py --seconds 300 --seed $${SEED-0}
 
 mutants: .venv/installed-dev  ## small faults put into the numerics: how many the tests notice, an hour or more
 	OMP_NUM_THREADS=1 nice -n 15 python benchmarks/mutants.py

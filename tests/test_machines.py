@@ -174,9 +174,7 @@ def test_workflow_and_slurm_over_s3_two_at_once_and_one_killed(origin, alone, tm
             )  # fmt: skip
 
     tasks = [submit(task) for task in range(2)]
-    while tasks[0].poll() is None and not list(
-        homes[0].glob(".scratch/train-unet-0/*/state.safetensors")
-    ):
+    while tasks[0].poll() is None and not list(homes[0].glob(".scratch/train-unet-0/*/state")):
         time.sleep(0.01)
     os.killpg(tasks[0].pid, signal.SIGKILL)
     assert tasks[0].wait() == -signal.SIGKILL, (tmp_path / "task0.log").read_text()

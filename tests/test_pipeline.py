@@ -133,6 +133,26 @@ def test_stage_is_a_module_and_a_command_of_the_same_name(stage):
     assert command[:3] == ["python", "-m", f"chimera.stages.{stage}"]
 
 
+def test_commands_quote_what_they_are_given():
+    """A name from params.yaml is one word, whatever it holds; it holds no quote of its own."""
+    for file in ("dvc.yaml", "tuning/dvc.yaml"):
+        for stage in yaml.safe_load((ROOT / file).read_text())["stages"].values():
+            command = stage.get("do", stage)["cmd"]
+            assert "${" not in re.sub(r"'\$\{[^{}']*\}'", "", command), command
+
+
+def test_names_are_checked_before_anything_is_built_from_them():
+    for name in STAGES:
+        if "${" in str(declaration(name)["cmd"]) and name not in ("train", "evaluate", "probe"):
+            assert "metrics/gates/params.yaml" in declaration(name)["deps"], name
+    for name, gate in {
+        "train": "parity",
+        "evaluate": "checkpoints",
+        "probe": "checkpoints",
+    }.items():
+        assert any(gate in dep for dep in STAGES[name]["deps"])
+
+
 def test_every_module_of_stages_is_a_stage():
     modules = {m.rpartition(".")[2] for m in MODULES if m.startswith("chimera.stages.")}
     assert modules == set(STAGES)

@@ -13,6 +13,8 @@ import pytest
 from chimera.files import artifacts
 from chimera.interface.errors import InputError
 
+ENDED = (1 << 22) + 1  # above the largest number of a process
+
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
@@ -136,6 +138,58 @@ def test_broken_files_are_one_sentence(tmp_path):
         artifacts.read_params(path)
 
 
+def test_what_a_killed_process_left_is_swept_from_scratch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    partial = tmp_path / ".scratch/partial"
+    (partial / f".0.folder.{ENDED}/inner").mkdir(parents=True)
+    (partial / f".1.file.{ENDED}").touch()
+    (partial / f".0.other.{os.getppid()}").touch()  # of a process that is running
+    artifacts.write_text(Path("metrics/file"), "new")
+    assert [p.name for p in partial.iterdir()] == [f".0.other.{os.getppid()}"]
+    assert [p.name for p in (tmp_path / "metrics").iterdir()] == ["file"]
+
+
+def test_nothing_temporary_lies_beside_a_file_of_the_work_tree(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with artifacts.whole_folder(Path("data/set")) as fresh:
+        (fresh / "a").write_text("a")
+        with artifacts.whole_file(Path("data/file")) as temporary:
+            temporary.write_text("b")
+            assert list((tmp_path / "data").iterdir()) == []
+    assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["file", "set"]
+
+
+MISSING = {"json": '{"a": {"b": 1}}', "yaml": "a: {b: 1}"}
+
+
+@pytest.mark.parametrize("form", MISSING)
+def test_a_missing_key_names_the_file_and_the_key(tmp_path, form):
+    path = tmp_path / f"file.{form}"
+    path.write_text(MISSING[form])
+    content = getattr(artifacts, f"read_{form}")(path)
+    assert content == {"a": {"b": 1}}
+    with pytest.raises(InputError, match=rf"^\S*file\.{form} has no 'c' among b$"):
+        content["a"]["c"]
+    artifacts.write_yaml(tmp_path / "again.yaml", content)
+    assert artifacts.read_yaml(tmp_path / "again.yaml") == content
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_json_that_is_read_is_finite(tmp_path, constant):
+    (tmp_path / "f.json").write_text(f'{{"a": {constant}}}')
+    with pytest.raises(
+        InputError, match=rf"f\.json is not JSON: it has {constant}, expected finite"
+    ):
+        artifacts.read_json(tmp_path / "f.json")
+
+
+@pytest.mark.parametrize("read", ["json", "yaml"])
+def test_brackets_without_end_are_one_sentence(tmp_path, read):
+    (tmp_path / "f").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"f is not (JSON|YAML)"):
+        getattr(artifacts, f"read_{read}")(tmp_path / "f")
+
+
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "dataset"
     with artifacts.whole_folder(path) as fresh:
@@ -151,7 +205,7 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         crash()
     assert [p.name for p in tmp_path.iterdir()] == ["dataset"]
     assert (path / "data/a").read_text() == "old"
-    (tmp_path / ".dataset.new").mkdir()  # of a run that was killed
+    (tmp_path / f".0.dataset.{ENDED}").mkdir()  # of a run that was killed
     with artifacts.whole_folder(path) as fresh:
         (fresh / "b").write_text("new")
     assert [p.name for p in path.iterdir()] == ["b"]

@@ -1,6 +1,7 @@
 """Logs grow at the end, and nothing that stood there changes."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,24 @@ def test_entries_are_numbered_and_named(repository):
     ]
     require_appended(LOG, "main")
     assert len(current_commit()) >= 7
+
+
+APPEND = """
+import sys
+from pathlib import Path
+from chimera.governance.logbook import append_entry
+append_entry(Path("Deviation_Log.md"), f"entry {sys.argv[1]}", {"reason": "r"})
+"""
+
+
+def test_twelve_entries_at_once_are_twelve(repository):
+    started = [subprocess.Popen([sys.executable, "-c", APPEND, str(n)]) for n in range(12)]
+    assert [process.wait() for process in started] == [0] * 12
+    titles = [entry["title"] for entry in read_log(LOG)]
+    assert titles[0] == "first"
+    assert sorted(titles[1:]) == sorted(f"entry {n}" for n in range(12))
+    numbers = [line.split()[1] for line in LOG.read_text().splitlines() if line.startswith("## ")]
+    assert numbers == [f"{n}." for n in range(1, 14)]
 
 
 def test_an_edit_or_a_cut_names_the_line(repository):

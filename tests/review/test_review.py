@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -332,6 +333,20 @@ def test_values_cannot_break_out_of_the_table(repository):
     write_params(train={"steps": 640, "lr": "a | `b`\n</details>"})
     commit()
     assert "| `train.lr` | `0.004` | `a \\| 'b' </details>` |" in review()
+
+
+def test_names_of_metrics_and_branches_cannot_break_out_of_the_comment(repository):
+    evil = "a|b](http://x) `c` <img src=x> **d**"
+    write("metrics/summary.json", SUMMARY | {evil: SUMMARY["persistence"]})
+    commit()
+    git("branch", "we|`ird`")
+    text = comment(read_revision("main"), read_revision("we|`ird`"))
+    row = next(line for line in text.splitlines() if "img" in line and "0.33" in line)
+    name = row.removeprefix("| ").partition(" | ")[0]
+    assert name == r"a\|b\](http://x) \`c\` &lt;img src=x&gt; \*\*d\*\*"
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5  # of a row of four cells
+    assert "<img" not in re.sub(r"`[^`]*`", "", text)  # a code span shows what it holds
+    assert r"`we\|'ird'`" in text
 
 
 def test_the_command_prints_the_comment_alone(repository):

@@ -149,7 +149,7 @@ def children(process):
 
 def states(folder):
     """Return the states that a training has left, with their times."""
-    found = folder.glob(".scratch/*/*/state.safetensors")
+    found = folder.glob(".scratch/*/*/state")
     return {path: path.stat().st_mtime_ns for path in found}
 
 

@@ -65,6 +65,23 @@ def test_a_run_goes_on_from_what_lies_in_its_folder(tmp_path):
     same(resumed, whole)
 
 
+def test_a_changed_bit_discards_the_state_and_the_run_ends_the_same(tmp_path, capsys):
+    whole = training()
+    run_resumable(whole, "train", tmp_path / "whole")
+    saved = (tmp_path / "whole/state").read_bytes()
+    # The digest, the header, the first and the last tensor.
+    for number, place in enumerate((0, 40, len(saved) // 2, len(saved) - 1)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        changed = bytearray(saved)
+        changed[place] ^= 1
+        (folder / "state").write_bytes(changed)
+        again = training()
+        run_resumable(again, "train", folder)
+        assert f"{folder}/state was changed since it was saved" in capsys.readouterr().err
+        same(again, whole)
+
+
 def test_a_state_outlives_an_error_and_goes_with_success(tmp_path):
     def fail():
         with scratch_folder(tmp_path, "run", "f") as folder:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chimera.files.artifacts import read_bytes, read_json
+from chimera.files.artifacts import read_json, read_text
 from chimera.interface.errors import InputError, guarded
 from chimera.review.claims import Claim, Kept, evaluation_faults, readme_claim, study_claims
 from chimera.review.records import record_files
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.deep:
             held.append(report(name, evaluate_anew(Kept(study))))
     if not options.record:
-        readme = read_bytes(Path("README.md")).decode()
+        readme = read_text(Path("README.md"))
         kept = [Kept(folder) for folder in (Path(), *records)]
         held.append(report("README.md", readme_claim(readme, kept)))
     wrong = held.count(False)

@@ -16,10 +16,10 @@ import numpy as np
 
 from chimera.files.artifacts import (
     parse_yaml,
-    read_bytes,
     read_csv,
     read_json,
     read_params,
+    read_text,
     write_text,
 )
 from chimera.governance.analysis import analysis
@@ -85,7 +85,7 @@ class DeclaredStudy:
         Raises:
             InputError: If params.yaml has edits that composing for the study would lose.
         """
-        present = read_bytes(PARAMS).decode()
+        present = read_text(PARAMS)
         replicates = read_params().get("replicates")
         n = len(replicates) if isinstance(replicates, list) else 0
         if 0 < n <= self.plan.stopping.last_look and present == self.composed(n):

@@ -15,6 +15,7 @@ from chimera.interface.settings import (
     Count,
     Finite,
     Index,
+    Name,
     NotNegative,
     Positive,
     Settings,
@@ -116,9 +117,9 @@ class DataSettings(Settings, frozen=True):
     fields: tuple[str, ...]
     conditioning: tuple[str, ...]
     shape: tuple[Count | None, ...]
-    names: Annotated[tuple[str, ...], Meta(min_length=1)]
-    generated: tuple[str, ...]
-    imported: tuple[str, ...]
+    names: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    generated: tuple[Name, ...]
+    imported: tuple[Name, ...]
 
 
 class GeneratedData(DataSettings, frozen=True):
@@ -131,7 +132,7 @@ class GeneratedData(DataSettings, frozen=True):
     warm_up_points: NumPoints
     num_frames: NumFrames
     frame_interval: Positive
-    datasets: dict[str, Dataset]
+    datasets: dict[Name, Dataset]
 
     def __post_init__(self) -> None:
         """Refuse a grid or splits that the solver or the study cannot use."""
@@ -171,8 +172,9 @@ class ImportedData(DataSettings, frozen=True):
     extent: tuple[Finite, Finite] | None
     frame_interval: Positive | None
     fractions: dict[str, Positive]
-    datasets: Annotated[dict[str, Selection], Meta(min_length=1)]
+    datasets: Annotated[dict[Name, Selection], Meta(min_length=1)]
     first_frame: Index = 0
+    outside: bool = False  # whether links below root may lead out of it
 
     def __post_init__(self) -> None:
         """Refuse fields or fractions that no import could use."""

@@ -20,7 +20,7 @@ import yaml
 
 from chimera.data.checksums import Entry, format_entries, read_entries
 from chimera.data.layout.links import NAME, read_links, require_linked
-from chimera.files.artifacts import read_bytes, sha256, write_text
+from chimera.files.artifacts import read_text, sha256, write_text
 from chimera.interface.errors import InputError
 
 VERDICTS = ("exact", "equivalent", "mismatched", "missing", "unfrozen")
@@ -206,7 +206,7 @@ def hash_missing(datasets: Sequence[str], manifests: Path) -> str:
         written[manifest] = written.get(manifest, {}) | read_written(dataset)
     diff = ""
     for manifest, entries in written.items():
-        before = read_bytes(manifest).decode() if manifest.exists() else ""
+        before = read_text(manifest) if manifest.exists() else ""
         listed = read_entries(manifest)
         new = [entry for path, entry in entries.items() if path not in listed]
         added = _HEADER + format_entries(new) if new else ""

@@ -1,12 +1,15 @@
 """Atomic writing, reading and hashing of files.
 
-A file is written to a temporary file beside the target, synced and renamed, so that the target is
-never incomplete. Readers raise an InputError that names the file if it is missing or malformed.
+A file is written to a temporary file, synced and renamed, so that the target is never incomplete.
+Readers raise an InputError that names the file if it is missing or malformed; so does a key that
+is missing in what they return.
 """
 
 import csv
+import fcntl
 import hashlib
 import io
+import itertools
 import json
 import math
 import os
@@ -22,50 +25,90 @@ from chimera.interface.errors import InputError
 
 Row = dict[str, str | int | float]  # row of a table, by column
 
+SCRATCH = Path(".scratch")
+PARTIAL = SCRATCH / "partial"
+_NUMBERS = itertools.count()
 _CHUNK = 1 << 20
 
 
 @contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made, after any process that has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that replaces it when the block ends without an error.
+    """Yield a temporary path that replaces `path` when the block ends without an error.
 
     Raises:
         InputError: If the disk is full or the folder cannot be written; `path` is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise _write_error(path, error) from error
-    finally:
-        with suppress(OSError):  # already renamed, or never created
-            temporary.unlink()
+    with _temporary(path) as fresh:
+        yield fresh
+        _sync(fresh)
+        fresh.replace(path)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`, which replaces it and raises as `whole_file` does."""
-    fresh, former = (path.with_name(f".{path.name}.{part}") for part in ("new", "old"))
-    try:
-        for left_over in (fresh, former):  # of a run that was killed
-            shutil.rmtree(left_over, ignore_errors=True)
-        fresh.mkdir(parents=True)
+    """Yield an empty folder, which replaces `path` and raises as `whole_file` does."""
+    with _temporary(path) as fresh, _temporary(path) as former:
+        fresh.mkdir()
         yield fresh
         for file in filter(Path.is_file, fresh.rglob("*")):
             _sync(file)
         if path.exists():
             path.rename(former)
-        fresh.rename(path)
+        try:
+            fresh.rename(path)
+        except OSError:
+            former.rename(path)
+            raise
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Yield a free path on the device of `path`, which is removed if it is there in the end.
+
+    It is in .scratch, which no stage depends on, or beside a `path` on another device. What ended
+    processes left behind is removed.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        home, left_overs = path.parent, f".*.{path.name}.[0-9]*"
+        if not path.is_absolute():
+            PARTIAL.mkdir(parents=True, exist_ok=True)
+            if PARTIAL.stat().st_dev == home.stat().st_dev:
+                home, left_overs = PARTIAL, ".*.[0-9]*"
+        for left_over in home.glob(left_overs):
+            if not _is_running(int(left_over.suffix[1:])):
+                _remove(left_over)
+        temporary = home / f".{next(_NUMBERS)}.{path.name}.{os.getpid()}"
+        try:
+            yield temporary
+        finally:
+            _remove(temporary)
     except OSError as error:
         raise _write_error(path, error) from error
-    finally:
-        if former.exists() and not path.exists():
-            former.rename(path)
-        for left_over in (fresh, former):
-            shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder, if there is one and it can be removed."""
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.unlink()
 
 
 def _sync(path: Path) -> None:
@@ -79,8 +122,8 @@ def _write_error(path: Path, error: OSError) -> InputError:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes, whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_bytes(content)
+    with whole_file(path) as fresh:
+        fresh.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -96,6 +139,14 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
+def read_text(path: Path) -> str:
+    """Return the content of a file of UTF-8."""
+    try:
+        return read_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8: {error}") from None
+
+
 def sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str:
     """Return the sha256 of a file in hexadecimal; call `advance` with each number of bytes read."""
     digest = hashlib.sha256()
@@ -109,6 +160,31 @@ def sha256(path: Path, advance: Callable[[int], object] = lambda _: None) -> str
     return digest.hexdigest()
 
 
+class Section(dict[str, Any]):
+    """A mapping of a file, which is named where a key is missing."""
+
+    def __init__(self, content: Any = (), name: str = "") -> None:
+        super().__init__(content)
+        self.name = name
+
+    def __missing__(self, key: object) -> Any:
+        raise InputError(f"{self.name} has no {key!r} among {', '.join(map(str, self))}")
+
+
+class _Loader(yaml.SafeLoader):  # libyaml's overflows the stack on a file of brackets
+    place = ""
+
+
+def _section(loader: Any, node: Any) -> Iterator[Section]:
+    section = Section(name=loader.place)
+    yield section
+    section.update(loader.construct_mapping(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _section)
+yaml.SafeDumper.add_representer(Section, yaml.SafeDumper.represent_dict)
+
+
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file."""
     return parse_yaml(read_bytes(path), str(path))
@@ -117,8 +193,11 @@ def read_yaml(path: Path) -> Any:
 def parse_yaml(text: bytes | str, name: str) -> Any:
     """Return the content of the YAML that `name` holds."""
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
+        loader = _Loader(text)
+        loader.place = name
+        return loader.get_single_data()
+    # ValueError: a date such as 2026-13-45. RecursionError: brackets in brackets, a thousand deep.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{name} is not YAML: {' '.join(str(error).split())}") from None
 
 
@@ -130,9 +209,16 @@ def write_yaml(path: Path, content: Any) -> None:
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file."""
     content = read_bytes(path)
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"it has {constant}, expected finite numbers")
+
+    def section(found: dict[str, Any]) -> Section:
+        return Section(found, str(path))
+
     try:
-        return json.loads(content)
-    except ValueError as error:
+        return json.loads(content, object_hook=section, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None
 
 
@@ -171,10 +257,10 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9)
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file as text, by the names in its header."""
-    content = read_bytes(path)
+    content = read_text(path)
     try:
-        return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
+        return list(csv.DictReader(io.StringIO(content, newline="")))
+    except csv.Error as error:
         raise InputError(f"{path} is not CSV: {error}") from None
 
 

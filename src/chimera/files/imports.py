@@ -44,6 +44,8 @@ def _imported_names(path: Path, package: str) -> set[str]:
         tree = ast.parse(read_bytes(path))
     except SyntaxError as error:
         raise InputError(f"{path} is not Python: line {error.lineno}: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"{path} is not Python: {error}") from None
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -9,18 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, view_as_complex, view_as_real
 
-from chimera.files.artifacts import write_bytes
+from chimera.files.artifacts import read_bytes, write_bytes
 from chimera.interface.errors import InputError
 
 _AS_REAL = ".as_real"
+_HEADER = 8  # bytes of the length of the header
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> None:
-    """Write tensors and plain values as one safetensors file; equal content gives equal bytes.
+def format_tensors(tensors: Mapping[str, Tensor], values: Any) -> bytes:
+    """Return the safetensors file of tensors and plain values; equal content gives equal bytes.
 
     The values are a single JSON entry, because safetensors does not fix the order of its metadata.
     """
@@ -33,21 +34,30 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> Non
     # Two names of one tensor, such as a shared layer's, are stored twice.
     contiguous = {name: t.detach().cpu().contiguous().clone() for name, t in stored.items()}
     metadata = {"values": json.dumps(values, sort_keys=True)}
-    write_bytes(path, save(contiguous, metadata))
+    return save(contiguous, metadata)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> None:
+    """Write tensors and plain values as one safetensors file."""
+    write_bytes(path, format_tensors(tensors, values))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     """Return the tensors and the values of a file that `write_tensors` wrote."""
-    if not path.exists():
-        raise InputError(f"cannot read {path}: no such file, expected a safetensors file")
+    return parse_tensors(read_bytes(path), str(path))
+
+
+def parse_tensors(content: bytes, name: str) -> tuple[dict[str, Tensor], Any]:
+    """Return the tensors and the values that `format_tensors` formatted."""
     try:
-        with safe_open(path, "pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-            for name in [name for name in tensors if name.endswith(_AS_REAL)]:
-                tensors[name.removesuffix(_AS_REAL)] = view_as_complex(tensors.pop(name))
-            return tensors, json.loads((stream.metadata() or {})["values"])
-    except (SafetensorError, KeyError, ValueError) as error:
+        tensors = load(content)
+        for complex_name in [name for name in tensors if name.endswith(_AS_REAL)]:
+            pair = tensors.pop(complex_name)
+            tensors[complex_name.removesuffix(_AS_REAL)] = view_as_complex(pair)
+        end = _HEADER + int.from_bytes(content[:_HEADER], "little")
+        return tensors, json.loads(json.loads(content[_HEADER:end])["__metadata__"]["values"])
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{path} is not a whole safetensors file of {path.stat().st_size} bytes ({error}); "
+            f"{name} is not a whole safetensors file of {len(content)} bytes ({error}); "
             "remove it and run `dvc repro`"
         ) from None

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from chimera.files.artifacts import read_bytes, write_text
+from chimera.files.artifacts import SCRATCH, locked, read_bytes, read_text, write_text
 from chimera.interface.errors import InputError
 
 _HEADING = re.compile(r"^## (\d+)\. ", flags=re.MULTILINE)
@@ -27,10 +27,11 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
     for name, value in ({"title": title} | dict(fields)).items():
         if not value.strip() or "\n" in value:
             raise InputError(f"{name} is {value!r}, expected one line that is not empty")
-    text = read_bytes(path).decode()
-    number = 1 + max((int(n) for n in _HEADING.findall(text)), default=0)
-    lines = [f"## {number}. {title}", *(f"- {name}: {value}" for name, value in fields.items())]
-    write_text(path, text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n")
+    with locked(SCRATCH / f"{path.name}.lock"):
+        text = read_text(path)
+        number = 1 + max((int(n) for n in _HEADING.findall(text)), default=0)
+        lines = [f"## {number}. {title}", *(f"- {name}: {value}" for name, value in fields.items())]
+        write_text(path, text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n")
     return number
 
 
@@ -47,7 +48,7 @@ def named_keys(text: str) -> set[str]:
 
 def read_log(path: Path) -> list[dict[str, str]]:
     """Return the entries of a log on disk."""
-    return entries(read_bytes(path).decode())
+    return entries(read_text(path))
 
 
 def current_commit() -> str:
@@ -86,7 +87,7 @@ def require_amended(path: Path, log: Path, base: str) -> None:
         InputError: If the file differs from the one at the merge base of HEAD and `base` and no
             amendment was added since, or if the last amendment names another content.
     """
-    now, amendments = read_bytes(path), _amendments(read_bytes(log).decode())
+    now, amendments = read_bytes(path), _amendments(read_text(log))
     digest = hashlib.sha256(now).hexdigest()
     remedy = 'expected an entry by `python -m chimera.commands.log amendment "REASON"`'
     if amendments and amendments[-1] != digest:

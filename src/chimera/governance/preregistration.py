@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from chimera.files.artifacts import read_bytes
+from chimera.files.artifacts import read_text
 from chimera.governance.plan import Deviation, Preregistration, declared_block, whole_plan
 from chimera.interface.errors import InputError
 from chimera.interface.settings import Positive, Settings, Share, read_settings
@@ -62,7 +62,7 @@ class _Declaration(Settings, frozen=True):
 
 def read_preregistration(path: Path = Path("PREREGISTRATION.md")) -> Preregistration:
     """Return the content of the file's YAML block."""
-    return parse_preregistration(read_bytes(path).decode(), path.name)
+    return parse_preregistration(read_text(path), path.name)
 
 
 def parse_preregistration(text: str, name: str) -> Preregistration:
@@ -157,7 +157,7 @@ def _require_known_names(plan: Preregistration, name: str) -> None:
 
 def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:
     """Return the text under each level-two heading of the file, each as one line."""
-    parts = re.split(r"^## (.+)$", read_bytes(path).decode(), flags=re.MULTILINE)
+    parts = re.split(r"^## (.+)$", read_text(path), flags=re.MULTILINE)
     return {
         heading: " ".join(text.split())
         for heading, text in zip(parts[1::2], parts[2::2], strict=True)

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
+from tempfile import NamedTemporaryFile
+from traceback import format_exc
 
 
 class InputError(ValueError):
@@ -28,13 +30,31 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 
 
 def guarded(main: Callable[[], object]) -> None:
-    """Run a stage and end the process, on invalid input with one sentence and exit status 2."""
+    """Run a stage or command and end the process, with one sentence unless it succeeds.
+
+    The exit status is 2 for invalid input and for a file that cannot be read or written, 130 after
+    Ctrl-C, and 70 for an unexpected exception, whose traceback goes to a file.
+    """
     try:
         main()
+        # All outputs are closed, and unloading torch would take a fifth of a second.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
-    # All outputs are closed, and unloading torch would take a fifth of a second.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+        _end(2, f"error: {error}")
+    except KeyboardInterrupt:
+        _end(130, "interrupted: the same command goes on, and what has finished is kept")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _end(2, f"error: {place}{error.strerror or error}; run the same command again")
+    except Exception as error:
+        with NamedTemporaryFile("w", prefix="chimera-", suffix=".txt", delete=False) as report:
+            report.write(format_exc())
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        _end(70, f"error: unexpected {what}; please report it with the file {report.name}")
+
+
+def _end(status: int, sentence: str) -> None:
+    print(sentence, file=sys.stderr)  # noqa: T201
+    sys.exit(status)

@@ -28,6 +28,9 @@ Count = Annotated[int, Meta(ge=1, lt=1 << 31)]
 Index = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Cores = Annotated[int, Meta(ge=1, le=1 << 10)]
 BatchSize = Annotated[int, Meta(ge=1, le=1 << 16)]
+# Of what gives files and stages their names: no path, no shell, no option of a command.
+_NAME = r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z"
+Name = Annotated[str, Meta(pattern=_NAME)]
 Repetitions = Annotated[int, Meta(ge=1, le=10**4)]
 
 T = TypeVar("T")
@@ -79,8 +82,9 @@ def _sentence(message: str, values: Any, key: str, kind: Any) -> str:
             values, kind = values[step[1:]], hints[step[1:]]
             key = f"{key}{step}" if key else step[1:]
     if of_a_name:
-        wrong = next(name for name in values if not isinstance(name, str))
-        return f"{key or 'params.yaml'} has the key {wrong!r}, expected text"
+        form, wanted = (_NAME, f"text {_OF_A_NAME}") if "regex" in fault else ("", "text")
+        wrong = next(n for n in values if not isinstance(n, str) or not re.match(form, n))
+        return f"{key or 'params.yaml'} has the key {wrong!r}, expected {wanted}"
     return _explain(fault, values, key, _record_of(kind))
 
 
@@ -101,6 +105,7 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
         return f"{key} is {value!r}, expected one of {', '.join(map(str, choices))}"
     wanted = fault.removeprefix("Expected ").partition(", got ")[0]
     wanted = re.sub(r" of length (\d)", r" of \1", wanted).replace(" of length", "")
+    wanted = re.sub(r" matching regex .*", f" {_OF_A_NAME}", wanted)
     for name, noun in _NOUNS.items():
         wanted = wanted.replace(f"`{name}`", noun)
     for sign, words in _BOUNDS.items():
@@ -110,6 +115,7 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
     return f"{key} is {value!r}, expected {wanted}"
 
 
+_OF_A_NAME = "of letters, digits, dots, _ and -, the first a letter or digit"
 _NOUNS = {
     "int | null": "a whole number or null",
     "float | null": "a number or null",

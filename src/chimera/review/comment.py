@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from chimera.governance.logbook import entries
 from chimera.review.changes import THRESHOLD, Change, chance, gates, metric_changes, strongest
-from chimera.review.markdown import code_span
+from chimera.review.markdown import code_span, escaped
 from chimera.review.revisions import LOGS, METRIC_FILES, Revision
 
 _ROWS = 150  # limit of one table: a comment has at most 65,536 characters
@@ -22,7 +23,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
 
     Figures are linked if `site`, the repository's https://<host>/<owner>/<name>, is given.
     """
-    environment = Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, finalize=escaped)  # noqa: S701
     filters = (_number, _deviations, _cell)
     environment.filters |= {function.__name__[1:]: function for function in filters}
     environment.filters |= {"code": code_span, "strongest": strongest}
@@ -115,9 +116,9 @@ def _number(value: Any) -> str:
     return "absent" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _deviations(change: Change) -> str:
+def _deviations(change: Change) -> Markup:
     """Return the size of a change, bold beyond the threshold."""
-    return f"**{change.size}**" if change.marked else change.size
+    return Markup(f"**{change.size}**" if change.marked else change.size)  # noqa: S704
 
 
 def _cell(change: Change | None) -> str:
@@ -126,4 +127,5 @@ def _cell(change: Change | None) -> str:
         return ""
     if not change.differs:
         return _number(change.after)
-    return f"{_number(change.before)} → {_number(change.after)} ({_deviations(change)})"
+    both = f"{_number(change.before)} → {_number(change.after)}"
+    return Markup(f"{both} ({_deviations(change)})")  # noqa: S704

@@ -13,6 +13,7 @@ from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.preregistration import parse_preregistration
 from chimera.interface.errors import InputError
 from chimera.review.leaves import flatten
+from chimera.review.markdown import code_span
 
 METRIC_FILES = ("summary", "parity", "probes", "stats", "verify")
 MACHINE = "metrics/provenance.yaml"
@@ -54,8 +55,8 @@ class Revision:
         return [f"metrics/{file}.json" for file in METRIC_FILES if file not in self.metrics]
 
     def __str__(self) -> str:
-        short = self.commit[:9]
-        return f"`{short}`" if self.commit.startswith(self.name) else f"`{self.name}` (`{short}`)"
+        short = code_span(self.commit[:9])
+        return short if self.commit.startswith(self.name) else f"{code_span(self.name)} ({short})"
 
 
 def read_revision(name: str, commit: str | None = None) -> Revision:

@@ -8,6 +8,7 @@ import gc
 import sys
 from argparse import ArgumentParser, Namespace
 
+from chimera.interface.settings import Name, read_settings
 from chimera.interface.vectors import hold_to_avx2
 
 # Imports make a million objects, of which none is garbage: looking for some takes a fifth of the
@@ -22,4 +23,6 @@ def read_keys(**kinds: type) -> Namespace:
     parser = ArgumentParser()
     for name, kind in kinds.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
-    return parser.parse_args()
+    keys = parser.parse_args()
+    read_settings({name: str(key) for name, key in vars(keys).items()}, "cell", dict[str, Name])
+    return keys

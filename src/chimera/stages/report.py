@@ -8,6 +8,7 @@ from chimera.files.artifacts import (
     read_csv,
     read_json,
     read_params,
+    read_text,
     read_yaml,
     write_text,
 )
@@ -59,7 +60,7 @@ def main() -> None:
         "length": prose.training_length(repeats, models),
         "limits": prose.limits(params, stats, metrics["probes"]),
         "correlations": prose.correlation_sentence(stats),
-        "params": read_bytes(Path("params.yaml")).decode(),
+        "params": read_text(Path("params.yaml")),
         "pictures": {
             name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
             for name, suffix in PICTURES.items()

@@ -12,7 +12,7 @@ from chimera.data.settings import ImportedData, read_data
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.artifacts import read_params, write_yaml
 from chimera.interface.errors import InputError, guarded
-from chimera.interface.settings import Index, Positive, Settings, read_settings
+from chimera.interface.settings import Index, Name, Positive, Settings, read_settings
 from chimera.models.forecasting.building import check_model
 from chimera.probes.common.registry import probe_settings
 from chimera.training.settings import TrainSettings, train_settings
@@ -29,16 +29,16 @@ class Study(Settings, frozen=True):
 
     seed: Index
     replicates: tuple[Index, ...]
-    model_names: tuple[str, ...]
-    datasets: tuple[str, ...]
-    probe_names: tuple[str, ...]
-    baseline: str
+    model_names: tuple[Name, ...]
+    datasets: tuple[Name, ...]
+    probe_names: tuple[Name, ...]
+    baseline: Name
     parity: ParitySettings
     train: TrainSettings
     evaluate: EvaluateSettings
     data: dict[str, Any]
-    models: dict[str, Any]
-    probes: dict[str, Any]
+    models: dict[Name, Any]
+    probes: dict[Name, Any]
     scale: dict[str, Any]
 
 

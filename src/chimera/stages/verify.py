@@ -2,8 +2,8 @@
 
 Writes metrics/verify.json whatever the verdict. If the gate is passed, it also writes
 metrics/gates/verify/training.yaml and evaluation.yaml: the axes (dataset and layout of each) and
-the hashes of the files that training and evaluation may read. `--intact` only checks that existing
-files are as they were written; `--hash-missing` adds missing hashes to the manifests.
+the hashes of the files that training and evaluation may read. `--hash-missing` adds missing hashes
+to the manifests.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,8 @@ from chimera.study.axes import axis_name
 
 @dataclass
 class Options:
-    """Actions in place of the gate."""
+    """Action in place of the gate."""
 
-    intact: bool = False
     hash_missing: bool = False
 
 
@@ -38,10 +37,6 @@ def main() -> None:
         return
     total = verification.stored_bytes(datasets)
     with tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=None) as bar:
-        if options.intact:
-            found = [v for name in datasets for v in verification.check_intact(name, bar.update)]
-            verification.require_verified(v for v in found if v.verdict == "mismatched")
-            return
         verdicts = verification.verify(datasets, manifests, bar.update)
     write_json(Path("metrics/verify.json"), verification.counts(verdicts))
     verification.require_verified(verdicts)

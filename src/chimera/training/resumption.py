@@ -2,11 +2,11 @@
 
 DVC removes a stage's outputs before it runs, so a run keeps its state in
 .scratch/<stage key>/<fingerprint of parameters, code and data>/: a state is resumed only under the
-conditions under which it was saved. The folder holds `state.safetensors` and `history.csv`, the
-rows so far, which can be read at any time because files are replaced whole.
+conditions under which it was saved. The folder holds `state`, a sha256 and the safetensors file of
+which it is, and `history.csv`, the rows so far, which can be read at any time because files are
+replaced whole.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from chimera.files.artifacts import write_csv
-from chimera.files.tensors import read_tensors, write_tensors
+from chimera.files.artifacts import locked, read_bytes, write_bytes, write_csv
+from chimera.files.tensors import format_tensors, parse_tensors
 from chimera.interface.progress import Progress
 from chimera.training.loop import Training
+
+_DIGEST = hashlib.sha256().digest_size
 
 
 def fingerprint(settings: Mapping[str, object], files: Mapping[str, str]) -> str:
@@ -44,8 +46,7 @@ def scratch_folder(root: Path, key: str, fingerprint: str) -> Iterator[Path]:
     """
     home = root / key
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(home / "lock"):
         for other in home.iterdir():
             if other.is_dir() and other.name != fingerprint:
                 shutil.rmtree(other)
@@ -65,14 +66,21 @@ def run_resumable(training: Training, label: str, folder: Path) -> None:
     """
     group, settings = training.group, training.settings
     is_first = group.rank == 0
-    state, history = folder / "state.safetensors", folder / "history.csv"
+    state, history = folder / "state", folder / "history.csv"
     group.wait()  # until rank 0 has locked the folder
+    discarded = ""
     if state.exists():
-        training.restore(*read_tensors(state))
+        digest, content = (saved := read_bytes(state))[:_DIGEST], saved[_DIGEST:]
+        if hashlib.sha256(content).digest() == digest:
+            training.restore(*parse_tensors(content, str(state)))
+        else:
+            discarded = f"{state} was changed since it was saved: it is discarded"
     group.wait()  # until all have read the same state
     with Progress(
         label, settings.steps, training.completed, samples=settings.batch_size, shown=is_first
     ) as progress:
+        if discarded:
+            progress.say(discarded)
         if not training.finished:
             progress.say(f"the history so far is in {history}")
         note = ""
@@ -86,6 +94,7 @@ def run_resumable(training: Training, label: str, folder: Path) -> None:
                     write_csv(history, [asdict(row) for row in training.history])
             progress.show(training.completed, note)
             if training.completed % settings.save_every == 0 or training.finished:
-                content = training.state()  # in every process
+                tensors, values = training.state()  # in every process
                 if is_first:
-                    write_tensors(state, *content)
+                    content = format_tensors(tensors, values)
+                    write_bytes(state, hashlib.sha256(content).digest() + content)

@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import finalize
 
 import h5py
 import numpy as np
@@ -34,12 +33,23 @@ _MIN_CACHE, _MAX_CACHE = 1 << 20, 1 << 27
 def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> h5py.File:
     """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset."""
     try:
-        return h5py.File(path, "r", rdcc_nbytes=cache)
+        file = h5py.File(path, "r", rdcc_nbytes=cache)
+        outward = file.id.links.visit(_outward, info=True)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist, expected an HDF5 file") from None
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a whole HDF5 file: {reason}") from None
+    if outward is not None:
+        file.close()
+        raise InputError(f"{path}: {outward} is in another file, expected everything in this one")
+    return file
+
+
+def _outward(name: bytes, link: Any) -> str | None:
+    """Return the name of a link out of the file, whose target no checksum covers."""
+    inner = link.type in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT)
+    return None if inner else name.decode(errors="replace")
 
 
 def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
@@ -53,11 +63,10 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
         kind = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
         raise InputError(f"{path}: {name} is {kind}, expected a dataset of real numbers")
     if dataset.is_virtual or dataset.external or dataset.file.filename != file.filename:
-        raise InputError(f"{path}: {name} is kept in another file, expected its values in this one")
+        raise InputError(f"{path}: {name} is in other files, expected everything in this one")
     if dataset.nbytes > _MAX_RATIO * (dataset.id.get_storage_size() + 1):
         raise InputError(
-            f"{path}: {name} has shape {dataset.shape} of which "
-            f"{dataset.id.get_storage_size()} bytes were written, expected its values"
+            f"{path}: {name} has shape {dataset.shape}, expected one whose values the file holds"
         )
     creation = dataset.id.get_create_plist()
     for number in range(creation.get_nfilters()):
@@ -253,8 +262,7 @@ class FieldReader:
     def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:
         self._path, self._skipped = recording.path, recording.first_frame
         self._file = open_hdf5(self._path, cache)
-        self._descriptor = os.open(self._path, os.O_RDONLY)
-        self._release = finalize(self, os.close, self._descriptor)
+        self._descriptor = self._file.id.get_vfd_handle()
         channels: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
         for channel, wanted in enumerate(fields):
             name, component = recording.places[wanted]
@@ -265,7 +273,6 @@ class FieldReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-        self._release()
 
     def read(self, trajectory: int, start: int, out: Array) -> None:
         """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""

@@ -172,8 +172,11 @@ def shared_scalars(
     }
 
 
-def files_below(root: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Return the root itself or the files below it, in the order of their names."""
+def files_below(root: Path, suffixes: Sequence[str], outside: bool = False) -> list[Path]:
+    """Return the root itself or the files below it, in the order of their names.
+
+    Links to files that are not below the root are refused unless `outside` is true.
+    """
     if root.is_file():
         return [root]
     found = [p for p in root.rglob("*") if p.is_file() and p.suffix in suffixes]
@@ -181,4 +184,10 @@ def files_below(root: Path, suffixes: Sequence[str]) -> list[Path]:
     if not visible:
         wanted = " or ".join(f"*{suffix}" for suffix in suffixes)
         raise InputError(f"data.root {root} holds no {wanted}, expected at least one")
+    for path in visible:
+        if not outside and not path.resolve().is_relative_to(root.resolve()):
+            raise InputError(
+                f"{path} is a link to {path.resolve()}, expected files below {root}: set "
+                "data.outside to true to allow it"
+            )
     return sorted(visible)

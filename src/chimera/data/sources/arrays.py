@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,8 +24,11 @@ from numpy.typing import NDArray
 from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_shape
 from chimera.interface.errors import InputError, listed
 
-# RuntimeError: an encrypted member.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+# RuntimeError: an encrypted archive; the last three: headers that are no Python.
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, ValueError, RuntimeError),
+    *(SyntaxError, TypeError, MemoryError),
+)
 _AXES = ("N", "T", "C", "H", "W")
 
 
@@ -76,17 +80,15 @@ def _open_member(
         stream: IO[bytes]
         try:
             if path.suffix == ".npy":
-                stream, size = stack.enter_context(path.open("rb")), path.stat().st_size
+                stream, held = stack.enter_context(path.open("rb")), path.stat().st_size
             else:
                 archive = stack.enter_context(zipfile.ZipFile(path))
                 stream = stack.enter_context(archive.open(f"{name}.npy"))
-                size = archive.getinfo(f"{name}.npy").file_size
+                held = archive.getinfo(f"{name}.npy").file_size
             if np.lib.format.read_magic(stream) == (1, 0):
                 shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
             else:
                 shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
-            if dtype.itemsize * math.prod(shape) > size:
-                raise EOFError
         except FileNotFoundError:
             raise InputError(f"{path} does not exist, expected NumPy arrays") from None
         except KeyError:
@@ -102,6 +104,10 @@ def _open_member(
             raise InputError(
                 f"{path}: {name} is stored in Fortran order, expected C order: save "
                 "numpy.ascontiguousarray of it"
+            )
+        if min(shape, default=0) < 0 or dtype.itemsize * math.prod(shape) > held - stream.tell():
+            raise InputError(
+                f"{path}: {name} has shape {shape}, expected one whose values the file holds"
             )
         yield stream, dtype, shape
 

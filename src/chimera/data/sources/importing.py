@@ -62,7 +62,7 @@ def open_source(data: ImportedData) -> list[Recording]:
     root = Path(data.root)
     arrays = (lambda path: open_arrays(path, data.fields)), (".npz", ".npy")
     opener, suffixes = _OPENERS.get(data.source, arrays)
-    found = [_open(opener, path, data.source) for path in files_below(root, suffixes)]
+    found = [_open(opener, path, data.source) for path in files_below(root, suffixes, data.outside)]
     return [_with_stated(recording, data) for recording in found]
 
 

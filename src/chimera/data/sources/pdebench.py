@@ -13,6 +13,7 @@ and `vy` (n, T, x, y), the coordinates `t`, `x`, `y` and numbers a trajectory su
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from chimera.data.layout.hdf5 import (
 )
 from chimera.data.layout.recordings import Array, Layout
 from chimera.data.settings import SPLITS
+from chimera.files.streams import Stream
 from chimera.interface.errors import InputError, listed
 
 _COMPRESSIBLE = {
@@ -145,7 +147,7 @@ def write_incompressible(
     for key, length in zip(_EXTENT, layout.extent or (), strict=False):
         config[key] = repr(float(length))
     config |= {name: repr(float(value)) for name, value in settings.items()}
-    with h5py.File(path, "w") as file:
+    with closing(Stream(path)) as stream, h5py.File(stream, "w") as file:
         file.attrs["config"] = "".join(f"{name}: {value}\n" for name, value in config.items())
         file.attrs["latestIndex"] = T - 1
         velocity = file.create_dataset(

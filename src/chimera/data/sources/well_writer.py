@@ -6,7 +6,8 @@ vectors (n, T, x, y, 2) in `t1_fields`, the grid in `dimensions`, the physical p
 contiguous; equal content gives equal bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from chimera.data.layout.recordings import Array, Layout
 from chimera.data.sources.threads import TRANSFORM, on_threads
 from chimera.fields.fourier import velocity
+from chimera.files.streams import Stream
 
 _VARYING = {"sample_varying": True, "time_varying": True, "dim_varying": [True, True]}
 
@@ -39,7 +41,8 @@ def write_trajectories(
     n, T, N, _ = vorticity.shape
     extent = (domain_extent, domain_extent)
     layout = Layout("generated", (N, N), T, extent=extent, frame_interval=frame_interval)
-    with h5py.File(path, "w") as file:
+    # In memory: the HDF5 library does not survive a full disk.
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         _describe(file, dataset_name, n, layout, scalars)
         rank0 = _field_group(file, 0, ["vorticity", "forcing"])
         _write(rank0, "vorticity", vorticity, **_VARYING)
@@ -48,8 +51,11 @@ def write_trajectories(
             flow = velocity(torch.from_numpy(vorticity).double(), domain_extent).float().numpy()
         _write(_field_group(file, 1, ["velocity"]), "velocity", flow, **_VARYING)
         _field_group(file, 2, [])
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
 
 
+@contextmanager
 def create_trajectories(
     path: Path,
     fields: Sequence[str],
@@ -58,25 +64,25 @@ def create_trajectories(
     count: int,
     dataset_name: str,
     scalars: Mapping[str, NDArray[np.float64]],
-) -> h5py.File:
-    """Return a new open file of scalar fields in `t0_fields`, to be filled in block by block.
+) -> Iterator[h5py.File]:
+    """Yield a new open file of scalar fields in `t0_fields`, to be filled in block by block.
 
     Each field is a dataset (count, T, H, W) of zeros. An unknown side or interval becomes 1 a point
     or frame.
     """
-    file = h5py.File(path, "w")
     plain = {
         name: float(values[0]) if (values == values[0]).all() else np.asarray(values)
         for name, values in scalars.items()
     }
-    _describe(file, dataset_name, count, layout, plain)
-    rank0 = _field_group(file, 0, fields)
-    for field in fields:
-        rank0.create_dataset(field, (count, layout.num_frames, *layout.grid), np.float32)
-        rank0[field].attrs.update(_VARYING)
-    _field_group(file, 1, [])
-    _field_group(file, 2, [])
-    return file
+    with closing(Stream(path)) as stream, h5py.File(stream, "w") as file:
+        _describe(file, dataset_name, count, layout, plain)
+        rank0 = _field_group(file, 0, fields)
+        for field in fields:
+            rank0.create_dataset(field, (count, layout.num_frames, *layout.grid), np.float32)
+            rank0[field].attrs.update(_VARYING)
+        _field_group(file, 1, [])
+        _field_group(file, 2, [])
+        yield file
 
 
 def _field_group(file: h5py.File, rank: int, names: Sequence[str]) -> h5py.Group:

@@ -1,0 +1,61 @@
+"""Every end of a stage but success is one sentence with a status of its own."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+END = """
+import sys
+from chimera.interface.errors import InputError, guarded
+def main():
+    {body}
+guarded(main)
+"""
+ENDS = {
+    "print('done')": (0, ""),
+    "raise InputError('a is 1, expected 2')": (2, "error: a is 1, expected 2"),
+    "open('/absent/file')": (2, "error: /absent/file: No such file or directory; run the same"),
+    "raise OSError(28, 'No space left')": (2, "error: No space left; run the same command again"),
+    "raise KeyboardInterrupt": (130, "interrupted: the same command goes on"),
+}
+
+
+def run(body):
+    return subprocess.run(
+        [sys.executable, "-c", END.format(body=body)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("body", ENDS)
+def test_an_end_is_one_sentence(body):
+    done, (status, sentence) = run(body), ENDS[body]
+    assert done.returncode == status
+    assert done.stderr.startswith(sentence)
+    assert len(done.stderr.splitlines()) == bool(sentence)
+
+
+def test_what_nobody_expected_asks_for_a_report(tmp_path):
+    done = run("raise KeyError('half' + 'way')")
+    assert done.returncode == 70
+    assert done.stderr.startswith("error: unexpected KeyError: 'halfway'; please report it with ")
+    report = Path(done.stderr.split()[-1])
+    written = report.read_text()
+    report.unlink()
+    assert "Traceback" in written
+    assert 'File "<string>", line 5, in main' in written
+
+
+def test_an_interrupt_is_one_line():
+    body = "import time; print('begun', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", END.format(body=body)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate()
+    assert process.returncode == 130
+    assert printed.splitlines() == [
+        "interrupted: the same command goes on, and what has finished is kept"
+    ]
