@@ -199,5 +199,7 @@ def test_without_an_equation_twins_are_withheld_and_the_rest_is_given():
 def test_trajectories_that_share_a_factor_have_no_twins_of_it():
     study = subject(None, flows())
     study = replace(study, physics=study.physics._replace(viscosity=torch.full((4,), 0.01)))
-    with pytest.raises(InapplicableError, match=r"viscosity is 0\.01 in all trajectories"):
+    with pytest.raises(
+        InapplicableError, match=r"withheld: viscosity is 0\.01 in all trajectories"
+    ):
         make_twins(study, "viscosity", 2, np.random.default_rng(0))

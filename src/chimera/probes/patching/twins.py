@@ -2,20 +2,17 @@
 
     change = (w'(T) - w'(0)) - (w(T) - w(0))
 
-is the effect that the factor has on the increment over one frame interval T according to the
-equation: w starts from a frame of a test trajectory and its own physics, the twin w' from the same
-with one factor changed. What a network does between the two inputs can so be compared with what is
-true, where without an equation it could only be compared with itself.
+is the factor's effect on the increment over one frame interval T according to the equation: what a
+network does between the two inputs is compared with what is true, not with itself.
 
-    phase       the forcing is shifted along its wave vector by 1/4 to 3/4 of its wavelength
-    wavenumber  the forcing has the wavenumber of another trajectory
-    amplitude   the forcing has the amplitude of another trajectory
-    viscosity   that of another trajectory
-    vortex      the strongest vortex is removed, by a Gaussian window of radius L / 16
-    band        the modes of the mid band (chimera.fields.bands) are those of another trajectory
+    phase                  the forcing, shifted by 1/4 to 3/4 of its wavelength
+    wavenumber, amplitude  of the forcing, as in another trajectory
+    viscosity              that of another trajectory
+    vortex                 the strongest one is removed, by a Gaussian window of radius L / 16
+    band                   the modes of the mid band are those of another trajectory
 
-The flow is invariant under shifts, so that a shifted forcing acts on a state as the forcing does on
-the state shifted back. The grid of the solver has twice the points a side of the frames.
+The equation is invariant under shifts: a shifted forcing acts on a state as the forcing does on the
+state shifted back. The solver's grid has twice the points a side of the frames.
 
 B pairs, n trajectories, C fields, K conditioning channels, N x N space.
 """
@@ -23,7 +20,7 @@ B pairs, n trajectories, C fields, K conditioning channels, N x N space.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,10 +36,7 @@ from chimera.solver import KolmogorovForcing
 
 
 class Twins(NamedTuple):
-    """B pairs: a network's inputs (B, C + K, N, N), and the true change (B, C, N, N), float64.
-
-    All are normalised.
-    """
+    """Normalised inputs of B pairs (B, C + K, N, N), and the true change (B, C, N, N), float64."""
 
     base: Tensor
     twin: Tensor
@@ -53,8 +47,7 @@ def make_twins(subject: Subject, factor: str, num_pairs: int, rng: np.random.Gen
     """Return twins of IND test frames, every trajectory about equally often.
 
     Raises:
-        InapplicableError: If the equation of the flow is not known, or the trajectories do not
-            differ in the factor.
+        InapplicableError: If the equation is not known, or all trajectories share the factor.
     """
     if subject.physics is None:
         raise InapplicableError(
@@ -62,52 +55,44 @@ def make_twins(subject: Subject, factor: str, num_pairs: int, rng: np.random.Gen
             "vorticity that the stage `generate` simulated"
         )
     frames = subject.trajectories["ind"]
-    own = draw_evenly(len(frames), num_pairs, rng)
-    base = frames[own, rng.integers(frames.shape[1], size=num_pairs)]
+    n, N, B = len(frames), frames.shape[-1], num_pairs
+    own = draw_evenly(n, B, rng)
+    base = frames[own, rng.integers(frames.shape[1], size=B)]
     state = base[:, :1].double() * subject.std + subject.mean
-    physics = _of(subject.physics, own)
-    changed, state_twin, shift = physics, state, np.zeros((num_pairs, 2), dtype=int)
+    nu, drag, forces, L, _ = subject.physics
+    physics = subject.physics._replace(
+        viscosity=nu[own], drag=drag[own], forcing=[forces[i] for i in own]
+    )
+    changed, state_twin, shift = physics, state, np.zeros((B, 2), dtype=int)
     if factor == "phase":
-        shift = _shifts(physics.forcing, state.shape[-1], rng)
+        shift = _shifts(physics.forcing, N, rng)
     elif factor == "vortex":
         state_twin = _without_vortex(state)
     elif factor == "band":
-        other = (own + rng.integers(1, max(len(frames), 2), num_pairs)) % len(frames)
-        donors = frames[other, rng.integers(frames.shape[1], size=num_pairs), :1].double()
+        others = (own + rng.integers(1, max(n, 2), B)) % n
+        donors = frames[others, rng.integers(frames.shape[1], size=B), :1].double()
         state_twin = _with_band(state, donors * subject.std + subject.mean)
     elif factor == "viscosity":
-        values = subject.physics.viscosity.numpy()
-        changed = physics._replace(viscosity=torch.from_numpy(_other(values, own, factor, rng)))
+        changed = physics._replace(viscosity=torch.from_numpy(_other(nu.numpy(), own, factor, rng)))
     else:
-        values = np.array([getattr(force, factor) for force in subject.physics.forcing])
-        drawn = _other(values, own, f"forcing_{factor}", rng).tolist()
-        forces = zip(physics.forcing, drawn, strict=True)
-        changed = physics._replace(forcing=[replace(f, **{factor: v}) for f, v in forces])
+        values = np.array([getattr(force, factor) for force in forces])
+        drawn = zip(physics.forcing, _other(values, own, factor, rng).tolist(), strict=True)
+        changed = physics._replace(forcing=[replace(f, **{factor: value}) for f, value in drawn])
     twin = torch.cat([(state_twin - subject.mean).div(subject.std).to(base), base[:, 1:]], dim=1)
     for channel, (name, (mean, std)) in enumerate(subject.constants.items(), start=1):
         if name == "forcing" and factor in ("phase", "wavenumber", "amplitude"):
-            N, L = state.shape[-1], physics.domain_extent
-            source = torch.stack([f.vorticity_source(N, L) for f in changed.forcing])
+            source = torch.stack([force.vorticity_source(N, L) for force in changed.forcing])
             twin[:, channel] = _rolled(source, shift).sub(mean).div(std).to(base)
         elif name.removeprefix("ln ") == factor == "viscosity":
-            value = changed.viscosity.log() if name != factor else changed.viscosity
+            value = changed.viscosity if name == factor else changed.viscosity.log()
             twin[:, channel] = value.sub(mean).div(std).to(base)[:, None, None]
     effect = _increment(changed, state_twin, shift) - _increment(physics, state, 0 * shift)
     return Twins(base, twin, effect / subject.std)
 
 
-def _of(physics: Physics, numbers: np.ndarray) -> Physics:
-    return physics._replace(
-        viscosity=physics.viscosity[numbers],
-        drag=physics.drag[numbers],
-        forcing=[physics.forcing[i] for i in numbers],
-    )
-
-
 def _increment(physics: Physics, state: Tensor, shift: np.ndarray) -> Tensor:
     """Return w(T) - w(0) (B, 1, N, N) of the flow whose forcing is shifted by cells (B, 2)."""
-    start = _rolled(state, -shift)
-    solver = coarse_solver(physics, 2 * state.shape[-1])
+    solver, start = coarse_solver(physics, 2 * state.shape[-1]), _rolled(state, -shift)
     return _rolled(solver(start, torch.arange(len(state))), shift) - state
 
 
@@ -116,20 +101,17 @@ def _rolled(fields: Tensor, shift: np.ndarray) -> Tensor:
     return torch.stack([torch.roll(field, cells, dims=(-2, -1)) for field, cells in pairs])
 
 
-def _shifts(
-    forcing: Sequence[KolmogorovForcing], num_points: int, rng: np.random.Generator
-) -> np.ndarray:
+def _shifts(forcing: Sequence[KolmogorovForcing], N: int, rng: np.random.Generator) -> np.ndarray:
     """Return shifts (B, 2) in cells along the axis in which the forcing varies most."""
     shifts = np.zeros((len(forcing), 2), dtype=int)
-    shares = rng.uniform(0.25, 0.75, len(forcing))
-    for row, force, share in zip(shifts, forcing, shares, strict=True):
+    for row, force in zip(shifts, forcing, strict=True):
         x, y = abs(math.sin(force.angle)), abs(math.cos(force.angle))
-        wavelength = num_points / (force.wavenumber * max(x, y))
-        row[int(y >= x)] = max(round(share * wavelength), 1)
+        wavelength = N / (force.wavenumber * max(x, y))
+        row[int(y >= x)] = max(round(rng.uniform(0.25, 0.75) * wavelength), 1)
     return shifts
 
 
-def _other(values: np.ndarray, own: np.ndarray, name: str, rng: np.random.Generator) -> Any:
+def _other(values: np.ndarray, own: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
     """Draw for each pair a value that another trajectory has and its own has not, (B,)."""
     if len(np.unique(values)) < 2:
         raise InapplicableError(
@@ -142,13 +124,10 @@ def _other(values: np.ndarray, own: np.ndarray, name: str, rng: np.random.Genera
 def _without_vortex(state: Tensor) -> Tensor:
     """Return fields (B, 1, N, N) without the vortex of the largest |w|, at the same circulation."""
     N = state.shape[-1]
-    peak = state.abs().flatten(1).argmax(dim=1)
-    cells = torch.arange(N, device=state.device)
-    windows = []
-    for at in (peak // N, peak % N):
-        distance = (cells - at[:, None] + N // 2) % N - N // 2
-        windows.append(torch.exp(-0.5 * (distance / (N / 16)) ** 2).to(state.dtype))
-    removed = state * (windows[0][:, :, None] * windows[1][:, None, :])[:, None]
+    peak, cells = state.abs().flatten(1).argmax(dim=1), torch.arange(N, device=state.device)
+    distances = ((cells - at[:, None] + N // 2) % N - N // 2 for at in (peak // N, peak % N))
+    x, y = (torch.exp(-0.5 * (distance.to(state.dtype) / (N / 16)) ** 2) for distance in distances)
+    removed = state * (x[:, :, None] * y[:, None, :])[:, None]
     return state - removed + removed.mean(dim=(-2, -1), keepdim=True)
 
 
