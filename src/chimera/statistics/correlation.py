@@ -54,8 +54,8 @@ def spearman(
     """
     require_count("num_resamples", num_resamples, 100)
     ranks = _ranks(x, y, groups)
-    null = _Null(ranks, num_resamples, np.random.default_rng(rng))
-    return Correlation(_rho(ranks), null.p(abs(sum(a @ b for a, b in ranks))))
+    observed = abs(sum(a @ b for a, b in ranks))
+    return Correlation(_rho(ranks), _p(observed, ranks, num_resamples, rng))
 
 
 def smallest_spearman_p(
@@ -63,8 +63,8 @@ def smallest_spearman_p(
 ) -> float:
     """Return the least p that `spearman` can give for these ties, in whatever order they come."""
     ranks = _ranks(x, y, groups)
-    largest = max(abs(sum(np.sort(a) @ np.sort(sign * b) for a, b in ranks)) for sign in (1, -1))
-    return _Null(ranks, 49_999, np.random.default_rng(0)).p(largest)
+    ends = (sum(np.sort(a) @ np.sort(sign * b) for a, b in ranks) for sign in (1, -1))
+    return _p(max(ends), ranks)
 
 
 def spearman_interval(
@@ -95,61 +95,43 @@ def spearman_interval(
 Ranks = list[tuple[Floats, Floats]]
 
 
-class _Null:
-    """The distribution of |sum over groups of x_rank . y_rank| where y is permuted within each.
+def _p(observed: float, ranks: Ranks, num_resamples: int = 49_999, rng: Rng = 0) -> float:
+    """Return P(|sum over groups of x_rank . y_rank| >= observed), y permuted within each group.
 
     It depends on the sets of ranks alone. One order and one sign of them make p a function of |rho|
     and of the ties, whatever the order and the sign of the data.
     """
-
-    def __init__(self, ranks: Ranks, num_resamples: int, rng: np.random.Generator) -> None:
-        self._sums, self._counts, self._drawn = np.zeros(1), np.ones(1), 0
-        if all(math.factorial(len(x)) <= num_resamples for x, _ in ranks):
-            for x, y in ranks:
-                of_group = np.array(list(permutations(y))) @ x
-                self._add(*np.unique(of_group, return_counts=True))
-        else:
-            self._drawn = 1
-            drawn = sum(
-                rng.permuted(np.tile(_without_sign(x), (num_resamples, 1)), axis=1)
-                @ _without_sign(y)
-                for x, y in ranks
-            )
-            self._sums, self._counts = np.asarray(drawn), np.ones(num_resamples)
-
-    def _add(self, sums: Floats, counts: Floats) -> None:
-        """Convolve with the distribution of an independent sum; all are whole numbers."""
-        every = (self._sums[:, None] + sums).ravel()
-        weights = (self._counts[:, None] * counts).ravel()
-        self._sums, place = np.unique(every, return_inverse=True)
-        self._counts = np.bincount(place.ravel(), weights)
-
-    def p(self, observed: float) -> float:
-        """Return the share of permutations whose sum is at least as large."""
-        as_large = self._counts[np.abs(self._sums) >= observed].sum()
-        return float((as_large + self._drawn) / (self._counts.sum() + self._drawn))
+    if any(math.factorial(len(x)) > num_resamples for x, _ in ranks):
+        generator = np.random.default_rng(rng)
+        drawn = np.zeros(num_resamples)
+        for x, y in (map(_without_sign, both) for both in ranks):
+            drawn += generator.permuted(np.tile(x, (num_resamples, 1)), axis=1) @ y
+        as_large = int(np.count_nonzero(np.abs(drawn) >= observed))
+        return (1 + as_large) / (1 + num_resamples)
+    sums, counts = np.zeros(1), np.ones(1)
+    for x, y in ranks:  # the distribution of a sum of independent whole numbers, by convolution
+        own, times = np.unique(np.array(list(permutations(y))) @ x, return_counts=True)
+        sums, place = np.unique(np.add.outer(sums, own), return_inverse=True)
+        counts = np.bincount(place.ravel(), np.multiply.outer(counts, times).ravel())
+    return float(counts[np.abs(sums) >= observed].sum() / counts.sum())
 
 
 def _ranks(x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None = None) -> Ranks:
     """Twice the ranks in each group, centred: whole numbers, so that equal sums tie exactly."""
-    values = dict(zip("xy", pair(x, y), strict=True))
-    labels = [0] * len(values["x"]) if groups is None else list(groups)
-    places = [[i for i, g in enumerate(labels) if g == group] for group in dict.fromkeys(labels)]
-    by_name = {
-        name: [2 * scipy.stats.rankdata(v[at]) - (len(at) + 1) for at in places]
-        for name, v in values.items()
-    }
-    for name, ranks in by_name.items():
-        if not any(of_group.any() for of_group in ranks):
+    labels = np.zeros(np.size(x)) if groups is None else np.array(groups)
+    ranks = []
+    for name, values in zip("xy", pair(x, y), strict=True):
+        parts = [values[labels == group] for group in dict.fromkeys(labels.tolist())]
+        ranks.append([2 * scipy.stats.rankdata(part) - (len(part) + 1) for part in parts])
+        if not any(part.any() for part in ranks[-1]):
             where = "throughout" if groups is None else "throughout each group"
-            raise InputError(f"{name!r} is {values[name][0]:g} {where}, expected values to rank")
-    return list(zip(by_name["x"], by_name["y"], strict=True))
+            raise InputError(f"{name!r} is {values[0]:g} {where}, expected values to rank")
+    return list(zip(*ranks, strict=True))
 
 
 def _rho(ranks: Ranks) -> float:
     x, y = (np.concatenate(parts) for parts in zip(*ranks, strict=True))
-    norm = math.sqrt((x @ x) * (y @ y))
-    return float((x @ y) / norm)
+    return float((x @ y) / math.sqrt((x @ x) * (y @ y)))
 
 
 def _without_sign(ranks: Floats) -> Floats:
