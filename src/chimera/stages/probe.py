@@ -53,7 +53,7 @@ def main() -> None:
     def physics() -> Physics:
         return physics_of(split_of("ind").scalars, layout["extent"][0], layout["frame_interval"])
 
-    moments = (part[C:].flatten().tolist() for part in (trained.mean, trained.std))
+    means, stds = (part[C:].flatten().tolist() for part in (trained.mean, trained.std))
     subject = Subject(
         network=trained.network,
         trajectories={axis: trajectories(axis) for axis in axes},
@@ -61,7 +61,7 @@ def main() -> None:
         std=trained.std[:C],
         domain_extent=layout["extent"][0] if layout["extent"] else 1.0,
         fields=trained.fields,
-        constants=dict(zip(trained.conditioning, zip(*moments, strict=True), strict=True)),
+        constants=dict(zip(trained.conditioning, zip(means, stds, strict=True), strict=True)),
         physics=physics() if is_ours else None,
     )
     # Both models of a replicate see the same draws; two probes see different ones.

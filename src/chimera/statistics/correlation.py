@@ -126,7 +126,8 @@ def _ranks(x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None = None)
         if not any(part.any() for part in ranks[-1]):
             where = "throughout" if groups is None else "throughout each group"
             raise InputError(f"{name!r} is {values[0]:g} {where}, expected values to rank")
-    return list(zip(*ranks, strict=True))
+    x_ranks, y_ranks = ranks
+    return list(zip(x_ranks, y_ranks, strict=True))
 
 
 def _rho(ranks: Ranks) -> float:

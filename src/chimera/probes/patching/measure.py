@@ -1,6 +1,6 @@
 """What each site carries, by interchange of activations (chimera.probes.common.effects)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -56,12 +56,15 @@ def measure_effects(
         InputError: If there are too few trajectories for a pair, or an activation is not finite.
     """
     ind, *ood = subject.trajectories.values()
-    draw = {("ind", "ind"): partial(draw_pairs, ind, None)}
+    draw: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {
+        ("ind", "ind"): partial(draw_pairs, ind, None)
+    }
     if ood:
         draw["ind", "ood"] = partial(_draw_over, [(ind, axis) for axis in ood])
         draw["ood", "ind"] = partial(_draw_over, [(axis, ind) for axis in ood])
     draw |= {(TWIN + name, "ind"): partial(make_twins, subject, name) for name in settings.factors}
-    sites, notes = subject.require_sites(), []
+    sites = subject.require_sites()
+    notes: list[str] = []
     statistics: dict[str, float] = {"pairs": float(settings.pairs)}
     rows: list[Row] = []
     for (donor, recipient), samples in track(list(draw.items())):
