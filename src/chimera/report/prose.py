@@ -133,6 +133,11 @@ def limits(
         )
     if len(params["datasets"]) < 2:
         found.append("No dataset is out of distribution: nothing is said of generalisation.")
+    if "spearman" in stats:
+        found.append(
+            f"Correlations of probes with errors have n = {stats['spearman']['n']} runs; ranks and "
+            "permutations are within models, which are not pooled."
+        )
     withheld = {
         f"{model_label(model)}, {probe}, {name.replace('_', ' ')}: {value:.0f}"
         for model, by_probe in probes.items()

@@ -312,9 +312,7 @@ def _gradient_step(loss: Loss, conv: nn.Conv2d) -> Tensor:
 def _errors(model: nn.Module, failure: Failure) -> list[float]:
     """Return the mean error of the samples for each of Repair's first fields, in their order."""
     judges = (failure.target, failure.later, failure.others, failure.held_out, *failure.elsewhere)
-    inputs, targets = (torch.cat([getattr(j, name) for j in judges]) for name in vars(judges[0]))
-    norms = error_norms(model, inputs, targets).split([len(j.inputs) for j in judges])
-    return [float(norm.mean()) for norm in norms]
+    return [float(error_norms(model, judge.inputs, judge.targets).mean()) for judge in judges]
 
 
 def _judge(
