@@ -7,11 +7,10 @@ no parameter besides these arguments.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
-from chimera.evaluation.forecasters import Physics
 from chimera.files.artifacts import Row
 from chimera.interface.errors import NoSiteError
 from chimera.models.forecasting.sites import trace_sites
@@ -35,8 +34,8 @@ class Subject:
     (B, C, H, W) of the fields. Trajectories are normalised frames (n, T, C + K, H, W) by axis,
     `ind` first and then `ood_<axis>`; mean and standard deviation (C, 1, 1) are those of the IND
     train split. `fields` are the names of the C fields, `constants` those of the K channels with
-    their mean and standard deviation. `physics` is the equation of the IND trajectories, None where
-    it is not known.
+    their mean and standard deviation. `physics` is the equation of the IND trajectories
+    (chimera.evaluation.forecasters.Physics, which settings must not import), None where unknown.
     """
 
     network: nn.Module
@@ -46,7 +45,7 @@ class Subject:
     domain_extent: float
     fields: tuple[str, ...] = ("vorticity",)
     constants: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    physics: Physics | None = None
+    physics: Any = None
 
     @cached_property
     def sites(self) -> tuple[str, ...]:

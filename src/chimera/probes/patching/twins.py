@@ -59,10 +59,9 @@ def make_twins(subject: Subject, factor: str, num_pairs: int, rng: np.random.Gen
     own = draw_evenly(n, B, rng)
     base = frames[own, rng.integers(frames.shape[1], size=B)]
     state = base[:, :1].double() * subject.std + subject.mean
-    nu, drag, forces, L, _ = subject.physics
-    physics = subject.physics._replace(
-        viscosity=nu[own], drag=drag[own], forcing=[forces[i] for i in own]
-    )
+    given: Physics = subject.physics
+    nu, drag, forces, L, _ = given
+    physics = given._replace(viscosity=nu[own], drag=drag[own], forcing=[forces[i] for i in own])
     changed, state_twin, shift = physics, state, np.zeros((B, 2), dtype=int)
     if factor == "phase":
         shift = _shifts(physics.forcing, N, rng)
