@@ -54,7 +54,7 @@ def spearman(
     """
     require_count("num_resamples", num_resamples, 100)
     ranks = _ranks(x, y, groups)
-    observed = abs(sum(a @ b for a, b in ranks))
+    observed = abs(sum(float(a @ b) for a, b in ranks))
     return Correlation(_rho(ranks), _p(observed, ranks, num_resamples, rng))
 
 
@@ -63,7 +63,7 @@ def smallest_spearman_p(
 ) -> float:
     """Return the least p that `spearman` can give for these ties, in whatever order they come."""
     ranks = _ranks(x, y, groups)
-    ends = (sum(np.sort(a) @ np.sort(sign * b) for a, b in ranks) for sign in (1, -1))
+    ends = (sum(float(np.sort(a) @ np.sort(sign * b)) for a, b in ranks) for sign in (1, -1))
     return _p(max(ends), ranks)
 
 
@@ -112,7 +112,7 @@ def _p(observed: float, ranks: Ranks, num_resamples: int = 49_999, rng: Rng = 0)
     for x, y in ranks:  # the distribution of a sum of independent whole numbers, by convolution
         own, times = np.unique(np.array(list(permutations(y))) @ x, return_counts=True)
         sums, place = np.unique(np.add.outer(sums, own), return_inverse=True)
-        counts = np.bincount(place.ravel(), np.multiply.outer(counts, times).ravel())
+        counts = np.bincount(place.ravel(), np.multiply.outer(counts, times).ravel()).astype(float)
     return float(counts[np.abs(sums) >= observed].sum() / counts.sum())
 
 
