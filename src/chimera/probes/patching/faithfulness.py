@@ -55,8 +55,9 @@ def score(moved: Tensor, wanted: Tensor, rng: np.random.Generator) -> Score:
     as_large = np.count_nonzero(exchanged >= observed - 1e-9 * abs(observed))
     moved_square, wanted_square = (float(field.square().sum()) for field in (moved, wanted))
     null = np.clip((2 * exchanged - moved_square) / (wanted_square or 1.0), 0, 1).mean()
-    parts = (part.tolist() for part in (transfer.mean(dim=0), transfer.std(dim=0), faithful))
-    return Score(*map(tuple, parts), float(null), (1 + as_large) / (1 + PERMUTATIONS))
+    parts = (transfer.mean(dim=0), transfer.std(dim=0), faithful)
+    mean, sd, faithfulness = (tuple(part.tolist()) for part in parts)
+    return Score(mean, sd, faithfulness, float(null), (1 + as_large) / (1 + PERMUTATIONS))
 
 
 def beside_leading(difference: Tensor) -> Tensor:
