@@ -129,6 +129,7 @@ def patching(axes=AXES, sites=SITES, replicates=(0, 1)):
         run
         | {"donor": donor, "recipient": recipient, "site": site, "depth": depth}
         | {"band": band, "sd": 0.1, "pairs": 16, "effect": 0.5}
+        | {"null": 0.0, "p": 0.001, "complement": ""}
         | {"faithfulness": round(depth / len(sites[run["model"]]), 4)}
         for run in runs(replicates)
         for donor, recipient in kinds

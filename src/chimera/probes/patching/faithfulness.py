@@ -52,7 +52,7 @@ def score(moved: Tensor, wanted: Tensor, rng: np.random.Generator) -> Score:
     cross = (moved.flatten(1) @ wanted.flatten(1).T).cpu().numpy()  # <d_i, w_j>
     orders = rng.permuted(np.tile(np.arange(len(cross)), (PERMUTATIONS, 1)), axis=1)
     exchanged, observed = cross[np.arange(len(cross)), orders].sum(axis=1), np.trace(cross)
-    as_large = np.count_nonzero(exchanged >= observed - 1e-9 * abs(observed))
+    as_large = int(np.count_nonzero(exchanged >= observed - 1e-9 * abs(observed)))
     moved_square, wanted_square = (float(field.square().sum()) for field in (moved, wanted))
     null = np.clip((2 * exchanged - moved_square) / (wanted_square or 1.0), 0, 1).mean()
     parts = (transfer.mean(dim=0), transfer.std(dim=0), faithful)
