@@ -123,30 +123,35 @@ def spectra(axes=AXES, replicates=(0, 1), shells=24):
 
 
 def patching(axes=AXES, sites=SITES, replicates=(0, 1)):
-    kinds = (("ind", "ind"), ("ind", "ood"), ("ood", "ind"))[: None if len(axes) > 1 else 1]
+    kinds = [("ind", "ind"), ("ind", "ood"), ("ood", "ind")][: None if len(axes) > 1 else 1]
+    kinds += [("twin_phase", "ind"), ("twin_vortex", "ind")]
     return text(
         run
         | {"donor": donor, "recipient": recipient, "site": site, "depth": depth}
-        | {"direction": direction, "band": band, "sd": 0.1, "pairs": 16}
-        | {"effect": round(depth / len(sites[run["model"]]), 4)}
+        | {"band": band, "sd": 0.1, "pairs": 16, "effect": 0.5}
+        | {"null": 0.0, "p": 0.001, "complement": ""}
+        | {"faithfulness": round(depth / len(sites[run["model"]]), 4)}
         for run in runs(replicates)
         for donor, recipient in kinds
         for depth, site in enumerate(sites[run["model"]])
-        for direction in ("sufficiency", "necessity")
         for band in ("all", "low", "mid", "high")
     )
+
+
+METHODS = ("rome", "identity", "low_rank", "gradient", "unpreserved")
 
 
 def rome(axes=AXES, replicates=(0, 1)):
     rng = np.random.default_rng(2)
     return text(
         run
-        | {"axis": axis, "layer": "bottleneck.0", "gap": 8, "method": method, "update_norm": 0.3}
+        | {"axis": axis, "layer": "bottleneck.0", "effect": 0.3, "chosen": 1, "gap": 8}
+        | {"method": method, "axes_drift": 0.1, "update_norm": 0.3, "objective": 0.7}
         | {"efficacy": round(0.5 + 0.1 * rng.normal(), 4), "ind_drift": round(0.01 * rank, 4)}
         | {"later_frames": round(0.1 * rng.normal(), 4), "other_trajectories": 0.02}
         for run in runs(replicates)
         for axis in axes[1:]
-        for rank, method in enumerate(("rome", "gradient", "identity"), start=1)
+        for rank, method in enumerate(METHODS, start=1)
     )
 
 

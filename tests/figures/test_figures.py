@@ -256,19 +256,19 @@ def test_heat_map_has_the_mean_effect_over_replicates():
     rows = tables.patching()
     for row in rows:
         if row["replicate"] == "1":
-            row["effect"] = str(float(row["effect"]) + 0.1)
+            row["faithfulness"] = str(float(row["faithfulness"]) + 0.1)
     figure = figures.patching_effects(rows, MODELS)
     for model, panel in zip(MODELS, figure.axes, strict=False):
         sites = tables.SITES[model]
         drawn = panel.images[0].get_array()
-        assert drawn.shape == (len(sites), 12)
+        assert drawn.shape == (len(sites), 3 + 2 * 4)  # all bands together, and twins by band
         expected = [depth / len(sites) + 0.05 for depth in range(len(sites))]
         np.testing.assert_allclose(drawn[:, 0], expected, atol=1e-4)
 
 
 def test_edits_are_points_at_their_drift():
     panel = DRAWN["rome"]().axes[0]
-    drawn = {point for marker in "o^s" for point in points(panel, marker)}
+    drawn = {point for marker in "osD^v" for point in points(panel, marker)}
     assert drawn == {(float(r["ind_drift"]), float(r["efficacy"])) for r in tables.rome()}
 
 
@@ -326,11 +326,12 @@ LABELS = {
     "patching": {
         "band of wavenumbers of the output",
         "site, in the order of the forward pass",
-        "recovered effect RE (dimensionless)",
+        "faithfulness (dimensionless)",
         *("UNet", "FractalUNet"),
     },
     "rome": {
         "IND drift: relative rise of the IND error (dimensionless)",
+        "patching effect of the layer (dimensionless)",
         "part of the error repaired\n1 - e' / e (dimensionless)",
     },
     "fields": {
@@ -397,6 +398,6 @@ def test_an_empty_table_gives_a_figure_that_says_why(draw, reason):
 
 def test_a_model_without_causal_effects_has_no_panel():
     row = {"model": "a", "donor": "ind", "recipient": "ood", "site": "s", "depth": "0"}
-    row |= {"direction": "sufficiency", "band": "all", "effect": "0.5"}
+    row |= {"band": "all", "faithfulness": "0.5"}
     drawn = figures.patching_effects([row], ["a", "b"])
     assert [axes.get_xlabel() for axes in drawn.axes if axes.get_xlabel()] == ["a"]

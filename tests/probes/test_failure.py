@@ -29,7 +29,8 @@ def test_failure_and_its_judges():
     ind, ood = frames(4, 10, first=1), frames(3, 10, first=11)
     ood[1, 4] -= 12000  # forecasting frame 4 from frame 3 of trajectory 12 fails
     ood[1, 8] -= 12003  # so does frame 8, even worse, but too few frames follow
-    failure = choose_failure(NoChange(), ind, ood, gap=3, num_preserved=2)
+    elsewhere = [frames(2, 5, first=21)]
+    failure = choose_failure(NoChange(), ind, ood, 3, num_preserved=2, elsewhere=elsewhere)
     assert numbers(failure.target.inputs) == [12003]
     assert numbers(failure.target.targets) == [4 - 12003]
     assert numbers(failure.later.inputs) == [12006, 12007, 5]
@@ -39,6 +40,7 @@ def test_failure_and_its_judges():
         2000.0 + t for t in range(9)
     ]
     assert numbers(failure.preserved.inputs) == [1000, 2008]
+    assert [numbers(pairs.inputs) for pairs in failure.elsewhere] == [[21003, 22003]]
     assert numbers(failure.held_out.inputs) == [3000, 3003, 3006, 4000, 4003, 4006]
 
 

@@ -22,7 +22,8 @@ from chimera.probes.common.sampling import decorrelation
 from chimera.probes.common.subject import Subject
 from chimera.probes.patching.measure import measure_effects
 from chimera.probes.patching.settings import PatchingSettings
-from chimera.probes.rome.measure import measure_edits
+from chimera.probes.rome.edit import METHODS
+from chimera.probes.rome.measure import evenly, measure_edits
 from chimera.probes.rome.settings import RomeSettings
 from chimera.probes.spectra.measure import measure_spectra
 from chimera.probes.spectra.settings import SpectraSettings
@@ -31,6 +32,10 @@ from workspaces import ROOT
 UNET = networks.UNET | {"input_shape": [1, 32, 32]}
 FRACTAL = networks.FRACTAL | {"input_shape": [1, 32, 32]}
 ROME = RomeSettings(num_keys=2, iterations=3, pairs=2, threshold=0.2)
+PATCHING = PatchingSettings(pairs=2, factors=())
+
+
+NAMES = ("effect", "efficacy")
 
 
 def plain(items):
@@ -155,28 +160,27 @@ def test_a_rollout_that_blows_up_is_counted_and_leaves_no_number():
     assert {row["quantity"] for row in found.rows} == {"bottleneck"}
 
 
-def test_patching_covers_every_site_direction_and_band(study):
-    found = measure_effects(study, PatchingSettings(pairs=4), np.random.default_rng(0), plain)
+def test_patching_covers_every_site_and_band(study):
+    found = measure_effects(study, PATCHING, np.random.default_rng(0), plain)
     kinds = {(row["donor"], row["recipient"]) for row in found.rows}
     assert kinds == {("ind", "ind"), ("ind", "ood"), ("ood", "ind")}
     sites = site_names(study.network)
-    assert len(found.rows) == len(kinds) * len(sites) * 2 * 4
+    assert len(found.rows) == len(kinds) * len(sites) * 4
     whole = {
-        (row["donor"], row["recipient"], row["site"], row["direction"]): row["effect"]
+        (row["donor"], row["recipient"], row["site"]): row
         for row in found.rows
         if row["band"] == "all"
     }
     for kind in kinds:
-        for direction in ("sufficiency", "necessity"):
-            # The first encoder and the last decoder carry all information, and the edges into
-            # the bottleneck and out of it carry the same as the bottleneck.
-            assert whole[(*kind, "encoder0", direction)] == 1.0
-            assert whole[(*kind, "decoder0", direction)] == pytest.approx(1.0, abs=1e-6)
-            through = whole[(*kind, "bottleneck", direction)]
-            for edge in ("down1", "up1"):
-                assert whole[(*kind, edge, direction)] == pytest.approx(through, abs=1e-6)
-            name = f"{kind[0]}_into_{kind[1]}_bottleneck_{direction}"
-            assert found.statistics[name] == through
+        # The first encoder and the last decoder carry all information, and the edges into the
+        # bottleneck and out of it carry the same as the bottleneck.
+        for site in ("encoder0", "decoder0"):
+            assert whole[(*kind, site)]["effect"] == pytest.approx(1.0, abs=1e-6)
+            assert whole[(*kind, site)]["faithfulness"] == pytest.approx(1.0, abs=1e-6)
+        through = whole[(*kind, "bottleneck")]["effect"]
+        for edge in ("down1", "up1"):
+            assert whole[(*kind, edge)]["effect"] == pytest.approx(through, abs=1e-6)
+        assert found.statistics[f"{kind[0]}_into_{kind[1]}_bottleneck_sufficiency"] == through
     assert all(math.isfinite(value) for value in found.statistics.values())
 
 
@@ -185,11 +189,11 @@ def test_patching_columns_of_a_fractal_alone_and_jointly():
     model = build_model(FRACTAL)
     generator = torch.Generator().manual_seed(1)
     fractal = subject(model, ind=waves(generator, 3), ood_x=waves(generator, 2))
-    found = measure_effects(fractal, PatchingSettings(pairs=2), np.random.default_rng(0), plain)
+    found = measure_effects(fractal, PATCHING, np.random.default_rng(0), plain)
     effects = {
         row["site"]: row["effect"]
         for row in found.rows
-        if (row["donor"], row["direction"], row["band"]) == ("ood", "sufficiency", "all")
+        if (row["donor"], row["band"]) == ("ood", "all")
     }
     # The last block's output is the mean of its columns and the head is linear: their effects add
     # up to that of the block, which is both of them jointly.
@@ -205,12 +209,36 @@ def test_rome_edits_every_axis_and_restores_the_network(study):
     assert found.statistics["edits"] == 2
     for axis in ("ood_a", "ood_b"):
         rows = [row for row in found.rows if row["axis"] == axis]
-        assert [row["method"] for row in rows] == ["rome", "gradient", "identity"]
+        # All methods at the chosen layer, whose effect is the largest below 1; ROME at two others.
+        assert [row["method"] for row in rows] == [*METHODS, "rome", "rome"]
+        assert [row["chosen"] for row in rows] == [1] * len(METHODS) + [0, 0]
+        assert len({row["layer"] for row in rows}) == 3
+        assert all(row["effect"] <= rows[0]["effect"] or row["effect"] > 0.99 for row in rows)
         times = [decorrelation(study.trajectories[name]).time for name in ("ind", axis)]
         assert {row["gap"] for row in rows} == {min(max(times), 6)}
-    mean = np.mean([row["efficacy"] for row in found.rows if row["method"] == "rome"])
+    chosen = [row for row in found.rows if row["method"] == "rome" and row["chosen"]]
+    mean = np.mean([row["efficacy"] for row in chosen])
     assert found.statistics["efficacy"] == pytest.approx(mean)
     assert found.statistics["efficacy"] > 0
+    tried = [row for row in found.rows if row["method"] == "rome"]
+    rhos = [
+        stats.spearmanr(*([row[name] for row in tried if row["axis"] == axis] for name in NAMES))
+        for axis in ("ood_a", "ood_b")
+    ]
+    # Without ties every axis has the same norm of ranks, and the pooled correlation is the mean.
+    expected = np.mean([rho.statistic for rho in rhos])
+    assert found.statistics["localisation_rho"] == pytest.approx(expected)
+
+
+def test_fewer_axes_and_layers_are_evenly_spaced(study):
+    settings = RomeSettings(num_keys=2, iterations=1, pairs=2, threshold=0.2, layers=1, axes=1)
+    found = measure_edits(study, settings, np.random.default_rng(0), plain)
+    assert {row["axis"] for row in found.rows} == {"ood_a"}
+    assert [row["method"] for row in found.rows] == list(METHODS)
+    assert "localisation_rho" not in found.statistics  # one layer has no order
+    assert evenly(list("abcde"), 9) == list("abcde")
+    assert evenly(list("abcde"), 2) == ["a", "e"]
+    assert evenly([], 2) == evenly(list("ab"), 0) == []
 
 
 def test_without_ood_or_a_second_trajectory_nothing_is_edited(study):
@@ -250,7 +278,7 @@ def test_probes_read_arrays_of_tensors_on_any_device(study, probe):
 
 def test_the_same_seed_measures_the_same(study):
     for measure, settings in (
-        (measure_effects, PatchingSettings(pairs=2)),
+        (measure_effects, PATCHING),
         (measure_edits, ROME),
         (measure_spectra, SpectraSettings(frames=(1, 4), slope_shells=(2, 6))),
     ):
@@ -293,6 +321,11 @@ def test_the_same_seed_measures_the_same(study):
             "patching",
             {"pairs": 10**12},
             f"pairs is {10**12}, expected a whole number of at most 10000",
+        ),
+        (
+            "patching",
+            {"pairs": 2, "factors": ["colour"]},
+            r"factors\[0\] is 'colour', expected .*",
         ),
         (
             "rome",

@@ -6,17 +6,17 @@ import torch
 from torch import nn
 
 import networks
-from chimera.fields.bands import band_products
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.models.networks.site import Site
 from chimera.probes.common.activations import capture, patched, site_names
 from chimera.probes.common.effects import (
+    Exchange,
     draw_pairs,
-    mean_over_pairs,
+    mean_effects,
     recovered_effect,
-    recovered_effects,
 )
+from chimera.probes.patching.faithfulness import score
 
 UNET = networks.UNET | {"dropout": 0.1}
 FRACTAL = networks.FRACTAL | {"dropout": 0.1, "columns": 3, "drop_path": 0.2}
@@ -49,17 +49,14 @@ class Branches(nn.Module):
 def test_known_effects():
     donor, recipient = inputs()
     for weight in (0.2, 1.5):
-        effects = recovered_effects(Branches(weight), donor, recipient, ["a", "b"])
+        exchange = Exchange(Branches(weight), donor, recipient, ["a", "b"])
         for site, expected in (("a", weight), ("b", 1 - weight)):
-            for values in (effects[site].sufficiency, effects[site].necessity):
-                torch.testing.assert_close(
-                    values, torch.full((4,), expected, dtype=torch.float64), rtol=1e-5, atol=1e-5
-                )
-            torch.testing.assert_close(
-                effects[site].sufficiency_bands,
-                torch.full((4, 3), expected, dtype=torch.float64),
-                rtol=1e-5,
-                atol=1e-5,
+            moved, wanted = exchange.moved([site]), exchange.difference
+            found = score(moved, wanted, np.random.default_rng(0))
+            assert found.transfer == pytest.approx([expected] * 4, abs=1e-5)
+            # d = a w: 1 - ||d - w||^2 / ||w||^2 = 1 - (1 - a)^2, cut at 0.
+            assert found.faithfulness == pytest.approx(
+                [max(1 - (1 - expected) ** 2, 0)] * 4, abs=1e-5
             )
 
 
@@ -76,11 +73,11 @@ def test_a_low_pass_site_carries_the_low_band_alone():
             smooth = torch.fft.ifft2(x_hat * keep).real
             return self.low(smooth) + self.rest(x - smooth)
 
-    donor, recipient = inputs()
-    effects = recovered_effects(LowPass(), donor, recipient, ["low", "rest"])
-    low = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64).expand(4, 3)
-    torch.testing.assert_close(effects["low"].sufficiency_bands, low, rtol=0, atol=1e-5)
-    torch.testing.assert_close(effects["rest"].necessity_bands, 1 - low, rtol=0, atol=1e-5)
+    exchange = Exchange(LowPass(), *inputs(), ["low", "rest"])
+    for site, bands in (("low", [1.0, 0.0, 0.0]), ("rest", [0.0, 1.0, 1.0])):
+        found = score(exchange.moved([site]), exchange.difference, np.random.default_rng(0))
+        assert found.transfer[1:] == pytest.approx(bands, abs=1e-5)
+        assert found.faithfulness[1:] == pytest.approx(bands, abs=1e-5)
 
 
 def test_self_patch_is_zero(model):
@@ -135,33 +132,27 @@ def test_all_columns_are_their_block():
         assert all((effect != jointly).all() for effect in alone)
 
 
-def test_both_directions_and_the_definition(model):
+def test_the_definition(model):
     donor, recipient = inputs()
-    effects = recovered_effects(model, donor, recipient, site_names(model))
+    effects = mean_effects(model, donor, recipient, site_names(model))
     assert list(effects) == list(site_names(model))
-    for site in ("skip1", "bottleneck"):
-        effect = effects[site]
-        assert torch.equal(effect.sufficiency, recovered_effect(model, donor, recipient, site))
-        mirrored = recovered_effect(model, recipient, donor, site)
-        torch.testing.assert_close(effect.necessity, mirrored, rtol=1e-12, atol=1e-12)
-    for bands in (effects["decoder0"].sufficiency_bands, effects["decoder0"].necessity_bands):
-        assert torch.equal(bands, torch.ones(4, 3).double())
-
+    activations = capture(model, ["skip1"], donor)
     model.eval()
     with torch.no_grad():
         y_donor, y_recipient = model(donor).double(), model(recipient).double()
-    difference = y_donor - y_recipient
-    weight = difference.square().flatten(1).sum(1)
-    # The bands' effects are parts of the whole, weighted by the band's share of the difference.
-    shares = band_products(difference, difference)[:, 0] * 16 * 16 / weight[:, None]
-    whole = (shares * effects["skip1"].sufficiency_bands).sum(1)
-    torch.testing.assert_close(whole, effects["skip1"].sufficiency, rtol=1e-9, atol=1e-9)
+        with patched(model, activations):
+            gained = model(recipient).double() - y_recipient
+    wanted = y_donor - y_recipient
+    expected = (gained * wanted).sum((1, 2, 3)) / wanted.square().sum((1, 2, 3))
+    found = recovered_effect(model, donor, recipient, "skip1")
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    assert effects["skip1"] == pytest.approx(float(expected.mean()))
 
 
 def test_the_network_is_left_as_it_was(model):
     donor, recipient = inputs()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    recovered_effects(model, donor, recipient, ["skip0", "bottleneck"])
+    mean_effects(model, donor, recipient, ["skip0", "bottleneck"])
     assert all(module.training for module in model.modules())
     assert not any(module._forward_hooks for module in model.modules())
     for name, value in model.state_dict().items():
@@ -183,14 +174,7 @@ def test_activations_that_are_not_finite_name_the_site(model):
     donor, recipient = inputs()
     donor[2, 0, 0, 0] = float("nan")
     with pytest.raises(InputError, match=r"site 'skip0' hold \d+ values that are NaN"):
-        recovered_effects(model, donor, recipient, ["skip0"])
-
-
-def test_summary_is_mean_and_spread():
-    assert mean_over_pairs(torch.tensor([1.0, 2.0, 6.0])) == pytest.approx(
-        (3.0, np.std([1, 2, 6], ddof=1))
-    )
-    assert mean_over_pairs(torch.tensor([4.0])) == (4.0, 0.0)
+        mean_effects(model, donor, recipient, ["skip0"])
 
 
 def trajectories(first, count, frames=5):

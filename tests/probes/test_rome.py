@@ -12,6 +12,7 @@ from torch import nn
 from chimera.interface.errors import InputError
 from chimera.models import build_model
 from chimera.probes.common.registry import probe_settings
+from chimera.probes.rome.convolutions import unfold_keys
 from chimera.probes.rome.edit import edit, rank_one_update
 from chimera.probes.rome.failure import Failure, Pairs, choose_failure
 from chimera.probes.rome.settings import EditSettings
@@ -181,20 +182,54 @@ def test_preservation_weighs_drift_against_efficacy():
         assert result.efficacy == pytest.approx(expected, rel=0.15)
 
 
-def test_gradient_step_of_equal_efficacy():
-    """For one linear layer and white x the gradient points along new - old: it repairs as well."""
+@pytest.mark.parametrize("rho", [0.01, 0.1])
+def test_every_contender_reaches_its_own_optimum(rho):
+    """J of one linear layer is quadratic in dW, with d = new - old and H = K K^T of all patches:
+
+        J = (d - dW)^T H1 (d - dW) / a + rho dW^T H2 dW / b
+
+    Nine keys span all dW: three contenders meet in one optimum, and the gradient's is on its line.
+    """
     old, new = kernels()
     failure = linear_failure(old, new)
-    settings = EditSettings(num_keys=1, preservation=0.0)
     model = nn.Sequential(periodic_conv(old))
+    settings = EditSettings(num_keys=9, preservation=rho, iterations=60)
     found = edit(model, "0", failure, settings, np.random.default_rng(0))
-    efficacy = found["rome"].efficacy
-    assert 0 < efficacy < 0.9
-    assert found["gradient"].efficacy == pytest.approx(efficacy, abs=1e-3)
-    # White IND patches: C is nearly the identity, and so the two updates nearly agree.
-    assert found["identity"].efficacy == pytest.approx(efficacy, abs=0.05)
-    others = found["gradient"].other_trajectories
-    assert others == pytest.approx(found["gradient"].efficacy, abs=0.1)
+    d = (new - old).double()
+    H1, H2 = (
+        (keys @ keys.T).double()
+        for keys in (
+            unfold_keys(model[0], p.inputs)[0] for p in (failure.target, failure.preserved)
+        )
+    )
+    with torch.no_grad():
+        error = model(failure.preserved.inputs) - failure.preserved.targets
+    a, b = d @ H1 @ d, float(error.double().square().sum())
+
+    def at(dW):
+        return float((d - dW) @ H1 @ (d - dW) / a + rho * dW @ H2 @ dW / b)
+
+    best = at(torch.linalg.solve(H1 / a + rho * H2 / b, H1 @ d / a))
+    for method in ("rome", "identity", "low_rank"):
+        assert found[method].objective == pytest.approx(best, rel=1e-3), method
+    g = H1 @ d / a
+    step = g @ g / (g @ (H1 / a + rho * H2 / b) @ g)
+    assert found["gradient"].objective == pytest.approx(at(step * g), rel=1e-2)
+    assert found["unpreserved"].objective == pytest.approx(at(d), rel=1e-2)
+    assert found["unpreserved"].efficacy == pytest.approx(1.0, abs=1e-2)
+
+
+def test_drift_elsewhere_is_the_mean_over_other_axes():
+    """One axis follows the old kernel with the noise of IND, another the new kernel exactly."""
+    old, new = kernels()
+    failure = linear_failure(old, new)
+    failure = dataclasses.replace(failure, elsewhere=(failure.held_out, failure.others))
+    settings = EditSettings(num_keys=9, preservation=0.01, iterations=60)
+    model = nn.Sequential(periodic_conv(old))
+    found = edit(model, "0", failure, settings, np.random.default_rng(0), ("rome",))
+    assert list(found) == ["rome"]
+    expected = (found["rome"].ind_drift - found["rome"].other_trajectories) / 2
+    assert found["rome"].axes_drift == pytest.approx(expected, rel=1e-6)
 
 
 def smooth(count, seed, angle):
@@ -247,10 +282,14 @@ def test_edit_of_a_trained_network(trained):
     for repairs in results.values():
         assert all(math.isfinite(value) for repair in repairs.values() for value in repair)
     # More of the target is repaired without preservation, at the expense of IND.
-    assert results[0.0]["rome"].efficacy > results[1.0]["rome"].efficacy > 0.02
-    assert results[0.0]["rome"].ind_drift > results[1.0]["rome"].ind_drift
-    assert results[1.0]["rome"].ind_drift < results[1.0]["gradient"].ind_drift
-    assert results[1.0]["rome"].ind_drift < results[1.0]["identity"].ind_drift
+    bare, kept = results[0.0]["rome"], results[1.0]["rome"]
+    assert bare.efficacy > kept.efficacy > 0.02
+    assert bare.ind_drift > kept.ind_drift
+    assert results[1.0]["unpreserved"]._replace(objective=0) == bare._replace(objective=0)
+    # The larger set of updates has the smaller optimum; none is worse than no edit, where J = 1.
+    found = {method: repair.objective for method, repair in results[1.0].items()}
+    assert found["low_rank"] < 1.01 * min(found["rome"], found["gradient"])
+    assert max(found[method] for method in ("rome", "identity", "low_rank", "gradient")) <= 1
 
 
 def test_edit_is_reproducible(trained):
@@ -313,6 +352,8 @@ def test_bad_edits(trained):
         ("iterations", 10**12),
         ("preservation", 1e300),
         ("pairs", 10**12),
+        ("layers", 0),
+        ("axes", 0),
     ],
 )
 def test_bad_settings(name, value):

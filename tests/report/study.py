@@ -64,7 +64,9 @@ def statistics(
         rows["ood_nrmse"]["variance_share"] = 0.4
     about = {"margin": 0.0953, "replicates": replicates, "standing": "pilot", "deviations": 0}
     rho = {"rho": -0.5, "ci_low": -0.9, "ci_high": 0.6, "p": 0.3, "q": 0.4}
-    spearman = {"spearman": {"rome.efficacy": rho, "withheld": 1}} if ood else {}
+    spearman = (
+        {"spearman": {"rome.efficacy": rho, "withheld": 1, "n": 6, "models": 2}} if ood else {}
+    )
     return {"fractal_unet": rows} | spearman | about | {"confirmatory": 0} | other
 
 

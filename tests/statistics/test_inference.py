@@ -18,6 +18,7 @@ from chimera.statistics import (
     paired_t_power,
     required_replicates,
     sign_flip_p,
+    smallest_spearman_p,
     spearman,
     spearman_interval,
 )
@@ -160,6 +161,40 @@ def test_perfect_order_of_three_is_no_discovery():
     assert spearman([1, 2, 3], [3, 2, 1]) == (-1.0, pytest.approx(2 / math.factorial(3)))
     assert spearman([1, 2], [5, 9]) == (1.0, 1.0)
     assert spearman(range(8), np.exp(range(8))).p == pytest.approx(2 / math.factorial(8))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spearman_within_groups_visits_their_permutations_alone(seed):
+    rng = np.random.default_rng(seed)
+    x, y, groups = rng.standard_normal(7), rng.integers(3, size=7), [0, 1, 0, 1, 1, 0, 1]
+    members = [[i for i in range(7) if groups[i] == g] for g in (0, 1)]
+
+    def within(values):
+        ranks = np.empty(7)
+        for at in members:
+            ranks[at] = stats.rankdata(np.asarray(values)[at]) - (len(at) + 1) / 2
+        return ranks
+
+    a, b = within(x), within(y)
+    sums = []
+    for first in itertools.permutations(members[0]):
+        for second in itertools.permutations(members[1]):
+            order = np.empty(7, dtype=int)
+            order[members[0]], order[members[1]] = first, second
+            sums.append(a @ b[order])
+    found = spearman(x, y, groups=groups)
+    assert found.rho == pytest.approx(a @ b / math.sqrt((a @ a) * (b @ b)))
+    assert found.p == pytest.approx(np.mean(np.abs(sums) >= abs(a @ b) - 1e-9))
+    largest = np.abs(sums).max()
+    smallest = np.mean(np.abs(sums) >= largest - 1e-9)
+    assert smallest_spearman_p(x, y, groups=groups) == pytest.approx(smallest)
+    drawn = spearman(x, y, groups=groups, num_resamples=100, rng=1).p  # 4! are fewer than 100
+    assert drawn == found.p
+    # Fisher's interval with n - 1 in the place of n: one group more has one mean more.
+    low, high = spearman_interval(x, y, 0.95, groups=groups)
+    half = stats.norm.isf(0.025) * math.sqrt((1 + found.rho**2 / 2) / (7 - 1 - 3))
+    assert low == pytest.approx(math.tanh(math.atanh(found.rho) - half))
+    assert high == pytest.approx(math.tanh(math.atanh(found.rho) + half))
 
 
 @pytest.mark.parametrize("seed", range(3))

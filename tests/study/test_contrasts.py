@@ -265,8 +265,10 @@ def test_correlations_are_spearman_s_with_a_family_of_their_own():
     gaps = rng.standard_normal(7)
     probes = {"twonn.id": rng.standard_normal(7), "ib.mi": np.exp(gaps)}
     withheld = {"twonn.none": [None] * 6 + [1.0]}
-    result = correlations(probes | withheld, gaps, 0.05)
-    assert result.pop("withheld") == 1
+    result = correlations(probes | withheld, gaps, ["a"] * 7, 0.05)
+    counts = {name: result.pop(name) for name in ("withheld", "unattainable", "n", "models")}
+    assert counts == {"withheld": 1, "unattainable": 0, "n": 7, "models": 1}
+    assert result.pop("smallest_p") == pytest.approx(2 / math.factorial(7))
     assert list(result) == ["twonn.id", "ib.mi"]
     assert result["ib.mi"]["rho"] == pytest.approx(1.0)
     assert result["ib.mi"]["p"] == pytest.approx(2 / math.factorial(7))
@@ -274,5 +276,24 @@ def test_correlations_are_spearman_s_with_a_family_of_their_own():
     assert result["twonn.id"]["rho"] == pytest.approx(expected)
     q = stats.false_discovery_control([row["p"] for row in result.values()])
     assert [row["q"] for row in result.values()] == pytest.approx(q.tolist())
-    assert correlations({}, gaps, 0.05) == {"withheld": 0}
-    assert correlations({"ib.mi": [1.0, 2.0]}, gaps[:2], 0.05) == {"withheld": 1}
+    assert correlations({}, gaps, ["a"] * 7, 0.05) == {"withheld": 0, "n": 7, "models": 1}
+
+
+def test_a_difference_between_models_makes_no_correlation():
+    """Statistic and error are both larger in the second model, and go opposite ways within each."""
+    rng = np.random.default_rng(0)
+    errors = np.concatenate([rng.random(5), 10 + rng.random(5)])
+    statistic = np.concatenate([-errors[:5], 100 - errors[5:]])
+    found = correlations({"twonn.id": statistic}, errors, ["a"] * 5 + ["b"] * 5, 0.05)["twonn.id"]
+    assert found["rho"] == pytest.approx(-1.0)
+    assert found["p"] == pytest.approx(2 / 120**2)
+    assert stats.spearmanr(statistic, errors).statistic > 0.3  # pooled over the models
+
+
+def test_what_so_few_runs_cannot_show_is_withheld():
+    """Three runs a model have 3!^2 = 36 orders, of which two are perfect: p is at least 1/18."""
+    found = correlations({"a.b": range(6)}, [3.0, 2, 1, 6, 5, 4], ["u"] * 3 + ["f"] * 3, 0.05)
+    assert found == {
+        "n": 6, "models": 2, "withheld": 1, "unattainable": 1,
+        "smallest_p": pytest.approx(1 / 18),
+    }  # fmt: skip

@@ -49,8 +49,8 @@ def analyse(
             name: [float(r["value"]) if (r := values.get((*run, name))) else None for run in runs]
             for name in plan.correlations
         }
-        gaps = [endpoint("gap", found, plan.weights) for found in runs.values()]
-        report["spearman"] = correlations(probes, gaps, plan.alpha)
+        ood = [endpoint("ood_nrmse", found, plan.weights) for found in runs.values()]
+        report["spearman"] = correlations(probes, ood, [m for m, _ in runs], plan.alpha)
     stands = standing(plan, params, verify, decided_at)
     report |= {"margin": plan.margin, "replicates": len(replicates), "standing": stands}
     deviations = len(nearest_block(plan, params)[1])

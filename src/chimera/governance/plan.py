@@ -40,8 +40,8 @@ class Preregistration:
         power: Probability with which a detectable difference is found.
         primary: Primary endpoint, see chimera.study.endpoints.
         secondary: Endpoints of the secondary family.
-        correlations: Probe statistics expected to correlate with the gap, as `<probe>.<statistic>`;
-            a separate family.
+        correlations: Probe statistics expected to correlate with the OOD error, as
+            `<probe>.<statistic>`; a separate family.
         weights: Weight of each OOD axis in the primary endpoint.
         stopping: When one looks at the replicates, and the prior.
         pilot: Frozen parameters of the pilot, nested as in params.yaml.

@@ -133,6 +133,11 @@ def limits(
         )
     if len(params["datasets"]) < 2:
         found.append("No dataset is out of distribution: nothing is said of generalisation.")
+    if "spearman" in stats:
+        found.append(
+            f"Correlations of probes with errors have n = {stats['spearman']['n']} runs; ranks and "
+            "permutations are within models, which are not pooled."
+        )
     withheld = {
         f"{model_label(model)}, {probe}, {name.replace('_', ' ')}: {value:.0f}"
         for model, by_probe in probes.items()
@@ -147,18 +152,27 @@ def limits(
 
 
 def correlation_sentence(stats: Mapping[str, Any]) -> str:
-    """Return a sentence about how many of the declared correlations were tested.
+    """Return a sentence about how many of the declared correlations were tested, and over what.
 
-    >>> correlation_sentence({"spearman": {"twonn.ind": {"rho": 0.5}, "withheld": 2}})
-    'Of 3 declared correlations with the generalisation gap 1 was tested and 2 were withheld.'
+    >>> found = {"twonn.ind": {"rho": 0.5}, "withheld": 1, "n": 20, "models": 2}
+    >>> correlation_sentence({"spearman": found}).rpartition(", ")[2]
+    '1 was tested and 1 was withheld.'
     """
     found = stats.get("spearman")
     if found is None:
-        return "Without OOD data there is no generalisation gap that a probe could go with."
-    withheld = int(found.get("withheld", 0))
+        return "Without OOD data there is no OOD error that a probe could go with."
+    withheld = int(found["withheld"])
     tested = sum(isinstance(row, Mapping) for row in found.values())
     verbs = ["was" if number == 1 else "were" for number in (tested, withheld)]
+    reason = ""
+    if unattainable := int(found.get("unattainable", 0)):
+        reason = (
+            f"; {unattainable} of them because no order of so few runs has a p below "
+            f"{found['smallest_p']:.3g}"
+        )
     return (
-        f"Of {counted(tested + withheld, 'declared correlation')} with the generalisation gap "
-        f"{tested} {verbs[0]} tested and {withheld} {verbs[1]} withheld."
+        f"Of {counted(tested + withheld, 'declared correlation')} with the OOD error, within "
+        f"models ({counted(int(found['n']), 'run')} of {counted(int(found['models']), 'model')}, "
+        f"permuted within each), {tested} {verbs[0]} tested and {withheld} {verbs[1]} "
+        f"withheld{reason}."
     )

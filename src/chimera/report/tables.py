@@ -199,7 +199,7 @@ def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, T
 
 
 def correlations_table(stats: Mapping[str, Any]) -> Table | None:
-    """Return the tested correlations of probe statistics with the gap, None without any."""
+    """Return the tested correlations of probe statistics with the OOD error, None without any."""
     rows = [
         (
             name,
@@ -211,7 +211,7 @@ def correlations_table(stats: Mapping[str, Any]) -> Table | None:
         for name, row in stats.get("spearman", {}).items()
         if isinstance(row, Mapping)
     ]
-    caption = "Spearman's correlation with the generalisation gap, over all runs; one family."
+    caption = "Spearman's correlation with the OOD error, within models, over runs; one family."
     return Table(caption, ("statistic", "rho", "interval", "p", "q"), tuple(rows)) if rows else None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from chimera.data.layout.splits import Split
+from chimera.evaluation.forecasters import Physics, physics_of
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.interface.errors import InapplicableError, NoSiteError, guarded
 from chimera.interface.progress import track
@@ -38,19 +39,30 @@ def main() -> None:
     layout = axes["ind"]["layout"]
     memory = int(params["train"]["memory"] * 2**30) // len(axes)
 
-    def trajectories(dataset: str) -> torch.Tensor:
-        folder = Path("data") / dataset / "data" / "test"
-        split = Split(folder, trained.fields, trained.conditioning)
+    is_ours = layout["source"] == "generated" and trained.fields == ("vorticity",)
+
+    def split_of(axis: str) -> Split:
+        folder = Path("data") / axes[axis]["dataset"] / "data" / "test"
+        return Split(folder, trained.fields, trained.conditioning)
+
+    def trajectories(axis: str) -> torch.Tensor:
+        split = split_of(axis)
         frames = torch.from_numpy(split.read(0, split.fitting(memory))).to(device)
         return frames.sub_(trained.mean).div_(trained.std)  # (n, T, C + K, H, W)
 
+    def physics() -> Physics:
+        return physics_of(split_of("ind").scalars, layout["extent"][0], layout["frame_interval"])
+
+    means, stds = (part[C:].flatten().tolist() for part in (trained.mean, trained.std))
     subject = Subject(
         network=trained.network,
-        trajectories={axis: trajectories(about["dataset"]) for axis, about in axes.items()},
+        trajectories={axis: trajectories(axis) for axis in axes},
         mean=trained.mean[:C],
         std=trained.std[:C],
         domain_extent=layout["extent"][0] if layout["extent"] else 1.0,
         fields=trained.fields,
+        constants=dict(zip(trained.conditioning, zip(means, stds, strict=True), strict=True)),
+        physics=physics() if is_ours else None,
     )
     # Both models of a replicate see the same draws; two probes see different ones.
     entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))
@@ -60,13 +72,14 @@ def main() -> None:
     try:
         found = probe_measure(options.probe)(subject, settings, rng, partial(track, label))
     except InapplicableError as error:
-        is_ours = layout["source"] == "generated" and trained.fields == ("vorticity",)
         if is_ours and not isinstance(error, NoSiteError):
             raise
         # User data may be too small, not square or not periodic, and a network without a site or a
         # layer that can be edited: the study continues without the probe.
         print(f"{label} is withheld: {error}", file=sys.stderr)  # noqa: T201
         found = Measurement({"withheld": 1.0, "reported": 0.0}, [])
+    for note in found.notes:
+        print(f"{label}: {note}", file=sys.stderr)  # noqa: T201
     folder = Path("metrics/runs") / cell
     write_json(folder / f"{options.probe}.json", found.statistics)
     write_csv(folder / f"{options.probe}.csv", found.rows)

@@ -17,7 +17,7 @@ from chimera.governance.plan import nearest_block
 from chimera.governance.preregistration import read_preregistration, read_sections
 from chimera.interface.errors import guarded
 from chimera.planning.break_even import read_costs
-from chimera.report import prose, tables
+from chimera.report import interventions, prose, tables
 from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, render
 from chimera.report.verdict import beaten_by_baselines, status, verdicts
@@ -60,6 +60,8 @@ def main() -> None:
         "length": prose.training_length(repeats, models),
         "limits": prose.limits(params, stats, metrics["probes"]),
         "correlations": prose.correlation_sentence(stats),
+        "patching": interventions.patching_finding(metrics["probes"], models),
+        "editing": interventions.editing_finding(metrics["probes"], models, stats["replicates"]),
         "params": read_text(Path("params.yaml")),
         "pictures": {
             name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)

@@ -14,7 +14,7 @@ from typing import Any
 
 _NAMES = {
     "confidence_sequences": ["confidence_sequence"],
-    "correlation": ["Correlation", "spearman", "spearman_interval"],
+    "correlation": ["Correlation", "smallest_spearman_p", "spearman", "spearman_interval"],
     "e_values": ["e_value"],
     "effect_sizes": [
         "cohens_d",

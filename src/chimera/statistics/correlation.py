@@ -2,17 +2,24 @@
 
     rho = Pearson's correlation of the ranks, ties at their mean rank         Spearman 1904
     p   = #{permutations of y : |rho*| >= |rho|} / n!                         exact, n <= 8
+    p   = the same over permutations within groups, prod n_g! of them         exact, n_g <= 8
     p   = (1 + #{|rho*| >= |rho|}) / (1 + B), B random permutations           D & H, eq. 4.11
     CI  = tanh(atanh(rho) -+ z sqrt((1 + rho^2 / 2) / (n - 3)))               Bonett & Wright 2000
 
 The usual t approximation of p gives 0 for three points in order, where 2 of 6 permutations are as
 extreme and p is 1/3. x and y are (n,) each, n >= 2; a constant one has no ranks and is an error.
 
+With groups, ranks are those within each, and rho is of the pooled deviations from their means:
+whatever differs between groups alone, such as two models, has no part in it. n in the interval is
+then less by the number of further groups.
+
 C. Spearman 1904, Am. J. Psychology 15, 72-101. A. C. Davison & D. V. Hinkley 1997, Bootstrap
 Methods and their Application. D. G. Bonett & T. A. Wright 2000, Psychometrika 65, 23-28.
 """
 
 import math
+from collections.abc import Hashable, Sequence
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -32,33 +39,41 @@ class Correlation(NamedTuple):
 
 
 def spearman(
-    x: ArrayLike, y: ArrayLike, *, num_resamples: int = 49_999, rng: Rng = 0
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    num_resamples: int = 49_999,
+    rng: Rng = 0,
 ) -> Correlation:
-    """Return Spearman's rank correlation and the p of no association.
+    """Return Spearman's rank correlation, within groups (n,) if given, and the p of no association.
 
-    Where n! is at most `num_resamples` (n <= 8 by default) all permutations are visited, and p is
-    exact; otherwise that many, at least 100, are drawn, and the Monte-Carlo standard error of p is
-    sqrt(p (1 - p) / num_resamples), at most 0.0022.
+    Where n! of each group is at most `num_resamples` (n <= 8 by default) all permutations count,
+    and p is exact; otherwise that many, at least 100, are drawn, and the Monte-Carlo standard error
+    of p is sqrt(p (1 - p) / num_resamples), at most 0.0022.
     """
     require_count("num_resamples", num_resamples, 100)
-    x_rank, y_rank = _ranks(x, y)
-    observed = abs(x_rank @ y_rank)
-    # The null distribution depends on the sets of ranks alone. One order and one sign of them make
-    # p a function of |rho| and of the ties, whatever the order and the sign of the data.
-    x_set, y_set = _without_order_or_sign(x_rank), _without_order_or_sign(y_rank)
-
-    def association(permuted: Floats, axis: int = -1) -> Floats:
-        return np.abs((permuted * y_set).sum(axis=axis))
-
-    null = scipy.stats.permutation_test(
-        (x_set,), association, permutation_type="pairings", n_resamples=num_resamples, rng=rng
-    ).null_distribution
-    as_large = np.count_nonzero(null >= observed)
-    drawn = len(null) < math.factorial(len(x_set))
-    return Correlation(_rho(x_rank, y_rank), (as_large + drawn) / (len(null) + drawn))
+    ranks = _ranks(x, y, groups)
+    observed = abs(sum(float(a @ b) for a, b in ranks))
+    return Correlation(_rho(ranks), _p(observed, ranks, num_resamples, rng))
 
 
-def spearman_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Interval:
+def smallest_spearman_p(
+    x: ArrayLike, y: ArrayLike, *, groups: Sequence[Hashable] | None = None
+) -> float:
+    """Return the least p that `spearman` can give for these ties, in whatever order they come."""
+    ranks = _ranks(x, y, groups)
+    ends = (sum(float(np.sort(a) @ np.sort(sign * b)) for a, b in ranks) for sign in (1, -1))
+    return _p(max(ends), ranks)
+
+
+def spearman_interval(
+    x: ArrayLike,
+    y: ArrayLike,
+    confidence: float = 0.95,
+    *,
+    groups: Sequence[Hashable] | None = None,
+) -> Interval:
     """Return an approximate interval of the population's rank correlation, inside [-1, 1].
 
     It is all of [-1, 1] for n <= 3, where the approximation has no variance. For a perfect order,
@@ -66,8 +81,8 @@ def spearman_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> I
     between attainable values inside, and the outer end is 1.
     """
     require_fraction("confidence", confidence)
-    x_rank, y_rank = _ranks(x, y)
-    n, rho = len(x_rank), _rho(x_rank, y_rank)
+    ranks = _ranks(x, y, groups)
+    n, rho = sum(len(a) for a, _ in ranks) - len(ranks) + 1, _rho(ranks)
     if n <= 3:
         return Interval(-1.0, 1.0)
     largest = 1 - 6 / (n * (n**2 - 1))
@@ -77,19 +92,48 @@ def spearman_interval(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> I
     return Interval(-1.0 if rho < -largest else low, 1.0 if rho > largest else high)
 
 
-def _ranks(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    """Twice the ranks of each, centred: whole numbers, so that equal sums tie exactly."""
+Ranks = list[tuple[Floats, Floats]]
+
+
+def _p(observed: float, ranks: Ranks, num_resamples: int = 49_999, rng: Rng = 0) -> float:
+    """Return P(|sum over groups of x_rank . y_rank| >= observed), y permuted within each group.
+
+    It depends on the sets of ranks alone. One order and one sign of them make p a function of |rho|
+    and of the ties, whatever the order and the sign of the data.
+    """
+    if any(math.factorial(len(x)) > num_resamples for x, _ in ranks):
+        generator = np.random.default_rng(rng)
+        drawn = np.zeros(num_resamples)
+        for x, y in (map(_without_sign, both) for both in ranks):
+            drawn += generator.permuted(np.tile(x, (num_resamples, 1)), axis=1) @ y
+        as_large = int(np.count_nonzero(np.abs(drawn) >= observed))
+        return (1 + as_large) / (1 + num_resamples)
+    sums, counts = np.zeros(1), np.ones(1)
+    for x, y in ranks:  # the distribution of a sum of independent whole numbers, by convolution
+        own, times = np.unique(np.array(list(permutations(y))) @ x, return_counts=True)
+        sums, place = np.unique(np.add.outer(sums, own), return_inverse=True)
+        counts = np.bincount(place.ravel(), np.multiply.outer(counts, times).ravel()).astype(float)
+    return float(counts[np.abs(sums) >= observed].sum() / counts.sum())
+
+
+def _ranks(x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None = None) -> Ranks:
+    """Twice the ranks in each group, centred: whole numbers, so that equal sums tie exactly."""
+    labels = np.zeros(np.size(x)) if groups is None else np.array(groups)
     ranks = []
     for name, values in zip("xy", pair(x, y), strict=True):
-        if np.ptp(values) == 0:
-            raise InputError(f"{name!r} is {values[0]:g} throughout, expected values to rank")
-        ranks.append(2 * scipy.stats.rankdata(values) - (len(values) + 1))
-    return ranks[0], ranks[1]
+        parts = [values[labels == group] for group in dict.fromkeys(labels.tolist())]
+        ranks.append([2 * scipy.stats.rankdata(part) - (len(part) + 1) for part in parts])
+        if not any(part.any() for part in ranks[-1]):
+            where = "throughout" if groups is None else "throughout each group"
+            raise InputError(f"{name!r} is {values[0]:g} {where}, expected values to rank")
+    x_ranks, y_ranks = ranks
+    return list(zip(x_ranks, y_ranks, strict=True))
 
 
-def _rho(x_rank: Floats, y_rank: Floats) -> float:
-    return float((x_rank @ y_rank) / math.sqrt((x_rank @ x_rank) * (y_rank @ y_rank)))
+def _rho(ranks: Ranks) -> float:
+    x, y = (np.concatenate(parts) for parts in zip(*ranks, strict=True))
+    return float((x @ y) / math.sqrt((x @ x) * (y @ y)))
 
 
-def _without_order_or_sign(ranks: Floats) -> Floats:
+def _without_sign(ranks: Floats) -> Floats:
     return np.array(min(sorted(ranks), sorted(-ranks)))

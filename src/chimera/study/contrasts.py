@@ -19,7 +19,11 @@ from typing import Any
 import numpy as np
 
 from chimera.statistics.confidence_sequences import confidence_sequence
-from chimera.statistics.correlation import spearman, spearman_interval
+from chimera.statistics.correlation import (
+    smallest_spearman_p,
+    spearman,
+    spearman_interval,
+)
 from chimera.statistics.e_values import e_value
 from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
 from chimera.statistics.equivalence import equivalence_p
@@ -212,33 +216,48 @@ def compare(
 
 
 def correlations(
-    probes: Mapping[str, Sequence[float | None]], gaps: Sequence[float], alpha: float
+    probes: Mapping[str, Sequence[float | None]],
+    errors: Sequence[float],
+    models: Sequence[str],
+    alpha: float,
 ) -> dict[str, Any]:
-    """Return Spearman's correlation of every declared probe statistic with the gap, over runs.
+    """Return Spearman's correlation of every declared probe statistic with the OOD error.
+
+    It is within models, over runs: two models that differ in both would correlate by that alone.
 
     Args:
         probes: One value per run, by the statistic's name; None if the run withheld it.
-        gaps: The endpoint `gap` of the same runs, in the same order.
+        errors: The endpoint `ood_nrmse` of the same runs, in the same order.
+        models: Their models.
         alpha: Level; intervals cover 1 - alpha.
 
     Returns:
         `rho`, `ci_low`, `ci_high`, `p` and, over this family, `q` of each statistic that every run
-        has; the number `withheld` of the others. All are withheld below 3 runs, as two ranks always
-        correlate.
+        has; the number `withheld` of the others, and of these `unattainable` the number of those
+        for which no order of the runs has a p of alpha or less; `smallest_p`, the least that any
+        can have; `n` runs of `models` models.
 
     Raises:
-        InputError: If a statistic is the same in all runs.
+        InputError: If a statistic is the same in all runs of each model.
     """
     result: dict[str, Any] = {}
+    smallest: list[float] = []
     for name, given in probes.items():
         values = [value for value in given if value is not None]
-        if len(values) < len(gaps) or len(gaps) < 3:
+        if len(values) < len(errors) or len(errors) < 2:
             continue
-        rho, p = spearman(values, gaps)
-        low, high = spearman_interval(values, gaps, 1 - alpha)
+        smallest.append(smallest_spearman_p(values, errors, groups=models))
+        if smallest[-1] > alpha:
+            continue
+        rho, p = spearman(values, errors, groups=models)
+        low, high = spearman_interval(values, errors, 1 - alpha, groups=models)
         result[name] = {"rho": rho, "ci_low": low, "ci_high": high, "p": p}
     if result:
         q = benjamini_hochberg([row["p"] for row in result.values()])
         for row, value in zip(result.values(), q, strict=True):
             row["q"] = float(value)
-    return result | {"withheld": len(probes) - len(result)}
+    counts = {"n": len(errors), "models": len(set(models)), "withheld": len(probes) - len(result)}
+    if smallest:
+        counts["unattainable"] = sum(p > alpha for p in smallest)
+        result["smallest_p"] = min(smallest)
+    return result | counts

@@ -31,11 +31,11 @@ DIGESTS = {
         {"quantity": ("prediction", "target", "error")},
     ),
     "patching": Digest(
-        ("model", "donor", "recipient", "site", "depth", "direction"),
-        ("effect",),
+        ("model", "donor", "recipient", "site", "depth"),
+        ("effect", "faithfulness"),
         {"band": ("all",)},
     ),
-    "rome": Digest(("model", "axis", "method"), ("efficacy", "ind_drift"), {}),
+    "rome": Digest(("model", "axis", "method"), ("efficacy", "ind_drift"), {"chosen": ("1",)}),
 }
 
 

@@ -5,36 +5,69 @@
 where y_patched is the output for the recipient's input with the donor's activation at the site
 (interchange as in Geiger et al. 2021, arXiv:2106.02997; Meng et al. 2022, arXiv:2202.05262,
 section 2.1, here for outputs that are fields). RE is linear in the change of the output: 0 if
-the output does not change, 1 if it becomes the donor's; it may lie outside this range.
-
-    sufficiency: RE of the donor's activation in the recipient's run
-    necessity:   RE that the recipient's activation removes from the donor's run
-
-so that the necessity of (donor, recipient) is the sufficiency of (recipient, donor).
+the output does not change, 1 if it becomes the donor's; it may lie outside this range. It is the
+sufficiency of the donor's activation. What the recipient's activation takes away from the donor's
+run is the same number with donor and recipient exchanged, and is no second finding.
 
 B pairs, n trajectories, T time, C channel, N x N space.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chimera.fields.bands import band_products
 from chimera.interface.errors import InapplicableError, InputError
 from chimera.probes.common.activations import capture, patched
 
 
-@dataclass(frozen=True)
-class Effects:
-    """Recovered effects of one site: (B,) each, and (B, 3) in the low, mid and high band."""
+class Exchange:
+    """The unpatched runs of B donors and B recipients, inputs of one shape (B, ...).
 
-    sufficiency: Tensor
-    necessity: Tensor
-    sufficiency_bands: Tensor
-    necessity_bands: Tensor
+    Row b of every run is pair b: equal work gives equal bits.
+
+    Raises:
+        InputError: If a site does not exist, the shapes differ, or an activation or output is not
+            finite.
+    """
+
+    def __init__(
+        self, model: nn.Module, donor: Tensor, recipient: Tensor, sites: Iterable[str]
+    ) -> None:
+        if donor.shape != recipient.shape:
+            raise InputError(
+                f"donor has shape {tuple(donor.shape)} and recipient {tuple(recipient.shape)}, "
+                "expected one shape (B, ...)"
+            )
+        sites = list(sites)
+        self._model, self._recipient = model, recipient
+        self.given, self.taken = capture(model, sites, donor), capture(model, sites, recipient)
+        self._output = self._run(recipient, {})
+        self.difference = self._run(donor, {}) - self._output  # y_donor - y_recipient
+
+    def moved(self, sites: Iterable[str], part: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Return y_patched - y_recipient, in float64, with the donor's activations at some sites.
+
+        `part` maps the difference of a site's activations to the part of it that is exchanged.
+        """
+        replacements = {
+            site: self.given[site]
+            if part is None
+            else self.taken[site] + part(self.given[site] - self.taken[site])
+            for site in sites
+        }
+        return self._run(self._recipient, replacements) - self._output
+
+    @torch.no_grad()
+    def _run(self, inputs: Tensor, replacements: dict[str, Tensor]) -> Tensor:
+        with patched(self._model, replacements):
+            output = self._model(inputs)
+        if not torch.isfinite(output).all():
+            raise InputError(
+                "the network's output holds NaN or infinite values, expected finite ones"
+            )
+        return output.double()
 
 
 def recovered_effect(
@@ -43,47 +76,29 @@ def recovered_effect(
     """Return RE, for each pair, of patching one site, or several at once.
 
     Donor and recipient are inputs of one shape (B, ...); RE (B,) is in float64, and 0 for a pair
-    whose outputs are equal.
-
-    Raises:
-        InputError: If a site does not exist, the shapes differ, or an activation or output is not
-            finite.
+    whose outputs are equal. Errors as for `Exchange`.
     """
     sites = [site] if isinstance(site, str) else list(site)
-    donors, recipients = _two_runs(model, donor, recipient, sites)
-    change = recipients.patched_output(donors, sites) - recipients.output
-    difference = donors.output - recipients.output
-    return _ratio(_product(change, difference), _product(difference, difference))
+    exchange = Exchange(model, donor, recipient, sites)
+    return share_along(exchange.moved(sites), exchange.difference)
 
 
-def recovered_effects(
+def mean_effects(
     model: nn.Module, donor: Tensor, recipient: Tensor, sites: Iterable[str]
-) -> dict[str, Effects]:
-    """Return each site's effects, patched one at a time, in both directions and by band.
-
-    Args and errors as for `recovered_effect`, for networks from (B, C, N, N) to (B, C, N, N); bands
-    as in `chimera.fields.metrics.band_rmse`.
-    """
+) -> dict[str, float]:
+    """Return the mean over pairs of each site's RE, patched one at a time."""
     sites = list(sites)
-    donors, recipients = _two_runs(model, donor, recipient, sites)
-    difference = donors.output - recipients.output
-    total, bands = _product(difference, difference), _band_product(difference, difference)
-    effects = {}
-    for site in sites:
-        gained = recipients.patched_output(donors, [site]) - recipients.output
-        lost = donors.output - donors.patched_output(recipients, [site])
-        effects[site] = Effects(
-            sufficiency=_ratio(_product(gained, difference), total),
-            necessity=_ratio(_product(lost, difference), total),
-            sufficiency_bands=_ratio(_band_product(gained, difference), bands),
-            necessity_bands=_ratio(_band_product(lost, difference), bands),
-        )
-    return effects
+    exchange = Exchange(model, donor, recipient, sites)
+    return {
+        site: float(share_along(exchange.moved([site]), exchange.difference).mean())
+        for site in sites
+    }
 
 
-def mean_over_pairs(values: Tensor) -> tuple[float, float]:
-    """Return the mean of values (B,) and their standard deviation, 0 for a single value."""
-    return float(values.mean()), float(values.std(correction=min(1, len(values) - 1)))
+def share_along(moved: Tensor, wanted: Tensor) -> Tensor:
+    """Return <moved, wanted> / ||wanted||^2 of each pair, (B,), and 0 where nothing is wanted."""
+    part, whole = (_product(moved, wanted), _product(wanted, wanted))
+    return torch.where(whole > 0, part / whole, 0.0)
 
 
 def draw_pairs(
@@ -105,60 +120,22 @@ def draw_pairs(
             f"cannot draw {num_pairs} pairs from {len(donors)} donor trajectories {of}, expected "
             "one pair or more, and two trajectories where they are of one set"
         )
-    given = _cycle(len(donors), num_pairs, rng)
+    given = draw_evenly(len(donors), num_pairs, rng)
     if own:
         taken = (given + rng.integers(1, len(donors), num_pairs)) % len(donors)
     else:
-        taken = _cycle(len(recipients), num_pairs, rng)
+        taken = draw_evenly(len(recipients), num_pairs, rng)
     return (
         donors[given, rng.integers(donors.shape[1], size=num_pairs)],
         recipients[taken, rng.integers(recipients.shape[1], size=num_pairs)],
     )
 
 
-def _cycle(count: int, length: int, rng: np.random.Generator) -> np.ndarray:
+def draw_evenly(count: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Return numbers below `count` in random order, each about equally often, (length,)."""
     rounds = [rng.permutation(count) for _ in range(-(-length // count))]
     return np.concatenate(rounds)[:length]
 
 
-class _Run:
-    """An unpatched run. Row b of every run is pair b: equal work gives equal bits."""
-
-    def __init__(self, model: nn.Module, inputs: Tensor, sites: Sequence[str]) -> None:
-        self.model, self.inputs = model, inputs
-        self.activations = capture(model, sites, inputs)
-        self.output = self.patched_output(self, [])
-
-    @torch.no_grad()
-    def patched_output(self, other: "_Run", sites: Sequence[str]) -> Tensor:
-        """Return the output with another run's activations at some sites, in float64."""
-        with patched(self.model, {site: other.activations[site] for site in sites}):
-            output = self.model(self.inputs)
-        if not torch.isfinite(output).all():
-            raise InputError(
-                "the network's output holds NaN or infinite values, expected finite ones"
-            )
-        return output.double()
-
-
-def _two_runs(
-    model: nn.Module, donor: Tensor, recipient: Tensor, sites: Sequence[str]
-) -> tuple[_Run, _Run]:
-    if donor.shape != recipient.shape:
-        raise InputError(
-            f"donor has shape {tuple(donor.shape)} and recipient {tuple(recipient.shape)}, "
-            "expected one shape (B, ...)"
-        )
-    return _Run(model, donor, sites), _Run(model, recipient, sites)
-
-
 def _product(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).flatten(1).sum(dim=1)
-
-
-def _band_product(a: Tensor, b: Tensor) -> Tensor:
-    return band_products(a, b).sum(dim=1)  # over C, to (B, 3)
-
-
-def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    return torch.where(whole > 0, part / whole, 0.0)

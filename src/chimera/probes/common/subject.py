@@ -5,9 +5,9 @@ no parameter besides these arguments.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
@@ -33,7 +33,9 @@ class Subject:
     The network maps normalised frames (B, C + K, H, W), fields and conditioning, to the increment
     (B, C, H, W) of the fields. Trajectories are normalised frames (n, T, C + K, H, W) by axis,
     `ind` first and then `ood_<axis>`; mean and standard deviation (C, 1, 1) are those of the IND
-    train split. `fields` are the names of the C fields.
+    train split. `fields` are the names of the C fields, `constants` those of the K channels with
+    their mean and standard deviation. `physics` is the equation of the IND trajectories
+    (chimera.evaluation.forecasters.Physics, which settings must not import), None where unknown.
     """
 
     network: nn.Module
@@ -42,6 +44,8 @@ class Subject:
     std: Tensor
     domain_extent: float
     fields: tuple[str, ...] = ("vorticity",)
+    constants: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    physics: Any = None
 
     @cached_property
     def sites(self) -> tuple[str, ...]:
@@ -71,8 +75,9 @@ class Measurement:
     """Headline numbers by name, all finite, and the table behind the probe's figure.
 
     A withheld statistic is absent and counted under a name `withheld...`; `reported` is the share
-    of a probe's values that it reports.
+    of a probe's values that it reports; `notes` are sentences about what is not.
     """
 
     statistics: dict[str, float]
     rows: list[Row]
+    notes: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
-"""The causal effect of each site, by activation patching (chimera.probes.common.effects)."""
+"""What each site carries, by interchange of activations (chimera.probes.common.effects)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,12 +9,17 @@ from torch import Tensor
 
 from chimera.fields.bands import BANDS
 from chimera.files.artifacts import Row
-from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered_effects
+from chimera.interface.errors import InapplicableError
+from chimera.probes.common.effects import Exchange, draw_pairs, share_along
 from chimera.probes.common.subject import Measurement, Subject, Track
+from chimera.probes.patching.faithfulness import beside_leading, score
 from chimera.probes.patching.settings import PatchingSettings
+from chimera.probes.patching.twins import make_twins
 
 # Both ends of the U: the coarsest grid, and the edge that bypasses all coarser grids.
 HEADLINE_SITES = ("bottleneck", "skip0")
+TWIN = "twin_"  # before the name of a factor, in the place of a kind of donor
+_COLUMNS = ("band", "effect", "sd", "faithfulness", "null", "p", "complement", "pairs")
 
 
 def _draw_over(
@@ -29,49 +35,66 @@ def _draw_over(
 def measure_effects(
     subject: Subject, settings: PatchingSettings, rng: np.random.Generator, track: Track
 ) -> Measurement:
-    """Patch every site with the activations of IND and OOD samples.
+    """Exchange the activations of every site, between IND and OOD samples and between twins.
 
     Donors into recipients are IND into OOD, OOD into IND, and IND into other IND trajectories; OOD
-    pairs are evenly distributed over the axes. Rows: `donor`, `recipient`, `site`, `depth` (its
-    place in the network), `direction`, `band` (`all`, `low`, `mid` or `high`), `effect` and `sd`
-    over `pairs`.
+    pairs are evenly distributed over the axes, and the wanted change is that of the network's own
+    output. A `twin_<factor>` goes into its IND base, and the wanted change is the solver's; the
+    site `output` is the whole network.
+
+    Rows: `donor`, `recipient`, `site`, `depth` (its place in the network), `band` (`all`, `low`,
+    `mid` or `high`), `effect` (the transfer), `sd` over `pairs`, `faithfulness`; for all bands
+    together its `null` and `p` and, of twins at HEADLINE_SITES, `complement`: the effect of what
+    differs beside the leading directions.
 
     Returns:
-        Statistics `<donor>_into_<recipient>_<site>_sufficiency` and `..._necessity` of the
-        bottleneck and of the finest skip, if the network has them, and `pairs`.
+        Statistics `<donor>_into_<recipient>_<site>_sufficiency` (the effect) and
+        `<factor>_<site>_faithfulness`, `_p` and `_complement`, at HEADLINE_SITES if the network has
+        them; `pairs`, `withheld_twins`, the factors without twins.
 
     Raises:
         InputError: If there are too few trajectories for a pair, or an activation is not finite.
     """
     ind, *ood = subject.trajectories.values()
-    kinds = [("ind", "ind", draw_pairs(ind, None, settings.pairs, rng))]
+    draw: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {
+        ("ind", "ind"): partial(draw_pairs, ind, None)
+    }
     if ood:
-        kinds.append(("ind", "ood", _draw_over([(ind, axis) for axis in ood], settings.pairs, rng)))
-        kinds.append(("ood", "ind", _draw_over([(axis, ind) for axis in ood], settings.pairs, rng)))
+        draw["ind", "ood"] = partial(_draw_over, [(ind, axis) for axis in ood])
+        draw["ood", "ind"] = partial(_draw_over, [(axis, ind) for axis in ood])
+    draw |= {(TWIN + name, "ind"): partial(make_twins, subject, name) for name in settings.factors}
     sites = subject.require_sites()
-    statistics: dict[str, float] = {"pairs": float(settings.pairs), "reported": 1.0}
+    notes: list[str] = []
+    statistics: dict[str, float] = {"pairs": float(settings.pairs)}
     rows: list[Row] = []
-    for donor, recipient, pairs in track(kinds):
-        effects = recovered_effects(subject.network, *pairs, sites)
-        for depth, site in enumerate(sites):
-            for direction in ("sufficiency", "necessity"):
-                whole = getattr(effects[site], direction)
-                bands = getattr(effects[site], f"{direction}_bands").unbind(dim=-1)
-                for band, values in zip(("all", *BANDS), (whole, *bands), strict=True):
-                    mean, sd = mean_over_pairs(values)
-                    if band == "all" and site in HEADLINE_SITES:
-                        statistics[f"{donor}_into_{recipient}_{site}_{direction}"] = mean
-                    rows.append(
-                        {
-                            "donor": donor,
-                            "recipient": recipient,
-                            "site": site,
-                            "depth": depth,
-                            "direction": direction,
-                            "band": band,
-                            "effect": mean,
-                            "sd": sd,
-                            "pairs": settings.pairs,
-                        }
-                    )
-    return Measurement(statistics, rows)
+    for (donor, recipient), samples in track(list(draw.items())):
+        factor = donor.removeprefix(TWIN) if donor.startswith(TWIN) else None
+        try:
+            first, second, *truth = samples(settings.pairs, rng)
+        except InapplicableError as error:
+            if factor is None:
+                raise
+            notes.append(str(error))
+            continue
+        donors, recipients = (second, first) if factor else (first, second)
+        exchange = Exchange(subject.network, donors, recipients, sites)
+        wanted = truth[0] if factor else exchange.difference
+        for depth, site in enumerate([*sites, "output"] if factor else sites):
+            moved = exchange.moved([site]) if site in sites else exchange.difference
+            found, rest = score(moved, wanted, rng), None
+            name, is_headline = f"{factor}_{site}", site in HEADLINE_SITES
+            if factor and is_headline:
+                rest = float(share_along(exchange.moved([site], beside_leading), wanted).mean())
+                statistics |= {f"{name}_p": found.p, f"{name}_complement": rest}
+            elif is_headline:
+                statistics[f"{donor}_into_{recipient}_{site}_sufficiency"] = found.transfer[0]
+            if factor and (is_headline or site == "output"):
+                statistics[f"{name}_faithfulness"] = found.faithfulness[0]
+            at: Row = {"donor": donor, "recipient": recipient, "site": site, "depth": depth}
+            whole = [found.null, found.p, "" if rest is None else rest]
+            for band, *values in zip(("all", *BANDS), *found[:3], strict=True):
+                beside = whole if band == "all" else [""] * 3
+                row = dict(zip(_COLUMNS, (band, *values, *beside, settings.pairs), strict=True))
+                rows.append(at | row)
+    statistics |= {"withheld_twins": float(len(notes)), "reported": 1 - len(notes) / len(draw)}
+    return Measurement(statistics, rows, tuple(dict.fromkeys(notes)))

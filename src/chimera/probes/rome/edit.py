@@ -1,4 +1,4 @@
-"""A rank-one, or rank-n, edit of one convolution that repairs one failing forecast.
+"""Edits of one convolution that repair one failing forecast, each at its own optimum.
 
 A convolution is a linear map of patches, v = W k (+ bias). Among all dW with (W + dW) K = V* the
 one that changes the outputs for usual keys least, tr(dW C dW^T) minimal with C = E[k k^T], is
@@ -8,21 +8,32 @@ one that changes the outputs for usual keys least, tr(dW C dW^T) minimal with C 
 (Meng et al. 2022, arXiv:2202.05262, eq. 2, for one key; Meng et al. 2023, arXiv:2210.07229, eq. 14,
 for several). With lambda > 0 it is the soft form R K^T (lambda C + K K^T)^-1, a trade-off between
 the rest of the residual R = V* - W K and the drift. The keys are the patches with the largest error
-of the failing forecast, and V* minimises
+of the failing forecast. Every contender minimises
 
-    ||f(x) - y||^2 / ||f_0(x) - y||^2 + rho ||f(x_p) - f_0(x_p)||^2 / ||f_0(x_p) - y_p||^2
+    J = ||f(x) - y||^2 / ||f_0(x) - y||^2 + rho ||f(x_p) - f_0(x_p)||^2 / ||f_0(x_p) - y_p||^2
 
-for the edited network f, the failure (x, y) and IND samples (x_p, y_p) to be preserved.
+for the edited network f, the failure (x, y) and IND samples (x_p, y_p) to be preserved, over its
+own set of dW:
+
+    rome         the update above, over V*
+    identity     the same with C = I
+    low_rank     all dW = A B of the same rank, from ROME's keys on
+    gradient     all multiples of the gradient of J at dW = 0
+    unpreserved  as rome, with rho = 0: shows what preservation, and not the update, gives
 
 B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -35,7 +46,7 @@ from chimera.probes.rome.convolutions import (
     reference_keys,
     second_moment,
 )
-from chimera.probes.rome.failure import Failure, Pairs, error_norms
+from chimera.probes.rome.failure import Failure, error_norms
 from chimera.probes.rome.settings import EditSettings
 
 Matrix = TypeVar("Matrix", Tensor, NDArray[np.floating])
@@ -106,31 +117,41 @@ def _require_regular(matrix: Tensor, name: str, remedy: str) -> None:
         )
 
 
+METHODS = ("rome", "identity", "low_rank", "gradient", "unpreserved")
+
+
 class Repair(NamedTuple):
     """Result of one update of a layer.
 
     With e the norm of an error before and e' after, averaged over samples: `efficacy` is 1 - e'/e
     at the target, `later_frames` and `other_trajectories` are 1 - e'/e there, `ind_drift` is
-    e'/e - 1 on held out IND samples. `update_norm` is ||dW|| / ||W||.
+    e'/e - 1 on held out IND samples, and `axes_drift` its mean over the other OOD axes, 0 without
+    any. `update_norm` is ||dW|| / ||W||, and `objective` is J, 1 before the edit.
     """
 
     efficacy: float
     later_frames: float
     other_trajectories: float
     ind_drift: float
+    axes_drift: float
     update_norm: float
+    objective: float
 
 
 def edit(
-    model: nn.Module, layer: str, failure: Failure, settings: EditSettings, rng: np.random.Generator
+    model: nn.Module,
+    layer: str,
+    failure: Failure,
+    settings: EditSettings,
+    rng: np.random.Generator,
+    methods: Sequence[str] = METHODS,
 ) -> dict[str, Repair]:
     """Edit one convolution so that a failing forecast is repaired, judge the edit, and undo it.
 
     The layer is the path of an `nn.Conv2d` in `named_modules()`; the IND keys for C are drawn.
 
     Returns:
-        The repairs by `rome`, the update above; `gradient`, the shortest gradient step of equal
-        efficacy, or the best step if none reaches it; `identity`, the update with C = I.
+        The repair by each of the methods, some of METHODS.
 
     Raises:
         InputError: If the layer is not a convolution with periodic padding, an activation is not
@@ -147,15 +168,47 @@ def edit(
         moment = second_moment(
             reference_keys(model, conv, failure.reference.inputs, settings.keys_per_dimension, rng)
         )
-        values = _optimise_values(model, layer, keys, moment, failure, settings)
         identity = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device).expand_as(moment)
-        update = _layer_update(conv, keys, values, moment, settings.softness)
-        updates = {
-            "rome": update,
-            "gradient": _gradient_step(model, layer, failure.target, update),
-            "identity": _layer_update(conv, keys, values, identity, settings.softness),
+        objective = _Objective(model, layer, failure)
+        rho, bare = settings.preservation, partial(objective, preservation=0.0)
+        wanted = partial(objective, preservation=rho)
+        contenders = {
+            "rome": lambda: _closed_form(wanted, conv, keys, moment, settings),
+            "identity": lambda: _closed_form(wanted, conv, keys, identity, settings),
+            "low_rank": lambda: _low_rank(wanted, conv, keys, moment, settings),
+            "gradient": lambda: _gradient_step(wanted, conv),
+            "unpreserved": lambda: _closed_form(bare, conv, keys, moment, settings),
         }
-        return {name: _judge(model, conv, dW, failure, before) for name, dW in updates.items()}
+        repairs = {}
+        for method in methods:
+            dW = contenders[method]()
+            with torch.no_grad():
+                reached = float(wanted(dW))
+            repairs[method] = _judge(model, conv, dW, failure, before, reached)
+        return repairs
+
+
+class _Objective:
+    """J as a function of dW, in the shape of the layer's weight."""
+
+    def __init__(self, model: nn.Module, layer: str, failure: Failure) -> None:
+        self._model, self._name = model, f"{layer}.weight"
+        self._weight = find_convolution(model, layer).weight.detach()
+        target, preserved = failure.target, failure.preserved
+        self._inputs = torch.cat([target.inputs, preserved.inputs])
+        self._split = len(target.inputs)
+        with torch.no_grad():
+            output = model(self._inputs)
+        self._targets, self._kept = target.targets, output[self._split :]
+        self._failing = (output[: self._split] - target.targets).square().sum()
+        self._error = (self._kept - preserved.targets).square().sum()
+
+    def __call__(self, dW: Tensor, *, preservation: float) -> Tensor:
+        weights = {self._name: self._weight + dW.to(self._weight.dtype)}
+        now = functional_call(self._model, weights, (self._inputs,))
+        failing = (now[: self._split] - self._targets).square().sum() / self._failing
+        moved = (now[self._split :] - self._kept).square().sum() / self._error
+        return failing + preservation * moved
 
 
 def _group_weight(conv: nn.Conv2d) -> Tensor:
@@ -172,106 +225,108 @@ def _layer_update(
     return torch.cat(updates).reshape(conv.weight.shape).to(conv.weight.dtype)
 
 
-def _optimise_values(
-    model: nn.Module,
-    layer: str,
-    keys: Tensor,
-    moment: Tensor,
-    failure: Failure,
-    settings: EditSettings,
-) -> Tensor:
-    """Return V* (G, O, n), by L-BFGS on the output of the edited network.
+Loss = Callable[[Tensor], Tensor]
 
-    The unknown is Z in V* = W K + Z S^T, S S^T = lambda + K^T C^-1 K, so that dW = Z S^-1 K^T C^-1:
-    for lambda = 0 the drift tr(dW C dW^T) is ||Z||^2, equal for all directions.
-    """
-    conv = find_convolution(model, layer)
-    groups = [_whiten(K, C, settings.softness) for K, C in zip(keys, moment, strict=True)]
+
+def _directions(keys: Tensor, moment: Tensor, softness: float) -> tuple[Tensor, Tensor]:
+    """Return S (G, n, n) and S^-1 K^T C^-1 (G, n, D), with S S^T = lambda + K^T C^-1 K."""
+    groups = [_whiten(K, C, softness) for K, C in zip(keys, moment, strict=True)]
     whitened, overlap = (torch.stack(matrices) for matrices in zip(*groups, strict=True))
     scale = torch.linalg.cholesky(overlap)
-    basis = torch.linalg.solve_triangular(scale, whitened.mT, upper=False)  # S^-1 K^T C^-1
-    target, preserved = failure.target, failure.preserved
-    inputs = torch.cat([target.inputs, preserved.inputs])
-    with torch.no_grad():
-        output = model(inputs)
-    split = len(target.inputs)
-    target_error = (output[:split] - target.targets).square().sum()
-    preserved_error = (output[split:] - preserved.targets).square().sum()
+    return scale, torch.linalg.solve_triangular(scale, whitened.mT, upper=False)
 
-    def loss_of(z: Tensor) -> Tensor:
-        dW = (z @ basis).reshape(conv.weight.shape).to(conv.weight.dtype)
-        weights = {f"{layer}.weight": conv.weight.detach() + dW}
-        now = functional_call(model, weights, (inputs,))
-        failing = (now[:split] - target.targets).square().sum() / target_error
-        moved = (now[split:] - output[split:]).square().sum() / preserved_error
-        return failing + settings.preservation * moved
 
+def _closed_form(
+    loss: Loss, conv: nn.Conv2d, keys: Tensor, moment: Tensor, settings: EditSettings
+) -> Tensor:
+    """Return the update for the V* that minimises the loss, by L-BFGS.
+
+    The unknown is Z in V* = W K + Z S^T, so that dW = Z S^-1 K^T C^-1: for lambda = 0 the drift
+    tr(dW C dW^T) is ||Z||^2, equal for all directions.
+    """
+    scale, basis = _directions(keys, moment, settings.softness)
     values = _group_weight(conv) @ keys
-    z = _minimise(loss_of, torch.zeros_like(values), settings.iterations)
-    return values + z @ scale.mT
+    (z,) = _minimise(
+        lambda z: loss((z @ basis).reshape(conv.weight.shape)),
+        [torch.zeros_like(values)],
+        settings.iterations,
+    )
+    return _layer_update(conv, keys, values + z @ scale.mT, moment, settings.softness)
 
 
-def _minimise(loss_of: Callable[[Tensor], Tensor], start: Tensor, iterations: int) -> Tensor:
-    z = start.clone().requires_grad_()
+def _low_rank(
+    loss: Loss, conv: nn.Conv2d, keys: Tensor, moment: Tensor, settings: EditSettings
+) -> Tensor:
+    """Return the best dW = A B, A (G, O, n), B (G, n, D), from A = 0 and ROME's directions B."""
+    _, basis = _directions(keys, moment, settings.softness)
+    start = [torch.zeros_like(_group_weight(conv) @ keys), basis]
+    A, B = _minimise(
+        lambda A, B: loss((A @ B).reshape(conv.weight.shape)), start, settings.iterations
+    )
+    return (A @ B).reshape(conv.weight.shape).to(conv.weight.dtype)
+
+
+def _minimise(
+    loss_of: Callable[..., Tensor], starts: Sequence[Tensor], iterations: int
+) -> list[Tensor]:
+    unknowns = [start.contiguous().clone().requires_grad_() for start in starts]
     optimiser = torch.optim.LBFGS(
-        [z], max_iter=iterations, max_eval=2 * iterations, line_search_fn="strong_wolfe"
+        unknowns, max_iter=iterations, max_eval=2 * iterations, line_search_fn="strong_wolfe"
     )
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss = loss_of(z)
+        loss = loss_of(*unknowns)
         loss.backward()
         return loss
 
     with torch.enable_grad():
         optimiser.step(closure)
-    return z.detach()
+    return [unknown.detach() for unknown in unknowns]
 
 
-def _gradient_step(model: nn.Module, layer: str, target: Pairs, update: Tensor) -> Tensor:
-    """Return the shortest step along minus the gradient that has the efficacy of the update."""
-    conv = find_convolution(model, layer)
-    before = _mean_error(model, target)
-    weight = conv.weight.detach().requires_grad_()
+@torch.no_grad()
+def _gradient_step(loss: Loss, conv: nn.Conv2d) -> Tensor:
+    """Return the multiple of minus the gradient at 0 with the least loss.
+
+    The step is searched in powers of 4 of ||W||, then between the neighbours of the best.
+    """
+    zero = torch.zeros_like(conv.weight).requires_grad_()
     with torch.enable_grad():
-        output = functional_call(model, {f"{layer}.weight": weight}, (target.inputs,))
-        (slope,) = torch.autograd.grad((output - target.targets).square().sum(), weight)
+        (slope,) = torch.autograd.grad(loss(zero), zero)
     if not slope.any():
-        raise InputError(f"the output does not depend on {layer!r}, expected a layer that matters")
-    direction = -slope / slope.norm() * update.norm()
+        raise InputError("the output does not depend on the layer, expected one that matters")
+    direction = -slope / slope.norm() * conv.weight.norm()
 
-    def efficacy(dW: Tensor) -> float:
-        with edited(conv, dW):
-            return 1 - _mean_error(model, target) / before
+    def at(exponent: float) -> float:
+        found = float(loss(2.0**exponent * direction))
+        return found if math.isfinite(found) else math.inf
 
-    wanted = efficacy(update)
-    sizes = [2.0**exponent for exponent in range(-8, 5)]
-    found = [efficacy(size * direction) for size in sizes]
-    up = next((size for size, value in zip(sizes, found, strict=True) if value >= wanted), None)
-    if up is None:
-        return sizes[int(np.nanargmax(found))] * direction
-    low = up / 2 if up > sizes[0] else 0.0
-    for _ in range(12):
-        middle = (low + up) / 2
-        low, up = (low, middle) if efficacy(middle * direction) >= wanted else (middle, up)
-    return up * direction
-
-
-def _mean_error(model: nn.Module, pairs: Pairs) -> float:
-    return float(error_norms(model, pairs.inputs, pairs.targets).mean())
+    coarse = min(range(-14, 3, 2), key=at)
+    fine = minimize_scalar(
+        at, bounds=(coarse - 2, coarse + 2), method="bounded", options={"maxiter": 10}
+    )
+    return 2.0 ** float(fine.x) * direction
 
 
 def _errors(model: nn.Module, failure: Failure) -> list[float]:
     """Return the mean error of the samples for each of Repair's first fields, in their order."""
-    judges = (failure.target, failure.later, failure.others, failure.held_out)
-    return [_mean_error(model, pairs) for pairs in judges]
+    judges = (failure.target, failure.later, failure.others, failure.held_out, *failure.elsewhere)
+    return [float(error_norms(model, judge.inputs, judge.targets).mean()) for judge in judges]
 
 
 def _judge(
-    model: nn.Module, conv: nn.Conv2d, update: Tensor, failure: Failure, before: Sequence[float]
+    model: nn.Module,
+    conv: nn.Conv2d,
+    update: Tensor,
+    failure: Failure,
+    before: Sequence[float],
+    objective: float,
 ) -> Repair:
     with edited(conv, update):
         after = _errors(model, failure)
-    target, later, others, held_out = (1 - e / e0 for e, e0 in zip(after, before, strict=True))
+    rises = [e / e0 - 1 for e, e0 in zip(after, before, strict=True)]
+    (target, later, others, held_out), elsewhere = rises[:4], rises[4:]
     size = float(update.norm() / conv.weight.detach().norm())
-    return Repair(target, later, others, -held_out, size)
+    axes_drift = fmean(elsewhere) if elsewhere else 0.0
+    return Repair(-target, -later, -others, held_out, axes_drift, size, objective)

@@ -7,6 +7,7 @@ apart, so that none is nearly a copy of another.
 n trajectories, T time, B batch, C fields, K conditioning channels, H, W space.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,7 +32,7 @@ class Failure:
 
     `later` are later frames of its trajectory and `others` other OOD trajectories; `reference` are
     the IND samples for C, `preserved` those of the preservation term, and `held_out` IND samples of
-    other trajectories.
+    other trajectories. `elsewhere` has samples of each other OOD axis.
     """
 
     target: Pairs
@@ -40,6 +41,7 @@ class Failure:
     reference: Pairs
     preserved: Pairs
     held_out: Pairs
+    elsewhere: tuple[Pairs, ...] = ()
 
 
 def choose_failure(
@@ -49,12 +51,14 @@ def choose_failure(
     gap: int,
     num_preserved: int = 8,
     num_fields: int | None = None,
+    elsewhere: Sequence[Tensor] = (),
 ) -> Failure:
     """Return the worst forecast of an OOD set, with the samples that judge its repair.
 
     The worst forecast has the largest error relative to the next frame, among frames that at least
     `gap` others follow. Half of the IND trajectories are for C and the preservation term, the other
-    half is held out.
+    half is held out. Of `elsewhere`, the other OOD axes, the last pair of frames of each trajectory
+    is taken.
 
     The model maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W) of their fields,
     by default all channels; both sets are trajectories of such frames (n, T, C + K, H, W), n >= 2.
@@ -88,6 +92,7 @@ def choose_failure(
         reference=reference,
         preserved=Pairs(reference.inputs[chosen], reference.targets[chosen]),
         held_out=pairs(ind[half:], gap),
+        elsewhere=tuple(pairs(axis[:, -2:]) for axis in elsewhere),
     )
 
 

@@ -1,13 +1,15 @@
-"""Repairs of the worst forecast of each OOD axis (chimera.probes.rome.edit)."""
+"""Repairs of the worst forecasts of OOD axes, at several layers (chimera.probes.rome.edit)."""
 
+from collections.abc import Mapping
 from statistics import fmean
 
 import numpy as np
+from scipy.stats import rankdata
 from torch import Tensor
 
 from chimera.files.artifacts import Row
 from chimera.probes.common.activations import capture
-from chimera.probes.common.effects import draw_pairs, mean_over_pairs, recovered_effects
+from chimera.probes.common.effects import draw_pairs, mean_effects
 from chimera.probes.common.sampling import conditional_anomaly, decorrelation
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.rome.convolutions import (
@@ -16,7 +18,7 @@ from chimera.probes.rome.convolutions import (
     find_convolution,
     last_convolutions,
 )
-from chimera.probes.rome.edit import Repair, edit
+from chimera.probes.rome.edit import METHODS, Repair, edit
 from chimera.probes.rome.failure import choose_failure
 from chimera.probes.rome.settings import RomeSettings
 
@@ -24,23 +26,28 @@ from chimera.probes.rome.settings import RomeSettings
 def measure_edits(
     subject: Subject, settings: RomeSettings, rng: np.random.Generator, track: Track
 ) -> Measurement:
-    """Repair the worst forecast of each OOD axis, and judge each repair.
+    """Repair the worst forecast of OOD axes, and judge each repair.
 
-    The layer is that of the block whose IND activations change the axis's forecasts most when they
-    are patched in, among blocks with enough IND keys for C. Rows: `axis`, `layer`, `gap` (frames
-    between samples), `method` (`rome`, `gradient`, `identity`) and the fields of Repair.
+    Layers are the last convolutions of blocks with enough IND keys for C, each with the patching
+    effect of its block: how much of the axis's forecasts changes when IND activations are patched
+    in. ROME edits several layers, all methods that of the largest effect below 1. Rows: `axis`,
+    `layer`, `effect`, `chosen` (1 at the layer of all methods), `gap` (frames between samples),
+    `method` and the fields of Repair.
 
     Returns:
-        Statistics: the mean over axes of each of Repair's fields, with the prefixes `gradient_` and
-        `identity_` for these methods, and `edits`, the number of axes; 0 without an OOD axis or a
-        second trajectory in every set.
+        Statistics: the mean over axes of each of Repair's fields at the chosen layer, with the
+        method before the name if it is not `rome`; `localisation_rho`, the rank correlation of
+        effect and efficacy over layers, within axes (Hase et al. 2023, arXiv:2301.04213: does
+        localisation inform editing?), absent where no axis has layers to rank; `edits`, the number
+        of axes, 0 without an OOD axis or a second trajectory in every set.
 
     Raises:
         InputError: As `edit`, or if no layer has enough keys.
     """
-    axes = [axis for axis in subject.trajectories if axis != "ind"]
+    every = [axis for axis in subject.trajectories if axis != "ind"]
     if min(map(len, subject.trajectories.values())) < 2:
-        axes = []
+        every = []
+    axes = evenly(every, settings.axes)
     rows: list[Row] = []
     for axis in track(axes):
         ind, ood = subject.trajectories["ind"], subject.trajectories[axis]
@@ -51,24 +58,66 @@ def measure_edits(
         )
         time = max(decorrelation(flow, settings.threshold).time for flow in flows)
         gap = min(time, frames - 2)
-        failure = choose_failure(subject.network, ind, ood, gap, num_fields=len(subject.fields))
+        failure = choose_failure(
+            subject.network,
+            ind,
+            ood,
+            gap,
+            num_fields=len(subject.fields),
+            elsewhere=[subject.trajectories[other] for other in every if other != axis],
+        )
         pairs = draw_pairs(ind, ood, settings.pairs, rng)
         sites = _sites_with_enough_keys(subject, failure.reference.inputs)
-        effects = recovered_effects(subject.network, *pairs, sites)
-        means = {site: mean_over_pairs(effect.sufficiency)[0] for site, effect in effects.items()}
-        layer = choose_layer(subject.network, means)
-        repairs = edit(subject.network, layer, failure, settings, rng)
-        rows += [
-            {"axis": axis, "layer": layer, "gap": gap, "method": method, **repair._asdict()}
-            for method, repair in repairs.items()
-        ]
+        effects = mean_effects(subject.network, *pairs, sites)
+        chosen = choose_layer(subject.network, effects)
+        for layer, effect in _layers(subject, effects, chosen, settings.layers).items():
+            methods = METHODS if layer == chosen else METHODS[:1]
+            repairs = edit(subject.network, layer, failure, settings, rng, methods)
+            at: Row = {"axis": axis, "layer": layer, "effect": effect}
+            at |= {"chosen": int(layer == chosen), "gap": gap}
+            rows += [at | {"method": name, **found._asdict()} for name, found in repairs.items()]
     statistics = {"edits": float(len(axes)), "reported": float(bool(axes))}
-    for method in ("rome", "gradient", "identity") if rows else ():
+    for method in METHODS if rows else ():
         prefix = "" if method == "rome" else f"{method}_"
-        of_method = [row for row in rows if row["method"] == method]
+        found = [row for row in rows if row["method"] == method and row["chosen"]]
         for name in Repair._fields:
-            statistics[prefix + name] = fmean(float(row[name]) for row in of_method)
+            statistics[prefix + name] = fmean(float(row[name]) for row in found)
+    if (rho := _rank_correlation(rows)) is not None:
+        statistics["localisation_rho"] = rho
     return Measurement(statistics, rows)
+
+
+def evenly(items: list[str], count: int) -> list[str]:
+    """Return at most `count` of the items, evenly spaced, the first and the last among them.
+
+    >>> evenly(["a", "b", "c", "d", "e"], 3)
+    ['a', 'c', 'e']
+    """
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places]
+
+
+def _layers(
+    subject: Subject, effects: Mapping[str, float], chosen: str, count: int
+) -> dict[str, float]:
+    """Return the effects of the chosen layer and of others, evenly spaced in order of effect."""
+    last = last_convolutions(subject.network, effects)
+    by_layer = {layer: effects[site] for site, layer in last.items()}
+    others = sorted(by_layer.keys() - {chosen}, key=lambda layer: (by_layer[layer], layer))
+    return {layer: by_layer[layer] for layer in (chosen, *evenly(others, count - 1))}
+
+
+def _rank_correlation(rows: list[Row]) -> float | None:
+    """Return Spearman's correlation of effect and efficacy of ROME, ranked within each axis."""
+    ranks: list[np.ndarray] = []
+    for axis in dict.fromkeys(row["axis"] for row in rows):
+        found = [row for row in rows if row["axis"] == axis and row["method"] == "rome"]
+        values = [[float(row[name]) for row in found] for name in ("effect", "efficacy")]
+        # Effects that are equal but for rounding, such as those that are 1, tie.
+        ranks.append(np.array([rankdata(np.round(v, 6)) - (len(v) + 1) / 2 for v in values]))
+    x, y = np.concatenate(ranks, axis=1) if ranks else np.zeros((2, 0))
+    norm = np.sqrt((x @ x) * (y @ y))
+    return float(x @ y / norm) if norm > 0 else None
 
 
 def _sites_with_enough_keys(subject: Subject, inputs: Tensor) -> list[str]:

@@ -17,7 +17,7 @@ class EditSettings(Settings, frozen=True):
         num_keys: Number n of keys, and the rank of the edit.
         preservation: rho, the weight of the preservation term.
         softness: lambda.
-        iterations: L-BFGS iterations for V*.
+        iterations: L-BFGS iterations of each method.
         keys_per_dimension: Maximum number of keys for C, per patch dimension.
     """
 
@@ -34,7 +34,11 @@ class RomeSettings(EditSettings, frozen=True, kw_only=True):
     Attributes:
         pairs: Number of pairs of an IND and an OOD sample whose patching effects choose the layer.
         threshold: Autocorrelation below which frames count as independent.
+        layers: Largest number of layers that are edited.
+        axes: Largest number of OOD axes whose worst forecast is repaired, evenly spaced.
     """
 
     pairs: Repetitions
     threshold: Share
+    layers: Repetitions = 3
+    axes: Repetitions = 2
