@@ -59,6 +59,6 @@ def recorded(finished, tmp_path_factory):
     """Return a copy of the finished workspace that keeps itself as records/E1, to read."""
     workspace = tmp_path_factory.mktemp("recorded") / "chimera"
     shutil.copytree(finished, workspace, symlinks=True)
-    printed = command(workspace, "record", "E1")
+    printed = command(workspace, "record", "E1", "--replace")
     assert re.fullmatch(r"records/E1: \d+ files, [\d.]+ MB, (exploratory|pilot)\n", printed)
     return workspace

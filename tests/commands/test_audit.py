@@ -267,7 +267,8 @@ def test_a_wrong_claim_ends_with_status_one(study, monkeypatch, capsys):
     assert ended.value.code == 1
     printed = capsys.readouterr().out
     assert "FAIL  E1: dvc.lock has the hashes" in printed
-    assert printed.endswith("10 claims, 1 wrong\n")
+    assert "FAIL  E1: the RO-Crate" in printed  # it has the sha256
+    assert printed.endswith("10 claims, 2 wrong\n")
 
 
 def test_a_number_agrees_to_the_digit_written():

@@ -50,5 +50,5 @@ def errors_by_axis(rows: style.Rows, models: Sequence[str]) -> Figure:
     panel.set_xticks(range(len(axes)), [axis_label(axis, "\n") for axis in axes])
     panel.set_ylabel("one-step nRMSE (dimensionless)")
     panel.set_ylim(bottom=0)
-    style.legend(figure, [panel], columns=len(models) + 2, markerscale=0.7, columnspacing=1.2)
+    style.legend(figure, [panel], columns=3, markerscale=0.7, columnspacing=1.2)
     return figure
