@@ -61,8 +61,14 @@ def spearman(
 def smallest_spearman_p(
     x: ArrayLike, y: ArrayLike, *, groups: Sequence[Hashable] | None = None
 ) -> float:
-    """Return the least p that `spearman` can give for these ties, in whatever order they come."""
-    ranks = _ranks(x, y, groups)
+    """Return the least p that `spearman` can give for these ties, in whatever order they come.
+
+    It is 1 where either is constant in every group.
+    """
+    try:
+        ranks = _ranks(x, y, groups)
+    except InputError:
+        return 1.0
     ends = (sum(float(np.sort(a) @ np.sort(sign * b)) for a, b in ranks) for sign in (1, -1))
     return _p(max(ends), ranks)
 

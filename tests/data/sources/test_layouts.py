@@ -318,7 +318,7 @@ def test_values_in_another_file_are_refused(tmp_path):
                     str(tmp_path / "other/b.hdf5"), "t0_fields/vorticity", (4, 9, 16, 16)
                 )
                 file["t0_fields"].create_virtual_dataset("vorticity", virtual)
-        words = r"a\.hdf5: t0_fields/vorticity is in (another file|other files), expected everything"
+        words = r"a\.hdf5: t0_fields/vorticity is in (another|other) files?, expected everything"
         refused(tmp_path, words, "well", path)
 
 
@@ -329,7 +329,8 @@ def test_absurd_shapes_are_one_sentence(tmp_path):
             del file["t0_fields"][name]
         shape = (10**9, 10**6, 64, 64)
         file["t0_fields"].create_dataset("vorticity", shape, np.float32, chunks=(1, 1, 64, 64))
-    refused(tmp_path, r"vorticity has shape \(1000000000, .* expected one whose values", "well", path)
+    words = r"vorticity has shape \(1000000000, .* expected one whose values"
+    refused(tmp_path, words, "well", path)
     with (tmp_path / "a.npy").open("wb") as stream:
         header = {"descr": "<f4", "fortran_order": False, "shape": (10**9, 10**6, 1, 64, 64)}
         np.lib.format.write_array_header_1_0(stream, header)
