@@ -5,7 +5,8 @@ information and leaves no long tail. An estimate I(x; y) of n samples comes with
 
 - a t interval over blocks (trajectories) of its terms' means;
 - its values at n / 2 and n / 4 (means over disjoint parts): one that still grows depends on n;
-- a null: estimates after whole blocks of y were exchanged, with no block unmoved;
+- a null: estimates of every second sample after whole blocks of y were exchanged, with no block
+  unmoved. What trajectories have in common, such as a decay, is information that is left in it;
 - the information of Gaussian variables of the same canonical correlations rho_i (Hotelling 1936),
 
       I_G = -1/2 sum_i ln(1 - rho_i^2);
@@ -37,6 +38,7 @@ from chimera.probes.ib.ksg import (
     Ranked,
     mutual_information,
     pointwise_information,
+    rank,
     shuffled_information,
 )
 from chimera.statistics.resampling.intervals import t_interval
@@ -133,10 +135,10 @@ class Information(NamedTuple):
     """An estimate and its controls, in nats; all 0 where nothing was estimated.
 
     `low` and `high` are the ends of the 95% interval over blocks, `half` and `quarter` means over
-    the parts, `null_mean` and `null_sd` are over shuffles, and p = (1 + number of shuffles with an
-    estimate of at least `information`) / (1 + B). `gaussian` is I_G, `planted` the true value of
-    the control, `control` the mean estimate over its draws, and `control_error` how far this is
-    from the true value, relative to it or to 0.2 nats.
+    the parts, `null_mean` and `null_sd` are over shuffles, and p = (1 + number of shuffles with at
+    least the estimate of every second sample) / (1 + B). `gaussian` is I_G, `planted` the true
+    value of the control, `control` the mean estimate over its draws, and `control_error` how far
+    this is from the true value, relative to it or to 0.2 nats.
     """
 
     information: float = 0.0
@@ -165,27 +167,50 @@ def draw_controls(controls: int, n: int, d: int, rng: np.random.Generator) -> Dr
     return Draws(rng.standard_normal((controls, 2, n, d)), rng.random((controls, n, 1)))
 
 
+class Target(NamedTuple):
+    """Normal scores (n, d) of the side that many others are paired with, in b equal blocks.
+
+    `every_second` are indices within blocks, `ranked` their samples, `orders` shuffles of these.
+    """
+
+    scores: Floats
+    blocks: int
+    every_second: Integers
+    ranked: Ranked
+    orders: Integers
+
+
+def prepare_target(scores: Floats, blocks: int, shuffles: int, rng: np.random.Generator) -> Target:
+    """Draw the shuffles of normal scores (n, d), in the order of their blocks, and rank them."""
+    kept = np.arange(len(scores)).reshape(blocks, -1)[:, ::2]
+    orders = block_orders(blocks, kept.shape[1], shuffles, rng)
+    return Target(scores, blocks, kept.ravel(), rank(scores[kept.ravel()]), orders)
+
+
 def controlled_information(
-    x: Ranked, y: Floats, orders: Integers, draws: Draws, blocks: int, num_neighbors: int
+    target: Target, y: Floats, draws: Draws, num_neighbors: int
 ) -> Information:
-    """Estimate I(x; y) of normal scores (n, d_x) and (n, d_y) with its controls.
+    """Estimate I(x; y) of a target x and normal scores y (n, d_y) with its controls.
 
     Errors as for `chimera.probes.ib.ksg.shuffled_information` and, for n / 4 samples,
     `mutual_information`; the draws have d >= d_x, d_y.
     """
+    x = target.scores
 
     def mean_over_parts(number: int) -> float:
-        parts = ((x.points[i::number], y[i::number]) for i in range(number))
+        parts = ((x[i::number], y[i::number]) for i in range(number))
         return float(np.mean([mutual_information(*sides, num_neighbors) for sides in parts]))
 
-    terms = pointwise_information(x.points, y, num_neighbors)
+    terms = pointwise_information(x, y, num_neighbors)
     value = float(terms.mean())
-    low, high = t_interval(terms.reshape(blocks, -1).mean(axis=1))
-    null = shuffled_information(x, y, orders, num_neighbors)
-    rho = canonical_correlations(x.points, y)
+    low, high = t_interval(terms.reshape(target.blocks, -1).mean(axis=1))
+    thinned = y[target.every_second]
+    null = shuffled_information(target.ranked, thinned, target.orders, num_neighbors)
+    unmoved = mutual_information(target.ranked.points, thinned, num_neighbors)
+    rho = canonical_correlations(x, y)
     gaussian = gaussian_information(rho)
     planted = max(gaussian, value)
-    d_x, d_y = x.points.shape[1], y.shape[1]
+    d_x, d_y = x.shape[1], y.shape[1]
     freedom = _freedom(planted - gaussian, d_x, d_y)
     controls = [
         mutual_information(*_channel(normal, uniform, rho, (d_x, d_y), freedom), num_neighbors)
@@ -200,7 +225,7 @@ def controlled_information(
         quarter=mean_over_parts(4),
         null_mean=float(null.mean()),
         null_sd=float(null.std(ddof=1)),
-        p=float((1 + (null >= value).sum()) / (1 + len(null))),
+        p=float((1 + (null >= unmoved).sum()) / (1 + len(null))),
         gaussian=gaussian,
         planted=planted,
         control=control,

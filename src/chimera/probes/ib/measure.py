@@ -45,17 +45,17 @@ from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.ib.controls import (
     Draws,
     Information,
-    block_orders,
+    Target,
     controlled_information,
     draw_controls,
     normal_scores,
+    prepare_target,
     principal_components,
     standardised,
 )
-from chimera.probes.ib.ksg import Ranked, rank
 from chimera.probes.ib.projection import LinearInformation, held_out, linear_information
 from chimera.probes.ib.settings import IbSettings
-from chimera.statistics.resampling.samples import Floats, Integers
+from chimera.statistics.resampling.samples import Floats
 
 # Sites that repeat the output of the block before them, unchanged, pooled or expanded.
 EDGES = ("skip", "down", "up")
@@ -72,15 +72,13 @@ class _Data(NamedTuple):
     """Data of an axis that all its sites share.
 
     `targets` are the sides paired with T, X for `x_t` and Y for `t_y`, and the share of variance
-    that they explain. Patches of a site are (n, D), noise for T (n, d), shuffles (B, n).
+    that they explain. Patches of a site are (n, D), noise for T (n, d).
     """
 
-    targets: Mapping[str, tuple[Ranked, float]]
+    targets: Mapping[str, tuple[Target, float]]
     patches: Mapping[str, Tensor]
     noise: Floats
-    orders: Integers
     draws: Draws
-    blocks: int
 
 
 class _Axis(NamedTuple):
@@ -143,17 +141,16 @@ def _prepare(
         return _Axis(name, n, WITHHELD_TRAJECTORIES, None)
     patches = all_patches(subject, name, sites, samples)
 
-    def target(place: str, side: str) -> tuple[Ranked, float]:
+    def target(place: str, side: str) -> tuple[Target, float]:
         found = principal_components(_floats(patches[place]), d, f"{name}'s {side}")
-        return rank(normal_scores(found.scores)), found.explained
+        scores = normal_scores(found.scores)
+        return prepare_target(scores, blocks, settings.shuffles, rng), found.explained
 
     data = _Data(
         targets={"x_t": target("input", "x"), "t_y": target("target", "y")},
         patches=patches,
         noise=settings.noise * rng.standard_normal((n, d)),
-        orders=block_orders(blocks, n // blocks, settings.shuffles, rng),
         draws=draw_controls(settings.controls, n, d, rng),
-        blocks=blocks,
     )
     return _Axis(name, n, REPORTED, data)
 
@@ -165,7 +162,16 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
     if axis.data:
         what = f"{axis.name}'s activation at site {site!r}"
         features = standardised(_floats(axis.data.patches[site]), what)
-        found = {pair: _estimate(features, pair, axis.data, settings) for pair in pairs}
+        # One decomposition of the features serves both targets.
+        targets = [axis.data.targets[pair][0] for pair in pairs]
+        scores = [target.scores for target in targets]
+        decoded = np.split(
+            held_out(features, np.hstack(scores), targets[0].blocks),
+            np.cumsum([side.shape[1] for side in scores])[:-1],
+            axis=1,
+        )
+        for pair, predictions in zip(pairs, decoded, strict=True):
+            found[pair] = _estimate(pair, predictions, axis.data, settings)
     return [
         {
             "axis": axis.name,
@@ -186,18 +192,15 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
 
 
 def _estimate(
-    features: Floats, pair: str, data: _Data, settings: IbSettings
+    pair: str, predictions: Floats, data: _Data, settings: IbSettings
 ) -> tuple[int, float, Information, LinearInformation]:
-    """Return the dimension of U, its share of variance, and what the features show of it."""
-    (ranked, explained), blocks = data.targets[pair], data.blocks
-    targets = ranked.points
-    predictions = held_out(features, targets, blocks)
-    seen = normal_scores(normal_scores(predictions) + data.noise[:, : targets.shape[1]])
-    information = controlled_information(
-        ranked, seen, data.orders, data.draws, blocks, settings.num_neighbors
-    )
-    linear = linear_information(targets, predictions, blocks)
-    return targets.shape[1], explained, information, linear
+    """Return the dimension of U, its share of variance, and what the predictions show of it."""
+    target, explained = data.targets[pair]
+    d = target.scores.shape[1]
+    seen = normal_scores(normal_scores(predictions) + data.noise[:, :d])
+    information = controlled_information(target, seen, data.draws, settings.num_neighbors)
+    linear = linear_information(target.scores, predictions, target.blocks)
+    return d, explained, information, linear
 
 
 def _statistics(rows: Sequence[Row]) -> dict[str, float]:

@@ -25,13 +25,12 @@ n samples in b blocks of m, D features, d targets.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
 
 from chimera.statistics.resampling.intervals import t_interval
 from chimera.statistics.resampling.samples import Floats
 
 # Penalties relative to the sum of all variances.
-_PENALTIES = np.geomspace(1e-6, 1.0, 7)
+_PENALTIES = np.geomspace(1e-6, 1.0, 6)
 # Relative to the largest variance: what is smaller is rounding.
 _SMALLEST_VARIANCE = 1e-10
 
@@ -43,22 +42,24 @@ def held_out(features: Floats, targets: Floats, blocks: int) -> Floats:
     """
     z = features - features.mean(axis=0)
     n, D = z.shape
-    variances, vectors = eigh(z @ z.T if n < D else z.T @ z)
+    variances, vectors = np.linalg.eigh(z @ z.T if n < D else z.T @ z)
     real = variances > _SMALLEST_VARIANCE * variances[-1]
     variances, vectors = variances[real], vectors[:, real]
     basis = vectors if n < D else z @ (vectors / np.sqrt(variances))  # orthonormal, (n, r)
     folds = basis.reshape(blocks, n // blocks, -1)
+    own_targets = targets.reshape(blocks, n // blocks, -1)
+    deviation = targets - targets.mean(axis=0)
     predictions = []
     for penalty in _PENALTIES * variances.sum():
-        weights = variances / (variances + penalty)
-        errors = targets - targets.mean(axis=0) - (basis * weights) @ (basis.T @ targets)
-        own = 1 / n + (folds * weights) @ folds.swapaxes(1, 2)  # H_SS, (b, m, m)
-        left_out = np.linalg.solve(
-            np.eye(n // blocks) - own, errors.reshape(blocks, -1, errors.shape[1])
+        weighted = folds * (variances / (variances + penalty))
+        fitted = weighted.reshape(basis.shape) @ (basis.T @ deviation)
+        own = 1 / n + weighted @ folds.swapaxes(1, 2)  # H_SS, (b, m, m)
+        errors = np.linalg.solve(
+            np.eye(n // blocks) - own, (deviation - fitted).reshape(own_targets.shape)
         )
-        predictions.append(targets.reshape(left_out.shape) - left_out)
+        predictions.append(own_targets - errors)
     found = np.stack(predictions)  # (penalties, b, m, d)
-    squares = np.square(found - targets.reshape(found.shape[1:])).sum(axis=2)
+    squares = np.square(found - own_targets).sum(axis=2)
     best = (squares.sum(axis=1, keepdims=True) - squares).argmin(axis=0)  # (b, d)
     chosen = np.take_along_axis(found, best[None, :, None, :], axis=0)
     return chosen[0].reshape(targets.shape)
