@@ -41,7 +41,7 @@ from chimera.probes.ib.ksg import (
     rank,
     shuffled_information,
 )
-from chimera.statistics.resampling.intervals import t_interval
+from chimera.probes.ib.projection import block_interval
 from chimera.statistics.resampling.samples import Floats, Integers
 
 # Relative to the largest: smaller features and directions are float32 rounding errors.
@@ -203,7 +203,7 @@ def controlled_information(
 
     terms = pointwise_information(x, y, num_neighbors)
     value = float(terms.mean())
-    low, high = t_interval(terms.reshape(target.blocks, -1).mean(axis=1))
+    low, high = block_interval(terms, target.blocks)
     thinned = y[target.every_second]
     null = shuffled_information(target.ranked, thinned, target.orders, num_neighbors)
     unmoved = mutual_information(target.ranked.points, thinned, num_neighbors)

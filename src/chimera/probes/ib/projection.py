@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chimera.statistics.resampling.intervals import t_interval
+from chimera.statistics.resampling.intervals import student_quantile
 from chimera.statistics.resampling.samples import Floats
 
 # Penalties relative to the sum of all variances.
@@ -78,5 +78,11 @@ def linear_information(targets: Floats, predictions: Floats, blocks: int) -> Lin
     u, e = (np.square(side) for side in (targets, targets - predictions))
     mean_u, mean_e = u.mean(axis=0), e.mean(axis=0)
     terms = 0.5 * (np.log(mean_u / mean_e) + u / mean_u - e / mean_e).sum(axis=1)
-    low, high = t_interval(terms.reshape(blocks, -1).mean(axis=1))
-    return LinearInformation(float(terms.mean()), low, high)
+    return LinearInformation(float(terms.mean()), *block_interval(terms, blocks))
+
+
+def block_interval(terms: Floats, blocks: int) -> tuple[float, float]:
+    """Return the ends of Student's 95% interval of the mean of terms (n,), by their blocks."""
+    means = terms.reshape(blocks, -1).mean(axis=1)
+    half = student_quantile(0.95, blocks - 1) * means.std(ddof=1) / np.sqrt(blocks)
+    return float(means.mean() - half), float(means.mean() + half)
