@@ -108,8 +108,10 @@ def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighb
             )
         chosen = tensor[torch.from_numpy(kept).to(tensor.device)]
         distances = neighbor_distances(chosen, min(num_neighbors, len(kept) - 1)).cpu().numpy()
-        rounding = _ROUNDING * torch.finfo(tensor.dtype).eps * chosen.norm(dim=1).cpu().numpy()
-        close = np.flatnonzero(distances[:, 0] <= rounding)
+        size = chosen.abs().amax(dim=1).double().cpu().numpy() * chosen.shape[1] ** 0.5
+        rounding = _ROUNDING * torch.finfo(tensor.dtype).eps * size
+        # A distance of 0 between distinct points has underflowed.
+        close = np.flatnonzero((distances[:, 0] <= rounding) & (distances[:, 0] > 0))
         if not len(close):
             break
         kept = np.delete(kept, _copies(chosen, close, rounding))
