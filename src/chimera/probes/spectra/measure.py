@@ -28,6 +28,7 @@ from chimera.probes.common.activations import capture, evaluation_mode
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.spectra.settings import SpectraSettings
 from chimera.probes.spectra.spectrum import (
+    FlowSpectra,
     SpectralErrors,
     activation_spectra,
     centroid,
@@ -130,7 +131,9 @@ def _measure_axis(
     diverged = int((~finite).sum())
     activations = capture(subject.network, sites, trajectories[:, 0])
     by_site = activation_spectra(activations)
-    site_rows = [row for site, E in by_site.items() for row in _rows(1, site, E, E, 0 * E)]
+    site_rows = [
+        row for site, E in by_site.items() for row in _rows(1, site, FlowSpectra(E, E, 0 * E))
+    ]
     if diverged == len(finite):
         return _Axis(site_rows, diverged, 0, [], {}, {})
 
@@ -144,14 +147,16 @@ def _measure_axis(
     cross = cross_spectrum(prediction[:, chosen], target[:, chosen])
     for place, frame in enumerate(settings.frames):
         by_quantity = {  # (n, frames, C, K) each, to (K,)
-            quantity: [E[:, place].mean(dim=0).sum(dim=0) for E in flow]
+            quantity: FlowSpectra(*(E[:, place].mean(dim=0).sum(dim=0) for E in flow))
             for quantity, flow in spectra.items()
         }
-        enstrophies = (by_quantity[name][1] for name in ("prediction", "target"))
-        shells = spectral_errors(*enstrophies, cross[:, place].mean(dim=0).sum(dim=0))
+        shells = spectral_errors(
+            by_quantity["prediction"].enstrophy,
+            by_quantity["target"].enstrophy,
+            cross[:, place].mean(dim=0).sum(dim=0),
+        )
         for quantity, flow in by_quantity.items():
-            errors = shells if quantity == "prediction" else None
-            rows += _rows(frame, quantity, *flow, errors)
+            rows += _rows(frame, quantity, flow, shells if quantity == "prediction" else None)
     slopes = {
         quantity: [
             spectral_slope(energy, *settings.slope_shells).value
@@ -187,9 +192,7 @@ def _measure_axis(
 def _rows(
     frame: int,
     quantity: str,
-    energy: Tensor,
-    enstrophy: Tensor,
-    transfer: Tensor,
+    flow: FlowSpectra,
     errors: SpectralErrors | None = None,
 ) -> list[Row]:
     """Return a row for each shell up to N / 2; a spectrum has 1 + round(N / sqrt 2)."""
@@ -202,11 +205,9 @@ def _rows(
             "frame": frame,
             "quantity": quantity,
             "wavenumber": k,
-            "energy": float(energy[k]),
-            "enstrophy": float(enstrophy[k]),
-            "transfer": float(transfer[k]),
+            **{name: float(spectrum[k]) for name, spectrum in flow._asdict().items()},
             "energy_error": known(errors and errors.energy, k),
             "phase_error": known(errors and errors.phase, k),
         }
-        for k in range(1 + int((len(energy) - 1) / math.sqrt(2) + 0.5))
+        for k in range(1 + int((len(flow.energy) - 1) / math.sqrt(2) + 0.5))
     ]

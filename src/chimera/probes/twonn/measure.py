@@ -89,7 +89,7 @@ def measure_dimension(
                 linear[axis, site] = estimates[0]
     statistics = _headlines(linear, axes, sites)
     if linear:
-        statistics["plateaus"] = float(np.mean([row["high"] > 0 for row in linear.values()]))
+        statistics["plateaus"] = float(np.mean([row["last_scale"] != 0 for row in linear.values()]))
     statistics["samples"] = float(count)
     statistics["duplicates"] = float(duplicates)
     total = len(axes) * (len(sites) + 2)

@@ -6,10 +6,11 @@ points: at every scale the dimension of the cube with the same estimate is the c
 boundary of a cube is an extreme case, a sphere has none; a set in between has a dimension between
 the estimate and the corrected one.
 
-A plateau is a run of at least four scales, and of all but one, whose corrected dimensions agree
-within a tenth. Its dimension is stated as the range from the mean estimate to the mean corrected
-one, a tenth wider at both ends. There is none where the curve keeps falling or rising, or where the
-ends of the range differ by more than a factor of two.
+A plateau is a run of at least four scales up to the largest, from the first or the second on, since
+the smallest may be that of noise, whose corrected dimensions agree within a tenth. Its dimension is
+stated as the range from the mean estimate to the mean corrected one, a tenth wider at both ends.
+There is none where the curve keeps falling or rising, or where the ends of the range differ by more
+than a factor of two.
 
 N points, S scales.
 """
@@ -51,7 +52,7 @@ def cube_curves(count: int, scales: Sequence[int], rng: np.random.Generator) -> 
 
 
 def find_plateau(curve: Sequence[float], scales: Sequence[int], cubes: Floats) -> Plateau | None:
-    """Return the longest plateau of a curve (S,) over rising scales, or None."""
+    """Return the plateau of a curve (S,) over rising scales, or None."""
     estimates, dimensions = np.asarray(curve), np.array(_CUBES, dtype=float)
     corrected = np.array(
         [
@@ -59,14 +60,13 @@ def find_plateau(curve: Sequence[float], scales: Sequence[int], cubes: Floats) -
             for e, at in zip(estimates, cubes.T, strict=True)
         ]
     )
-    fewest = max(FEWEST_SCALES, len(scales) - 1)
-    for length in range(len(scales), fewest - 1, -1):
-        for first in range(len(scales) - length + 1):
-            run = slice(first, first + length)
-            if corrected[run].max() > (1 + TOLERANCE) * corrected[run].min():
-                continue
-            low = (1 - TOLERANCE) * float(min(estimates[run].mean(), corrected[run].mean()))
-            high = (1 + TOLERANCE) * float(corrected[run].mean())
-            if high <= WIDEST_RANGE * low:
-                return Plateau(scales[first], scales[first + length - 1], low, high)
+    for first in range(2):
+        run = slice(first, None)
+        if len(scales[run]) < FEWEST_SCALES:
+            break
+        low = (1 - TOLERANCE) * float(min(estimates[run].mean(), corrected[run].mean()))
+        high = (1 + TOLERANCE) * float(corrected[run].mean())
+        flat = corrected[run].max() <= (1 + TOLERANCE) * corrected[run].min()
+        if flat and high <= WIDEST_RANGE * low:
+            return Plateau(scales[first], scales[-1], low, high)
     return None
