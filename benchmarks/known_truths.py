@@ -31,6 +31,8 @@ from chimera.probes.twonn.scales import cube_curves, find_plateau
 from information_tasks import all_tasks
 
 BLOCKS, SAMPLES, POINTS = 12, 1020, 2000
+# The rules of reporting were chosen in view of these sets, on draws with seeds below this one.
+FIRST_SEED = 100
 PAGE = Path("docs/estimators.md")
 
 
@@ -49,7 +51,7 @@ def information(seeds: int) -> Iterator[Result]:
     """Yield the estimate of every task and seed, by the settings of the probe."""
     settings = probe_settings("ib", read_params()["probes"]["ib"])
     for index, task in enumerate(all_tasks()):
-        for seed in range(seeds):
+        for seed in range(FIRST_SEED, FIRST_SEED + seeds):
             rng = np.random.default_rng([index, seed])
             x, y = (normal_scores(side) for side in task.sample(SAMPLES, rng))
             target = prepare_target(x, BLOCKS, settings.shuffles, rng)
@@ -71,7 +73,7 @@ def dimension(seeds: int) -> Iterator[Result]:
     """Yield the plateau of every manifold and seed, by the scales of the probe."""
     scales = (1, *probe_settings("twonn", read_params()["probes"]["twonn"]).scales)
     cubes = cube_curves(POINTS, scales, np.random.default_rng(0))
-    for seed in range(seeds):
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         manifolds = skdim.datasets.BenchmarkManifolds(random_state=seed)
         for name, points in manifolds.generate(n=POINTS).items():
             truth = float(manifolds.truth.loc[name, "Intrinsic Dimension"])
@@ -112,7 +114,9 @@ def main() -> None:
     warnings.simplefilter("ignore")  # of scikit-dimension, about its own generators
     PAGE.write_text(
         "# Estimators against known truths\n\n"
-        "Made by `python benchmarks/known_truths.py`.\n\n"
+        "Made by `python benchmarks/known_truths.py`. What is refused, and how wide a stated range "
+        "is, was chosen in view of these very sets, on other draws of them: the shares below hold "
+        "for new draws, and promise nothing for sets of another kind.\n\n"
         "## Mutual information\n\n"
         "The 40 tasks of Czyż et al. (2023), rebuilt from their definitions, with 1,020 samples, "
         "as many as the probe `ib` has. A value (in nats) states the 95% interval over blocks, "
