@@ -7,8 +7,8 @@ from chimera.study.labels import model_label
 # Sentences of a model's numbers; one without its numbers is left out.
 _SAID = {
     "spectra": (
-        "by the last frame the enstrophy of the low band is off by {ind_energy_error_low:+.0%} at a "
-        "phase error of {ind_phase_error_low:.2f} (1 is unrelated), that of the middle band by "
+        "by the last frame the enstrophy of the low band is off by {ind_energy_error_low:+.0%} at "
+        "a phase error of {ind_phase_error_low:.2f} (1 is unrelated), that of the middle band by "
         "{ind_energy_error_mid:+.0%} at {ind_phase_error_mid:.2f}",
     ),
     "twonn": (
