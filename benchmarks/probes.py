@@ -5,7 +5,10 @@ a busy machine disturbs least; all must give one answer. On one thread that is t
 process, on several it is what the clock shows. Needs the development packages;
 infomeasure, under the AGPL and not among them, is compared where it is installed.
 
-    python benchmarks/probes.py [twonn ksg ...] [--turns 5] [--threads 1]
+The part `cells` measures whole probes instead, in core-seconds without the start of a process, on
+the committed checkpoints of one replicate.
+
+    python benchmarks/probes.py [twonn ksg cells ...] [--turns 5] [--threads 1]
 """
 
 import argparse
@@ -15,6 +18,8 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
+from zlib import crc32
 
 import npeet_plus
 import numpy as np
@@ -22,6 +27,11 @@ import skdim
 import torch
 from threadpoolctl import threadpool_limits
 
+from chimera.data.layout.splits import Split
+from chimera.files.artifacts import read_params, read_yaml
+from chimera.models.forecasting.checkpoint import read_network
+from chimera.probes.common.registry import probe_measure, probe_settings
+from chimera.probes.common.subject import Subject
 from chimera.probes.ib.ksg import mutual_information, rank, shuffled_information
 from chimera.probes.twonn.estimator import intrinsic_dimension
 
@@ -90,7 +100,7 @@ def ksg(turns: int) -> None:
         return float(np.mean([mutual_information(few[0], few[1][order]) for order in orders]))
 
     shuffles: dict[str, Callable[[], float | None]] = {
-        "chimera": lambda: float(shuffled_information(*map(rank, few), orders).mean()),
+        "chimera": lambda: float(shuffled_information(rank(few[0]), few[1], orders).mean()),
         "one by one": one_by_one,
     }
     print_against_ours("mean of 100 shuffles, n = 1,024, d = 3 a side", shuffles, turns)
@@ -115,7 +125,45 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-PARTS = {"twonn": twonn, "ksg": ksg}
+def read_subject(cell: str) -> Subject:
+    """Return the network of a cell, `model/replicate`, with the test trajectories of all axes."""
+    trained = read_network(Path("checkpoints") / cell / "model.safetensors", torch.device("cpu"))
+    axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"]
+    C = len(trained.fields)
+
+    def trajectories(dataset: str) -> torch.Tensor:
+        folder = Path("data") / dataset / "data" / "test"
+        split = Split(folder, trained.fields, trained.conditioning)
+        frames = torch.from_numpy(split.read(0, split.fitting(2**30)))
+        return frames.sub_(trained.mean).div_(trained.std)
+
+    return Subject(
+        network=trained.network,
+        trajectories={axis: trajectories(about["dataset"]) for axis, about in axes.items()},
+        mean=trained.mean[:C],
+        std=trained.std[:C],
+        domain_extent=axes["ind"]["layout"]["extent"][0],
+        fields=trained.fields,
+    )
+
+
+def cells(turns: int) -> None:
+    """Core-seconds of every probe of every model's first replicate, and the share it reports."""
+    del turns
+    params = read_params()
+    for model in params["model_names"]:
+        subject = read_subject(f"{model}/{params['replicates'][0]}")
+        for probe in params["probe_names"]:
+            settings = probe_settings(probe, params["probes"][probe])
+            rng = np.random.default_rng((params["seed"], 0, crc32(probe.encode())))
+            start = time.process_time()
+            found = probe_measure(probe)(subject, settings, rng, iter)
+            seconds = time.process_time() - start
+            reported = found.statistics["reported"]
+            print(f"{model:14s} {probe:9s} {seconds:6.1f} s, reports {reported:.1%}")
+
+
+PARTS = {"twonn": twonn, "ksg": ksg, "cells": cells}
 
 
 def main() -> None:

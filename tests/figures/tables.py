@@ -84,6 +84,7 @@ def twonn(axes=AXES, sites=SITES, replicates=(0, 1)):
         | {"axis": axis, "site": site, "depth": depth, "samples": 1000, "duplicates": 0}
         | {"decorrelation_time": 4, "decorrelation_length": 8}
         | {"estimator": estimator, "scale": 1, "sd": 0.4}
+        | {"first_scale": 1, "last_scale": 16, "low": 9.0, "high": 14.0}
         | {"dimension": round(20 - 12 * abs(depth - 3) / 30 + rng.normal(), 4)}
         for run in runs(replicates)
         for axis in axes
@@ -99,6 +100,8 @@ def ib(axes=AXES, sites=SITES, replicates=(0, 1), withheld=()):
         | {"axis": axis, "site": site, "depth": depth, "pair": pair, "samples": 900}
         | {"dimensions": 3, "explained": 0.9, "half": 1.0, "quarter": 0.9, "null_mean": 0.01}
         | {"null_sd": 0.01, "p": 0.01, "gaussian": 1.0, "control": 1.0, "control_error": 0.02}
+        | {"low": 0.9, "high": 1.1, "planted": 1.0}
+        | {"linear": 1.0, "linear_low": 0.9, "linear_high": 1.1}
         | {"information": round(2.5 - 0.1 * depth + 0.1 * rng.normal(), 4)}
         | {"withheld": int(site in withheld)}
         for run in runs(replicates)
@@ -113,7 +116,8 @@ def spectra(axes=AXES, replicates=(0, 1), shells=24):
     return text(
         run
         | {"axis": axis, "frame": frame, "quantity": quantity, "wavenumber": k}
-        | {"energy": factor * (k**-3.0 if k else 0.0), "enstrophy": factor}
+        | {"energy": factor * (k**-3.0 if k else 0.0), "enstrophy": factor, "transfer": 0.0}
+        | {"energy_error": "", "phase_error": ""}
         for run in runs(replicates)
         for axis in axes
         for frame in (1, 8, 20)

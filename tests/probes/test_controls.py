@@ -4,25 +4,31 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from chimera.interface.errors import InputError
 from chimera.probes.ib.controls import (
     block_orders,
     canonical_correlations,
     controlled_information,
+    draw_controls,
     gaussian_information,
+    normal_scores,
+    prepare_target,
     principal_components,
+    shared_scale_information,
 )
-from chimera.probes.ib.ksg import rank
 
 
-def judged(x, y, num_components, blocks=10, num_neighbors=3, orders=None, seed=0):
+def judged(x, y, num_components, blocks=10, num_neighbors=3, seed=0):
     r = np.random.default_rng(seed)
-    sides = [rank(principal_components(side, num_components, "side").scores) for side in (x, y)]
-    if orders is None:
-        orders = block_orders(blocks, len(x) // blocks, 100, r)
-    draws = r.standard_normal((4, 2, len(x), num_components))
-    return controlled_information(*sides, orders, draws, num_neighbors)
+    x, y = (normal_scores(principal_components(s, num_components, "side").scores) for s in (x, y))
+    target = prepare_target(x, blocks, 100, r)
+    return controlled_information(target, y, draw_controls(8, len(x), y.shape[1], r), num_neighbors)
+
+
+def refused(found, tolerance=0.1):
+    return found.control_error > tolerance
 
 
 def channel(n, rho, rng):
@@ -52,8 +58,14 @@ def test_independent_sides_have_no_information_to_be_measured():
     r = np.random.default_rng(0)
     found = judged(r.standard_normal((1000, 3)), r.standard_normal((1000, 3)), 2)
     assert abs(found.information - found.null_mean) < 3 * found.null_sd
+    assert found.low < 0 < found.high
     assert found.p > 0.01
-    assert found.control_error > 1  # of a truth near zero no relative accuracy is to be had
+
+
+def test_a_truth_near_zero_is_measured_to_a_part_of_the_small_information():
+    """The scatter of the control's mean refuses a few; a relative tolerance would refuse all."""
+    sides = (np.random.default_rng(seed).standard_normal((2, 1000, 2)) for seed in range(8))
+    assert sum(refused(judged(x, y, 2, seed=x.size)) for x, y in sides) <= 1
 
 
 def test_saturation_in_ten_dimensions_is_seen_by_the_control_alone():
@@ -74,16 +86,52 @@ def test_a_function_of_x_grows_with_the_number_of_samples():
     assert found.control_error > 0.1
 
 
+def student(n, d, freedom, rng):
+    both = rng.standard_normal((n, 2 * d)) * np.sqrt(freedom / rng.chisquare(freedom, (n, 1)))
+    return both[:, :d], both[:, d:]
+
+
+def test_long_tails_are_measured_in_one_dimension_and_refused_in_two():
+    """No correlation, yet information; a Gaussian control sees nothing of it."""
+    r = np.random.default_rng(0)
+    scalar, planar = (judged(*student(1000, d, 1, r), d) for d in (1, 2))
+    truth = shared_scale_information(1, 1, 1)
+    assert truth == pytest.approx(0.2242, abs=1e-4)  # Czyz et al. 2023, Student-t 1 x 1
+    assert scalar.gaussian < 0.02
+    assert scalar.low < truth < scalar.high
+    assert not refused(scalar)
+    assert planar.information < 0.9 * shared_scale_information(1, 2, 2)
+    assert refused(planar)
+
+
+def test_shared_scale_vanishes_for_gaussians_and_is_that_of_the_density():
+    assert shared_scale_information(1e6, 2, 3) == pytest.approx(0, abs=1e-4)
+    joint, single = stats.multivariate_t(np.zeros(2), np.eye(2), 3), stats.t(3)
+    expected = 2 * single.entropy() - joint.entropy()
+    assert shared_scale_information(3, 1, 1) == pytest.approx(expected, abs=1e-6)
+
+
+def test_too_few_samples_for_their_information_are_refused():
+    x, y = channel(60, np.array([0.98, 0.98]), np.random.default_rng(0))
+    assert refused(judged(x, y, 2))
+
+
+def test_normal_scores_keep_order_and_information():
+    values = np.random.default_rng(0).standard_cauchy((400, 2))
+    scores = normal_scores(values)
+    assert (scores.argsort(axis=0) == values.argsort(axis=0)).all()
+    assert scores.mean(axis=0) == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(np.sort(scores[:, 0]), stats.norm.ppf((np.arange(400) + 0.5) / 400))
+
+
 def test_block_shuffles_keep_what_a_trajectory_has_in_common():
-    """Independent levels of trajectories look like information if samples are shuffled."""
+    """Independent levels of trajectories look like information, and are in the null as well."""
     r = np.random.default_rng(0)
     levels = 3 * np.repeat(r.standard_normal((12, 2)), 50, axis=0)
     x, y = np.split(levels + r.standard_normal((600, 2)), 2, axis=1)
-    by_block = judged(x, y, 1, blocks=12)
-    by_sample = judged(x, y, 1, orders=r.permuted([range(600)] * 100, axis=1))
-    assert by_block.information == by_sample.information > 0.2
-    assert by_sample.p == 1 / 101
-    assert by_block.p > 0.1
+    found = judged(x, y, 1, blocks=12)
+    assert found.information > 0.2
+    assert found.p > 0.1
 
 
 def test_orders_exchange_whole_blocks():

@@ -191,6 +191,21 @@ def test_duplicates_are_left_out_and_counted():
     assert intrinsic_dimension(twice) == intrinsic_dimension(X)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_copies_that_differ_in_the_last_bit_are_duplicates(dtype):
+    X = np.random.default_rng(0).standard_normal((300, 5)).astype(dtype)
+    up, down = (np.nextafter(X[:150], dtype(side)) for side in (9, -9))
+    found = distinct_neighbors(np.concatenate([X, up, down]), 2)
+    assert found.duplicates == 300
+    assert intrinsic_dimension(np.concatenate([X, up, down])) == intrinsic_dimension(X)
+
+
+def test_copies_beyond_rounding_are_refused():
+    X = np.random.default_rng(0).standard_normal((300, 5))
+    with pytest.raises(InputError, match="67% of the points are a thousand times nearer"):
+        intrinsic_dimension(np.concatenate([X, X[:150] + 1e-8]))
+
+
 def test_bootstrap_draws_whole_blocks():
     """100 equal ratios a block: the spread is that of 20 numbers, not of 2000."""
     r = np.random.default_rng(0)

@@ -145,6 +145,43 @@ def test_error_of_a_still_forecast_is_the_change_of_the_flow():
     assert found.statistics["ind_pdebench_low"] == pytest.approx(1 / 4, rel=1e-2)
 
 
+class Doubled(Still):
+    """Adds the frame itself: the energy is four times the truth's, with its phases."""
+
+    def forward(self, frames):
+        return self.bottleneck(frames)
+
+
+class Shifted(Still):
+    """Moves the frame by a quarter of a wave of two periods: right energy, unrelated phases."""
+
+    def forward(self, frames):
+        return self.bottleneck(frames).roll(4, dims=-2) - frames
+
+
+@pytest.mark.parametrize(
+    ("network", "energy", "phase", "error"),
+    [(Doubled(), 3.0, 0.0, 1.0), (Shifted(), 0.0, 1.0, 2**0.5)],
+)
+def test_energy_and_phase_are_told_apart(network, energy, phase, error):
+    """A still wave of |m| = 2 of 16: the low band; the other two are silent."""
+    x = 2 * torch.pi * torch.arange(32, dtype=torch.float64) / 32
+    frames = torch.cos(2 * x)[:, None].expand(2, 3, 1, 32, 32).clone()
+    frames += 1e-9 * torch.cos(5 * x[:, None] + 20 * x)
+    settings = SpectraSettings(frames=(1,), slope_shells=(1, 3))
+    frames = frames + 1e-6 * waves(torch.Generator().manual_seed(0), 2, frames=3).double()
+    found = measure_spectra(subject(network, ind=frames), settings, np.random.default_rng(0), plain)
+    assert found.statistics["ind_energy_error_low"] == pytest.approx(energy, abs=1e-4)
+    assert found.statistics["ind_phase_error_low"] == pytest.approx(phase, abs=1e-4)
+    assert found.statistics["ind_error_low"] == pytest.approx(error, abs=1e-4)
+    assert found.statistics["ind_enstrophy_ratio"] == pytest.approx(1 + energy, abs=1e-4)
+    assert "ind_error_high" not in found.statistics
+    assert found.statistics["withheld_bands"] == 4
+    assert found.statistics["reported"] == pytest.approx(1 / 3)
+    scored = [row["wavenumber"] for row in found.rows if row["phase_error"] != ""]
+    assert scored == [2]
+
+
 def test_a_rollout_that_blows_up_is_counted_and_leaves_no_number():
     class Explosion(Still):
         def forward(self, frames):
@@ -156,7 +193,7 @@ def test_a_rollout_that_blows_up_is_counted_and_leaves_no_number():
     found = measure_spectra(
         subject(Explosion(), **flows), settings, np.random.default_rng(0), plain
     )
-    assert found.statistics == {"diverged": 5.0, "reported": 0.0}
+    assert found.statistics == {"diverged": 5.0, "withheld_bands": 0.0, "reported": 0.0}
     assert {row["quantity"] for row in found.rows} == {"bottleneck"}
 
 

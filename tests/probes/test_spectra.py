@@ -170,3 +170,15 @@ def test_bad_fields():
         rollout_spectra(square, flat)
     with pytest.raises(InputError, match=r"site 'up0' are constant over space"):
         activation_spectra({"up0": torch.ones(2, 3, 8, 8)})
+
+
+def test_transfer_conserves_energy_and_vanishes_for_one_shell():
+    """Advection moves energy between shells; a flow of one |m| is a steady Euler flow."""
+    x = 2 * np.pi * torch.arange(32, dtype=torch.float64) / 32
+    one = torch.cos(3 * x)[:, None] + torch.sin(3 * x)[None, :]
+    noise = torch.randn(32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    smooth = resample(resample(noise, 16), 32)
+    still, mixed = (rollout_spectra(f, f)["target"].transfer for f in (one, smooth))
+    assert still.abs().max() < 1e-12
+    assert mixed.abs().max() > 1e-6
+    assert mixed.sum().abs() < 1e-12 * mixed.abs().sum() + 1e-15

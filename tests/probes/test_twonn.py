@@ -33,6 +33,10 @@ COLUMNS = [
     "scale",
     "dimension",
     "sd",
+    "first_scale",
+    "last_scale",
+    "low",
+    "high",
 ]
 
 
@@ -127,7 +131,8 @@ def test_statistics_are_means_of_rows():
     assert found.statistics["withheld"] == 0
     assert found.statistics["duplicates"] == 0
     assert found.statistics["reported"] == 1
-    assert len(found.statistics) == 14
+    assert found.statistics["plateaus"] == 0  # no run of three scales is one
+    assert len(found.statistics) == 15
 
 
 def test_rows_are_one_finite_table_in_network_order(known):

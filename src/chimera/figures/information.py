@@ -1,8 +1,8 @@
 """The information plane: information of each site about the output and about the input.
 
-Mutual information by nearest neighbours (KSG) of a few principal components a side, from
-metrics/tables/ib.csv. Values are withheld if the error of their Gaussian control of the same size
-was too large; these are drawn hollow and grey.
+Mutual information by nearest neighbours (KSG) of what held-out linear decoders show, from
+metrics/tables/ib.csv. Values are withheld if the error of their control, a channel of the same
+information, was too large; these are drawn hollow and grey.
 """
 
 from collections.abc import Container, Sequence

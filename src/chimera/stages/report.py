@@ -20,6 +20,7 @@ from chimera.planning.break_even import read_costs
 from chimera.report import interventions, prose, tables
 from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, render
+from chimera.report.probe_findings import probe_findings
 from chimera.report.verdict import beaten_by_baselines, status, verdicts
 from chimera.study.endpoints import by_model
 
@@ -59,6 +60,7 @@ def main() -> None:
         "setup": prose.setup(params),
         "length": prose.training_length(repeats, models),
         "limits": prose.limits(params, stats, metrics["probes"]),
+        "findings": probe_findings(metrics["probes"]),
         "correlations": prose.correlation_sentence(stats),
         "patching": interventions.patching_finding(metrics["probes"], models),
         "editing": interventions.editing_finding(metrics["probes"], models, stats["replicates"]),

@@ -1,34 +1,55 @@
 """The mutual information of two sides of samples, with controls of its reliability.
 
-An estimate I(x; y) of n samples comes with
+Each coordinate is replaced by its normal score, Phi^-1((rank - 1/2) / n), which changes no
+information and leaves no long tail. An estimate I(x; y) of n samples comes with
 
+- a t interval over blocks (trajectories) of its terms' means;
 - its values at n / 2 and n / 4 (means over disjoint parts): one that still grows depends on n;
-- a null: estimates after whole blocks (trajectories) of y were exchanged, with no block unmoved;
+- a null: estimates of every second sample after whole blocks of y were exchanged, with no block
+  unmoved. What trajectories have in common, such as a decay, is information that is left in it;
 - the information of Gaussian variables of the same canonical correlations rho_i (Hotelling 1936),
 
       I_G = -1/2 sum_i ln(1 - rho_i^2);
 
-- a positive control: estimates from Gaussian samples of the same n, d_x, d_y and rho_i, whose
-  information I_G is known. Their relative error, root mean square over the draws, includes both the
-  bias and the scatter of one estimate; above a tolerance the estimate is withheld.
+- a positive control: estimates from samples of the same n, d_x, d_y and rho_i, whose information
+  is known and no smaller than the estimate. Where this exceeds I_G, all coordinates of a sample
+  share a random scale sqrt(nu / chi^2_nu), that of Student's t, which adds exactly (Arellano-Valle
+  et al. 2013, doi:10.1111/j.1467-9469.2011.00774.x, for entropies h of k coordinates)
 
-The control validates dependence as strong as I_G. An estimate above I_G includes dependence that
-no linear projection shows and the control does not validate.
+      h(d_x) + h(d_y) - h(d_x + d_y),   h(k) = ln[G(nu/2) / G((nu+k)/2)] + k/2 ln(nu pi)
+                                               + (nu+k)/2 [psi((nu+k)/2) - psi(nu/2)],
+
+  with nu such that this is the excess: dependence that no linear projection shows. The control's
+  mean error, relative above 0.2 nats and to 0.2 nats below, must not exceed the tolerance.
 
 n samples in b blocks of m, D features, d components, B shuffles.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.optimize import brentq
+from scipy.special import digamma, gammaincinv, gammaln, ndtri
 
 from chimera.interface.errors import InputError
-from chimera.probes.ib.ksg import Ranked, mutual_information, shuffled_information
+from chimera.probes.ib.ksg import (
+    Ranked,
+    mutual_information,
+    pointwise_information,
+    rank,
+    shuffled_information,
+)
+from chimera.probes.ib.projection import block_interval
 from chimera.statistics.resampling.samples import Floats, Integers
 
 # Relative to the largest: smaller features and directions are float32 rounding errors.
 _SMALLEST_SD = 1e-5
+# Nats: errors of smaller values are relative to this one.
+SMALL_INFORMATION = 0.2
+# Degrees of freedom: Student's t is a Gaussian above the last.
+_FREEDOM = (0.05, 1e3)
 
 
 class Components(NamedTuple):
@@ -38,11 +59,8 @@ class Components(NamedTuple):
     explained: float
 
 
-def principal_components(features: Floats, num_components: int, name: str) -> Components:
-    """Return at most d standardised principal components of standardised features (n, D).
-
-    Features that do not vary are left out. The sign of a component is such that its largest
-    loading, the first of equals, is positive.
+def standardised(features: Floats, name: str) -> Floats:
+    """Return the features (n, D) that vary, with mean 0 and variance 1.
 
     Raises:
         InputError: If the features are not finite or all are constant; it begins with their name.
@@ -55,7 +73,16 @@ def principal_components(features: Floats, num_components: int, name: str) -> Co
         raise InputError(
             f"{name} is constant over {len(features)} samples, expected some variation"
         )
-    values = (features[:, varies] - features[:, varies].mean(axis=0)) / sd[varies]
+    return np.asarray((features[:, varies] - features[:, varies].mean(axis=0)) / sd[varies])
+
+
+def principal_components(features: Floats, num_components: int, name: str) -> Components:
+    """Return at most d standardised principal components of standardised features (n, D).
+
+    Features that do not vary are left out. The sign of a component is such that its largest
+    loading, the first of equals, is positive. Errors as `standardised`.
+    """
+    values = standardised(features, name)
     n, D = values.shape
     wide = n < D
     gram = values @ values.T if wide else values.T @ values
@@ -69,6 +96,12 @@ def principal_components(features: Floats, num_components: int, name: str) -> Co
     projected = vectors if wide else values @ vectors
     scores = signs * projected / projected.std(axis=0)
     return Components(scores, float(variances.sum() / (n * D)))
+
+
+def normal_scores(values: Floats) -> Floats:
+    """Return Phi^-1((rank - 1/2) / n) of each column of values (n, d), ties in their order."""
+    ranks = values.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    return np.asarray(ndtri((ranks + 0.5) / len(values)))
 
 
 def canonical_correlations(x: Floats, y: Floats) -> Floats:
@@ -101,56 +134,138 @@ def block_orders(
 class Information(NamedTuple):
     """An estimate and its controls, in nats; all 0 where nothing was estimated.
 
-    `half` and `quarter` are means over the parts, `null_mean` and `null_sd` are over shuffles, and
-    p = (1 + number of shuffles with an estimate of at least `information`) / (1 + B). `gaussian` is
-    I_G, the true value of the control; `control` is the mean estimate over the control's draws, and
-    `control_error` the root mean square of their errors, relative to the true value.
+    `low` and `high` are the ends of the 95% interval over blocks, `half` and `quarter` means over
+    the parts, `null_mean` and `null_sd` are over shuffles, and p = (1 + number of shuffles with at
+    least the estimate of every second sample) / (1 + B). `gaussian` is I_G, `planted` the true
+    value of the control, `control` the mean estimate over its draws, and `control_error` how far
+    this is from the true value, relative to it or to 0.2 nats.
     """
 
     information: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
     half: float = 0.0
     quarter: float = 0.0
     null_mean: float = 0.0
     null_sd: float = 0.0
     p: float = 0.0
     gaussian: float = 0.0
+    planted: float = 0.0
     control: float = 0.0
     control_error: float = 0.0
 
 
-def controlled_information(
-    x: Ranked, y: Ranked, orders: Integers, draws: Floats, num_neighbors: int
-) -> Information:
-    """Estimate I(x; y) of standardised samples (n, d_x) and (n, d_y) with its controls.
+class Draws(NamedTuple):
+    """Random numbers of the controls: normal (controls, 2, n, d), uniform (controls, n, 1)."""
 
-    Args and errors as for `chimera.probes.ib.ksg.shuffled_information` and, for n / 4 samples,
-    `mutual_information`; `draws` are standard normal numbers (controls, 2, n, d), d >= d_x, d_y.
+    normal: Floats
+    uniform: Floats
+
+
+def draw_controls(controls: int, n: int, d: int, rng: np.random.Generator) -> Draws:
+    """Draw the random numbers of controls of n samples in at most d dimensions."""
+    return Draws(rng.standard_normal((controls, 2, n, d)), rng.random((controls, n, 1)))
+
+
+class Target(NamedTuple):
+    """Normal scores (n, d) of the side that many others are paired with, in b equal blocks.
+
+    `every_second` are indices within blocks, `ranked` their samples, `orders` shuffles of these.
     """
 
+    scores: Floats
+    blocks: int
+    every_second: Integers
+    ranked: Ranked
+    orders: Integers
+
+
+def prepare_target(scores: Floats, blocks: int, shuffles: int, rng: np.random.Generator) -> Target:
+    """Draw the shuffles of normal scores (n, d), in the order of their blocks, and rank them."""
+    kept = np.arange(len(scores)).reshape(blocks, -1)[:, ::2]
+    orders = block_orders(blocks, kept.shape[1], shuffles, rng)
+    return Target(scores, blocks, kept.ravel(), rank(scores[kept.ravel()]), orders)
+
+
+def controlled_information(
+    target: Target, y: Floats, draws: Draws, num_neighbors: int
+) -> Information:
+    """Estimate I(x; y) of a target x and normal scores y (n, d_y) with its controls.
+
+    Errors as for `chimera.probes.ib.ksg.shuffled_information` and, for n / 4 samples,
+    `mutual_information`; the draws have d >= d_x, d_y.
+    """
+    x = target.scores
+
     def mean_over_parts(number: int) -> float:
-        parts = ((x.points[i::number], y.points[i::number]) for i in range(number))
+        parts = ((x[i::number], y[i::number]) for i in range(number))
         return float(np.mean([mutual_information(*sides, num_neighbors) for sides in parts]))
 
-    d_x, d_y = x.points.shape[1], y.points.shape[1]
-    value, half, quarter = (mean_over_parts(number) for number in (1, 2, 4))
-    null = shuffled_information(x, y, orders, num_neighbors)
-    rho = canonical_correlations(x.points, y.points)
+    terms = pointwise_information(x, y, num_neighbors)
+    value = float(terms.mean())
+    low, high = block_interval(terms, target.blocks)
+    thinned = y[target.every_second]
+    null = shuffled_information(target.ranked, thinned, target.orders, num_neighbors)
+    unmoved = mutual_information(target.ranked.points, thinned, num_neighbors)
+    rho = canonical_correlations(x, y)
     gaussian = gaussian_information(rho)
-    shared, weights = len(rho), np.sqrt(1 - np.square(rho))
-    controls = []
-    for source, noise in draws:
-        target = noise[:, :d_y].copy()
-        target[:, :shared] = rho * source[:, :shared] + weights * noise[:, :shared]
-        controls.append(mutual_information(source[:, :d_x], target, num_neighbors))
-    error = np.sqrt(np.mean(np.square(np.array(controls) - gaussian)))
+    planted = max(gaussian, value)
+    d_x, d_y = x.shape[1], y.shape[1]
+    freedom = _freedom(planted - gaussian, d_x, d_y)
+    controls = [
+        mutual_information(*_channel(normal, uniform, rho, (d_x, d_y), freedom), num_neighbors)
+        for normal, uniform in zip(*draws, strict=True)
+    ]
+    control = float(np.mean(controls))
     return Information(
         information=value,
-        half=half,
-        quarter=quarter,
+        low=low,
+        high=high,
+        half=mean_over_parts(2),
+        quarter=mean_over_parts(4),
         null_mean=float(null.mean()),
         null_sd=float(null.std(ddof=1)),
-        p=float((1 + (null >= value).sum()) / (1 + len(null))),
+        p=float((1 + (null >= unmoved).sum()) / (1 + len(null))),
         gaussian=gaussian,
-        control=float(np.mean(controls)),
-        control_error=float(error / max(gaussian, np.finfo(float).tiny)),
+        planted=planted,
+        control=control,
+        control_error=abs(control - planted) / max(planted, SMALL_INFORMATION),
     )
+
+
+def _channel(
+    normal: Floats, uniform: Floats, rho: Floats, dimensions: tuple[int, int], freedom: float | None
+) -> tuple[Floats, Floats]:
+    """Return both sides of a control, as normal scores where they share a scale."""
+    (source, noise), (d_x, d_y), shared = normal, dimensions, len(rho)
+    target = noise[:, :d_y].copy()
+    weights = np.sqrt(1 - np.square(rho))
+    target[:, :shared] = rho * source[:, :shared] + weights * noise[:, :shared]
+    if freedom is None:
+        return source[:, :d_x], target
+    # chi^2 / nu of equal probability; a tiny one would overflow.
+    square = np.maximum(2 * gammaincinv(freedom / 2, uniform) / freedom, 1e-200)
+    return normal_scores(source[:, :d_x] / np.sqrt(square)), normal_scores(target / np.sqrt(square))
+
+
+def _freedom(excess: float, d_x: int, d_y: int) -> float | None:
+    """Return the degrees of freedom whose shared scale adds this information, None if none do."""
+
+    def missing(log_freedom: float) -> float:
+        return shared_scale_information(math.exp(log_freedom), d_x, d_y) - excess
+
+    first, last = map(math.log, _FREEDOM)
+    if missing(last) >= 0:
+        return None
+    return math.exp(first if missing(first) <= 0 else brentq(missing, first, last))
+
+
+def shared_scale_information(freedom: float, d_x: int, d_y: int) -> float:
+    """Return the information that Student's t has beyond its correlations', in nats."""
+
+    def entropy(k: int) -> float:
+        half = (freedom + k) / 2
+        shape = gammaln(freedom / 2) - gammaln(half) + k / 2 * math.log(freedom * math.pi)
+        return float(shape + half * (digamma(half) - digamma(freedom / 2)))
+
+    return entropy(d_x) + entropy(d_y) - entropy(d_x + d_y)

@@ -55,6 +55,13 @@ def mutual_information(
         >>> round(mutual_information(x, y), 3), round(float(-0.5 * np.log(1 - 0.9**2)), 3)
         (0.83, 0.83)
     """
+    return float(pointwise_information(x, y, num_neighbors, variant).mean())
+
+
+def pointwise_information(
+    x: ArrayLike | Tensor, y: ArrayLike | Tensor, num_neighbors: int = 3, variant: int = 1
+) -> Floats:
+    """Return each sample's term (n,) of `mutual_information`, which is their mean."""
     sides = _points(x, "x"), _points(y, "y")
     n = len(sides[0])
     if len(sides[1]) != n:
@@ -69,7 +76,7 @@ def mutual_information(
             f"{int((radius == 0).sum())} samples have {num_neighbors} or more exact copies in x "
             "and y together, expected continuous values: remove copies or add a little noise"
         )
-    known = digamma(num_neighbors)
+    known = digamma(num_neighbors) + digamma(n)
     if variant == 1:
         inside = np.nextafter(radius, 0)  # no further than this: strictly nearer than the radius
         counts = [count_within(grow(side), inside) for side in sides]  # n_x + 1: itself included
@@ -77,7 +84,7 @@ def mutual_information(
         known -= 1 / num_neighbors
         reach = [np.abs(side[neighbors] - side[:, None]).max(axis=(1, 2)) for side in sides]
         counts = [count_within(grow(s), r) - 1 for s, r in zip(sides, reach, strict=True)]
-    return float(known + digamma(n) - digamma(counts).mean(axis=1).sum())
+    return np.asarray(known - digamma(counts).sum(axis=0))
 
 
 class Ranked(NamedTuple):
@@ -93,18 +100,24 @@ class Ranked(NamedTuple):
 
 def rank(points: Floats) -> Ranked:
     """Sort the distances between samples (n, d); takes 12 n^2 bytes."""
-    distances = np.zeros((len(points), len(points)))
-    for coordinate in points.T:
-        np.maximum(distances, np.abs(coordinate[:, None] - coordinate), out=distances)
-    np.fill_diagonal(distances, -1.0)  # before its own copies
+    distances = _distances(points)
     indices = np.argsort(distances, axis=1)
     ascending = np.take_along_axis(distances, indices, axis=1)
     ascending[:, 0] = 0.0
     return Ranked(np.ascontiguousarray(points), ascending, indices.astype(np.int32))
 
 
-def shuffled_information(x: Ranked, y: Ranked, orders: Integers, num_neighbors: int = 3) -> Floats:
-    """Return `mutual_information(x.points, y.points[order], num_neighbors)` of orders (B, n).
+def _distances(points: Floats) -> Floats:
+    """Return max-norm distances (n, n); each sample is at -1 from itself, before its own copies."""
+    distances = np.zeros((len(points), len(points)))
+    for coordinate in points.T:
+        np.maximum(distances, np.abs(coordinate[:, None] - coordinate), out=distances)
+    np.fill_diagonal(distances, -1.0)
+    return distances
+
+
+def shuffled_information(x: Ranked, y: Floats, orders: Integers, num_neighbors: int = 3) -> Floats:
+    """Return `mutual_information(x.points, y[order], num_neighbors)` of orders (B, n).
 
     Faster than one estimate at a time: the neighbours of a sample in x and y together are found
     among its neighbours in x, in ascending order, until the next is further away in x than the k-th
@@ -121,7 +134,10 @@ def shuffled_information(x: Ranked, y: Ranked, orders: Integers, num_neighbors: 
         )
     start = (-np.inf,) * (MAX_SHUFFLED_NEIGHBORS - num_neighbors) + (np.inf,) * num_neighbors
     psi = digamma(np.arange(n + 1, dtype=np.float64))
-    means = _shuffled(x.distances, x.indices, y.points, y.distances, orders, start, psi)
+    y = np.ascontiguousarray(y)
+    y_distances = _distances(y)
+    y_distances.sort(axis=1)
+    means = _shuffled(x.distances, x.indices, y, y_distances, orders, start, psi)
     return digamma(num_neighbors) + digamma(n) - means
 
 

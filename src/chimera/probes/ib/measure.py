@@ -1,22 +1,25 @@
 """Mutual information of a site's activations with the input and with the predicted increment.
 
-    I(X; T) and I(T; Y) in nats, after Shwartz-Ziv & Tishby 2017, arXiv:1703.00810
-
 X is a patch of the normalised input frame, Y the patch of the increment to the next frame at the
 same place, T the site's activations over that place. The n samples are patches a decorrelation time
-and length apart, equally many of each trajectory.
+and length apart, equally many of each trajectory. I(X; T) and I(T; Y) in nats, after Shwartz-Ziv &
+Tishby 2017, arXiv:1703.00810, with projections that are learned:
 
-- Each side is standardised by feature and reduced to its first d principal components, within the
-  axis: kNN estimates cannot resolve strong dependence in many dimensions. The information between
-  these components is a lower bound of that between whole patches; it may rise from site to site,
-  and is no test of the data processing inequality. `explained` is their share of T's variance.
-- T is a function of the network's whole input and may have infinite information about it. Noise of
-  a given standard deviation, relative to that of each component, is added to T alone, the same draw
-  at every site of an axis (Goldfeld et al. 2019, arXiv:1810.05728); I(X; T) depends on it.
+- X and Y are their first d principal components within the axis, as normal scores U. `explained`
+  is their share of the patch's variance.
+- T is seen through the linear decoder of U that was fitted on the other trajectories
+  (chimera.probes.ib.projection). `linear` is what it shows by itself.
+- The decoder's output, as normal scores with noise of a given standard deviation added (the same
+  draw at every site of an axis, Goldfeld et al. 2019, arXiv:1810.05728), has the `information`
+  about U (KSG), at most d/2 ln(1 + 1 / noise^2). T is a function of the network's whole input and
+  could otherwise have infinite information about X.
+- Both estimate lower bounds of the information between whole patches: what a linear decoder makes
+  usable, not what T contains. They may rise from site to site, and are no test of the data
+  processing inequality. `linear` shows Gaussian dependence alone, `information` any.
 - A value is withheld if its positive control (chimera.probes.ib.controls) errs by more than the
-  tolerance: because it saturates, or because the information is smaller than the scatter of the
-  estimate. Nothing is estimated from fewer than 200 samples, or from so few trajectories that they
-  have fewer derangements than there are shuffles.
+  tolerance: a channel of that information would not be measured as such. Nothing is estimated from
+  fewer than 200 samples, or from so few trajectories that they have fewer derangements than there
+  are shuffles.
 
 n trajectories or samples, T time, C channel, N x N space.
 """
@@ -40,15 +43,19 @@ from chimera.probes.common.sampling import (
 )
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.ib.controls import (
-    Components,
+    Draws,
     Information,
-    block_orders,
+    Target,
     controlled_information,
+    draw_controls,
+    normal_scores,
+    prepare_target,
     principal_components,
+    standardised,
 )
-from chimera.probes.ib.ksg import Ranked, rank
+from chimera.probes.ib.projection import LinearInformation, held_out, linear_information
 from chimera.probes.ib.settings import IbSettings
-from chimera.statistics.resampling.samples import Floats, Integers
+from chimera.statistics.resampling.samples import Floats
 
 # Sites that repeat the output of the block before them, unchanged, pooled or expanded.
 EDGES = ("skip", "down", "up")
@@ -64,15 +71,14 @@ REPORTED, WITHHELD_CONTROL, WITHHELD_SAMPLES, WITHHELD_TRAJECTORIES = range(4)
 class _Data(NamedTuple):
     """Data of an axis that all its sites share.
 
-    `others` are the sides paired with T: X for `x_t`, Y for `t_y`. Patches of a site are (n, D),
-    noise for T (n, d), shuffles (B, n), draws of the controls (controls, 2, n, d).
+    `targets` are the sides paired with T, X for `x_t` and Y for `t_y`, and the share of variance
+    that they explain. Patches of a site are (n, D), noise for T (n, d).
     """
 
-    others: Mapping[str, Ranked]
+    targets: Mapping[str, tuple[Target, float]]
     patches: Mapping[str, Tensor]
     noise: Floats
-    orders: Integers
-    draws: Floats
+    draws: Draws
 
 
 class _Axis(NamedTuple):
@@ -90,15 +96,15 @@ def measure_information(
     """Estimate I(X; T) and I(T; Y) at every block and fractal column, on every axis.
 
     Rows: `axis`, `site` (`input` is X itself), `depth` (its place in the network, 0 the input),
-    `pair` (`x_t` or `t_y`), `samples`, `dimensions` (of T), `explained`, Information's fields, and
-    `withheld`: 0 reported, 1 the control's error is too large, 2 too few samples, 3 too few
-    trajectories. With 1 the values are only for inspection; with 2 or 3 nothing was computed, and
-    every number but `samples` and `depth` is 0.
+    `pair` (`x_t` or `t_y`), `samples`, `dimensions` (of U), `explained`, the fields of Information
+    and of LinearInformation, and `withheld`: 0 reported, 1 the control's error is too large, 2 too
+    few samples, 3 too few trajectories. With 1 the values are only for inspection; with 2 or 3
+    nothing was computed, and every number but `samples` and `depth` is 0.
 
     Returns:
         Statistics: `<ind or ood>_<x_t or t_y>_<site>` of the first encoder (x_t alone), the
         bottleneck and the last decoder, the mean over OOD axes, absent unless all of these are
-        reported; `samples`, the fewest of an axis; `reported`, the share of rows;
+        reported, and `..._linear`; `samples`, the fewest of an axis; `reported`, the share of rows;
         `withheld_control`, `withheld_samples` and `withheld_trajectories`, numbers of rows.
 
     Raises:
@@ -134,15 +140,17 @@ def _prepare(
     if count_derangements(blocks) < settings.shuffles:
         return _Axis(name, n, WITHHELD_TRAJECTORIES, None)
     patches = all_patches(subject, name, sites, samples)
+
+    def target(place: str, side: str) -> tuple[Target, float]:
+        found = principal_components(_floats(patches[place]), d, f"{name}'s {side}")
+        scores = normal_scores(found.scores)
+        return prepare_target(scores, blocks, settings.shuffles, rng), found.explained
+
     data = _Data(
-        others={
-            "x_t": rank(_components(patches["input"], d, f"{name}'s x").scores),
-            "t_y": rank(_components(patches["target"], d, f"{name}'s y").scores),
-        },
+        targets={"x_t": target("input", "x"), "t_y": target("target", "y")},
         patches=patches,
         noise=settings.noise * rng.standard_normal((n, d)),
-        orders=block_orders(blocks, n // blocks, settings.shuffles, rng),
-        draws=rng.standard_normal((settings.controls, 2, n, d)),
+        draws=draw_controls(settings.controls, n, d, rng),
     )
     return _Axis(name, n, REPORTED, data)
 
@@ -150,16 +158,20 @@ def _prepare(
 def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list[Row]:
     """Return a row for each pair; the input, which is X, has only that of T and Y."""
     pairs = ("t_y",) if site == "input" else tuple(HEADLINES)
-    found, d, explained = dict.fromkeys(pairs, Information()), 0, 0.0
+    found = {pair: (0, 0.0, Information(), LinearInformation()) for pair in pairs}
     if axis.data:
-        others, patches, noise, orders, draws = axis.data
         what = f"{axis.name}'s activation at site {site!r}"
-        scores, explained = _components(patches[site], settings.components, what)
-        d = scores.shape[1]
-        t = rank(scores + noise[:, :d])
-        for pair in pairs:
-            sides = others[pair], t
-            found[pair] = controlled_information(*sides, orders, draws, settings.num_neighbors)
+        features = standardised(_floats(axis.data.patches[site]), what)
+        # One decomposition of the features serves both targets.
+        targets = [axis.data.targets[pair][0] for pair in pairs]
+        scores = [target.scores for target in targets]
+        decoded = np.split(
+            held_out(features, np.hstack(scores), targets[0].blocks),
+            np.cumsum([side.shape[1] for side in scores])[:-1],
+            axis=1,
+        )
+        for pair, predictions in zip(pairs, decoded, strict=True):
+            found[pair] = _estimate(pair, predictions, axis.data, settings)
     return [
         {
             "axis": axis.name,
@@ -170,12 +182,25 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
             "dimensions": d,
             "explained": explained,
             **information._asdict(),
+            **linear._asdict(),
             "withheld": WITHHELD_CONTROL
             if information.control_error > settings.tolerance
             else axis.withheld,
         }
-        for pair, information in found.items()
+        for pair, (d, explained, information, linear) in found.items()
     ]
+
+
+def _estimate(
+    pair: str, predictions: Floats, data: _Data, settings: IbSettings
+) -> tuple[int, float, Information, LinearInformation]:
+    """Return the dimension of U, its share of variance, and what the predictions show of it."""
+    target, explained = data.targets[pair]
+    d = target.scores.shape[1]
+    seen = normal_scores(normal_scores(predictions) + data.noise[:, :d])
+    information = controlled_information(target, seen, data.draws, settings.num_neighbors)
+    linear = linear_information(target.scores, predictions, target.blocks)
+    return d, explained, information, linear
 
 
 def _statistics(rows: Sequence[Row]) -> dict[str, float]:
@@ -185,8 +210,9 @@ def _statistics(rows: Sequence[Row]) -> dict[str, float]:
         for pair, site in ((pair, site) for pair, sites in HEADLINES.items() for site in sites):
             chosen = [row for row in of_kind if (row["pair"], row["site"]) == (pair, site)]
             if chosen and all(row["withheld"] == REPORTED for row in chosen):
-                mean = fmean(float(row["information"]) for row in chosen)
-                statistics[f"{kind}_{pair}_{site}"] = mean
+                for column, end in (("information", ""), ("linear", "_linear")):
+                    mean = fmean(float(row[column]) for row in chosen)
+                    statistics[f"{kind}_{pair}_{site}{end}"] = mean
     statistics["samples"] = float(min(int(row["samples"]) for row in rows))
     counts = Counter(row["withheld"] for row in rows)
     statistics |= {name: float(counts[reason]) for reason, name in enumerate(REASONS)}
@@ -216,5 +242,5 @@ def count_derangements(count: int) -> int:
     return derangements
 
 
-def _components(patches: Tensor, num_components: int, name: str) -> Components:
-    return principal_components(patches.double().cpu().numpy(), num_components, name)
+def _floats(patches: Tensor) -> Floats:
+    return np.asarray(patches.double().cpu().numpy())

@@ -20,10 +20,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from chimera.fields.bands import coefficients, require_equal_shapes
-from chimera.fields.fourier import shell_sums, wavenumber
+from chimera.fields.fourier import derivative, resample, shell_sums, velocity, wavenumber
 from chimera.fields.nrmse import Field, like_field
 from chimera.interface.errors import InapplicableError, InputError
 from chimera.statistics.resampling.intervals import student_quantile
+
+# Part of the mean over bands or shells below which one of the target has no signal to be compared
+# with: an amplitude of 1% for a band, less than networks err one step ahead.
+SIGNAL = 3e-4
 
 
 def energy_spectrum(field: Field) -> Field:
@@ -109,10 +113,14 @@ def spectral_slope(
 
 
 class FlowSpectra(NamedTuple):
-    """Spectra (..., K) of kinetic energy and of half the squared vorticity."""
+    """Spectra (..., K) of kinetic energy, of half the squared vorticity, and of the transfer.
+
+    The transfer is the energy that advection brings to a shell in a unit of time. It sums to 0.
+    """
 
     energy: Tensor
     enstrophy: Tensor
+    transfer: Tensor
 
 
 def rollout_spectra(
@@ -129,8 +137,53 @@ def rollout_spectra(
     for name, field in fields.items():
         density = _density(field, name)
         square = _square_wavenumber(density, domain_extent)
-        spectra[name] = FlowSpectra(shell_sums(density / square), shell_sums(density))
+        transfer = shell_sums(_enstrophy_transfer(field, domain_extent) / square)
+        spectra[name] = FlowSpectra(shell_sums(density / square), shell_sums(density), transfer)
     return spectra
+
+
+def _enstrophy_transfer(vorticity: Tensor, domain_extent: float) -> Tensor:
+    """Return -Re(conj(w_hat) (u . grad w)_hat) of every mode, the advection dealiased."""
+    N = vorticity.shape[-1]
+    fine = resample(vorticity, 3 * N // 2)
+    u, v = velocity(fine, domain_extent).unbind(-1)
+    advection = u * derivative(fine, domain_extent, -2) + v * derivative(fine, domain_extent, -1)
+    field_hat, advection_hat = (
+        coefficients(x, "vorticity") for x in (vorticity, resample(advection, N))
+    )
+    return -(field_hat.conj() * advection_hat).real
+
+
+class SpectralErrors(NamedTuple):
+    """Errors (..., 3) in the low, mid and high band, NaN where the target has no signal.
+
+    With r the ratio of the prediction's enstrophy to the target's, `energy` is r - 1 and `phase`
+    1 - <prediction, target> / (|prediction| |target|): 0 for equal phases, 1 for unrelated ones.
+    The relative error in `total` follows from both, total^2 = (sqrt(r) - 1)^2 + 2 sqrt(r) phase.
+    """
+
+    total: Tensor
+    energy: Tensor
+    phase: Tensor
+
+
+def spectral_errors(predicted: Tensor, target: Tensor, product: Tensor) -> SpectralErrors:
+    """Return the errors of bands or shells of <prediction^2>, <target^2> and their product.
+
+    A band has a signal where it holds at least SIGNAL of the target's mean over the last dimension.
+    """
+    signal = target >= SIGNAL * target.mean(dim=-1, keepdim=True)
+    known = torch.where(signal & (target > 0), target, math.nan)
+    ratio = predicted / known
+    likeness = product / (predicted * known).sqrt().clamp(min=torch.finfo(known.dtype).tiny)
+    total = (predicted + target - 2 * product).clamp(min=0) / known
+    return SpectralErrors(total.sqrt(), ratio - 1, 1 - likeness)
+
+
+def cross_spectrum(a: Tensor, b: Tensor) -> Tensor:
+    """Return 1/2 Re(conj(a_hat) b_hat) summed over shells, (..., K); that of a and a is E(k)."""
+    a_hat, b_hat = coefficients(a, "a"), coefficients(b, "b")
+    return shell_sums(0.5 * (a_hat.conj() * b_hat).real)
 
 
 def activation_spectra(activations: Mapping[str, Tensor]) -> dict[str, Tensor]:

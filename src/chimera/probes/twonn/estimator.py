@@ -43,6 +43,9 @@ from chimera.statistics.resampling.samples import Floats, Integers
 DimensionMethod = Literal["linear", "mle", "censored"]
 
 MIN_DISTINCT = 10
+# Roundings that may separate two copies, in units of a point's last bit.
+_ROUNDING = 4.0
+_MOST_PAIRS = 0.05
 
 
 def intrinsic_dimension(
@@ -88,24 +91,41 @@ class Neighbors(NamedTuple):
 def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighbors:
     """Leave out duplicates of points (n, D) and find the k nearest neighbours of every other point.
 
+    Points are duplicates if no further apart than rounding in their type could move them.
+
     Raises:
         InputError: If the shape is invalid, a value is not finite, fewer than 10 points are
-            distinct, or the distance of two underflows or overflows.
+            distinct, the distance of two underflows or overflows, or more than a twentieth of the
+            points lie a thousand times nearer to one other than to the next, as copies do.
     """
     tensor = _as_points(points)
     count, kept = len(tensor), _distinct(tensor)
-    if len(kept) < MIN_DISTINCT:
-        raise InputError(
-            f"the set has {count} points of which {len(kept)} are distinct, expected at least "
-            f"{MIN_DISTINCT}"
-        )
-    if len(kept) < count:
-        tensor = tensor[torch.from_numpy(kept).to(tensor.device)]
-    distances = neighbor_distances(tensor, min(num_neighbors, len(kept) - 1)).cpu().numpy()
+    for _ in range(2):
+        if len(kept) < MIN_DISTINCT:
+            raise InputError(
+                f"the set has {count} points of which {len(kept)} are distinct, expected at least "
+                f"{MIN_DISTINCT}"
+            )
+        chosen = tensor[torch.from_numpy(kept).to(tensor.device)]
+        distances = neighbor_distances(chosen, min(num_neighbors, len(kept) - 1)).cpu().numpy()
+        size = chosen.abs().amax(dim=1).double().cpu().numpy() * chosen.shape[1] ** 0.5
+        rounding = _ROUNDING * torch.finfo(tensor.dtype).eps * size
+        # A distance of 0 between distinct points has underflowed.
+        close = np.flatnonzero((distances[:, 0] <= rounding) & (distances[:, 0] > 0))
+        if not len(close):
+            break
+        kept = np.delete(kept, _copies(chosen, close, rounding))
     if not (np.isfinite(distances).all() and distances[:, 0].all()):
         raise InputError(
             f"distances of neighbours are between {distances.min()} and {distances.max()}, "
             "expected positive finite ones: rescale the points"
+        )
+    # A line has a thousandth of such ratios.
+    pairs = float((distances[:, 1] > 1000 * distances[:, 0]).mean())
+    if pairs > _MOST_PAIRS:
+        raise InputError(
+            f"{pairs:.0%} of the points are a thousand times nearer to one other than to the next, "
+            f"expected at most {_MOST_PAIRS:.0%}: remove copies that differ by little"
         )
     return Neighbors(distances, kept, count - len(kept))
 
@@ -196,3 +216,15 @@ def _distinct(points: Tensor) -> Integers:
     for index, row in enumerate(rows):
         first.setdefault(row.tobytes(), index)
     return np.fromiter(first.values(), dtype=np.int64)
+
+
+def _copies(points: Tensor, close: Integers, rounding: Floats) -> Integers:
+    """Return which of the close points (m,), by index, lie within rounding of an earlier one."""
+    candidates = points[torch.from_numpy(close).to(points.device)]
+    left_out: set[int] = set()
+    for place, index in enumerate(close):
+        if index not in left_out:
+            apart = torch.linalg.vector_norm(candidates[place + 1 :] - candidates[place], dim=1)
+            near = (apart.cpu().numpy() <= rounding[index]).nonzero()[0]
+            left_out.update(close[place + 1 + near].tolist())
+    return np.array(sorted(left_out), dtype=np.int64)

@@ -32,7 +32,9 @@ from chimera.probes.twonn.estimator import (
     distinct_neighbors,
     scale_dimension,
 )
+from chimera.probes.twonn.scales import Plateau, cube_curves, find_plateau
 from chimera.probes.twonn.settings import TwonnSettings
+from chimera.statistics.resampling.samples import Floats
 
 
 def measure_dimension(
@@ -42,13 +44,16 @@ def measure_dimension(
 
     Rows: `axis`, `site`, `depth` (its place in the network; `input` before and `target` after all),
     `samples` (distinct), `duplicates`, `decorrelation_time`, `decorrelation_length`, `estimator`
-    (`linear`, `mle` or `gride`), `scale`, `dimension` and `sd` over bootstraps. Sites with equal
-    activations have equal rows.
+    (`linear`, `mle` or `gride`), `scale`, `dimension`, `sd` over bootstraps, and the plateau of the
+    curve over scales (chimera.probes.twonn.scales): `first_scale`, `last_scale` and the range of
+    its dimension, `low` to `high`, all 0 where there is none. Sites with equal activations have
+    equal rows.
 
     Returns:
         Statistics by the linear fit: `ind_<place>` and `ood_<place>`, the mean over axes, for the
         places `input`, `bottleneck`, `max` (over sites) and `target`; `ratio_bottleneck`, OOD over
-        IND; `ind_bottleneck_bootstrap`, its standard deviation; `samples` of an axis and site;
+        IND; `ind_bottleneck_bootstrap`, its standard deviation; `plateaus`, the share of axes and
+        sites whose curve has one; `samples` of an axis and site;
         `duplicates` in total; `withheld`, the number of axes and sites with too few samples, and
         `reported`, the share of the others.
 
@@ -62,6 +67,8 @@ def measure_dimension(
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])
     chosen = {axis: thin(samples, count, rng) for axis, samples in enough.items()}
+    scales = (1, *settings.scales)
+    cubes = cube_curves(count, scales, rng) if enough else np.empty((0, 0))
     duplicates, rows = 0, []
     linear: dict[tuple[str, str], Row] = {}
     for axis in track(list(chosen)):
@@ -70,7 +77,9 @@ def measure_dimension(
         for depth, (site, points) in enumerate(patches.items(), start=-1):
             same = next((name for name in found if torch.equal(patches[name], points)), None)
             try:
-                found[site] = found[same] if same else _rows(points, chosen[axis], settings, rng)
+                found[site] = (
+                    found[same] if same else _rows(points, chosen[axis], cubes, settings, rng)
+                )
             except InputError as error:
                 raise InputError(f"activations at site {site!r} on {axis}: {error}") from None
             left_out, estimates = found[site]
@@ -79,6 +88,8 @@ def measure_dimension(
             if estimates:
                 linear[axis, site] = estimates[0]
     statistics = _headlines(linear, axes, sites)
+    if linear:
+        statistics["plateaus"] = float(np.mean([row["last_scale"] != 0 for row in linear.values()]))
     statistics["samples"] = float(count)
     statistics["duplicates"] = float(duplicates)
     total = len(axes) * (len(sites) + 2)
@@ -88,7 +99,11 @@ def measure_dimension(
 
 
 def _rows(
-    points: Tensor, samples: Samples, settings: TwonnSettings, rng: np.random.Generator
+    points: Tensor,
+    samples: Samples,
+    cubes: Floats,
+    settings: TwonnSettings,
+    rng: np.random.Generator,
 ) -> tuple[int, list[Row]]:
     """Return the number of duplicates, and a row for each estimate, none of too few points."""
     neighbors = distinct_neighbors(points, 2 * max((1, *settings.scales)))
@@ -101,6 +116,9 @@ def _rows(
         ("mle", 1, partial(scale_dimension, scale=1)),
         *(("gride", scale, partial(scale_dimension, scale=scale)) for scale in settings.scales),
     ]
+    scales = (1, *settings.scales)
+    curve = [scale_dimension(neighbors.ratios(scale), scale) for scale in scales]
+    plateau = find_plateau(curve, scales, cubes) or Plateau(0, 0, 0.0, 0.0)
     rows: list[Row] = [
         {
             "samples": count,
@@ -111,6 +129,10 @@ def _rows(
             "scale": scale,
             "dimension": estimate(ratios := neighbors.ratios(scale)),
             "sd": bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng),
+            "first_scale": plateau.first,
+            "last_scale": plateau.last,
+            "low": plateau.low,
+            "high": plateau.high,
         }
         for name, scale, estimate in estimators
     ]
