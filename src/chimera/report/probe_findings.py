@@ -57,6 +57,6 @@ def probe_findings(probes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> d
 
 def _said(sentence: str, statistics: Mapping[str, float]) -> str:
     try:
-        return sentence.format_map(statistics)
+        return sentence.format_map(dict(statistics))
     except KeyError:
         return ""
