@@ -291,6 +291,7 @@ TOUCH = {
     "interface/settings.py": set(),
     "interface/vectors.py": set(),
     "commands/*.py": set(),
+    "metadata/*.py": set(),
     "review/*.py": set(),
     "planning/[!b]*.py": set(),
     "planning/break_even.py": {"figures", "report"},
