@@ -313,6 +313,7 @@ TOUCH = {
     "interface/vectors.py": set(),
     "commands/*.py": set(),
     "forecasts/*.py": set(),
+    "metadata/*.py": set(),
     "review/*.py": set(),
     "planning/[!b]*.py": set(),
     "planning/break_even.py": {"figures", "report"},

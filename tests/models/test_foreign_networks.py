@@ -44,7 +44,9 @@ class Unshared:
 
 
 @pytest.mark.filterwarnings("ignore")  # those of other packages
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param("neuraloperator", marks=pytest.mark.full), "the_well"]
+)
 def test_a_network_of_another_package_is_admitted_and_counted(name, monkeypatch):
     if name == "neuraloperator":
         pytest.importorskip("neuralop", reason="needs the extra `networks`")

@@ -13,19 +13,16 @@ import torch
 from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
-from chimera.interface.errors import InputError, guarded
-from chimera.models.forecasting.building import fit_to_data
+from chimera.interface.errors import guarded
 from chimera.models.parity.admission import admit
 from chimera.models.parity.counting import count, count_torchinfo
-from chimera.models.parity.gate import (
-    dead_parts,
-    gaps,
-    require_distinct,
-    require_live,
-    require_parity,
-)
+from chimera.models.parity.gate import dead_parts, gaps, require_distinct, require_live
 from chimera.models.parity.liveness import liveness
-from chimera.models.parity.width_search import Solution, solve_widths
+from chimera.models.parity.remedies import (
+    fit_models,
+    require_parity_or_remedy,
+    solution_lines,
+)
 
 
 @dataclass
@@ -55,49 +52,9 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
         require_live(name, found)
         if dead := dead_parts(found):
             print(f"model {name!r} has parts without effect: {dead}", file=sys.stderr)  # noqa: T201
-    try:
-        require_parity(sizes, baseline, tolerance)
-    except InputError as error:
-        missed = [n for n, gap in gaps(sizes, baseline).items() if max(map(abs, gap)) > tolerance]
-        raise InputError(f"{error}, {remedy(settings, missed, baseline, tolerance)}") from None
+    require_parity_or_remedy(settings, sizes, baseline, tolerance)
     require_distinct(models, shapes[baseline])
     write_yaml(Path("metrics/gates/parity.yaml"), {"passed": True})
-
-
-def remedy(settings: dict[str, Any], missed: list[str], baseline: str, tolerance: float) -> str:
-    """Return the overrides that bring models to parity, or why there are none."""
-    try:
-        return "such as " + " ".join(
-            overrides(n, solve_widths(settings[n], settings[baseline], tolerance, f"models.{n}")[0])
-            for n in missed
-        )
-    except InputError as error:
-        return f"but {error}"
-
-
-def overrides(name: str, solution: Solution) -> str:
-    """Return what to add to `dvc exp run`."""
-    return " ".join(
-        f"-S 'models.{name}.{setting}={value}'".replace(", ", ",")
-        for setting, value in solution.settings.items()
-    )
-
-
-def print_solutions(settings: dict[str, Any], baseline: str, tolerance: float) -> None:
-    """Print the settings at parity that are found for each model, and those without any."""
-    failed = []
-    for name in filter(lambda name: name != baseline, settings):
-        try:
-            found = solve_widths(settings[name], settings[baseline], tolerance, f"models.{name}")
-        except InputError as error:
-            failed.append(str(error))
-            continue
-        print(f"{name}: {overrides(name, found[0])} is the nearest of")  # noqa: T201
-        for s in found:
-            sizes = f"{s.params_gap:+.1%} parameters, {s.macs_gap:+.1%} MACs"
-            print(f"  {s.settings}: {sizes}, profile change {s.profile_change:.2f}")  # noqa: T201
-    if failed:
-        raise InputError("; ".join(failed))
 
 
 def main() -> None:
@@ -111,16 +68,11 @@ def main() -> None:
     if (path / "layout.yaml").exists() or None in data["shape"]:
         layout = read_yaml(path / "layout.yaml")
     shape, extra = (len(data["fields"]), *layout["grid"]), len(data["conditioning"])
-    studied = {baseline, *params["model_names"]}
-    searches = {n: {"search": s["search"]} for n, s in models.items() if "search" in s}
-    fitted = {
-        name: fit_to_data(fields, shape, layout["boundary"], f"models.{name}", conditioning=extra)
-        | searches.get(name, {})
-        for name, fields in models.items()
-        if name in studied
-    }
+    studied = {n: s for n, s in models.items() if n in {baseline, *params["model_names"]}}
+    fitted = fit_models(studied, shape, layout["boundary"], extra)
     if options.solve_widths:
-        print_solutions(fitted, baseline, tolerance)
+        for line in solution_lines(fitted, baseline, tolerance):
+            print(line)  # noqa: T201
     else:
         gate(fitted, len(data["fields"]), baseline, tolerance)
 
