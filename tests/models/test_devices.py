@@ -79,6 +79,6 @@ def test_the_record_names_a_class_of_machines_and_the_versions(monkeypatch):
     assert list(here) == ["bytes", *PACKAGES]
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    assert describe(torch.device("cpu")) == here | {"bytes": "x86_64 avx2"}
+    assert describe(torch.device("cpu")) == here | {"bytes": "x86-64 avx2"}
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H100")
     assert describe(torch.device("cuda", 0)) == here | {"bytes": "NVIDIA H100"}

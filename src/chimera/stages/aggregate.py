@@ -39,7 +39,7 @@ def main() -> None:
     summary = summarise(read_errors(read_csv(errors)), read_preregistration().weights)
     write_json(Path("metrics/summary.json"), summary, digits=6)
     records = [read_yaml(Path("checkpoints", *map(str, c), "provenance.yaml")) for c in cells]
-    classes = sorted({record["bytes"].replace("x86_64", "x86-64") for record in records})
+    classes = sorted({record["bytes"] for record in records})
     write_yaml(Path("metrics/provenance.yaml"), {"bytes": ", ".join(classes)})
     # As statistics.csv has them, so that what follows can be computed again from it.
     probes = {

@@ -81,9 +81,10 @@ def require_compiler() -> None:
 def describe(device: torch.device) -> dict[str, str]:
     """Return what decides the bytes of a computation: class of machine and package versions.
 
-    Machines of one class, such as `x86_64 avx2`, give the same bytes; each GPU model is a class.
+    Machines of one class, such as `x86-64 avx2`, give the same bytes; each GPU model is a class.
     """
-    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability().lower()}"
+    family = platform.machine().replace("x86_64", "x86-64")
+    kind = f"{family} {torch.backends.cpu.get_cpu_capability().lower()}"
     if device.type == "cuda":
         kind = torch.cuda.get_device_name(device)
     return {"bytes": kind, **{package: version(package) for package in PACKAGES}}
