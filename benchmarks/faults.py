@@ -188,6 +188,9 @@ def run(workspace: Path, command: tuple[str, ...], kind: str = "", number: int =
             os.chdir(workspace)
             os.dup2(printed.fileno(), 1)
             os.dup2(printed.fileno(), 2)
+            # Whoever calls may have put other streams there, as pytest does.
+            sys.stdout = os.fdopen(1, "w", closefd=False)
+            sys.stderr = os.fdopen(2, "w", closefd=False)
             sys.argv = [module, *arguments]
             faults = Faults(workspace, kind, number)
             faults.install()

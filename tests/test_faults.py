@@ -12,7 +12,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 import faults
 
 
-@pytest.mark.parametrize(("subject", "every", "least"), [("log", 1, 20), ("aggregate", 25, 150)])
+@pytest.mark.parametrize(("subject", "every", "least"), [("log", 1, 10), ("aggregate", 25, 150)])
 def test_a_failing_file_operation_is_success_or_a_sentence_and_mends(
     finished, tmp_path, subject, every, least
 ):
