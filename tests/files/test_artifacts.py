@@ -131,7 +131,7 @@ def test_broken_files_are_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"^\S*broken is not JSON"):
         artifacts.read_json(path)
     path.write_bytes(b"model,nrmse\n\xff\xfe,1\n")
-    with pytest.raises(InputError, match=r"^\S*broken is not CSV: .*0xff"):
+    with pytest.raises(InputError, match=r"^\S*broken is not UTF-8: .*0xff"):
         artifacts.read_csv(path)
     path.write_text("- a list")
     with pytest.raises(InputError, match=r"^\S*broken holds \['a list'\], expected a mapping"):

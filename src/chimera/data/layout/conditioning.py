@@ -52,7 +52,7 @@ def read_conditioning(
     """
     if all(name in recording.constants for recording in recordings):
         found = [
-            recording.constant(name, [number for r, number in places if r == index])
+            recording.constants[name]([number for r, number in places if r == index])
             for index, recording in enumerate(recordings)
         ]
         return np.concatenate(found)  # places are in the order of the files

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_shape
+from chimera.data.layout.recordings import Array, Layout, Recording, read_blocks, require_shape
 from chimera.interface.errors import InputError
 
 _AXES = ("trajectories", "frames", "x", "y")
@@ -199,40 +199,22 @@ class HDF5Recording(Recording):
         places: Place of each field.
     """
 
-    places: Mapping[str, Place]
-
-    def where(self, field: str) -> str:
-        """Return the dataset of a field."""
-        return self.places[field][0]
-
-    def constant(self, name: str, trajectories: Sequence[int]) -> Array:
-        """Return a field that is constant in time, (n, H, W) of these trajectories."""
-        with open_hdf5(self.path) as file:
-            dataset = hdf5_dataset(file, self.path, self.constants[name])
-            if dataset.ndim == 2:
-                values = read_hdf5(dataset, self.path, ())[None].repeat(len(trajectories), axis=0)
-            else:
-                values = np.stack([read_hdf5(dataset, self.path, i) for i in trajectories])
-        return values.astype(np.float32)
+    places: Mapping[str, Place] = field(kw_only=True)
 
     def blocks(
         self, trajectories: Sequence[int], fields: Sequence[str]
     ) -> Iterator[tuple[int, int, Array]]:
         """Read blocks of whole chunks, see Recording."""
         with open_hdf5(self.path) as file:
-            sets = [hdf5_dataset(file, self.path, self.where(field)) for field in fields]
-            chunks = [(s.chunks, s.dtype.itemsize) for s in sets if s.chunks]
-        longest = max((shape[1] for shape, _ in chunks), default=1)
-        largest = max((math.prod(shape) * item for shape, item in chunks), default=0)
+            sets = [hdf5_dataset(file, self.path, self.places[name][0]) for name in fields]
+            chunks = [
+                (s.chunks[1], math.prod(s.chunks) * s.dtype.itemsize) for s in sets if s.chunks
+            ]
+        longest = max((frames for frames, _ in chunks), default=1)
+        largest = max((size for _, size in chunks), default=0)
         cache = min(max(2 * largest, _MIN_CACHE), _MAX_CACHE)
-        size = block_frames(self.layout, len(fields), longest)
         with closing(FieldReader(self, fields, cache)) as reader:
-            for trajectory in trajectories:
-                for start in range(0, self.layout.num_frames, size):
-                    count = min(size, self.layout.num_frames - start)
-                    block = np.empty((count, len(fields), *self.layout.grid), dtype=np.float32)
-                    reader.read(trajectory, start, block)
-                    yield trajectory, start, block
+            yield from read_blocks(self.layout, trajectories, len(fields), reader.read, longest)
 
 
 def recorded(
@@ -249,7 +231,7 @@ def recorded(
     interval = frame_interval(file, path, coordinates[0], T)
     layout = Layout(source, (H, W), T, boundary, extent, interval)
     fields = tuple(places)
-    return HDF5Recording(path, n, layout, fields, {}, None, places, uneven=uneven, aside=aside)
+    return HDF5Recording(path, n, layout, fields, {}, places=places, uneven=uneven, aside=aside)
 
 
 class FieldReader:
@@ -276,32 +258,27 @@ class FieldReader:
 
     def read(self, trajectory: int, start: int, out: Array) -> None:
         """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""
-        length, C, H, W = out.shape
-        start += self._skipped
         for dataset, offset, channels in self._sets:
-            if offset is None:
-                part = (trajectory, slice(start, start + length))
-                values = read_hdf5(dataset, self._path, part)
-                for channel, component in channels:
-                    out[:, channel] = values[(..., *component)]  # type: ignore[arg-type]
-                continue
-            # One channel fills `out` without a gap; one of several is copied into it.
-            whole = C == 1 and out.flags.c_contiguous
-            frames = out if whole else np.empty((length, H, W), dtype=np.float32)
-            first = offset + 4 * H * W * (trajectory * dataset.shape[1] + start)
-            if os.preadv(self._descriptor, [frames.data], first) < frames.nbytes:
-                raise InputError(
-                    f"{self._path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "
-                    "ends too early"
-                )
-            if not whole:
-                out[:, channels[0][0]] = frames
+            values = self._frames(dataset, offset, trajectory, start + self._skipped, len(out))
+            for channel, component in channels:
+                out[:, channel] = values[(..., *component)]  # type: ignore[arg-type]
+
+    def _frames(
+        self, dataset: h5py.Dataset, offset: int | None, trajectory: int, start: int, length: int
+    ) -> NDArray[Any]:
+        """Return frames (length, H, W, ...) of one dataset."""
+        if offset is None:
+            return read_hdf5(dataset, self._path, (trajectory, slice(start, start + length)))
+        frames = np.empty((length, *dataset.shape[2:]), dtype=np.float32)
+        first = (trajectory * dataset.shape[1] + start) * math.prod(dataset.shape[2:])
+        if os.preadv(self._descriptor, [frames.data], offset + 4 * first) < frames.nbytes:
+            raise InputError(
+                f"{self._path} is not a whole HDF5 file: {dataset.name.lstrip('/')} ends too early"
+            )
+        return frames
 
 
 def _offset(dataset: h5py.Dataset) -> int | None:
     """Return the offset in the file of a contiguous float32 field, None for other datasets."""
-    if dataset.ndim > 4 or dataset.dtype != np.dtype("<f4"):
-        return None
-    if dataset.chunks or dataset.external or dataset.is_virtual:
-        return None
-    return dataset.id.get_offset()
+    is_plain = dataset.ndim == 4 and dataset.dtype == np.dtype("<f4") and not dataset.chunks
+    return dataset.id.get_offset() if is_plain else None

@@ -20,7 +20,6 @@ from chimera.data.layout.recordings import (
     require_field,
     require_same_layout,
     shared_scalars,
-    skip_frames,
 )
 from chimera.data.layout.well import open_well
 from chimera.interface.errors import InputError
@@ -50,7 +49,7 @@ class Split:
         if (folder / NAME).exists():
             links = read_links(folder / NAME)
             files = [
-                (skip_frames(open_well(require_linked(link)), link.first_frame), link.trajectories)
+                (open_well(require_linked(link)).without_first(link.first_frame), link.trajectories)
                 for link in links
             ]
         else:

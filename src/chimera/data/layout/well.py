@@ -7,6 +7,7 @@ the edges in `boundary_conditions`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ import numpy as np
 from chimera.data.layout.hdf5 import (
     HDF5Recording,
     Place,
+    hdf5_dataset,
     numbers,
     open_hdf5,
+    read_hdf5,
     recorded,
 )
+from chimera.data.layout.recordings import Array
 from chimera.interface.errors import InputError
 
 
@@ -43,7 +47,11 @@ def open_well(path: Path) -> HDF5Recording:
         found = recorded(file, path, "well", varying, coordinates, _boundary(file, axes))
         scalars, others = numbers(file, path, "scalars", found.count)
         shapes = (found.layout.grid, (found.count, *found.layout.grid))
-        constants = {k: p for k, p in still.items() if getattr(file[p], "shape", ()) in shapes}
+        constants = {
+            name: partial(_constant, path, where)
+            for name, where in still.items()
+            if getattr(file[where], "shape", ()) in shapes
+        }
     split = path.parent.name if path.parent.name in ("train", "valid", "test") else None
     aside = {**found.aside, **others}
     return replace(found, scalars=scalars, split=split, constants=constants, aside=aside)
@@ -63,6 +71,17 @@ def _fields(file: h5py.File, axes: Sequence[str]) -> tuple[dict[str, Place], dic
                 suffix = "".join(axes[i] for i in component)
                 places[f"{name}_{suffix}" if rank else name] = (where, component)
     return places, still
+
+
+def _constant(path: Path, name: str, trajectories: Sequence[int]) -> Array:
+    """Return a field that is constant in time, stored as (n, H, W), or (H, W) for all."""
+    with open_hdf5(path) as file:
+        dataset = hdf5_dataset(file, path, name)
+        if dataset.ndim == 2:
+            values = read_hdf5(dataset, path, ())[None].repeat(len(trajectories), axis=0)
+        else:
+            values = np.stack([read_hdf5(dataset, path, i) for i in trajectories])
+    return values.astype(np.float32)
 
 
 def _text(value: Any) -> list[str]:

@@ -8,35 +8,28 @@ no frame of `u`.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from chimera.data.layout.hdf5 import frame_interval, hdf5_dataset, open_hdf5, read_hdf5
-from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_shape
+from chimera.data.layout.recordings import Array, Layout, Recording, read_blocks, require_shape
 from chimera.interface.errors import InputError, listed
 
 
 class MatRecording(Recording):
     """Trajectories of one file."""
 
-    def where(self, field: str) -> str:
-        """Return the dataset of the vorticity."""
-        return f"u ({field})"
-
     def blocks(
         self, trajectories: Sequence[int], fields: Sequence[str]
     ) -> Iterator[tuple[int, int, Array]]:
         """Read blocks, see Recording."""
         del fields  # there is one
-        T, first = self.layout.num_frames, self.first_frame
-        size = block_frames(self.layout, 1)
         with open_hdf5(self.path) as file:
             dataset = hdf5_dataset(file, self.path, "u")
-            for trajectory in trajectories:
-                for start in range(0, T, size):
-                    part = slice(first + start, first + min(start + size, T))
-                    frames = read_hdf5(dataset, self.path, (part, ..., trajectory))  # (t, y, x)
-                    block = frames.swapaxes(1, 2)[:, None].astype(np.float32, order="C")
-                    yield trajectory, start, block
+
+            def read(trajectory: int, start: int, block: Array) -> None:
+                first = self.first_frame + start
+                part = (slice(first, first + len(block)), ..., trajectory)
+                block[:, 0] = read_hdf5(dataset, self.path, part).swapaxes(1, 2)  # from (t, y, x)
+
+            yield from read_blocks(self.layout, trajectories, 1, read)
 
 
 def open_fno(path: Path) -> MatRecording:
@@ -50,4 +43,4 @@ def open_fno(path: Path) -> MatRecording:
         interval = frame_interval(file, path, "t", T)
     aside = {"a": f"{path}: a is the field at time 0, expected a field of every frame: u"}
     layout = Layout("fno", (H, W), T, extent=(1.0, 1.0), frame_interval=interval)
-    return MatRecording(path, n, layout, ("vorticity",), {}, None, aside=aside)
+    return MatRecording(path, n, layout, ("vorticity",), {}, aside=aside)

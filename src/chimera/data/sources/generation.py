@@ -9,7 +9,7 @@ other trajectories nor on the number of processes.
 import math
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -61,9 +61,8 @@ class Regime:
     @property
     def warm_up_parts(self) -> list["WarmUpPart"]:
         """The warm-up: on warm_up_points^2, its last frame interval on simulated_points^2."""
-        coarse = max(self.warm_up - self.frame_interval, 0.0)
-        if self.warm_up_points == self.simulated_points:
-            coarse = 0.0
+        is_coarse = self.warm_up_points < self.simulated_points
+        coarse = max(self.warm_up - self.frame_interval, 0.0) if is_coarse else 0.0
         parts = []
         for points, time in (
             (self.warm_up_points, coarse),
@@ -95,11 +94,8 @@ class WarmUpPart(NamedTuple):
 
 def regime_of(dataset: Dataset, data: GeneratedData) -> Regime:
     """Return the regime of one dataset of the data config."""
-    given: dict[str, Any] = {
-        name: getattr(dataset if hasattr(dataset, name) else data, name)
-        for name in Regime.__dataclass_fields__
-    }
-    return Regime(**given)
+    names = Regime.__dataclass_fields__
+    return Regime(**{n: getattr(dataset if hasattr(dataset, n) else data, n) for n in names})
 
 
 class Drawn(NamedTuple):
@@ -221,35 +217,14 @@ def generate(
 def _in_processes(
     regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, progress: Progress
 ) -> list[NDArray[np.float32]]:
-    context = multiprocessing.get_context("spawn")
-    taken = context.Value("q", 0)
-    pool = ProcessPoolExecutor(processes, context, initializer=_share, initargs=(taken,))
-    futures = [pool.submit(_job, regime, entropy, numbers) for entropy, numbers in jobs]
-    try:
-        waiting: set[Future[NDArray[np.float32]]] = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5)
-            progress.show(taken.value)
-            for future in done:
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(simulate_trajectories, regime, *job) for job in jobs]
+        try:
+            for future in as_completed(futures):
                 future.result()
-    except BrokenProcessPool:
-        raise InputError("a process of the solver was killed, expected it to finish") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+                progress.add(regime.num_steps)
+        except BrokenProcessPool:
+            raise InputError("a process of the solver was killed, expected it to finish") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
     return [future.result() for future in futures]
-
-
-_taken: Any = None  # in a worker process: the counter that its parent reads
-
-
-def _share(taken: Any) -> None:
-    global _taken
-    _taken = taken
-
-
-def _job(regime: Regime, entropy: Sequence[int], numbers: range) -> NDArray[np.float32]:
-    def progress(steps: int) -> None:
-        with _taken.get_lock():
-            _taken.value += steps
-
-    return simulate_trajectories(regime, entropy, numbers, progress)

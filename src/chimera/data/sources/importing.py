@@ -30,7 +30,6 @@ from chimera.data.layout.recordings import (
     require_field,
     require_same_layout,
     shared_scalars,
-    skip_frames,
 )
 from chimera.data.layout.well import open_well
 from chimera.data.settings import SPLITS, ImportedData
@@ -99,7 +98,7 @@ def _with_stated(recording: Recording, data: ImportedData) -> Recording:
     elif known and "extent" in stated:
         stated["extent"] = tuple(map(math.copysign, stated["extent"], known))
     recording = replace(recording, layout=replace(recording.layout, **stated))
-    return skip_frames(recording, data.first_frame)
+    return recording.without_first(data.first_frame)
 
 
 def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
@@ -223,7 +222,7 @@ def _require_finite(
     if faults:
         trajectory, frame, channel = faults[0]
         name, count = fields[channel], len({fault[:2] for fault in faults})
-        where = recording.where(name) if name in recording.fields else f"{name}, from the velocity,"
+        where = name if name in recording.fields else f"{name}, from the velocity,"
         raise InputError(
             f"{recording.path} has {'1 frame' if count == 1 else f'{count} frames'} with values "
             f"that are not finite, the first of {where} in trajectory {trajectory}, frame {frame}, "

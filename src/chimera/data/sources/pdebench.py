@@ -1,4 +1,4 @@
-"""PDEBench's HDF5 layouts (Takamoto et al. 2022), read and written, and PDEArena's, read.
+"""PDEBench's HDF5 layouts (Takamoto et al. 2022), and PDEArena's.
 
 2D_CFD, compressible: root datasets `Vx`, `Vy`, `density`, `pressure` (n, T, x, y), the coordinates
 of the cell centres in `x-coordinate` and `y-coordinate`, `t-coordinate` with one entry more than
@@ -12,8 +12,7 @@ and `vy` (n, T, x, y), the coordinates `t`, `x`, `y` and numbers a trajectory su
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,8 @@ from chimera.data.layout.hdf5 import (
     open_hdf5,
     recorded,
 )
-from chimera.data.layout.recordings import Array, Layout
+from chimera.data.layout.recordings import Layout
 from chimera.data.settings import SPLITS
-from chimera.files.streams import Stream
 from chimera.interface.errors import InputError, listed
 
 _COMPRESSIBLE = {
@@ -106,7 +104,7 @@ def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
         frame_interval(file, path, "t", T),
     )
     scalars = _scalars(settings, n)
-    return HDF5Recording(path, n, layout, tuple(places), scalars, None, places, aside=aside)
+    return HDF5Recording(path, n, layout, tuple(places), scalars, places=places, aside=aside)
 
 
 def _scalars(values: Mapping[str, Any], count: int) -> dict[str, NDArray[np.float64]]:
@@ -126,39 +124,3 @@ def _is_number(value: Any) -> bool:
         return not isinstance(value, bool) and math.isfinite(float(value))
     except (TypeError, ValueError):
         return False
-
-
-def write_incompressible(
-    path: Path,
-    blocks: Iterator[tuple[int, int, Array]],
-    n: int,
-    *,
-    layout: Layout,
-    settings: Mapping[str, float],
-) -> None:
-    """Write or overwrite a file of n trajectories in the 2D incompressible layout.
-
-    A chunk is one frame. The blocks are those of the velocity (t, 2, H, W), see Recording.blocks;
-    the settings, physical parameters by name, are written into the attribute `config`.
-    """
-    T, (H, W) = layout.num_frames, layout.grid
-    closed = layout.boundary == ("periodic", "periodic")
-    config = {"velocity_extrapolation": "periodic" if closed else "zero"}
-    for key, length in zip(_EXTENT, layout.extent or (), strict=False):
-        config[key] = repr(float(length))
-    config |= {name: repr(float(value)) for name, value in settings.items()}
-    with closing(Stream(path)) as stream, h5py.File(stream, "w") as file:
-        file.attrs["config"] = "".join(f"{name}: {value}\n" for name, value in config.items())
-        file.attrs["latestIndex"] = T - 1
-        velocity = file.create_dataset(
-            "velocity",
-            (n, T, H, W, 2),
-            np.float32,
-            chunks=(1, 1, H, W, 2),
-            compression="lzf",
-            shuffle=True,
-        )
-        times = np.arange(T, dtype=np.float32) * np.float32(layout.frame_interval or 1.0)
-        file["t"] = np.broadcast_to(times, (n, T))
-        for trajectory, start, block in blocks:
-            velocity[trajectory, start : start + len(block)] = np.moveaxis(block, 1, -1)
