@@ -193,13 +193,9 @@ def numbers(
 
 @dataclass(frozen=True)
 class HDF5Recording(Recording):
-    """Trajectories of one HDF5 file.
+    """Trajectories of one HDF5 file."""
 
-    Attributes:
-        places: Place of each field.
-    """
-
-    places: Mapping[str, Place] = field(kw_only=True)
+    places: Mapping[str, Place] = field(kw_only=True)  # of each field
 
     def blocks(
         self, trajectories: Sequence[int], fields: Sequence[str]
@@ -250,7 +246,7 @@ class FieldReader:
             name, component = recording.places[wanted]
             channels.setdefault(name, []).append((channel, component))
         sets = {name: hdf5_dataset(self._file, self._path, name) for name in channels}
-        self._sets = [(sets[name], _offset(sets[name]), found) for name, found in channels.items()]
+        self._sets = [(sets[name], found) for name, found in channels.items()]
 
     def close(self) -> None:
         """Close the file."""
@@ -258,15 +254,15 @@ class FieldReader:
 
     def read(self, trajectory: int, start: int, out: Array) -> None:
         """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""
-        for dataset, offset, channels in self._sets:
-            values = self._frames(dataset, offset, trajectory, start + self._skipped, len(out))
+        for dataset, channels in self._sets:
+            values = self._frames(dataset, trajectory, start + self._skipped, len(out))
             for channel, component in channels:
                 out[:, channel] = values[(..., *component)]  # type: ignore[arg-type]
 
-    def _frames(
-        self, dataset: h5py.Dataset, offset: int | None, trajectory: int, start: int, length: int
-    ) -> NDArray[Any]:
+    def _frames(self, dataset: h5py.Dataset, trajectory: int, start: int, length: int) -> Any:
         """Return frames (length, H, W, ...) of one dataset."""
+        is_plain = dataset.ndim == 4 and dataset.dtype == np.dtype("<f4") and not dataset.chunks
+        offset = dataset.id.get_offset() if is_plain else None
         if offset is None:
             return read_hdf5(dataset, self._path, (trajectory, slice(start, start + length)))
         frames = np.empty((length, *dataset.shape[2:]), dtype=np.float32)
@@ -276,9 +272,3 @@ class FieldReader:
                 f"{self._path} is not a whole HDF5 file: {dataset.name.lstrip('/')} ends too early"
             )
         return frames
-
-
-def _offset(dataset: h5py.Dataset) -> int | None:
-    """Return the offset in the file of a contiguous float32 field, None for other datasets."""
-    is_plain = dataset.ndim == 4 and dataset.dtype == np.dtype("<f4") and not dataset.chunks
-    return dataset.id.get_offset() if is_plain else None

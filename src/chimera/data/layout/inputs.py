@@ -11,19 +11,12 @@ from chimera.files.artifacts import read_yaml
 
 
 class Inputs(NamedTuple):
-    """Splits of C fields and K conditioning channels.
-
-    Attributes:
-        train: The training split.
-        valid: The validation split.
-        conditioning: Names of the K channels.
-        moments: `mean` and `std` of every channel of the training split, (C + K,).
-    """
+    """Splits of C fields and K conditioning channels."""
 
     train: Split
     valid: Split
-    conditioning: tuple[str, ...]
-    moments: dict[str, list[float]]
+    conditioning: tuple[str, ...]  # names of the K channels
+    moments: dict[str, list[float]]  # `mean` and `std` of all channels of the train split (C + K,)
 
 
 def open_inputs(folder: Path, fields: Sequence[str], conditioning: Sequence[str]) -> Inputs:

@@ -9,7 +9,7 @@ n trajectories, T time, C channel, H, W space (x before y).
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,27 +39,20 @@ class Layout:
 
 @dataclass(frozen=True)
 class Recording(ABC):
-    """One file of n trajectories.
-
-    Attributes:
-        first_frame: Frames of every trajectory that are skipped.
-        uneven: Names of coordinates in space that are not equidistant.
-        aside: Why a field or scalar cannot be read, by name.
-        constants: Reads a field that is constant in time, (m, H, W) of m trajectories, by name.
-    """
+    """One file of n trajectories."""
 
     path: Path
     count: int  # n
     layout: Layout
     fields: tuple[str, ...]  # names of those that can be read, each one channel
     scalars: Mapping[str, NDArray[np.float64]]  # physical parameters by name, (n,) each
+    _: KW_ONLY
     split: str | None = None  # train, valid or test, if the source declares splits
-    first_frame: int = field(default=0, kw_only=True)
-    uneven: tuple[str, ...] = field(default=(), kw_only=True)
-    aside: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    constants: Mapping[str, Callable[[Sequence[int]], Array]] = field(
-        default_factory=dict, kw_only=True
-    )
+    first_frame: int = 0  # frames of every trajectory that are skipped
+    uneven: tuple[str, ...] = ()  # names of coordinates in space that are not equidistant
+    aside: Mapping[str, str] = field(default_factory=dict)  # why a name cannot be read
+    # Readers of the fields that are constant in time, (m, H, W) of m trajectories.
+    constants: Mapping[str, Callable[[Sequence[int]], Array]] = field(default_factory=dict)
 
     @abstractmethod
     def blocks(

@@ -1,8 +1,8 @@
 """Trajectories read from The Well's HDF5 layout (Ohana et al. 2024, appendix C).
 
-One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, vectors (n, T, x, y, 2) in
-`t1_fields`, the grid in `dimensions`, the physical parameters in `scalars` and the conditions at
-the edges in `boundary_conditions`.
+One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, or (n, x, y) if constant in time,
+vectors (n, T, x, y, 2) in `t1_fields`, the grid in `dimensions`, the physical parameters in
+`scalars` and the conditions at the edges in `boundary_conditions`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -194,13 +194,11 @@ def _read_once(
                 split, row = position[r, number]
                 frames = slice(start, start + len(block))
                 finite = np.isfinite(block).all(axis=(2, 3))  # (t, C)
-                faults += [(number, start + int(t), int(c)) for t, c in np.argwhere(~finite)]
-                level = block[:, :, :1, :1]
-                for t, c in np.argwhere((block == level).all(axis=(2, 3))):
+                faults += [(number, start + t, c) for t, c in np.argwhere(~finite).tolist()]
+                constant = (block == block[:, :, :1, :1]).all(axis=(2, 3))
+                for t, c in np.argwhere(constant).tolist():
                     if split == "test" and start + t:  # the first frame is no target
-                        still.setdefault(
-                            (number, int(c)), (start + int(t), float(level[t, c, 0, 0]))
-                        )
+                        still.setdefault((number, c), (start + t, float(block[t, c, 0, 0])))
                 digests[split][row, frames] = digest_frames(block)
                 if split == "train" and not faults:
                     moments.add(block, start)

@@ -18,7 +18,6 @@ from chimera.data.sources.fingerprint import flow_fingerprint, recipe
 from chimera.data.sources.generation import (
     GENERATOR,
     Drawn,
-    Regime,
     draw_trajectory,
     generate,
     regime_of,
@@ -31,9 +30,12 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
     """Simulate one dataset, a key of data.datasets, into an empty folder: later data/<name>."""
     dataset, box = data.datasets[name], data.domain_extent
     regime = regime_of(dataset, data)
+    identity: dict[str, Any] = to_builtins(regime)
+    if regime.warm_up_points == regime.simulated_points:
+        del identity["warm_up_points"]  # a setting that leaves the flow as it was before
     # A split's seed depends on names alone, so that adding a dataset changes no other.
     seeds = {s: (data.seed, crc32(name.encode()), SPLITS.index(s)) for s in dataset.trajectories}
-    sizes = [(seeds[split], count) for split, count in dataset.trajectories.items()]
+    sizes = list(zip(seeds.values(), dataset.trajectories.values(), strict=True))
     drawn = [[draw_trajectory(regime, seed, i)[1] for i in range(n)] for seed, n in sizes]
     sources = [_sources(physics, data) for physics in drawn]  # before the simulation: may refuse
     results = generate(regime, sizes, os.cpu_count() or 1, name)
@@ -53,7 +55,7 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
             frame_interval=data.frame_interval,
             scalars=_scalars(physics),
         )
-        parameters = {"regime": _identity(regime), "seed": seeds[split], "count": count}
+        parameters = {"regime": identity, "seed": seeds[split], "count": count}
         digest = recipe(GENERATOR, parameters)
         files.append((path, flow_fingerprint(vorticity, box, digest)))
         if split == "train":
@@ -66,14 +68,6 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
     grid, periodic = (data.num_points, data.num_points), ("periodic", "periodic")
     layout = Layout("generated", grid, data.num_frames, periodic, (box, box), data.frame_interval)
     return Made(layout, stats, files, frames)
-
-
-def _identity(regime: Regime) -> dict[str, Any]:
-    """Return a regime as plain values, without settings that leave the flow as it was before."""
-    plain: dict[str, Any] = to_builtins(regime)
-    if regime.warm_up_points == regime.simulated_points:
-        del plain["warm_up_points"]
-    return plain
 
 
 def _sources(physics: Sequence[Drawn], data: GeneratedData) -> NDArray[np.float32]:

@@ -1,9 +1,6 @@
-"""Trajectories written in The Well's HDF5 layout (Ohana et al. 2024, appendix C).
+"""Trajectories written in The Well's HDF5 layout, see chimera.data.layout.well.
 
-One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, or (n, x, y) if constant in time,
-vectors (n, T, x, y, 2) in `t1_fields`, the grid in `dimensions`, the physical parameters in
-`scalars` and the conditions at the edges in `boundary_conditions`. Fields are float32 and
-contiguous; equal content gives equal bytes.
+Fields are float32 and contiguous; equal content gives equal bytes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
