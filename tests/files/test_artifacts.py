@@ -142,7 +142,7 @@ def test_what_a_killed_process_left_is_swept_from_scratch(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     partial = tmp_path / ".scratch/partial"
     (partial / f".0.folder.{ENDED}/inner").mkdir(parents=True)
-    (partial / f".1.file.{ENDED}").touch()
+    (partial / f".1.file.{ENDED}").mkdir()
     (partial / f".0.other.{os.getppid()}").touch()  # of a process that is running
     artifacts.write_text(Path("metrics/file"), "new")
     assert [p.name for p in partial.iterdir()] == [f".0.other.{os.getppid()}"]

@@ -26,7 +26,7 @@ from chimera.interface.errors import InputError
 
 VERDICTS = ("exact", "equivalent", "mismatched", "missing", "unfrozen")
 
-# Relative difference that rounding may cause in a fingerprint (chimera.data.sources.fingerprint).
+# Relative difference that rounding may cause in a fingerprint (chimera.data.sources.simulation).
 FINGERPRINT_TOLERANCE = 1e-5
 
 _HEADER = """\

@@ -95,7 +95,7 @@ def read_blocks(
             yield trajectory, start, block
 
 
-def require_shape(path: Path, name: str, shape: Sequence[int], axes: Sequence[str]) -> None:
+def require_shape(path: Path | str, name: str, shape: Sequence[int], axes: Sequence[str]) -> None:
     """Refuse a dataset of another number of axes, or with nothing along one of them."""
     stated = f"{path}: {name} has shape {tuple(shape)}"
     if len(shape) != len(axes):

@@ -44,8 +44,8 @@ def open_well(path: Path) -> HDF5Recording:
             raise InputError(f"{path} has the dimensions {', '.join(axes)}, expected two")
         varying, still = _fields(file, axes)
         coordinates = [f"dimensions/{axis}" for axis in ("time", *axes)]
-        found = recorded(file, path, "well", varying, coordinates, _boundary(file, axes))
-        scalars, others = numbers(file, path, "scalars", found.count)
+        found = recorded(file, "well", varying, coordinates, _boundary(file, axes))
+        scalars, others = numbers(file, "scalars", found.count)
         shapes = (found.layout.grid, (found.count, *found.layout.grid))
         constants = {
             name: partial(_constant, path, where)
@@ -76,11 +76,11 @@ def _fields(file: h5py.File, axes: Sequence[str]) -> tuple[dict[str, Place], dic
 def _constant(path: Path, name: str, trajectories: Sequence[int]) -> Array:
     """Return a field that is constant in time, stored as (n, H, W), or (H, W) for all."""
     with open_hdf5(path) as file:
-        dataset = hdf5_dataset(file, path, name)
+        dataset = hdf5_dataset(file, name)
         if dataset.ndim == 2:
-            values = read_hdf5(dataset, path, ())[None].repeat(len(trajectories), axis=0)
+            values = read_hdf5(dataset, ())[None].repeat(len(trajectories), axis=0)
         else:
-            values = np.stack([read_hdf5(dataset, path, i) for i in trajectories])
+            values = np.stack([read_hdf5(dataset, i) for i in trajectories])
     return values.astype(np.float32)
 
 

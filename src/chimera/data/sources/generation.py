@@ -26,7 +26,7 @@ from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
 from chimera.solver import MAX_CFL, KolmogorovForcing, random_vorticity, simulate
 
-# Part of every recipe (chimera.data.sources.fingerprint), to be raised whenever the same settings
+# Part of every recipe (chimera.data.sources.simulation), to be raised whenever the same settings
 # and seeds give another flow.
 GENERATOR = "chimera.solver 1"
 
@@ -193,11 +193,8 @@ def generate(
 ) -> list[NDArray[np.float32]]:
     """Return the vorticity (count, T, N, N) of each split, simulated in parallel processes.
 
-    Args:
-        regime: The flow.
-        splits: Entropy and number of trajectories of each.
-        processes: Largest number of processes, of one thread each.
-        label: Name of the work in progress reports.
+    A split is an entropy and a number of trajectories. There are at most so many `processes`, of
+    one thread each; progress reports name the work by its label.
     """
     jobs = [
         (entropy, range(first, min(first + AT_ONCE, count)))

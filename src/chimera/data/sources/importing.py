@@ -44,13 +44,13 @@ from chimera.files.artifacts import sha256
 from chimera.interface.errors import InputError, listed
 from chimera.interface.progress import announce
 
-_HDF5 = (".hdf5", ".h5")
-_OPENERS: dict[str, tuple[Callable[[Path], Recording], tuple[str, ...]]] = {
-    "well": (open_well, _HDF5),
-    "pdebench": (open_pdebench, _HDF5),
-    "pdearena": (open_pdearena, _HDF5),
-    "fno": (open_fno, (".mat",)),
+_OPENERS: dict[str, Callable[[Path], Recording]] = {
+    "well": open_well,
+    "pdebench": open_pdebench,
+    "pdearena": open_pdearena,
+    "fno": open_fno,
 }
+_SUFFIXES = {"fno": (".mat",), "npz": (".npz", ".npy")}  # of others, .hdf5 and .h5
 _VELOCITY = ("velocity_x", "velocity_y")
 _Floats = NDArray[np.float64]
 
@@ -59,28 +59,25 @@ def open_source(data: ImportedData) -> list[Recording]:
     """Return the files of data.root in the order of their names, with what data states of them."""
     data.require_root()
     root = Path(data.root)
-    arrays = (lambda path: open_arrays(path, data.fields)), (".npz", ".npy")
-    opener, suffixes = _OPENERS.get(data.source, arrays)
-    found = [_open(opener, path, data.source) for path in files_below(root, suffixes, data.outside)]
-    return [_with_stated(recording, data) for recording in found]
+    paths = files_below(root, _SUFFIXES.get(data.source, (".hdf5", ".h5")), data.outside)
+    return [_with_stated(_open(path, data.source, data.fields), data) for path in paths]
 
 
 def open_any(path: Path, fields: Sequence[str]) -> Recording:
     """Describe one file in whichever layout it has; channels of arrays take the fields' names."""
-    source = {".npz": "npz", ".npy": "npz", ".mat": "fno"}.get(path.suffix, "pdebench")
-    if source == "npz":
-        return _open(lambda path: open_arrays(path, fields), path, source)
-    with open_hdf5(path) as file:
-        if any(f"t{rank}_fields" in file for rank in range(3)):
-            source = "well"
-        elif any(split in file for split in SPLITS):
-            source = "pdearena"
-    return _open(_OPENERS[source][0], path, source)
+    source = next((s for s, known in _SUFFIXES.items() if path.suffix in known), "pdebench")
+    if source == "pdebench":
+        with open_hdf5(path) as file:
+            if any(f"t{rank}_fields" in file for rank in range(3)):
+                source = "well"
+            elif any(split in file for split in SPLITS):
+                source = "pdearena"
+    return _open(path, source, fields)
 
 
-def _open(opener: Callable[[Path], Recording], path: Path, source: str) -> Recording:
+def _open(path: Path, source: str, fields: Sequence[str]) -> Recording:
     try:
-        return opener(path)
+        return open_arrays(path, fields) if source == "npz" else _OPENERS[source](path)
     except InputError:
         raise
     except Exception as error:  # whatever the libraries make of metadata of another form
@@ -206,17 +203,21 @@ def _read_once(
                     for channel, name in enumerate(fields):
                         outputs[split]["t0_fields"][name][row, frames] = block[:, channel]
                 bar.update(len(block))
-            _require_finite(recordings[r], fields, faults)
-            _require_varying(recordings[r], fields, still, label)
+            _require_usable(recordings[r], fields, faults, still, label)
     return {
         s: Frames(digests[s], [f"trajectory {i} of {recordings[r].path}" for r, i in members])
         for s, members in splits.items()
     }, moments
 
 
-def _require_finite(
-    recording: Recording, fields: Sequence[str], faults: Sequence[tuple[int, int, int]]
+def _require_usable(
+    recording: Recording,
+    fields: Sequence[str],
+    faults: Sequence[tuple[int, int, int]],
+    still: Mapping[tuple[int, int], tuple[int, float]],
+    label: str,
 ) -> None:
+    """Refuse values that are not finite and targets that are 0, and report other constant ones."""
     if faults:
         trajectory, frame, channel = faults[0]
         name, count = fields[channel], len({fault[:2] for fault in faults})
@@ -226,15 +227,6 @@ def _require_finite(
             f"that are not finite, the first of {where} in trajectory {trajectory}, frame {frame}, "
             "expected finite numbers"
         )
-
-
-def _require_varying(
-    recording: Recording,
-    fields: Sequence[str],
-    still: Mapping[tuple[int, int], tuple[int, float]],
-    label: str,
-) -> None:
-    """Refuse targets that are 0 everywhere, and report other constant ones."""
     for (trajectory, channel), (frame, value) in still.items():
         told = (
             f"{recording.path} has {fields[channel]} {value:g} everywhere in trajectory "

@@ -49,9 +49,9 @@ def open_pdebench(path: Path) -> HDF5Recording:
     """Describe a file of either of PDEBench's layouts."""
     with open_hdf5(path) as file:
         if "velocity" in file:
-            return _incompressible(path, file)
+            return _incompressible(file)
         if any(name in file for name in _COMPRESSIBLE.values()):
-            return _compressible(path, file)
+            return _compressible(file)
         raise InputError(
             f"{path} has the datasets {listed(file)}, expected PDEBench's: Vx, Vy, density, "
             "pressure (2D_CFD) or velocity (2D incompressible)"
@@ -70,22 +70,23 @@ def open_pdearena(path: Path) -> HDF5Recording:
         names = {field: name for field, name in _ARENA.items() if name in file[split]}
         places: dict[str, Place] = {field: (f"{split}/{name}", ()) for field, name in names.items()}
         coordinates = [f"{split}/{axis}" for axis in "txy"]
-        found = recorded(file, path, "pdearena", places, coordinates, ("open", "open"))
-        scalars, _ = numbers(file, path, split, found.count)  # others: coordinates and fields
+        found = recorded(file, "pdearena", places, coordinates, ("open", "open"))
+        scalars, _ = numbers(file, split, found.count)  # others: coordinates and fields
     return replace(found, scalars=scalars, split=split)
 
 
-def _compressible(path: Path, file: h5py.File) -> HDF5Recording:
+def _compressible(file: h5py.File) -> HDF5Recording:
     places: dict[str, Place] = {f: (name, ()) for f, name in _COMPRESSIBLE.items() if name in file}
     coordinates = [f"{axis}-coordinate" for axis in "txy"]
-    found = recorded(file, path, "pdebench", places, coordinates, ("periodic", "periodic"))
+    found = recorded(file, "pdebench", places, coordinates, ("periodic", "periodic"))
     return replace(found, scalars=_scalars(file.attrs, found.count))
 
 
-def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
+def _incompressible(file: h5py.File) -> HDF5Recording:
+    path = Path(file.filename)
     wanted: dict[str, Place] = {"velocity_x": ("velocity", (0,)), "velocity_y": ("velocity", (1,))}
     wanted |= {name: (name, (0,)) for name in ("particles", "pressure") if name in file}
-    places, aside, (n, stored, H, W) = alike(file, path, wanted)
+    places, aside, (n, stored, H, W) = alike(file, wanted)
     # A simulation that was stopped has zeros in the frames after its latest.
     T = min(int(file.attrs.get("latestIndex", stored - 1)) + 1, stored)
     if stored > T:
@@ -95,14 +96,9 @@ def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
     sides = settings.get("domain_size")
     sides = sides if isinstance(sides, list) else [settings.get(key) for key in _EXTENT]
     extent = tuple(float(side) for side in sides if _is_number(side))
-    layout = Layout(
-        "pdebench",
-        (H, W),
-        T,
-        ("periodic" if periodic else "open",) * 2,
-        extent if len(extent) == 2 and all(extent) else None,
-        frame_interval(file, path, "t", T),
-    )
+    known = extent if len(extent) == 2 and all(extent) else None
+    boundary = ("periodic" if periodic else "open",) * 2
+    layout = Layout("pdebench", (H, W), T, boundary, known, frame_interval(file, "t", T))
     scalars = _scalars(settings, n)
     return HDF5Recording(path, n, layout, tuple(places), scalars, places=places, aside=aside)
 
