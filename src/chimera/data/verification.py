@@ -190,10 +190,8 @@ def require_verified(verdicts: Iterable[FileVerdict]) -> None:
 def hash_missing(datasets: Sequence[str], manifests: Path) -> str:
     """Fill in every sha256 that a manifest leaves null, and list the files that it does not list.
 
-    Each manifest is replaced as a whole; all other lines keep their bytes.
-
-    Returns:
-        The unified diff, empty if nothing was missing.
+    Each manifest is replaced as a whole; all other lines keep their bytes. Returns the unified
+    diff, empty if nothing was missing.
     """
     require_verified(v for dataset in datasets for v in check_intact(dataset, lambda _: None))
     written: dict[Path, dict[str, Entry]] = defaultdict(dict)

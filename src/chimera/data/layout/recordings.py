@@ -37,6 +37,16 @@ class Layout:
     frame_interval: float | None = None  # time between two frames
 
 
+# What the trajectories of one dataset share: attributes of Layout, and their names in a sentence.
+_SHARED = {
+    "grid": "a grid of",
+    "num_frames": "trajectories of so many frames:",
+    "boundary": "the boundaries",
+    "extent": "the extent",
+    "frame_interval": "a frame interval of",
+}
+
+
 @dataclass(frozen=True)
 class Recording(ABC):
     """One file of n trajectories."""
@@ -60,8 +70,7 @@ class Recording(ABC):
     ) -> Iterator[tuple[int, int, Array]]:
         """Read trajectories, in ascending order, in blocks of about BLOCK bytes.
 
-        Yields:
-            The trajectory, the first frame and the fields (t, C, H, W).
+        Yields their trajectory, their first frame and the fields (t, C, H, W).
         """
 
     def without_first(self, count: int) -> Self:
@@ -73,6 +82,32 @@ class Recording(ABC):
                 f"{count}, expected at least 2 to be left: one to forecast from and one to forecast"
             )
         return replace(self, layout=replace(self.layout, num_frames=T - count), first_frame=count)
+
+    def require_field(self, name: str) -> None:
+        """Refuse a recording without a field."""
+        if name in self.aside:
+            raise InputError(self.aside[name])
+        if name not in self.fields:
+            raise InputError(
+                f"{self.path} has no dataset of the field {name!r} that data.fields names, "
+                f"expected one of {listed(self.fields)}"
+            )
+
+    def require_same_layout(self, first: "Recording", *, stored: bool = False) -> None:
+        """Refuse trajectories of another grid, length, boundary, extent or interval than the first.
+
+        Of files that are `stored` already, only grid and length must agree: the rest was stated.
+        """
+        for name in list(_SHARED)[: 2 if stored else None]:
+            sides = [_parts(getattr(r.layout, name)) for r in (self, first)]
+            if not all(map(_agree, *sides)):
+                joint = " and " if name == "boundary" else " x "
+                found, expected = (joint.join(map(_shown, side)) for side in sides)
+                cut = self.aside.get("frames") or first.aside.get("frames")
+                raise InputError(
+                    f"{self.path} has {_SHARED[name]} {found}, expected {expected} as in "
+                    f"{first.path}" + (f"; {cut}" if cut and name == "num_frames" else "")
+                )
 
 
 def read_blocks(
@@ -104,44 +139,6 @@ def require_shape(path: Path | str, name: str, shape: Sequence[int], axes: Seque
         raise InputError(f"{stated}: no trajectories, expected some")
     if 0 in shape:
         raise InputError(f"{stated}, expected no empty axis")
-
-
-def require_field(recording: Recording, field: str) -> None:
-    """Refuse a recording without the field."""
-    if field in recording.aside:
-        raise InputError(recording.aside[field])
-    if field not in recording.fields:
-        raise InputError(
-            f"{recording.path} has no dataset of the field {field!r} that data.fields names, "
-            f"expected one of {listed(recording.fields)}"
-        )
-
-
-# What the trajectories of one dataset share: attributes of Layout, and their names in a sentence.
-_SHARED = {
-    "grid": "a grid of",
-    "num_frames": "trajectories of so many frames:",
-    "boundary": "the boundaries",
-    "extent": "the extent",
-    "frame_interval": "a frame interval of",
-}
-
-
-def require_same_layout(recording: Recording, first: Recording, *, stored: bool = False) -> None:
-    """Refuse trajectories of another grid, length, boundary, extent or interval than the first's.
-
-    Of files that are `stored` already, only grid and length must agree: the rest was stated.
-    """
-    for name in list(_SHARED)[: 2 if stored else None]:
-        sides = [_parts(getattr(r.layout, name)) for r in (recording, first)]
-        if not all(map(_agree, *sides)):
-            joint = " and " if name == "boundary" else " x "
-            found, expected = (joint.join(map(_shown, side)) for side in sides)
-            cut = recording.aside.get("frames") or first.aside.get("frames")
-            raise InputError(
-                f"{recording.path} has {_SHARED[name]} {found}, expected {expected} as in "
-                f"{first.path}" + (f"; {cut}" if cut and name == "num_frames" else "")
-            )
 
 
 def _parts(value: Any) -> tuple[Any, ...]:

@@ -20,12 +20,7 @@ from chimera.data.layout.conditioning import (
 )
 from chimera.data.layout.hdf5 import FieldReader
 from chimera.data.layout.links import NAME, read_links, require_linked
-from chimera.data.layout.recordings import (
-    Array,
-    require_field,
-    require_same_layout,
-    shared_scalars,
-)
+from chimera.data.layout.recordings import Array, shared_scalars
 from chimera.data.layout.well import channel_moments, open_well
 from chimera.files.artifacts import read_yaml
 from chimera.interface.errors import InputError
@@ -64,9 +59,9 @@ class Split:
             )
         first = files[0][0]
         for recording, numbers in files:
-            require_same_layout(recording, first, stored=True)
+            recording.require_same_layout(first, stored=True)
             for name in fields:
-                require_field(recording, name)
+                recording.require_field(name)
             if max(numbers, default=0) >= recording.count:
                 raise InputError(
                     f"{recording.path} has {recording.count} trajectories, expected "

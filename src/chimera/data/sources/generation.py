@@ -26,10 +26,6 @@ from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
 from chimera.solver import MAX_CFL, KolmogorovForcing, random_vorticity, simulate
 
-# Part of every recipe (chimera.data.sources.simulation), to be raised whenever the same settings
-# and seeds give another flow.
-GENERATOR = "chimera.solver 1"
-
 # Trajectories simulated at once by one process: few, so that no process is idle at the end.
 AT_ONCE = 2
 # Points x steps below which a second process takes more time to start than it saves.

@@ -23,14 +23,7 @@ from tqdm import tqdm
 from chimera.data.layout.hdf5 import open_hdf5
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
-from chimera.data.layout.recordings import (
-    Array,
-    Recording,
-    files_below,
-    require_field,
-    require_same_layout,
-    shared_scalars,
-)
+from chimera.data.layout.recordings import Array, Recording, files_below, shared_scalars
 from chimera.data.layout.well import open_well
 from chimera.data.settings import SPLITS, ImportedData
 from chimera.data.sources.arrays import open_arrays
@@ -105,7 +98,7 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     used = [recordings[r] for r in sorted({r for members in splits.values() for r, _ in members})]
     layout = used[0].layout
     for recording in used:
-        require_same_layout(recording, used[0])
+        recording.require_same_layout(used[0])
         require_fields(recording, data.fields)
     if unread := sorted({where for r in used for where in r.aside}):
         announce(
@@ -145,7 +138,7 @@ def require_fields(recording: Recording, fields: Sequence[str]) -> None:
     for wanted in fields:
         is_derived = wanted == "vorticity" not in known and set(_VELOCITY) <= known
         for stored in _VELOCITY if is_derived else (wanted,):
-            require_field(recording, stored)
+            recording.require_field(stored)
 
 
 def _hash(paths: Sequence[Path]) -> dict[Path, str]:
