@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -202,10 +203,8 @@ def read_json(path: Path) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"it has {constant}, expected finite numbers")
 
-    def section(found: dict[str, Any]) -> Section:
-        return Section(found, str(path))
-
     try:
+        section = partial(Section, name=str(path))
         return json.loads(content, object_hook=section, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None

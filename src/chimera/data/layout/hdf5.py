@@ -257,7 +257,7 @@ class FieldReader:
         for dataset, channels in self._sets:
             values = self._frames(dataset, trajectory, start, len(out))
             for channel, component in channels:
-                out[:, channel] = values[(..., *component)]  # type: ignore[arg-type]
+                out[:, channel] = values[(..., *component)]
 
     def _frames(self, dataset: h5py.Dataset, trajectory: int, start: int, length: int) -> Any:
         """Return frames (length, H, W, ...) of one dataset."""

@@ -41,7 +41,6 @@ _COMPRESSIBLE = {
     "density": "density",
     "pressure": "pressure",
 }
-_EXTENT = ("extent_x", "extent_y")
 _ARENA = {"velocity_x": "vx", "velocity_y": "vy", "u": "u"}
 
 
@@ -50,12 +49,16 @@ def open_pdebench(path: Path) -> HDF5Recording:
     with open_hdf5(path) as file:
         if "velocity" in file:
             return _incompressible(file)
-        if any(name in file for name in _COMPRESSIBLE.values()):
-            return _compressible(file)
-        raise InputError(
-            f"{path} has the datasets {listed(file)}, expected PDEBench's: Vx, Vy, density, "
-            "pressure (2D_CFD) or velocity (2D incompressible)"
-        )
+        places: dict[str, Place]
+        places = {field: (name, ()) for field, name in _COMPRESSIBLE.items() if name in file}
+        if not places:
+            raise InputError(
+                f"{path} has the datasets {listed(file)}, expected PDEBench's: Vx, Vy, density, "
+                "pressure (2D_CFD) or velocity (2D incompressible)"
+            )
+        coordinates = [f"{axis}-coordinate" for axis in "txy"]
+        found = recorded(file, "pdebench", places, coordinates, ("periodic", "periodic"))
+        return replace(found, scalars=_scalars(file.attrs, found.count))
 
 
 def open_pdearena(path: Path) -> HDF5Recording:
@@ -75,13 +78,6 @@ def open_pdearena(path: Path) -> HDF5Recording:
     return replace(found, scalars=scalars, split=split)
 
 
-def _compressible(file: h5py.File) -> HDF5Recording:
-    places: dict[str, Place] = {f: (name, ()) for f, name in _COMPRESSIBLE.items() if name in file}
-    coordinates = [f"{axis}-coordinate" for axis in "txy"]
-    found = recorded(file, "pdebench", places, coordinates, ("periodic", "periodic"))
-    return replace(found, scalars=_scalars(file.attrs, found.count))
-
-
 def _incompressible(file: h5py.File) -> HDF5Recording:
     path = Path(file.filename)
     wanted: dict[str, Place] = {"velocity_x": ("velocity", (0,)), "velocity_y": ("velocity", (1,))}
@@ -94,7 +90,11 @@ def _incompressible(file: h5py.File) -> HDF5Recording:
     settings = _settings(file.attrs.get("config", ""))
     periodic = str(settings.get("velocity_extrapolation", "")).lower() == "periodic"
     sides = settings.get("domain_size")
-    sides = sides if isinstance(sides, list) else [settings.get(key) for key in _EXTENT]
+    sides = (
+        sides
+        if isinstance(sides, list)
+        else [settings.get(key) for key in ("extent_x", "extent_y")]
+    )
     extent = tuple(float(side) for side in sides if _is_number(side))
     known = extent if len(extent) == 2 and all(extent) else None
     boundary = ("periodic" if periodic else "open",) * 2

@@ -68,9 +68,8 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
             stats = statistics(vorticity, forcing, box)
             std = [stats["std"]["vorticity"]]
             files.append(("stats.yaml", {"recipe": digest, "std": std}))
-        digests = digest_frames(vorticity.reshape(-1, *vorticity.shape[2:]))
         places = [f"trajectory {i} of data/{name}/{path}" for i in range(count)]
-        frames[split] = Frames(digests.reshape(count, -1, 2), places)
+        frames[split] = Frames(np.stack([digest_frames(one) for one in vorticity]), places)
     grid, periodic = (data.num_points, data.num_points), ("periodic", "periodic")
     layout = Layout("generated", grid, data.num_frames, periodic, (box, box), data.frame_interval)
     return Made(layout, stats, files, frames)
@@ -79,11 +78,10 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
 def _sources(physics: Sequence[Drawn], data: GeneratedData) -> NDArray[np.float32]:
     """Return curl F of the stored frames (n, N, N)."""
     N, box = data.num_points, data.domain_extent
-    fields = np.zeros((len(physics), N, N), dtype=np.float32)
-    for field, one in zip(fields, physics, strict=True):
-        if one.forcing:
-            field[...] = one.forcing.vorticity_source(N, box).numpy()
-    return fields
+    still = np.zeros((N, N))
+    forces = [one.forcing for one in physics]
+    fields = [force.vorticity_source(N, box).numpy() if force else still for force in forces]
+    return np.stack(fields).astype(np.float32)
 
 
 def _scalars(physics: Sequence[Drawn]) -> dict[str, NDArray[np.float64]]:

@@ -154,12 +154,11 @@ def statistics(vorticity: Array, forcing: Array, domain_extent: float) -> dict[s
     result: dict[str, dict[str, Any]] = {}
     for (suffix, name), sample in samples.items():
         flat = sample.flatten(0, -2)  # (samples, components)
-        moments = {
-            "mean": flat.mean(dim=0),
-            "std": flat.std(dim=0),
-            "rms": flat.square().mean(dim=0).sqrt(),
-        }
-        for moment, value in moments.items():
+        for moment, value in (
+            ("mean", flat.mean(dim=0)),
+            ("std", flat.std(dim=0)),
+            ("rms", flat.square().mean(dim=0).sqrt()),
+        ):
             plain = value.tolist() if len(value) > 1 else value.item()
             result.setdefault(moment + suffix, {})[name] = plain
     return result
