@@ -5,6 +5,7 @@ A field is at a `Place`: a dataset (n, T, x, y), or one component of a dataset (
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -241,12 +242,11 @@ class FieldReader:
     def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:
         self._recording, self._file = recording, open_hdf5(recording.path, cache)
         self._descriptor = self._file.id.get_vfd_handle()
-        channels: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
+        channels: dict[str, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
         for channel, wanted in enumerate(fields):
             name, component = recording.places[wanted]
-            channels.setdefault(name, []).append((channel, component))
-        sets = {name: hdf5_dataset(self._file, name) for name in channels}
-        self._sets = [(sets[name], found) for name, found in channels.items()]
+            channels[name].append((channel, component))
+        self._sets = [(hdf5_dataset(self._file, name), found) for name, found in channels.items()]
 
     def close(self) -> None:
         """Close the file."""

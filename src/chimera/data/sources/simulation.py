@@ -35,6 +35,8 @@ GENERATOR = "chimera.solver 1"
 def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
     """Simulate one dataset, a key of data.datasets, into an empty folder: later data/<name>."""
     dataset, box = data.datasets[name], data.domain_extent
+    grid, periodic = (data.num_points, data.num_points), ("periodic", "periodic")
+    layout = Layout("generated", grid, data.num_frames, periodic, (box, box), data.frame_interval)
     regime = regime_of(dataset, data)
     identity: dict[str, Any] = to_builtins(regime)
     if regime.warm_up_points == regime.simulated_points:
@@ -52,15 +54,8 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
         count = len(vorticity)
         path = f"data/{split}/{name}_{split}.hdf5"
         (folder / path).parent.mkdir(parents=True)
-        write_trajectories(
-            folder / path,
-            vorticity,
-            forcing,
-            dataset_name=name,
-            domain_extent=box,
-            frame_interval=data.frame_interval,
-            scalars=_scalars(physics),
-        )
+        scalars = _scalars(physics)
+        write_trajectories(folder / path, vorticity, forcing, layout, name, scalars)
         parameters = {"regime": identity, "seed": seeds[split], "count": count}
         digest = recipe(GENERATOR, parameters)
         files.append((path, flow_fingerprint(vorticity, box, digest)))
@@ -70,8 +65,6 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
             files.append(("stats.yaml", {"recipe": digest, "std": std}))
         places = [f"trajectory {i} of data/{name}/{path}" for i in range(count)]
         frames[split] = Frames(np.stack([digest_frames(one) for one in vorticity]), places)
-    grid, periodic = (data.num_points, data.num_points), ("periodic", "periodic")
-    layout = Layout("generated", grid, data.num_frames, periodic, (box, box), data.frame_interval)
     return Made(layout, stats, files, frames)
 
 

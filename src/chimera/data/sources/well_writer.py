@@ -25,28 +25,24 @@ def write_trajectories(
     path: Path,
     vorticity: Array,
     forcing: Array,
-    *,
+    layout: Layout,
     dataset_name: str,
-    domain_extent: float,
-    frame_interval: float,
     scalars: Mapping[str, NDArray[np.float64]],
 ) -> None:
     """Write or overwrite a file of the solver's vorticity (n, T, N, N), and of its velocity.
 
     The forcing is curl F (n, N, N), constant in time; scalars have a value a trajectory, (n,).
     """
-    n, T, N, _ = vorticity.shape
-    extent = (domain_extent, domain_extent)
-    layout = Layout("generated", (N, N), T, extent=extent, frame_interval=frame_interval)
+    box, _ = layout.extent or layout.grid
     # In memory: the HDF5 library does not survive a full disk.
     with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        _describe(file, dataset_name, n, layout, scalars)
+        _describe(file, dataset_name, len(vorticity), layout, scalars)
         rank0 = _field_group(file, 0, ["vorticity", "forcing"])
         _write(rank0, "vorticity", vorticity, **_VARYING)
         _write(rank0, "forcing", forcing, **_VARYING | {"time_varying": False})
         with on_threads(TRANSFORM):
-            flow = velocity(torch.from_numpy(vorticity).double(), domain_extent).float().numpy()
-        _write(_field_group(file, 1, ["velocity"]), "velocity", flow, **_VARYING)
+            flow = velocity(torch.from_numpy(vorticity).double(), box).float()
+        _write(_field_group(file, 1, ["velocity"]), "velocity", flow.numpy(), **_VARYING)
         _field_group(file, 2, [])
         file.flush()
         path.write_bytes(file.id.get_file_image())
