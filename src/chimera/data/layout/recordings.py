@@ -116,18 +116,22 @@ def read_blocks(
     channels: int,
     read: Callable[[int, int, Array], object],
     chunk: int = 1,
+    skipped: int = 0,
 ) -> Iterator[tuple[int, int, Array]]:
     """Yield blocks as Recording.blocks, of whole chunks of frames.
 
-    `read` fills a block (t, C, H, W), given its trajectory and first frame.
+    `read` fills a block (t, C, H, W), given its trajectory and first frame. Blocks are cut from the
+    first of the `skipped` frames on, which are not counted.
     """
-    size = max(BLOCK // (4 * channels * math.prod(layout.grid) * chunk), 1) * chunk
+    T, frame = layout.num_frames, 4 * channels * math.prod(layout.grid)
+    size = min(max(BLOCK // (frame * chunk), 1) * chunk, T)
     for trajectory in trajectories:
-        for start in range(0, layout.num_frames, size):
-            count = min(size, layout.num_frames - start)
-            block = np.empty((count, channels, *layout.grid), dtype=np.float32)
-            read(trajectory, start, block)
-            yield trajectory, start, block
+        for start in range(0, skipped + T, size):
+            first, last = max(start, skipped), min(start + size, skipped + T)
+            if first < last:
+                block = np.empty((last - first, channels, *layout.grid), dtype=np.float32)
+                read(trajectory, first, block)
+                yield trajectory, first - skipped, block
 
 
 def require_shape(path: Path | str, name: str, shape: Sequence[int], axes: Sequence[str]) -> None:

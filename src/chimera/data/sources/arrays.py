@@ -54,14 +54,17 @@ class ArrayRecording(Recording):
 
             def read(trajectory: int, start: int, block: Array) -> None:
                 nonlocal place
-                first = trajectory * T + self.first_frame + start
+                first = trajectory * T + start
                 for _ in range(place, first):
                     _read(stream, size)
                 frames = np.frombuffer(_read(stream, len(block) * size), dtype)
                 block[...] = frames.reshape(-1, *shape)[:, channels]
                 place = first + len(block)
 
-            yield from read_blocks(self.layout, trajectories, len(channels), read)
+            blocks = read_blocks(
+                self.layout, trajectories, len(channels), read, skipped=self.first_frame
+            )
+            yield from blocks
             if place == n * T:
                 _require_end(stream)
 
