@@ -143,16 +143,17 @@ def _verify(
         fault = f"{path} is missing, expected generated data: run `make repro`"
         yield FileVerdict(path, "missing", "", fault)
         return
-    for verdict in check_intact(dataset, advance):
-        path = verdict.path
-        compared = path in frozen and not verdict.fault
-        yield _compare(verdict, frozen[path], written[path], manifest) if compared else verdict
-    for path in [path for path in frozen if path not in written]:
-        if Path(path).exists():  # without an entry of its own only its bytes can agree
-            found = FileVerdict(path, "unfrozen", sha256(Path(path), advance))
-            yield _compare(found, frozen[path], {}, manifest)
+    intact = {verdict.path: verdict for verdict in check_intact(dataset, advance)}
+    for path in written | frozen:
+        if path in intact:
+            verdict = intact[path]
+        elif Path(path).exists():  # without an entry of its own only its bytes can agree
+            verdict = FileVerdict(path, "unfrozen", sha256(Path(path), advance))
         else:
-            yield _missing(path, frozen[path]["sha256"])
+            verdict = _missing(path, frozen[path]["sha256"])
+        if path in frozen and not verdict.fault:
+            verdict = _compare(verdict, frozen[path], written.get(path, {}), manifest)
+        yield verdict
     for path in sorted(file.as_posix() for file in Path(prefix).rglob("*.hdf5")):
         if path not in written and path not in frozen:  # it would be read with its split
             fault = f"{path} is not known, expected files of {prefix}checksums.yaml alone"

@@ -94,10 +94,7 @@ def read_hdf5(dataset: h5py.Dataset, where: Any) -> NDArray[Any]:
 
 
 def _steps(file: h5py.File, name: str, count: int) -> NDArray[np.float64] | None:
-    """Return the differences of the first `count` of coordinates (..., N), None if there are none.
-
-    The coordinates of every trajectory are read.
-    """
+    """Return the differences of the first `count` of coordinates (..., N), None without any."""
     if name not in file:
         return None
     points = np.squeeze(read_hdf5(hdf5_dataset(file, name), ()))  # of (N, 1), too

@@ -65,8 +65,7 @@ def require_disjoint(splits: Mapping[str, Frames]) -> None:
     shared = np.flatnonzero(same)
     if not shared.size:
         return
-    # The pair that is first in the order of the splits, so that the sentence is independent of
-    # the digests.
+    # The first in the order of the splits, so that the sentence is independent of the digests.
     pair = min(sorted(order[i : i + 2]) for i in shared)
 
     def place(position: int) -> str:

@@ -61,10 +61,8 @@ class ArrayRecording(Recording):
                 block[...] = frames.reshape(-1, *shape)[:, channels]
                 place = first + len(block)
 
-            blocks = read_blocks(
-                self.layout, trajectories, len(channels), read, skipped=self.first_frame
-            )
-            yield from blocks
+            C, skipped = len(channels), self.first_frame
+            yield from read_blocks(self.layout, trajectories, C, read, skipped=skipped)
             if place == n * T:
                 _require_end(stream)
 
