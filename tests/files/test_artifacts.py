@@ -131,7 +131,7 @@ def test_broken_files_are_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"^\S*broken is not JSON"):
         artifacts.read_json(path)
     path.write_bytes(b"model,nrmse\n\xff\xfe,1\n")
-    with pytest.raises(InputError, match=r"^\S*broken is not CSV: .*0xff"):
+    with pytest.raises(InputError, match=r"^\S*broken is not UTF-8: .*0xff"):
         artifacts.read_csv(path)
     path.write_text("- a list")
     with pytest.raises(InputError, match=r"^\S*broken holds \['a list'\], expected a mapping"):
@@ -142,7 +142,7 @@ def test_what_a_killed_process_left_is_swept_from_scratch(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     partial = tmp_path / ".scratch/partial"
     (partial / f".0.folder.{ENDED}/inner").mkdir(parents=True)
-    (partial / f".1.file.{ENDED}").touch()
+    (partial / f".1.file.{ENDED}").mkdir()
     (partial / f".0.other.{os.getppid()}").touch()  # of a process that is running
     artifacts.write_text(Path("metrics/file"), "new")
     assert [p.name for p in partial.iterdir()] == [f".0.other.{os.getppid()}"]

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from chimera.data.batches.trajectories import Form, Windows
+from chimera.data.layout.recordings import Layout
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.files.artifacts import read_yaml, write_yaml
 from chimera.files.tensors import read_tensors
@@ -67,9 +68,10 @@ def write_workspace(folder, norm="group", **train):
         path = folder / f"data/waves/data/{split}/waves.hdf5"
         path.parent.mkdir(parents=True)
         vorticity = waves.astype(np.float32)
-        about = {"dataset_name": "waves", "domain_extent": 2 * np.pi, "frame_interval": 0.3}
+        extent = (2 * np.pi, 2 * np.pi)
+        layout = Layout("generated", (16, 16), 7, extent=extent, frame_interval=0.3)
         forcing = np.zeros_like(vorticity[:, 0])
-        write_trajectories(path, vorticity, forcing, scalars={}, **about)
+        write_trajectories(path, vorticity, forcing, layout, "waves", {})
     stats = statistics(vorticity, forcing, 2 * np.pi)
     write_yaml(folder / "data/waves/stats.yaml", stats)
     return folder

@@ -41,16 +41,11 @@ class Choice(Settings, Generic[Number], frozen=True):
 
 
 class Distribution(Settings, Generic[Number], frozen=True, omit_defaults=True):
-    """A number drawn for each trajectory, from one of three distributions.
+    """A number drawn for each trajectory, from one of three distributions."""
 
-    Attributes:
-        uniform: Bounds of a uniform distribution.
-        log_uniform: Bounds of a distribution whose logarithm is uniform.
-        choice: Numbers of equal probability.
-    """
-
-    uniform: tuple[Number, Number] | None = None
-    log_uniform: tuple[Positive, Positive] | None = None
+    uniform: tuple[Number, Number] | None = None  # bounds
+    log_uniform: tuple[Positive, Positive] | None = None  # bounds; the logarithm is uniform
+    # Numbers of equal probability.
     choice: Annotated[tuple[Number, ...], Meta(min_length=1)] | None = None
 
     def __post_init__(self) -> None:
@@ -67,19 +62,12 @@ class Distribution(Settings, Generic[Number], frozen=True, omit_defaults=True):
 
 
 class Forcing(Settings, frozen=True, omit_defaults=True):
-    """Kolmogorov forcing: amplitude sin(wavenumber y) along x, turned by the angle in radians.
+    """Kolmogorov forcing: amplitude sin(wavenumber y) along x, turned by the angle in radians."""
 
-    Attributes:
-        amplitude: Acceleration, a number or drawn for each trajectory, as the next two.
-        wavenumber: Periods across the box.
-        angle: In radians; the turned pattern must have whole periods along both axes.
-        warm_up_only: Whether the force ends at the first frame: the stored flow decays.
-    """
-
-    amplitude: Finite | Distribution[Finite]
-    wavenumber: Count | Choice[Count]
-    angle: Finite | Choice[Finite]
-    warm_up_only: bool = False
+    amplitude: Finite | Distribution[Finite]  # acceleration
+    wavenumber: Count | Choice[Count]  # periods across the box
+    angle: Finite | Choice[Finite]  # the turned pattern must have whole periods along both axes
+    warm_up_only: bool = False  # whether the force ends at the first frame: stored flow decays
 
 
 class Dataset(Settings, frozen=True):

@@ -7,10 +7,11 @@ processor rounds differently); anything else is `mismatched`. A file that no man
 `unfrozen`: the study runs, and is exploratory.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
+from functools import cache, partial
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -25,7 +26,7 @@ from chimera.interface.errors import InputError
 
 VERDICTS = ("exact", "equivalent", "mismatched", "missing", "unfrozen")
 
-# Relative difference that rounding may cause in a fingerprint (chimera.data.sources.fingerprint).
+# Relative difference that rounding may cause in a fingerprint (chimera.data.sources.simulation).
 FINGERPRINT_TOLERANCE = 1e-5
 
 _HEADER = """\
@@ -55,11 +56,12 @@ def agree(one: Entry | None, other: Entry | None) -> bool:
         return False
     if "recipe" not in one or one["recipe"] != other["recipe"]:
         return False
-    for name in one.keys() - {"recipe"}:
-        a, b = np.array(one[name], dtype=float), np.array(other[name], dtype=float)
-        if a.shape != b.shape or not np.allclose(a, b, rtol=FINGERPRINT_TOLERANCE, atol=0.0):
-            return False
-    return True
+    names = one.keys() - {"recipe"}
+    pairs = [[np.array(side[name], dtype=float) for side in (one, other)] for name in names]
+    return all(
+        a.shape == b.shape and np.allclose(a, b, rtol=FINGERPRINT_TOLERANCE, atol=0.0)
+        for a, b in pairs
+    )
 
 
 def read_written(dataset: str) -> dict[str, Entry]:
@@ -72,46 +74,40 @@ def check_intact(dataset: str, advance: Callable[[int], object]) -> list[FileVer
 
     `advance` is called with each number of bytes that were hashed.
     """
-    verdicts = []
-    hashes: dict[str, str] = {}  # a file that several splits link to is read once
-    for name, entry in read_written(dataset).items():
-        path, expected = Path(name), entry["sha256"]
-        if not path.exists():
-            verdicts.append(_missing(name, expected))
-            continue
-        found = sha256(path, advance)
-        fault = ""
-        if found != expected:
-            fault = f"{name} was changed: its sha256 is {found}, expected {expected} as written"
-        verdict = FileVerdict(name, "mismatched" if fault else "unfrozen", found, fault)
-        if path.name == NAME and not fault:
-            verdict = _check_links(verdict, hashes, advance)
-        verdicts.append(verdict)
-    return verdicts
+    digest = cache(partial(sha256, advance=advance))  # reads a file of several splits once
+    return [
+        _check_file(path, entry["sha256"], digest) for path, entry in read_written(dataset).items()
+    ]
+
+
+def _check_file(name: str, expected: str, digest: Callable[[Path], str]) -> FileVerdict:
+    """Return the verdict on a file, and on those that it links to."""
+    path = Path(name)
+    if not path.exists():
+        return _missing(name, expected)
+    verdict = FileVerdict(name, "unfrozen", digest(path))
+    if verdict.sha256 != expected:
+        fault = (
+            f"{name} was changed: its sha256 is {verdict.sha256}, expected {expected} as written"
+        )
+        return replace(verdict, verdict="mismatched", fault=fault)
+    for link in read_links(path) if path.name == NAME else ():
+        try:
+            linked = digest(require_linked(link))
+            if linked != link.sha256:
+                raise InputError(
+                    f"{link.path} was changed: its sha256 is {linked}, expected {link.sha256} as "
+                    f"when it was linked ({name})"
+                )
+        except InputError as error:
+            kind = "mismatched" if Path(link.path).exists() else "missing"
+            return replace(verdict, verdict=kind, fault=str(error))
+    return verdict
 
 
 def _missing(path: str, expected: str) -> FileVerdict:
     fault = f"{path} is missing, expected a file of sha256 {expected}"
     return FileVerdict(path, "missing", "", fault)
-
-
-def _check_links(
-    listing: FileVerdict, hashes: dict[str, str], advance: Callable[[int], object]
-) -> FileVerdict:
-    """Return the verdict on an intact links.yaml: a fault if a linked file was changed since."""
-    for link in read_links(Path(listing.path)):
-        try:
-            path = require_linked(link)
-        except InputError as error:
-            verdict = "mismatched" if Path(link.path).exists() else "missing"
-            return replace(listing, verdict=verdict, fault=str(error))
-        if link.path not in hashes:
-            hashes[link.path] = sha256(path, advance)
-        if hashes[link.path] != link.sha256:
-            fault = f"{link.path} was changed: its sha256 is {hashes[link.path]}, expected "
-            fault += f"{link.sha256} as when it was linked ({listing.path})"
-            return replace(listing, verdict="mismatched", fault=fault)
-    return listing
 
 
 def stored_bytes(datasets: Sequence[str]) -> int:
@@ -147,16 +143,17 @@ def _verify(
         fault = f"{path} is missing, expected generated data: run `make repro`"
         yield FileVerdict(path, "missing", "", fault)
         return
-    for verdict in check_intact(dataset, advance):
-        path = verdict.path
-        compared = path in frozen and not verdict.fault
-        yield _compare(verdict, frozen[path], written[path], manifest) if compared else verdict
-    for path in [path for path in frozen if path not in written]:
-        if Path(path).exists():  # without an entry of its own only its bytes can agree
-            found = FileVerdict(path, "unfrozen", sha256(Path(path), advance))
-            yield _compare(found, frozen[path], {}, manifest)
+    intact = {verdict.path: verdict for verdict in check_intact(dataset, advance)}
+    for path in written | frozen:
+        if path in intact:
+            verdict = intact[path]
+        elif Path(path).exists():  # without an entry of its own only its bytes can agree
+            verdict = FileVerdict(path, "unfrozen", sha256(Path(path), advance))
         else:
-            yield _missing(path, frozen[path]["sha256"])
+            verdict = _missing(path, frozen[path]["sha256"])
+        if path in frozen and not verdict.fault:
+            verdict = _compare(verdict, frozen[path], written.get(path, {}), manifest)
+        yield verdict
     for path in sorted(file.as_posix() for file in Path(prefix).rglob("*.hdf5")):
         if path not in written and path not in frozen:  # it would be read with its split
             fault = f"{path} is not known, expected files of {prefix}checksums.yaml alone"
@@ -194,16 +191,13 @@ def require_verified(verdicts: Iterable[FileVerdict]) -> None:
 def hash_missing(datasets: Sequence[str], manifests: Path) -> str:
     """Fill in every sha256 that a manifest leaves null, and list the files that it does not list.
 
-    Each manifest is replaced as a whole; all other lines keep their bytes.
-
-    Returns:
-        The unified diff, empty if nothing was missing.
+    Each manifest is replaced as a whole; all other lines keep their bytes. Returns the unified
+    diff, empty if nothing was missing.
     """
     require_verified(v for dataset in datasets for v in check_intact(dataset, lambda _: None))
-    written: dict[Path, dict[str, Entry]] = {}
+    written: dict[Path, dict[str, Entry]] = defaultdict(dict)
     for dataset in datasets:
-        manifest = manifest_path(manifests, dataset, datasets)
-        written[manifest] = written.get(manifest, {}) | read_written(dataset)
+        written[manifest_path(manifests, dataset, datasets)] |= read_written(dataset)
     diff = ""
     for manifest, entries in written.items():
         before = read_text(manifest) if manifest.exists() else ""

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from chimera.files.artifacts import read_bytes, write_bytes
 from chimera.interface.errors import InputError
@@ -33,8 +34,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 def read_safetensors(path: Path) -> dict[str, NDArray[np.floating]]:
     """Return the arrays of a safetensors file by name."""
     try:
-        with safe_open(path, "np") as stream:
-            return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"cannot read {path}: {error}; expected a whole safetensors file: run `dvc repro`"

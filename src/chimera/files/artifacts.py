@@ -9,14 +9,15 @@ import csv
 import fcntl
 import hashlib
 import io
-import itertools
 import json
 import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -27,7 +28,6 @@ Row = dict[str, str | int | float]  # row of a table, by column
 
 SCRATCH = Path(".scratch")
 PARTIAL = SCRATCH / "partial"
-_NUMBERS = itertools.count()
 _CHUNK = 1 << 20
 
 
@@ -47,7 +47,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         InputError: If the disk is full or the folder cannot be written; `path` is unchanged.
     """
-    with _temporary(path) as fresh:
+    with _temporary(path) as folder:
+        fresh = folder / path.name
         yield fresh
         _sync(fresh)
         fresh.replace(path)
@@ -56,7 +57,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder, which replaces `path` and raises as `whole_file` does."""
-    with _temporary(path) as fresh, _temporary(path) as former:
+    with _temporary(path) as folder:
+        fresh, former = folder / "fresh", folder / "former"
         fresh.mkdir()
         yield fresh
         for file in filter(Path.is_file, fresh.rglob("*")):
@@ -72,28 +74,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """Yield a free path on the device of `path`, which is removed if it is there in the end.
+    """Yield a new folder on the device of `path`, which is removed in the end.
 
     It is in .scratch, which no stage depends on, or beside a `path` on another device. What ended
     processes left behind is removed.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        home, left_overs = path.parent, f".*.{path.name}.[0-9]*"
+        home, name = path.parent, f".{path.name}"
         if not path.is_absolute():
             PARTIAL.mkdir(parents=True, exist_ok=True)
             if PARTIAL.stat().st_dev == home.stat().st_dev:
-                home, left_overs = PARTIAL, ".*.[0-9]*"
-        for left_over in home.glob(left_overs):
+                home, name = PARTIAL, ""
+        for left_over in home.glob(f".*{name}.[0-9]*"):
             if not _is_running(int(left_over.suffix[1:])):
-                _remove(left_over)
-        temporary = home / f".{next(_NUMBERS)}.{path.name}.{os.getpid()}"
-        try:
-            yield temporary
-        finally:
-            _remove(temporary)
+                shutil.rmtree(left_over, ignore_errors=True)
+        suffix = f"{name}.{os.getpid()}"
+        with TemporaryDirectory(suffix, ".", home, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
     except OSError as error:
-        raise _write_error(path, error) from error
+        reason = error.strerror or error
+        raise InputError(f"cannot write {path}: {reason}; it was not changed") from error
 
 
 def _is_running(pid: int) -> bool:
@@ -104,20 +105,9 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _remove(path: Path) -> None:
-    """Remove a file or folder, if there is one and it can be removed."""
-    shutil.rmtree(path, ignore_errors=True)
-    with suppress(OSError):
-        path.unlink()
-
-
 def _sync(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
-
-
-def _write_error(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write {path}: {error.strerror or error}; it was not changed")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -213,10 +203,8 @@ def read_json(path: Path) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"it has {constant}, expected finite numbers")
 
-    def section(found: dict[str, Any]) -> Section:
-        return Section(found, str(path))
-
     try:
+        section = partial(Section, name=str(path))
         return json.loads(content, object_hook=section, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None

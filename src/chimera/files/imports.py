@@ -9,11 +9,7 @@ from chimera.interface.errors import InputError
 
 
 def imported_files(module: str, package: str) -> dict[str, Path]:
-    """Return the files of a module and of all its imports from one package, by dotted name.
-
-    Args:
-        module: Dotted name of a module in the package.
-        package: Dotted name; imports from other packages are not followed.
+    """Return the files of a module and of all its imports from its package, by dotted name.
 
     Raises:
         InputError: If the package does not exist, or a file is not Python.

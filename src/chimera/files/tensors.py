@@ -25,16 +25,14 @@ def format_tensors(tensors: Mapping[str, Tensor], values: Any) -> bytes:
 
     The values are a single JSON entry, because safetensors does not fix the order of its metadata.
     """
-    stored = {
-        f"{name}{_AS_REAL}" if tensor.is_complex() else name: (
-            view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-        )
-        for name, tensor in tensors.items()
-    }
-    # Two names of one tensor, such as a shared layer's, are stored twice.
-    contiguous = {name: t.detach().cpu().contiguous().clone() for name, t in stored.items()}
+    stored = {}
+    for name, tensor in tensors.items():
+        if tensor.is_complex():
+            name, tensor = f"{name}{_AS_REAL}", view_as_real(tensor.resolve_conj())
+        # Two names of one tensor, such as a shared layer's, are stored twice.
+        stored[name] = tensor.detach().cpu().contiguous().clone()
     metadata = {"values": json.dumps(values, sort_keys=True)}
-    return save(contiguous, metadata)
+    return save(stored, metadata)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Any) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from chimera.data.batches.streaming import read_splits
 from chimera.data.batches.trajectories import Form
-from chimera.data.layout.inputs import open_inputs
+from chimera.data.layout.splits import open_inputs
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.forecasting.checkpoint import normalisation
 from chimera.training.distributed import Group

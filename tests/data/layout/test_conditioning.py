@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chimera.data.layout.conditioning import conditioning_moments, with_logarithms
+from chimera.data.layout.recordings import Layout
 from chimera.data.layout.splits import Split
 from chimera.data.sources.well_writer import write_trajectories
 from chimera.interface.errors import InputError
@@ -22,18 +23,15 @@ def write_files(folder, counts=(2, 3), N=8, T=4):
     flow = rng.standard_normal((n, T, N, N)).astype(np.float32)
     forcing = rng.standard_normal((n, N, N)).astype(np.float32)
     scalars = {"viscosity": rng.uniform(0.01, 0.02, n), "angle": np.linspace(-1, 1, n)}
+    extent = (2 * math.pi, 2 * math.pi)
+    layout = Layout("generated", (N, N), T, extent=extent, frame_interval=0.5)
     folder.mkdir(parents=True)
     bounds = np.cumsum([0, *counts])
     for number, (first, last) in enumerate(pairwise(bounds)):
         own = {name: values[first:last] for name, values in scalars.items()}
+        part = slice(first, last)
         write_trajectories(
-            folder / f"{number}.hdf5",
-            flow[first:last],
-            forcing[first:last],
-            dataset_name="flow",
-            domain_extent=2 * math.pi,
-            frame_interval=0.5,
-            scalars=own,
+            folder / f"{number}.hdf5", flow[part], forcing[part], layout, "flow", own
         )
     return flow, forcing, scalars
 

@@ -11,6 +11,7 @@ import torch
 from the_well.data import WellDataset
 from the_well.data.normalization import ZScoreNormalization
 
+from chimera.data.layout.recordings import Layout
 from chimera.data.layout.splits import Split
 from chimera.data.sources.threads import on_threads
 from chimera.data.sources.well_writer import statistics, write_trajectories
@@ -39,15 +40,10 @@ def forcing():
 
 def write(path, vorticity):
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_trajectories(
-        path,
-        vorticity,
-        forcing()[..., : vorticity.shape[-1], : vorticity.shape[-1]],
-        dataset_name="fixture",
-        domain_extent=2 * math.pi,
-        frame_interval=0.25,
-        scalars=SCALARS,
-    )
+    _, T, N, _ = vorticity.shape
+    extent = (2 * math.pi, 2 * math.pi)
+    layout = Layout("generated", (N, N), T, extent=extent, frame_interval=0.25)
+    write_trajectories(path, vorticity, forcing()[..., :N, :N], layout, "fixture", SCALARS)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 import flows
+from chimera.data.layout.recordings import Layout
 from chimera.data.sources.export import export_pdebench
 from chimera.data.sources.importing import channel_blocks
 from chimera.data.sources.pdebench import open_pdebench
@@ -17,15 +18,12 @@ from chimera.fields.fourier import velocity
 def test_round_trip_keeps_velocity_and_gives_the_vorticity_back(tmp_path):
     vorticity = flows.flow(3, T=4)[2]
     (tmp_path / "test").mkdir()
-    write_trajectories(
-        tmp_path / "test/a.hdf5",
-        vorticity,
-        np.zeros_like(vorticity[:, 0]),
-        dataset_name="waves",
-        domain_extent=2 * math.pi,
-        frame_interval=0.25,
-        scalars={"viscosity": np.full(3, 0.01), "drag": np.array([0.1, 0.2, 0.1])},
+    layout = Layout(
+        "generated", (16, 16), 4, extent=(2 * math.pi, 2 * math.pi), frame_interval=0.25
     )
+    scalars = {"viscosity": np.full(3, 0.01), "drag": np.array([0.1, 0.2, 0.1])}
+    still = np.zeros_like(vorticity[:, 0])
+    write_trajectories(tmp_path / "test/a.hdf5", vorticity, still, layout, "waves", scalars)
     path = tmp_path / "out.hdf5"
     export_pdebench(tmp_path / "test", path)
     flow = velocity(torch.from_numpy(vorticity).double(), 2 * math.pi).float().numpy()

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chimera.data.sources.fingerprint import flow_fingerprint, recipe
+from chimera.data.sources.simulation import flow_fingerprint, recipe
 from chimera.data.verification import FINGERPRINT_TOLERANCE, agree
 
 

@@ -334,8 +334,7 @@ def test_absurd_shapes_are_one_sentence(tmp_path):
     with (tmp_path / "a.npy").open("wb") as stream:
         header = {"descr": "<f4", "fortran_order": False, "shape": (10**9, 10**6, 1, 64, 64)}
         np.lib.format.write_array_header_1_0(stream, header)
-    words = r"a\.npy: trajectories has shape \(1000000000, .* expected one whose values"
-    refused(tmp_path, words, "npz", tmp_path / "a.npy")
+    refused(tmp_path, words.replace("vorticity", "trajectories"), "npz", tmp_path / "a.npy")
 
 
 def test_odd_metadata_is_one_sentence(tmp_path):

@@ -45,10 +45,6 @@ class Order:
         self._starts, self._form = starts.reshape(-1), form
         self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
 
-    def __len__(self) -> int:
-        """Return the number of windows."""
-        return len(self._starts)
-
     def permutation(self, epoch: int) -> NDArray[np.int64]:
         """Return the first frame of each window of an epoch, as trajectory * T + frame."""
         seed = np.random.SeedSequence(self._form.entropy, spawn_key=(epoch,))
@@ -59,7 +55,7 @@ class Order:
         first = number * self._form.batch_size + self._form.share[0] * self._form.part
         pieces, last = [], first + self._form.part
         while first < last:
-            epoch, position = divmod(first, len(self))
+            epoch, position = divmod(first, len(self._starts))
             if epoch != self._epoch:
                 # On the device once an epoch: a copy for each batch would make the host wait.
                 permutation = torch.from_numpy(self.permutation(epoch))

@@ -26,9 +26,7 @@ def with_logarithms(
 ) -> tuple[str, ...]:
     """Return the names of data.conditioning with `ln` before those that are positive in training.
 
-    Args:
-        names: Fields and scalars.
-        scalars: Those of the training trajectories, (n,) by name.
+    The scalars are those of the training trajectories, (n,) by name.
     """
     return tuple(
         _LOGARITHM + name if name in scalars and (scalars[name] > 0).all() else name
@@ -42,19 +40,13 @@ def read_conditioning(
     places: Sequence[tuple[int, int]],
     scalars: Mapping[str, NDArray[np.float64]],
 ) -> Array:
-    """Return a channel, (n, H, W) of a field or (n, 1, 1) of a scalar.
+    """Return a channel of n trajectories, (n, H, W) of a field or (n, 1, 1) of a scalar.
 
-    Args:
-        name: See above.
-        recordings: Files of a split.
-        places: File and number in it of each of the n trajectories.
-        scalars: (n,) by name.
+    `places` has the recording and the number in it of each; the scalars are theirs, (n,) by name.
     """
     if all(name in recording.constants for recording in recordings):
-        found = [
-            recording.constant(name, [number for r, number in places if r == index])
-            for index, recording in enumerate(recordings)
-        ]
+        rows = [[number for r, number in places if r == i] for i in range(len(recordings))]
+        found = [r.constants[name](row) for r, row in zip(recordings, rows, strict=True)]
         return np.concatenate(found)  # places are in the order of the files
     plain = name.removeprefix(_LOGARITHM)
     first = recordings[0]

@@ -5,9 +5,10 @@ A field is at a `Place`: a dataset (n, T, x, y), or one component of a dataset (
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_shape
+from chimera.data.layout.recordings import Array, Layout, Recording, read_blocks, require_shape
 from chimera.interface.errors import InputError
 
 _AXES = ("trajectories", "frames", "x", "y")
@@ -52,8 +53,9 @@ def _outward(name: bytes, link: Any) -> str | None:
     return None if inner else name.decode(errors="replace")
 
 
-def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
+def hdf5_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     """Return a dataset of real numbers."""
+    path = file.filename
     try:
         dataset = file[name]
     except (KeyError, OSError, RuntimeError):
@@ -81,23 +83,21 @@ def hdf5_dataset(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     return dataset
 
 
-def read_hdf5(dataset: h5py.Dataset, path: Path, where: Any) -> NDArray[Any]:
+def read_hdf5(dataset: h5py.Dataset, where: Any) -> NDArray[Any]:
     """Return part of a dataset."""
     try:
         return dataset[where]
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot read {dataset.name.lstrip('/')}: {reason}") from None
+        place = f"{dataset.file.filename}: cannot read {dataset.name.lstrip('/')}"
+        raise InputError(f"{place}: {reason}") from None
 
 
-def _steps(file: h5py.File, path: Path, name: str, count: int) -> NDArray[np.float64] | None:
-    """Return the differences of the first `count` of coordinates (..., N), None if there are none.
-
-    The coordinates of every trajectory are read.
-    """
+def _steps(file: h5py.File, name: str, count: int) -> NDArray[np.float64] | None:
+    """Return the differences of the first `count` of coordinates (..., N), None without any."""
     if name not in file:
         return None
-    points = np.squeeze(read_hdf5(hdf5_dataset(file, path, name), path, ()))  # of (N, 1), too
+    points = np.squeeze(read_hdf5(hdf5_dataset(file, name), ()))  # of (N, 1), too
     points = np.atleast_1d(points).astype(np.float64)[..., :count]
     steps: NDArray[np.float64] = np.diff(points)
     return steps if steps.size else None
@@ -108,31 +108,31 @@ def _is_even(steps: NDArray[np.float64]) -> bool:
     return mean != 0 and bool(np.abs(steps - mean).max() <= 1e-3 * abs(mean))
 
 
-def frame_interval(file: h5py.File, path: Path, name: str, num_frames: int) -> float | None:
+def frame_interval(file: h5py.File, name: str, num_frames: int) -> float | None:
     """Return the time between two frames of all trajectories, None if none is stored.
 
     Raises:
         InputError: If it varies: one network step is one interval.
     """
-    steps = _steps(file, path, name, num_frames)
+    steps = _steps(file, name, num_frames)
     if steps is None:
         return None
     if _is_even(steps) and steps.mean() > 0:
         return float(steps.mean())
     raise InputError(
-        f"{path} has frames {steps.min():.4g} to {steps.max():.4g} apart in {name}, expected one "
-        "interval for all: resample them, as a network forecasts one interval ahead"
+        f"{file.filename} has frames {steps.min():.4g} to {steps.max():.4g} apart in {name}, "
+        "expected one interval for all: resample them, as a network forecasts one interval ahead"
     )
 
 
 def box(
-    file: h5py.File, path: Path, names: Sequence[str], grid: Sequence[int]
+    file: h5py.File, names: Sequence[str], grid: Sequence[int]
 ) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
     """Return the lengths of a domain of N cells along each axis, and which axes are uneven.
 
     A length is negative where the coordinate descends; there are none if a spacing is unknown.
     """
-    steps = [_steps(file, path, name, N) for name, N in zip(names, grid, strict=True)]
+    steps = [_steps(file, name, N) for name, N in zip(names, grid, strict=True)]
     known = [(s, name, N) for s, name, N in zip(steps, names, grid, strict=True) if s is not None]
     uneven = tuple(name for s, name, _ in known if not _is_even(s))
     lengths = tuple(float(s.mean()) * N for s, _, N in known)
@@ -140,18 +140,19 @@ def box(
 
 
 def alike(
-    file: h5py.File, path: Path, wanted: Mapping[str, Place]
+    file: h5py.File, wanted: Mapping[str, Place]
 ) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
     """Return the places of fields that have the first one's n, T, H and W, and these.
 
     Between them stands, by name, why every other field is set aside.
     """
+    path = file.filename
     places: dict[str, Place] = {}
     aside: dict[str, str] = {}
     shape: tuple[int, ...] = ()
     for name, (where, component) in wanted.items():
         try:
-            found = hdf5_dataset(file, path, where).shape
+            found = hdf5_dataset(file, where).shape
             require_shape(path, where, found, (*_AXES, *["component"] * len(component)))
             if found[:4] != (shape or found[:4]):
                 raise InputError(f"{path}: {where} has shape {found}, expected {shape} as others")
@@ -169,22 +170,22 @@ def alike(
 
 
 def numbers(
-    file: h5py.File, path: Path, group: str, count: int
+    file: h5py.File, group: str, count: int
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
     """Return the scalars (count,) of a group, and why other datasets of it are none, by name.
 
     They are constant in time; one value holds for all trajectories.
     """
-    found, aside = {}, {}
+    path, found, aside = file.filename, {}, {}
     for name in file.get(group, ()):
         try:
-            dataset = hdf5_dataset(file, path, f"{group}/{name}")
+            dataset = hdf5_dataset(file, f"{group}/{name}")
             if dataset.size not in (1, count) or np.any(dataset.attrs.get("time_varying", False)):
                 raise InputError(
                     f"{path}: {group}/{name} has shape {dataset.shape}, expected one number for "
                     f"each of {count} trajectories, constant in time"
                 )
-            values = np.asarray(read_hdf5(dataset, path, ()), dtype=np.float64).reshape(-1)
+            values = np.asarray(read_hdf5(dataset, ()), dtype=np.float64).reshape(-1)
             found[name] = np.broadcast_to(values, (count,))
         except InputError as error:
             aside[name] = str(error)
@@ -193,63 +194,39 @@ def numbers(
 
 @dataclass(frozen=True)
 class HDF5Recording(Recording):
-    """Trajectories of one HDF5 file.
+    """Trajectories of one HDF5 file."""
 
-    Attributes:
-        places: Place of each field.
-    """
-
-    places: Mapping[str, Place]
-
-    def where(self, field: str) -> str:
-        """Return the dataset of a field."""
-        return self.places[field][0]
-
-    def constant(self, name: str, trajectories: Sequence[int]) -> Array:
-        """Return a field that is constant in time, (n, H, W) of these trajectories."""
-        with open_hdf5(self.path) as file:
-            dataset = hdf5_dataset(file, self.path, self.constants[name])
-            if dataset.ndim == 2:
-                values = read_hdf5(dataset, self.path, ())[None].repeat(len(trajectories), axis=0)
-            else:
-                values = np.stack([read_hdf5(dataset, self.path, i) for i in trajectories])
-        return values.astype(np.float32)
+    places: Mapping[str, Place] = field(kw_only=True)  # of each field
+    reverse: bool = field(default=False, kw_only=True)  # datasets are (T, y, x, n)
 
     def blocks(
         self, trajectories: Sequence[int], fields: Sequence[str]
     ) -> Iterator[tuple[int, int, Array]]:
         """Read blocks of whole chunks, see Recording."""
         with open_hdf5(self.path) as file:
-            sets = [hdf5_dataset(file, self.path, self.where(field)) for field in fields]
+            sets = [hdf5_dataset(file, self.places[name][0]) for name in fields]
             chunks = [(s.chunks, s.dtype.itemsize) for s in sets if s.chunks]
-        longest = max((shape[1] for shape, _ in chunks), default=1)
+        longest = max((1 if self.reverse else shape[1] for shape, _ in chunks), default=1)
         largest = max((math.prod(shape) * item for shape, item in chunks), default=0)
         cache = min(max(2 * largest, _MIN_CACHE), _MAX_CACHE)
-        size = block_frames(self.layout, len(fields), longest)
         with closing(FieldReader(self, fields, cache)) as reader:
-            for trajectory in trajectories:
-                for start in range(0, self.layout.num_frames, size):
-                    count = min(size, self.layout.num_frames - start)
-                    block = np.empty((count, len(fields), *self.layout.grid), dtype=np.float32)
-                    reader.read(trajectory, start, block)
-                    yield trajectory, start, block
+            yield from read_blocks(self.layout, trajectories, len(fields), reader.read, longest)
 
 
 def recorded(
     file: h5py.File,
-    path: Path,
     source: str,
     wanted: Mapping[str, Place],
     coordinates: Sequence[str],
     boundary: tuple[str, ...],
 ) -> HDF5Recording:
     """Describe the fields of a file, without its scalars; the coordinates are those of t, x, y."""
-    places, aside, (n, T, H, W) = alike(file, path, wanted)
-    extent, uneven = box(file, path, coordinates[1:], (H, W))
-    interval = frame_interval(file, path, coordinates[0], T)
+    places, aside, (n, T, H, W) = alike(file, wanted)
+    extent, uneven = box(file, coordinates[1:], (H, W))
+    interval = frame_interval(file, coordinates[0], T)
     layout = Layout(source, (H, W), T, boundary, extent, interval)
-    fields = tuple(places)
-    return HDF5Recording(path, n, layout, fields, {}, None, places, uneven=uneven, aside=aside)
+    path, fields = Path(file.filename), tuple(places)
+    return HDF5Recording(path, n, layout, fields, {}, places=places, uneven=uneven, aside=aside)
 
 
 class FieldReader:
@@ -260,15 +237,13 @@ class FieldReader:
     """
 
     def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:
-        self._path, self._skipped = recording.path, recording.first_frame
-        self._file = open_hdf5(self._path, cache)
+        self._recording, self._file = recording, open_hdf5(recording.path, cache)
         self._descriptor = self._file.id.get_vfd_handle()
-        channels: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
+        channels: dict[str, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
         for channel, wanted in enumerate(fields):
             name, component = recording.places[wanted]
-            channels.setdefault(name, []).append((channel, component))
-        sets = {name: hdf5_dataset(self._file, self._path, name) for name in channels}
-        self._sets = [(sets[name], _offset(sets[name]), found) for name, found in channels.items()]
+            channels[name].append((channel, component))
+        self._sets = [(hdf5_dataset(self._file, name), found) for name, found in channels.items()]
 
     def close(self) -> None:
         """Close the file."""
@@ -276,32 +251,26 @@ class FieldReader:
 
     def read(self, trajectory: int, start: int, out: Array) -> None:
         """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""
-        length, C, H, W = out.shape
-        start += self._skipped
-        for dataset, offset, channels in self._sets:
-            if offset is None:
-                part = (trajectory, slice(start, start + length))
-                values = read_hdf5(dataset, self._path, part)
-                for channel, component in channels:
-                    out[:, channel] = values[(..., *component)]  # type: ignore[arg-type]
-                continue
-            # One channel fills `out` without a gap; one of several is copied into it.
-            whole = C == 1 and out.flags.c_contiguous
-            frames = out if whole else np.empty((length, H, W), dtype=np.float32)
-            first = offset + 4 * H * W * (trajectory * dataset.shape[1] + start)
-            if os.preadv(self._descriptor, [frames.data], first) < frames.nbytes:
-                raise InputError(
-                    f"{self._path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "
-                    "ends too early"
-                )
-            if not whole:
-                out[:, channels[0][0]] = frames
+        for dataset, channels in self._sets:
+            values = self._frames(dataset, trajectory, start, len(out))
+            for channel, component in channels:
+                out[:, channel] = values[(..., *component)]
 
-
-def _offset(dataset: h5py.Dataset) -> int | None:
-    """Return the offset in the file of a contiguous float32 field, None for other datasets."""
-    if dataset.ndim > 4 or dataset.dtype != np.dtype("<f4"):
-        return None
-    if dataset.chunks or dataset.external or dataset.is_virtual:
-        return None
-    return dataset.id.get_offset()
+    def _frames(self, dataset: h5py.Dataset, trajectory: int, start: int, length: int) -> Any:
+        """Return frames (length, H, W, ...) of one dataset."""
+        start += self._recording.first_frame
+        part = slice(start, start + length)
+        if self._recording.reverse:
+            return read_hdf5(dataset, (part, ..., trajectory)).swapaxes(1, 2)
+        is_plain = dataset.ndim == 4 and dataset.dtype == np.dtype("<f4") and not dataset.chunks
+        offset = dataset.id.get_offset() if is_plain else None
+        if offset is None:
+            return read_hdf5(dataset, (trajectory, part))
+        frames = np.empty((length, *dataset.shape[2:]), dtype=np.float32)
+        first = (trajectory * dataset.shape[1] + start) * math.prod(dataset.shape[2:])
+        if os.preadv(self._descriptor, [frames.data], offset + 4 * first) < frames.nbytes:
+            raise InputError(
+                f"{self._recording.path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "
+                "ends too early"
+            )
+        return frames

@@ -51,25 +51,22 @@ def read_frames(path: Path) -> dict[str, Frames]:
 def require_disjoint(splits: Mapping[str, Frames]) -> None:
     """Refuse splits, by name such as data/cfd2d_ind_v2/data/train, that share an input's target."""
     names = list(splits)
-    parts = [splits[name].digests for name in names]
-    if len(parts) < 2:
-        return
-    pairs = np.concatenate(
-        [np.concatenate([part[:, :-1], part[:, 1:]], axis=2).reshape(-1, 4) for part in parts]
-    )
-    sizes = [part.shape[0] * (part.shape[1] - 1) for part in parts]
-    split = np.repeat(np.arange(len(names)), sizes)
-    row = np.concatenate([np.arange(size) for size in sizes])
+    parts = [
+        np.concatenate([part.digests[:, :-1], part.digests[:, 1:]], axis=2).reshape(-1, 4)
+        for part in splits.values()
+    ]
+    pairs = np.concatenate(parts)
+    split = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    row = np.concatenate([np.arange(len(part)) for part in parts])
     order = np.lexsort((split, *pairs.T))
     ordered = pairs[order]
     same = (ordered[1:] == ordered[:-1]).all(axis=1) & (split[order][1:] != split[order][:-1])
     same &= (ordered[1:, :2] != ordered[1:, 2:]).any(axis=1)
-    if not same.any():
-        return
     shared = np.flatnonzero(same)
-    # The pair that is first in the order of the splits, so that the sentence is independent of
-    # the digests.
-    pair = min((sorted((order[i], order[i + 1])) for i in shared), key=tuple)
+    if not shared.size:
+        return
+    # The first in the order of the splits, so that the sentence is independent of the digests.
+    pair = min(sorted(order[i : i + 2]) for i in shared)
 
     def place(position: int) -> str:
         name = names[split[position]]

@@ -8,10 +8,10 @@ n trajectories, T time, C channel, H, W space (x before y).
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,31 +37,32 @@ class Layout:
     frame_interval: float | None = None  # time between two frames
 
 
+# What the trajectories of one dataset share: attributes of Layout, and their names in a sentence.
+_SHARED = {
+    "grid": "a grid of",
+    "num_frames": "trajectories of so many frames:",
+    "boundary": "the boundaries",
+    "extent": "the extent",
+    "frame_interval": "a frame interval of",
+}
+
+
 @dataclass(frozen=True)
 class Recording(ABC):
-    """One file of n trajectories.
-
-    Attributes:
-        first_frame: Frames of every trajectory that are skipped.
-        uneven: Names of coordinates in space that are not equidistant.
-        aside: Why a field or scalar cannot be read, by name.
-        constants: Dataset of each field that is constant in time, (n, H, W), or (H, W) for all.
-    """
+    """One file of n trajectories."""
 
     path: Path
     count: int  # n
     layout: Layout
     fields: tuple[str, ...]  # names of those that can be read, each one channel
     scalars: Mapping[str, NDArray[np.float64]]  # physical parameters by name, (n,) each
-    split: str | None  # train, valid or test, if the source declares splits
-    first_frame: int = field(default=0, kw_only=True)
-    uneven: tuple[str, ...] = field(default=(), kw_only=True)
-    aside: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    constants: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-
-    @abstractmethod
-    def where(self, field: str) -> str:
-        """Return the name of the dataset or array that holds a field."""
+    _: KW_ONLY
+    split: str | None = None  # train, valid or test, if the source declares splits
+    first_frame: int = 0  # frames of every trajectory that are skipped
+    uneven: tuple[str, ...] = ()  # names of coordinates in space that are not equidistant
+    aside: Mapping[str, str] = field(default_factory=dict)  # why a name cannot be read
+    # Readers of the fields that are constant in time, (m, H, W) of m trajectories.
+    constants: Mapping[str, Callable[[Sequence[int]], Array]] = field(default_factory=dict)
 
     @abstractmethod
     def blocks(
@@ -69,25 +70,71 @@ class Recording(ABC):
     ) -> Iterator[tuple[int, int, Array]]:
         """Read trajectories, in ascending order, in blocks of about BLOCK bytes.
 
-        Yields:
-            The trajectory, the first frame and the fields (t, C, H, W).
+        Yields their trajectory, their first frame and the fields (t, C, H, W).
         """
 
-    def constant(self, name: str, trajectories: Sequence[int]) -> Array:
-        """Return a field of `constants`, (n, H, W) of these trajectories."""
-        raise NotImplementedError(f"{name} of {trajectories}")
+    def without_first(self, count: int) -> Self:
+        """Return a recording without the first frames of its trajectories."""
+        T = self.layout.num_frames
+        if T - count < 2:
+            raise InputError(
+                f"{self.path} has trajectories of {T} frames, of which data.first_frame skips "
+                f"{count}, expected at least 2 to be left: one to forecast from and one to forecast"
+            )
+        return replace(self, layout=replace(self.layout, num_frames=T - count), first_frame=count)
+
+    def require_field(self, name: str) -> None:
+        """Refuse a recording without a field."""
+        if name in self.aside:
+            raise InputError(self.aside[name])
+        if name not in self.fields:
+            raise InputError(
+                f"{self.path} has no dataset of the field {name!r} that data.fields names, "
+                f"expected one of {listed(self.fields)}"
+            )
+
+    def require_same_layout(self, first: "Recording", *, stored: bool = False) -> None:
+        """Refuse trajectories of another grid, length, boundary, extent or interval than the first.
+
+        Of files that are `stored` already, only grid and length must agree: the rest was stated.
+        """
+        for name in list(_SHARED)[: 2 if stored else None]:
+            sides = [_parts(getattr(r.layout, name)) for r in (self, first)]
+            if not all(map(_agree, *sides)):
+                joint = " and " if name == "boundary" else " x "
+                found, expected = (joint.join(map(_shown, side)) for side in sides)
+                cut = self.aside.get("frames") or first.aside.get("frames")
+                raise InputError(
+                    f"{self.path} has {_SHARED[name]} {found}, expected {expected} as in "
+                    f"{first.path}" + (f"; {cut}" if cut and name == "num_frames" else "")
+                )
 
 
-_File = TypeVar("_File", bound=Recording)
+def read_blocks(
+    layout: Layout,
+    trajectories: Iterable[int],
+    channels: int,
+    read: Callable[[int, int, Array], object],
+    chunk: int = 1,
+    skipped: int = 0,
+) -> Iterator[tuple[int, int, Array]]:
+    """Yield blocks as Recording.blocks, of whole chunks of frames.
+
+    `read` fills a block (t, C, H, W), given its trajectory and first frame. Blocks are cut from the
+    first of the `skipped` frames on, which are not counted.
+    """
+    T, frame = layout.num_frames, 4 * channels * math.prod(layout.grid)
+    size = min(max(BLOCK // (frame * chunk), 1) * chunk, T)
+    for trajectory in trajectories:
+        for start in range(0, skipped + T, size):
+            first, last = max(start, skipped), min(start + size, skipped + T)
+            if first < last:
+                block = np.empty((last - first, channels, *layout.grid), dtype=np.float32)
+                read(trajectory, first, block)
+                yield trajectory, first - skipped, block
 
 
-def block_frames(layout: Layout, channels: int, chunk: int = 1) -> int:
-    """Return the frames of a block: about BLOCK bytes, whole chunks, no more than a trajectory."""
-    frame = 4 * channels * math.prod(layout.grid)
-    return min(max(BLOCK // (frame * chunk), 1) * chunk, layout.num_frames)
-
-
-def require_shape(path: Path, name: str, shape: Sequence[int], axes: Sequence[str]) -> None:
+def require_shape(path: Path | str, name: str, shape: Sequence[int], axes: Sequence[str]) -> None:
     """Refuse a dataset of another number of axes, or with nothing along one of them."""
     stated = f"{path}: {name} has shape {tuple(shape)}"
     if len(shape) != len(axes):
@@ -98,53 +145,8 @@ def require_shape(path: Path, name: str, shape: Sequence[int], axes: Sequence[st
         raise InputError(f"{stated}, expected no empty axis")
 
 
-def skip_frames(recording: _File, count: int) -> _File:
-    """Return a recording without the first frames of its trajectories."""
-    left = recording.layout.num_frames - count
-    if left < 2:
-        raise InputError(
-            f"{recording.path} has trajectories of {recording.layout.num_frames} frames, of which "
-            f"data.first_frame skips {count}, expected at least 2 to be left: one to forecast from "
-            "and one to forecast"
-        )
-    layout = replace(recording.layout, num_frames=left)
-    return replace(recording, layout=layout, first_frame=count)
-
-
-def require_field(recording: Recording, field: str) -> None:
-    """Refuse a recording without the field."""
-    if field in recording.aside:
-        raise InputError(recording.aside[field])
-    if field not in recording.fields:
-        raise InputError(
-            f"{recording.path} has no dataset of the field {field!r} that data.fields names, "
-            f"expected one of {listed(recording.fields)}"
-        )
-
-
-def require_same_layout(recording: Recording, first: Recording, *, stored: bool = False) -> None:
-    """Refuse trajectories of another grid, length, boundary, extent or interval than the first's.
-
-    Of files that are `stored` already, only grid and length must agree: the rest was stated.
-    """
-    one, other = recording.layout, first.layout
-    compared: dict[str, Any]
-    frames = "trajectories of so many frames:"
-    compared = {"a grid of": (one.grid, other.grid), frames: ([one.num_frames], [other.num_frames])}
-    if not stored:
-        compared |= {
-            "the boundaries": tuple([" and ".join(r.boundary)] for r in (one, other)),
-            "the extent": tuple(r.extent or ["unknown"] for r in (one, other)),
-            "a frame interval of": tuple([r.frame_interval or "unknown"] for r in (one, other)),
-        }
-    for what, sides in compared.items():
-        if not all(map(_agree, *sides)):
-            found, expected = (" x ".join(map(_shown, side)) for side in sides)
-            cut = recording.aside.get("frames") or first.aside.get("frames")
-            raise InputError(
-                f"{recording.path} has {what} {found}, expected {expected} as in {first.path}"
-                + (f"; {cut}" if cut and what == frames else "")
-            )
+def _parts(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value or "unknown",)
 
 
 def _agree(one: Any, other: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The trajectories of one split, in its own folder or in linked files.
+"""The trajectories of one split, in its own folder or in linked files, and inputs of a training.
 
 A split is a folder data/<dataset>/data/<split> with files in The Well's layout, or with links to
 trajectories of other files (chimera.data.layout.links).
@@ -9,20 +9,20 @@ n trajectories, T time, C fields, K conditioning channels, H, W space.
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from chimera.data.layout.conditioning import read_conditioning
+from chimera.data.layout.conditioning import (
+    conditioning_moments,
+    read_conditioning,
+    with_logarithms,
+)
 from chimera.data.layout.hdf5 import FieldReader
 from chimera.data.layout.links import NAME, read_links, require_linked
-from chimera.data.layout.recordings import (
-    Array,
-    require_field,
-    require_same_layout,
-    shared_scalars,
-    skip_frames,
-)
-from chimera.data.layout.well import open_well
+from chimera.data.layout.recordings import Array, shared_scalars
+from chimera.data.layout.well import channel_moments, open_well
+from chimera.files.artifacts import read_yaml
 from chimera.interface.errors import InputError
 
 # Bytes of chunks that HDF5 keeps of each dataset while frames are drawn at random.
@@ -32,10 +32,7 @@ _CHUNK_CACHE = 1 << 24
 class Split:
     """Fields of a split's trajectories, read on demand, with their conditioning.
 
-    Args:
-        folder: data/<dataset>/data/<split>.
-        fields: Names of the C fields.
-        conditioning: Names of K further channels, see `chimera.data.layout.conditioning`.
+    `folder` is data/<dataset>/data/<split>; chimera.data.layout.conditioning describes the names.
 
     Attributes:
         shape: (n, T, C + K, H, W).
@@ -50,7 +47,7 @@ class Split:
         if (folder / NAME).exists():
             links = read_links(folder / NAME)
             files = [
-                (skip_frames(open_well(require_linked(link)), link.first_frame), link.trajectories)
+                (open_well(require_linked(link)).without_first(link.first_frame), link.trajectories)
                 for link in links
             ]
         else:
@@ -62,9 +59,9 @@ class Split:
             )
         first = files[0][0]
         for recording, numbers in files:
-            require_same_layout(recording, first, stored=True)
+            recording.require_same_layout(first, stored=True)
             for name in fields:
-                require_field(recording, name)
+                recording.require_field(name)
             if max(numbers, default=0) >= recording.count:
                 raise InputError(
                     f"{recording.path} has {recording.count} trajectories, expected "
@@ -136,3 +133,22 @@ class Split:
         if key not in self._readers:
             self._readers[key] = FieldReader(self._recordings[r], self._fields, _CHUNK_CACHE)
         return self._readers[key]
+
+
+class Inputs(NamedTuple):
+    """Splits of C fields and K conditioning channels."""
+
+    train: Split
+    valid: Split
+    conditioning: tuple[str, ...]  # names of the K channels
+    moments: dict[str, list[float]]  # `mean` and `std` of all channels of the train split (C + K,)
+
+
+def open_inputs(folder: Path, fields: Sequence[str], conditioning: Sequence[str]) -> Inputs:
+    """Open the splits of data/<dataset>, with the channels that params.yaml names."""
+    scalars = Split(folder / "data/train", fields).scalars
+    names = with_logarithms(conditioning, scalars)
+    train, valid = (Split(folder / "data" / split, fields, names) for split in ("train", "valid"))
+    known = channel_moments(read_yaml(folder / "stats.yaml"), fields)
+    further = conditioning_moments(train.conditioning)
+    return Inputs(train, valid, names, {m: known[m] + further[m] for m in known})

@@ -1,12 +1,13 @@
 """Trajectories read from The Well's HDF5 layout (Ohana et al. 2024, appendix C).
 
-One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, vectors (n, T, x, y, 2) in
-`t1_fields`, the grid in `dimensions`, the physical parameters in `scalars` and the conditions at
-the edges in `boundary_conditions`.
+One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, or (n, x, y) if constant in time,
+vectors (n, T, x, y, 2) in `t1_fields`, the grid in `dimensions`, the physical parameters in
+`scalars` and the conditions at the edges in `boundary_conditions`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ import numpy as np
 from chimera.data.layout.hdf5 import (
     HDF5Recording,
     Place,
+    hdf5_dataset,
     numbers,
     open_hdf5,
+    read_hdf5,
     recorded,
 )
+from chimera.data.layout.recordings import Array
 from chimera.interface.errors import InputError
 
 
@@ -40,10 +44,14 @@ def open_well(path: Path) -> HDF5Recording:
             raise InputError(f"{path} has the dimensions {', '.join(axes)}, expected two")
         varying, still = _fields(file, axes)
         coordinates = [f"dimensions/{axis}" for axis in ("time", *axes)]
-        found = recorded(file, path, "well", varying, coordinates, _boundary(file, axes))
-        scalars, others = numbers(file, path, "scalars", found.count)
+        found = recorded(file, "well", varying, coordinates, _boundary(file, axes))
+        scalars, others = numbers(file, "scalars", found.count)
         shapes = (found.layout.grid, (found.count, *found.layout.grid))
-        constants = {k: p for k, p in still.items() if getattr(file[p], "shape", ()) in shapes}
+        constants = {
+            name: partial(_constant, path, where)
+            for name, where in still.items()
+            if getattr(file[where], "shape", ()) in shapes
+        }
     split = path.parent.name if path.parent.name in ("train", "valid", "test") else None
     aside = {**found.aside, **others}
     return replace(found, scalars=scalars, split=split, constants=constants, aside=aside)
@@ -63,6 +71,17 @@ def _fields(file: h5py.File, axes: Sequence[str]) -> tuple[dict[str, Place], dic
                 suffix = "".join(axes[i] for i in component)
                 places[f"{name}_{suffix}" if rank else name] = (where, component)
     return places, still
+
+
+def _constant(path: Path, name: str, trajectories: Sequence[int]) -> Array:
+    """Return a field that is constant in time, stored as (n, H, W), or (H, W) for all."""
+    with open_hdf5(path) as file:
+        dataset = hdf5_dataset(file, name)
+        if dataset.ndim == 2:
+            values = read_hdf5(dataset, ())[None].repeat(len(trajectories), axis=0)
+        else:
+            values = np.stack([read_hdf5(dataset, i) for i in trajectories])
+    return values.astype(np.float32)
 
 
 def _text(value: Any) -> list[str]:

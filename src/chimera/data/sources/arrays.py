@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chimera.data.layout.recordings import Array, Layout, Recording, block_frames, require_shape
+from chimera.data.layout.recordings import Array, Layout, Recording, read_blocks, require_shape
 from chimera.interface.errors import InputError, listed
 
 # RuntimeError: an encrypted archive; the last three: headers that are no Python.
@@ -36,12 +36,7 @@ _AXES = ("N", "T", "C", "H", "W")
 class ArrayRecording(Recording):
     """One archive of either form."""
 
-    paired: bool
-
-    def where(self, field: str) -> str:
-        """Return the array and the channel of a field."""
-        name = "x and y" if self.paired else "trajectories"
-        return f"{name} (channel {self.fields.index(field)})"
+    paired: bool = field(kw_only=True)
 
     def blocks(
         self, trajectories: Sequence[int], fields: Sequence[str]
@@ -53,32 +48,37 @@ class ArrayRecording(Recording):
                 block = _read_array(self.path, name)[None, channels]
                 yield 0, frame, block.astype(np.float32, order="C")
             return
-        T, (H, W) = self.first_frame + self.layout.num_frames, self.layout.grid
-        size = block_frames(self.layout, len(self.fields))
-        last = max(trajectories)
-        with _open_member(self.path, "trajectories") as (stream, dtype, _):
-            item = dtype.itemsize * len(self.fields) * H * W
-            for trajectory in range(last + 1):
-                for start in range(0, T, size):
-                    count = min(size, T - start)
-                    content = _read(stream, self.path, "trajectories", count * item)
-                    skipped = max(self.first_frame - start, 0)
-                    if trajectory in trajectories and skipped < count:
-                        block = np.frombuffer(content, dtype).reshape(count, -1, H, W)
-                        chosen = block[skipped:, channels].astype(np.float32, order="C")
-                        yield trajectory, start + skipped - self.first_frame, chosen
-            if last + 1 == self.count:
-                _read(stream, self.path, "trajectories", 0, last=True)
+        with _open_member(self.path, "trajectories") as (stream, dtype, (n, T, *shape)):
+            size = dtype.itemsize * math.prod(shape)
+            place = 0  # of the stream, in frames
+
+            def read(trajectory: int, start: int, block: Array) -> None:
+                nonlocal place
+                first = trajectory * T + start
+                for _ in range(place, first):
+                    _read(stream, size)
+                frames = np.frombuffer(_read(stream, len(block) * size), dtype)
+                block[...] = frames.reshape(-1, *shape)[:, channels]
+                place = first + len(block)
+
+            C, skipped = len(channels), self.first_frame
+            yield from read_blocks(self.layout, trajectories, C, read, skipped=skipped)
+            if place == n * T:
+                _require_end(stream)
 
 
 @contextmanager
 def _open_member(
     path: Path, name: str
 ) -> Iterator[tuple[IO[bytes], np.dtype[Any], tuple[int, ...]]]:
-    """Yield the stream of one member after its header, with its dtype and shape."""
-    with ExitStack() as stack:
-        stream: IO[bytes]
-        try:
+    """Yield the stream of one member after its header, with its dtype and shape.
+
+    Raises:
+        InputError: If there is none, or it cannot be read to where the block reads it.
+    """
+    try:
+        with ExitStack() as stack:
+            stream: IO[bytes]
             if path.suffix == ".npy":
                 stream, held = stack.enter_context(path.open("rb")), path.stat().st_size
             else:
@@ -89,50 +89,50 @@ def _open_member(
                 shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
             else:
                 shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
-        except FileNotFoundError:
-            raise InputError(f"{path} does not exist, expected NumPy arrays") from None
-        except KeyError:
-            raise InputError(f"{path} has no array {name!r}, expected one") from None
-        except _BROKEN as error:
-            raise _broken(path, name, error) from None
-        if dtype.hasobject:
-            raise InputError(
-                f"{path}: {name} holds Python objects, which would have to be unpickled, expected "
-                "an array of numbers"
-            )
-        if fortran and sum(side > 1 for side in shape) > 1:
-            raise InputError(
-                f"{path}: {name} is stored in Fortran order, expected C order: save "
-                "numpy.ascontiguousarray of it"
-            )
-        if min(shape, default=0) < 0 or dtype.itemsize * math.prod(shape) > held - stream.tell():
-            raise InputError(
-                f"{path}: {name} has shape {shape}, expected one whose values the file holds"
-            )
-        yield stream, dtype, shape
-
-
-def _broken(path: Path, name: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or "it ends too early"
-    kind = "npy file" if path.suffix == ".npy" else "npz archive"
-    return InputError(f"{path} is not a whole {kind}: {name}: {reason}")
-
-
-def _read(stream: IO[bytes], path: Path, name: str, size: int, last: bool = False) -> bytes:
-    try:
-        content = stream.read(size)
-        if len(content) < size:
-            raise EOFError
-        if last and stream.read(1):  # zipfile compares the checksum at the end
-            raise ValueError("there are more bytes than its shape needs")
+            if dtype.hasobject:
+                raise InputError(
+                    f"{path}: {name} holds Python objects, which would have to be unpickled, "
+                    "expected an array of numbers"
+                )
+            if fortran and sum(side > 1 for side in shape) > 1:
+                raise InputError(
+                    f"{path}: {name} is stored in Fortran order, expected C order: save "
+                    "numpy.ascontiguousarray of it"
+                )
+            size = dtype.itemsize * math.prod(shape)
+            if min(shape, default=0) < 0 or size > held - stream.tell():
+                raise InputError(
+                    f"{path}: {name} has shape {shape}, expected one whose values the file holds"
+                )
+            yield stream, dtype, shape
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist, expected NumPy arrays") from None
+    except KeyError:
+        raise InputError(f"{path} has no array {name!r}, expected one") from None
     except _BROKEN as error:
-        raise _broken(path, name, error) from None
+        reason = " ".join(str(error).split()) or "it ends too early"
+        kind = "npy file" if path.suffix == ".npy" else "npz archive"
+        raise InputError(f"{path} is not a whole {kind}: {name}: {reason}") from None
+
+
+def _read(stream: IO[bytes], size: int) -> bytes:
+    content = stream.read(size)
+    if len(content) < size:
+        raise EOFError
     return content
+
+
+def _require_end(stream: IO[bytes]) -> None:
+    if stream.read(1):  # zipfile compares the checksum at the end
+        raise ValueError("there are more bytes than its shape needs")
 
 
 def _read_array(path: Path, name: str) -> NDArray[Any]:
     with _open_member(path, name) as (stream, dtype, shape):
-        content = _read(stream, path, name, dtype.itemsize * math.prod(shape), last=True)
+        content = _read(stream, dtype.itemsize * math.prod(shape))
+        _require_end(stream)
     return np.frombuffer(content, dtype).reshape(shape)
 
 
@@ -152,7 +152,17 @@ def open_arrays(path: Path, names: Sequence[str]) -> ArrayRecording:
             f"{path} has the arrays {listed(members)}, expected trajectories (N, T, "
             "C, H, W), or x and y (C, H, W)"
         )
-    shapes = [_shape(path, name, _AXES[2:] if paired else _AXES) for name in fields]
+    shapes: list[tuple[int, ...]] = []
+    headers: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
+    for name in members:
+        with _open_member(path, name) as (_, dtype, shape):
+            headers[name] = dtype, shape
+    for name in fields:
+        dtype, shape = headers.pop(name)
+        if dtype.kind not in "fiu":
+            raise InputError(f"{path}: {name} is {dtype}, expected real numbers")
+        require_shape(path, name, shape, _AXES[2:] if paired else _AXES)
+        shapes.append(shape)
     if paired and shapes[0] != shapes[1]:
         raise InputError(f"{path}: y has shape {shapes[1]}, expected {shapes[0]} as x has")
     n, T, C, H, W = (1, 2, *shapes[0]) if paired else shapes[0]
@@ -162,21 +172,11 @@ def open_arrays(path: Path, names: Sequence[str]) -> ArrayRecording:
             f"data.fields ({listed(names)})"
         )
     scalars, aside = {}, {}
-    for name in members:
-        with _open_member(path, name) as (_, dtype, shape):
-            is_scalar = dtype.kind in "fiu" and math.prod(shape) in (1, n)
-        if is_scalar and name not in fields:
+    for name, (dtype, shape) in headers.items():
+        if dtype.kind in "fiu" and math.prod(shape) in (1, n):
             values = _read_array(path, name).astype(np.float64).reshape(-1)
             scalars[name] = np.broadcast_to(values, (n,))
-        elif name not in fields:
+        else:
             aside[name] = f"{path}: {name} is {dtype} of shape {shape}, expected {n} numbers or one"
     layout = Layout("npz", (H, W), T)
-    return ArrayRecording(path, n, layout, tuple(names), scalars, None, paired, aside=aside)
-
-
-def _shape(path: Path, name: str, axes: Sequence[str]) -> tuple[int, ...]:
-    with _open_member(path, name) as (_, dtype, shape):
-        if dtype.kind not in "fiu":
-            raise InputError(f"{path}: {name} is {dtype}, expected real numbers")
-    require_shape(path, name, shape, axes)
-    return shape
+    return ArrayRecording(path, n, layout, tuple(names), scalars, paired=paired, aside=aside)

@@ -1,27 +1,45 @@
 """Datasets exported to other layouts."""
 
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import h5py
 import numpy as np
 
-from chimera.data.layout.recordings import Array, block_frames
+from chimera.data.layout.recordings import Array, read_blocks
 from chimera.data.layout.splits import Split
-from chimera.data.sources.pdebench import write_incompressible
+from chimera.files.streams import Stream
 
 
 def export_pdebench(folder: Path, path: Path) -> None:
-    """Write the velocity of a split, data/<dataset>/data/<split>, in the incompressible layout."""
+    """Write the velocity of a split, data/<dataset>/data/<split>, in PDEBench's NS_incom layout.
+
+    See chimera.data.sources.pdebench. A chunk is one frame; the physical parameters that all
+    trajectories share are among the settings.
+    """
     split = Split(folder, ("velocity_x", "velocity_y"))
-    n, T, _, H, W = split.shape
-    size = block_frames(split.layout, 2)
+    layout, (n, T, _, H, W) = split.layout, split.shape
+    closed = layout.boundary == ("periodic", "periodic")
+    config = {"velocity_extrapolation": "periodic" if closed else "zero"}
+    shared = {name: float(v[0]) for name, v in split.scalars.items() if (v == v[0]).all()}
+    sides = dict(zip(("extent_x", "extent_y"), map(float, layout.extent or ()), strict=False))
+    config |= {name: repr(value) for name, value in (sides | shared).items()}
 
-    def blocks() -> Iterator[tuple[int, int, Array]]:
-        for trajectory in range(n):
-            for start in range(0, T, size):
-                block = np.empty((1, min(size, T - start), 2, H, W), dtype=np.float32)
-                split.windows([trajectory], [start], block)
-                yield trajectory, start, block[0]
+    def read(trajectory: int, start: int, block: Array) -> None:
+        split.windows([trajectory], [start], block[None])
 
-    constant = {name: float(v[0]) for name, v in split.scalars.items() if (v == v[0]).all()}
-    write_incompressible(path, blocks(), n, layout=split.layout, settings=constant)
+    with closing(Stream(path)) as stream, h5py.File(stream, "w") as file:
+        file.attrs["config"] = "".join(f"{name}: {value}\n" for name, value in config.items())
+        file.attrs["latestIndex"] = T - 1
+        velocity = file.create_dataset(
+            "velocity",
+            (n, T, H, W, 2),
+            np.float32,
+            chunks=(1, 1, H, W, 2),
+            compression="lzf",
+            shuffle=True,
+        )
+        times = np.arange(T, dtype=np.float32) * np.float32(layout.frame_interval or 1.0)
+        file["t"] = np.broadcast_to(times, (n, T))
+        for trajectory, start, block in read_blocks(layout, range(n), 2, read):
+            velocity[trajectory, start : start + len(block)] = np.moveaxis(block, 1, -1)

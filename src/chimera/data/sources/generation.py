@@ -9,7 +9,7 @@ other trajectories nor on the number of processes.
 import math
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,10 +25,6 @@ from chimera.fields.fourier import resample
 from chimera.interface.errors import InputError
 from chimera.interface.progress import Progress
 from chimera.solver import MAX_CFL, KolmogorovForcing, random_vorticity, simulate
-
-# Part of every recipe (chimera.data.sources.fingerprint), to be raised whenever the same settings
-# and seeds give another flow.
-GENERATOR = "chimera.solver 1"
 
 # Trajectories simulated at once by one process: few, so that no process is idle at the end.
 AT_ONCE = 2
@@ -61,9 +57,8 @@ class Regime:
     @property
     def warm_up_parts(self) -> list["WarmUpPart"]:
         """The warm-up: on warm_up_points^2, its last frame interval on simulated_points^2."""
-        coarse = max(self.warm_up - self.frame_interval, 0.0)
-        if self.warm_up_points == self.simulated_points:
-            coarse = 0.0
+        is_coarse = self.warm_up_points < self.simulated_points
+        coarse = max(self.warm_up - self.frame_interval, 0.0) if is_coarse else 0.0
         parts = []
         for points, time in (
             (self.warm_up_points, coarse),
@@ -95,11 +90,8 @@ class WarmUpPart(NamedTuple):
 
 def regime_of(dataset: Dataset, data: GeneratedData) -> Regime:
     """Return the regime of one dataset of the data config."""
-    given: dict[str, Any] = {
-        name: getattr(dataset if hasattr(dataset, name) else data, name)
-        for name in Regime.__dataclass_fields__
-    }
-    return Regime(**given)
+    names = Regime.__dataclass_fields__
+    return Regime(**{n: getattr(dataset if hasattr(dataset, n) else data, n) for n in names})
 
 
 class Drawn(NamedTuple):
@@ -197,11 +189,8 @@ def generate(
 ) -> list[NDArray[np.float32]]:
     """Return the vorticity (count, T, N, N) of each split, simulated in parallel processes.
 
-    Args:
-        regime: The flow.
-        splits: Entropy and number of trajectories of each.
-        processes: Largest number of processes, of one thread each.
-        label: Name of the work in progress reports.
+    A split is an entropy and a number of trajectories. There are at most so many `processes`, of
+    one thread each; progress reports name the work by its label.
     """
     jobs = [
         (entropy, range(first, min(first + AT_ONCE, count)))
@@ -221,35 +210,14 @@ def generate(
 def _in_processes(
     regime: Regime, jobs: list[tuple[Sequence[int], range]], processes: int, progress: Progress
 ) -> list[NDArray[np.float32]]:
-    context = multiprocessing.get_context("spawn")
-    taken = context.Value("q", 0)
-    pool = ProcessPoolExecutor(processes, context, initializer=_share, initargs=(taken,))
-    futures = [pool.submit(_job, regime, entropy, numbers) for entropy, numbers in jobs]
-    try:
-        waiting: set[Future[NDArray[np.float32]]] = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5)
-            progress.show(taken.value)
-            for future in done:
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(simulate_trajectories, regime, *job) for job in jobs]
+        try:
+            for future in as_completed(futures):
                 future.result()
-    except BrokenProcessPool:
-        raise InputError("a process of the solver was killed, expected it to finish") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+                progress.add(regime.num_steps)
+        except BrokenProcessPool:
+            raise InputError("a process of the solver was killed, expected it to finish") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
     return [future.result() for future in futures]
-
-
-_taken: Any = None  # in a worker process: the counter that its parent reads
-
-
-def _share(taken: Any) -> None:
-    global _taken
-    _taken = taken
-
-
-def _job(regime: Regime, entropy: Sequence[int], numbers: range) -> NDArray[np.float32]:
-    def progress(steps: int) -> None:
-        with _taken.get_lock():
-            _taken.value += steps
-
-    return simulate_trajectories(regime, entropy, numbers, progress)

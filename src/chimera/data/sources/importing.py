@@ -23,15 +23,7 @@ from tqdm import tqdm
 from chimera.data.layout.hdf5 import open_hdf5
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
-from chimera.data.layout.recordings import (
-    Array,
-    Recording,
-    files_below,
-    require_field,
-    require_same_layout,
-    shared_scalars,
-    skip_frames,
-)
+from chimera.data.layout.recordings import Array, Recording, files_below, shared_scalars
 from chimera.data.layout.well import open_well
 from chimera.data.settings import SPLITS, ImportedData
 from chimera.data.sources.arrays import open_arrays
@@ -45,13 +37,13 @@ from chimera.files.artifacts import sha256
 from chimera.interface.errors import InputError, listed
 from chimera.interface.progress import announce
 
-_HDF5 = (".hdf5", ".h5")
-_OPENERS: dict[str, tuple[Callable[[Path], Recording], tuple[str, ...]]] = {
-    "well": (open_well, _HDF5),
-    "pdebench": (open_pdebench, _HDF5),
-    "pdearena": (open_pdearena, _HDF5),
-    "fno": (open_fno, (".mat",)),
+_OPENERS: dict[str, Callable[[Path], Recording]] = {
+    "well": open_well,
+    "pdebench": open_pdebench,
+    "pdearena": open_pdearena,
+    "fno": open_fno,
 }
+_SUFFIXES = {"fno": (".mat",), "npz": (".npz", ".npy")}  # of others, .hdf5 and .h5
 _VELOCITY = ("velocity_x", "velocity_y")
 _Floats = NDArray[np.float64]
 
@@ -60,28 +52,25 @@ def open_source(data: ImportedData) -> list[Recording]:
     """Return the files of data.root in the order of their names, with what data states of them."""
     data.require_root()
     root = Path(data.root)
-    arrays = (lambda path: open_arrays(path, data.fields)), (".npz", ".npy")
-    opener, suffixes = _OPENERS.get(data.source, arrays)
-    found = [_open(opener, path, data.source) for path in files_below(root, suffixes, data.outside)]
-    return [_with_stated(recording, data) for recording in found]
+    paths = files_below(root, _SUFFIXES.get(data.source, (".hdf5", ".h5")), data.outside)
+    return [_with_stated(_open(path, data.source, data.fields), data) for path in paths]
 
 
 def open_any(path: Path, fields: Sequence[str]) -> Recording:
     """Describe one file in whichever layout it has; channels of arrays take the fields' names."""
-    source = {".npz": "npz", ".npy": "npz", ".mat": "fno"}.get(path.suffix, "pdebench")
-    if source == "npz":
-        return _open(lambda path: open_arrays(path, fields), path, source)
-    with open_hdf5(path) as file:
-        if any(f"t{rank}_fields" in file for rank in range(3)):
-            source = "well"
-        elif any(split in file for split in SPLITS):
-            source = "pdearena"
-    return _open(_OPENERS[source][0], path, source)
+    source = next((s for s, known in _SUFFIXES.items() if path.suffix in known), "pdebench")
+    if source == "pdebench":
+        with open_hdf5(path) as file:
+            if any(f"t{rank}_fields" in file for rank in range(3)):
+                source = "well"
+            elif any(split in file for split in SPLITS):
+                source = "pdearena"
+    return _open(path, source, fields)
 
 
-def _open(opener: Callable[[Path], Recording], path: Path, source: str) -> Recording:
+def _open(path: Path, source: str, fields: Sequence[str]) -> Recording:
     try:
-        return opener(path)
+        return open_arrays(path, fields) if source == "npz" else _OPENERS[source](path)
     except InputError:
         raise
     except Exception as error:  # whatever the libraries make of metadata of another form
@@ -99,7 +88,7 @@ def _with_stated(recording: Recording, data: ImportedData) -> Recording:
     elif known and "extent" in stated:
         stated["extent"] = tuple(map(math.copysign, stated["extent"], known))
     recording = replace(recording, layout=replace(recording.layout, **stated))
-    return skip_frames(recording, data.first_frame)
+    return recording.without_first(data.first_frame)
 
 
 def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
@@ -109,7 +98,7 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     used = [recordings[r] for r in sorted({r for members in splits.values() for r, _ in members})]
     layout = used[0].layout
     for recording in used:
-        require_same_layout(recording, used[0])
+        recording.require_same_layout(used[0])
         require_fields(recording, data.fields)
     if unread := sorted({where for r in used for where in r.aside}):
         announce(
@@ -149,7 +138,7 @@ def require_fields(recording: Recording, fields: Sequence[str]) -> None:
     for wanted in fields:
         is_derived = wanted == "vorticity" not in known and set(_VELOCITY) <= known
         for stored in _VELOCITY if is_derived else (wanted,):
-            require_field(recording, stored)
+            recording.require_field(stored)
 
 
 def _hash(paths: Sequence[Path]) -> dict[Path, str]:
@@ -195,13 +184,11 @@ def _read_once(
                 split, row = position[r, number]
                 frames = slice(start, start + len(block))
                 finite = np.isfinite(block).all(axis=(2, 3))  # (t, C)
-                faults += [(number, start + int(t), int(c)) for t, c in np.argwhere(~finite)]
-                level = block[:, :, :1, :1]
-                for t, c in np.argwhere((block == level).all(axis=(2, 3))):
+                faults += [(number, start + t, c) for t, c in np.argwhere(~finite).tolist()]
+                constant = (block == block[:, :, :1, :1]).all(axis=(2, 3))
+                for t, c in np.argwhere(constant).tolist():
                     if split == "test" and start + t:  # the first frame is no target
-                        still.setdefault(
-                            (number, int(c)), (start + int(t), float(level[t, c, 0, 0]))
-                        )
+                        still.setdefault((number, c), (start + t, float(block[t, c, 0, 0])))
                 digests[split][row, frames] = digest_frames(block)
                 if split == "train" and not faults:
                     moments.add(block, start)
@@ -209,35 +196,30 @@ def _read_once(
                     for channel, name in enumerate(fields):
                         outputs[split]["t0_fields"][name][row, frames] = block[:, channel]
                 bar.update(len(block))
-            _require_finite(recordings[r], fields, faults)
-            _require_varying(recordings[r], fields, still, label)
+            _require_usable(recordings[r], fields, faults, still, label)
     return {
         s: Frames(digests[s], [f"trajectory {i} of {recordings[r].path}" for r, i in members])
         for s, members in splits.items()
     }, moments
 
 
-def _require_finite(
-    recording: Recording, fields: Sequence[str], faults: Sequence[tuple[int, int, int]]
+def _require_usable(
+    recording: Recording,
+    fields: Sequence[str],
+    faults: Sequence[tuple[int, int, int]],
+    still: Mapping[tuple[int, int], tuple[int, float]],
+    label: str,
 ) -> None:
+    """Refuse values that are not finite and targets that are 0, and report other constant ones."""
     if faults:
         trajectory, frame, channel = faults[0]
         name, count = fields[channel], len({fault[:2] for fault in faults})
-        where = recording.where(name) if name in recording.fields else f"{name}, from the velocity,"
+        where = name if name in recording.fields else f"{name}, from the velocity,"
         raise InputError(
             f"{recording.path} has {'1 frame' if count == 1 else f'{count} frames'} with values "
             f"that are not finite, the first of {where} in trajectory {trajectory}, frame {frame}, "
             "expected finite numbers"
         )
-
-
-def _require_varying(
-    recording: Recording,
-    fields: Sequence[str],
-    still: Mapping[tuple[int, int], tuple[int, float]],
-    label: str,
-) -> None:
-    """Refuse targets that are 0 everywhere, and report other constant ones."""
     for (trajectory, channel), (frame, value) in still.items():
         told = (
             f"{recording.path} has {fields[channel]} {value:g} everywhere in trajectory "

@@ -1,4 +1,4 @@
-"""PDEBench's HDF5 layouts (Takamoto et al. 2022), read and written, and PDEArena's, read.
+"""PDEBench's HDF5 layouts (Takamoto et al. 2022), and PDEArena's.
 
 2D_CFD, compressible: root datasets `Vx`, `Vy`, `density`, `pressure` (n, T, x, y), the coordinates
 of the cell centres in `x-coordinate` and `y-coordinate`, `t-coordinate` with one entry more than
@@ -12,8 +12,7 @@ and `vy` (n, T, x, y), the coordinates `t`, `x`, `y` and numbers a trajectory su
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,8 @@ from chimera.data.layout.hdf5 import (
     open_hdf5,
     recorded,
 )
-from chimera.data.layout.recordings import Array, Layout
+from chimera.data.layout.recordings import Layout
 from chimera.data.settings import SPLITS
-from chimera.files.streams import Stream
 from chimera.interface.errors import InputError, listed
 
 _COMPRESSIBLE = {
@@ -43,7 +41,6 @@ _COMPRESSIBLE = {
     "density": "density",
     "pressure": "pressure",
 }
-_EXTENT = ("extent_x", "extent_y")
 _ARENA = {"velocity_x": "vx", "velocity_y": "vy", "u": "u"}
 
 
@@ -51,13 +48,17 @@ def open_pdebench(path: Path) -> HDF5Recording:
     """Describe a file of either of PDEBench's layouts."""
     with open_hdf5(path) as file:
         if "velocity" in file:
-            return _incompressible(path, file)
-        if any(name in file for name in _COMPRESSIBLE.values()):
-            return _compressible(path, file)
-        raise InputError(
-            f"{path} has the datasets {listed(file)}, expected PDEBench's: Vx, Vy, density, "
-            "pressure (2D_CFD) or velocity (2D incompressible)"
-        )
+            return _incompressible(file)
+        places: dict[str, Place]
+        places = {field: (name, ()) for field, name in _COMPRESSIBLE.items() if name in file}
+        if not places:
+            raise InputError(
+                f"{path} has the datasets {listed(file)}, expected PDEBench's: Vx, Vy, density, "
+                "pressure (2D_CFD) or velocity (2D incompressible)"
+            )
+        coordinates = [f"{axis}-coordinate" for axis in "txy"]
+        found = recorded(file, "pdebench", places, coordinates, ("periodic", "periodic"))
+        return replace(found, scalars=_scalars(file.attrs, found.count))
 
 
 def open_pdearena(path: Path) -> HDF5Recording:
@@ -72,22 +73,16 @@ def open_pdearena(path: Path) -> HDF5Recording:
         names = {field: name for field, name in _ARENA.items() if name in file[split]}
         places: dict[str, Place] = {field: (f"{split}/{name}", ()) for field, name in names.items()}
         coordinates = [f"{split}/{axis}" for axis in "txy"]
-        found = recorded(file, path, "pdearena", places, coordinates, ("open", "open"))
-        scalars, _ = numbers(file, path, split, found.count)  # others: coordinates and fields
+        found = recorded(file, "pdearena", places, coordinates, ("open", "open"))
+        scalars, _ = numbers(file, split, found.count)  # others: coordinates and fields
     return replace(found, scalars=scalars, split=split)
 
 
-def _compressible(path: Path, file: h5py.File) -> HDF5Recording:
-    places: dict[str, Place] = {f: (name, ()) for f, name in _COMPRESSIBLE.items() if name in file}
-    coordinates = [f"{axis}-coordinate" for axis in "txy"]
-    found = recorded(file, path, "pdebench", places, coordinates, ("periodic", "periodic"))
-    return replace(found, scalars=_scalars(file.attrs, found.count))
-
-
-def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
+def _incompressible(file: h5py.File) -> HDF5Recording:
+    path = Path(file.filename)
     wanted: dict[str, Place] = {"velocity_x": ("velocity", (0,)), "velocity_y": ("velocity", (1,))}
     wanted |= {name: (name, (0,)) for name in ("particles", "pressure") if name in file}
-    places, aside, (n, stored, H, W) = alike(file, path, wanted)
+    places, aside, (n, stored, H, W) = alike(file, wanted)
     # A simulation that was stopped has zeros in the frames after its latest.
     T = min(int(file.attrs.get("latestIndex", stored - 1)) + 1, stored)
     if stored > T:
@@ -95,18 +90,17 @@ def _incompressible(path: Path, file: h5py.File) -> HDF5Recording:
     settings = _settings(file.attrs.get("config", ""))
     periodic = str(settings.get("velocity_extrapolation", "")).lower() == "periodic"
     sides = settings.get("domain_size")
-    sides = sides if isinstance(sides, list) else [settings.get(key) for key in _EXTENT]
-    extent = tuple(float(side) for side in sides if _is_number(side))
-    layout = Layout(
-        "pdebench",
-        (H, W),
-        T,
-        ("periodic" if periodic else "open",) * 2,
-        extent if len(extent) == 2 and all(extent) else None,
-        frame_interval(file, path, "t", T),
+    sides = (
+        sides
+        if isinstance(sides, list)
+        else [settings.get(key) for key in ("extent_x", "extent_y")]
     )
+    extent = tuple(float(side) for side in sides if _is_number(side))
+    known = extent if len(extent) == 2 and all(extent) else None
+    boundary = ("periodic" if periodic else "open",) * 2
+    layout = Layout("pdebench", (H, W), T, boundary, known, frame_interval(file, "t", T))
     scalars = _scalars(settings, n)
-    return HDF5Recording(path, n, layout, tuple(places), scalars, None, places, aside=aside)
+    return HDF5Recording(path, n, layout, tuple(places), scalars, places=places, aside=aside)
 
 
 def _scalars(values: Mapping[str, Any], count: int) -> dict[str, NDArray[np.float64]]:
@@ -126,39 +120,3 @@ def _is_number(value: Any) -> bool:
         return not isinstance(value, bool) and math.isfinite(float(value))
     except (TypeError, ValueError):
         return False
-
-
-def write_incompressible(
-    path: Path,
-    blocks: Iterator[tuple[int, int, Array]],
-    n: int,
-    *,
-    layout: Layout,
-    settings: Mapping[str, float],
-) -> None:
-    """Write or overwrite a file of n trajectories in the 2D incompressible layout.
-
-    A chunk is one frame. The blocks are those of the velocity (t, 2, H, W), see Recording.blocks;
-    the settings, physical parameters by name, are written into the attribute `config`.
-    """
-    T, (H, W) = layout.num_frames, layout.grid
-    closed = layout.boundary == ("periodic", "periodic")
-    config = {"velocity_extrapolation": "periodic" if closed else "zero"}
-    for key, length in zip(_EXTENT, layout.extent or (), strict=False):
-        config[key] = repr(float(length))
-    config |= {name: repr(float(value)) for name, value in settings.items()}
-    with closing(Stream(path)) as stream, h5py.File(stream, "w") as file:
-        file.attrs["config"] = "".join(f"{name}: {value}\n" for name, value in config.items())
-        file.attrs["latestIndex"] = T - 1
-        velocity = file.create_dataset(
-            "velocity",
-            (n, T, H, W, 2),
-            np.float32,
-            chunks=(1, 1, H, W, 2),
-            compression="lzf",
-            shuffle=True,
-        )
-        times = np.arange(T, dtype=np.float32) * np.float32(layout.frame_interval or 1.0)
-        file["t"] = np.broadcast_to(times, (n, T))
-        for trajectory, start, block in blocks:
-            velocity[trajectory, start : start + len(block)] = np.moveaxis(block, 1, -1)

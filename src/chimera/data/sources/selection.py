@@ -29,23 +29,19 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_CLAUSE = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_CLAUSE = re.compile(rf"\s*([A-Za-z_][\w.-]*)\s*(<=|>=|==|!=|<|>)\s*({_NUMBER})\s*")
 
 
 def read_condition(text: str, key: str) -> list[tuple[str, str, float]]:
     """Return the comparisons (scalar, operator, number) of a condition."""
-    clauses = []
-    for part in re.split(r"\band\b", text):
-        found = _CLAUSE.fullmatch(part)
-        try:
-            name, sign, number = found.groups()  # type: ignore[union-attr]
-            clauses.append((name, sign, float(number)))
-        except (AttributeError, ValueError):
-            raise InputError(
-                f"{key} is {text!r}, expected comparisons such as 'viscosity < 1e-3', joined by "
-                "'and'"
-            ) from None
-    return clauses
+    found = [_CLAUSE.fullmatch(part) for part in re.split(r"\band\b", text)]
+    clauses = [clause.groups() for clause in found if clause]
+    if len(clauses) < len(found):
+        raise InputError(
+            f"{key} is {text!r}, expected comparisons such as 'viscosity < 1e-3', joined by 'and'"
+        )
+    return [(name, sign, float(number)) for name, sign, number in clauses]
 
 
 def select(
@@ -67,27 +63,23 @@ def select(
     if selection.files is not None:
         paths = [recording.path for recording in recordings]
         names = [p.name if p == root else p.relative_to(root).as_posix() for p in paths]
-        matching = {
-            r
-            for r, path in enumerate(paths)
-            if any(fnmatchcase(name, selection.files) for name in (names[r], path.name))
-        }
-        if not matching:
+        pattern = selection.files
+        matching = [fnmatchcase(n, pattern) or fnmatchcase(Path(n).name, pattern) for n in names]
+        if not any(matching):
             raise InputError(
-                f"{key}.files is {selection.files!r}, expected a pattern that fits one of "
+                f"{key}.files is {pattern!r}, expected a pattern that fits one of "
                 + ", ".join(names[:8])
             )
-        members = [(r, i) for r, i in members if r in matching]
+        members = [(r, i) for r, i in members if matching[r]]
     if selection.where is not None:
         clauses = read_condition(selection.where, f"{key}.where")
         for r in dict.fromkeys(r for r, _ in members):
             scalars = recordings[r].scalars
-            for name, _, _ in clauses:
-                if name not in scalars:
-                    raise InputError(
-                        f"{recordings[r].path} has no scalar {name!r} that {key}.where names, "
-                        f"expected one of {', '.join(scalars) or 'none, for it has none'}"
-                    )
+            if absent := [name for name, _, _ in clauses if name not in scalars]:
+                raise InputError(
+                    f"{recordings[r].path} has no scalar {absent[0]!r} that {key}.where names, "
+                    f"expected one of {', '.join(scalars) or 'none, for it has none'}"
+                )
         members = [
             (r, i)
             for r, i in members
@@ -116,10 +108,10 @@ def members_of(
                 )
             taken[r, i] = name
         if not members:
+            total = sum(recording.count for recording in recordings)
             raise InputError(
-                f"data.datasets.{name} has no trajectory of {root} "
-                f"({sum(recording.count for recording in recordings)} in all), expected at least "
-                "one"
+                f"data.datasets.{name} has no trajectory of {root} ({total} in all), expected at "
+                "least one"
             )
         found[name] = members
     splits = _split(recordings, found[ind], data, ind)
@@ -141,9 +133,9 @@ def _split(
     total = sum(data.fractions.values())
     counts = {s: max(1, round(n * data.fractions[s] / total)) for s in ("valid", "test")}
     while sum(counts.values()) >= n:  # train keeps one
-        counts[max(counts, key=lambda s: counts[s])] -= 1
+        counts[max(counts, key=counts.__getitem__)] -= 1
     entropy = np.random.SeedSequence((data.seed, crc32(name.encode())))
     order = np.random.default_rng(entropy).permutation(n)
-    valid, test, train = np.split(order, np.cumsum([counts["valid"], counts["test"]]))
-    drawn = {"train": train, "valid": valid, "test": test}
-    return {s: [members[i] for i in sorted(part.tolist())] for s, part in drawn.items()}
+    parts = np.split(order, np.cumsum(list(counts.values())))
+    drawn = dict(zip(("valid", "test", "train"), parts, strict=True))
+    return {s: [members[i] for i in sorted(drawn[s].tolist())] for s in SPLITS}

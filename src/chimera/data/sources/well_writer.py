@@ -1,9 +1,6 @@
-"""Trajectories written in The Well's HDF5 layout (Ohana et al. 2024, appendix C).
+"""Trajectories written in The Well's HDF5 layout, see chimera.data.layout.well.
 
-One file holds n trajectories: fields (n, T, x, y) in `t0_fields`, or (n, x, y) if constant in time,
-vectors (n, T, x, y, 2) in `t1_fields`, the grid in `dimensions`, the physical parameters in
-`scalars` and the conditions at the edges in `boundary_conditions`. Fields are float32 and
-contiguous; equal content gives equal bytes.
+Fields are float32 and contiguous; equal content gives equal bytes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,28 +25,24 @@ def write_trajectories(
     path: Path,
     vorticity: Array,
     forcing: Array,
-    *,
+    layout: Layout,
     dataset_name: str,
-    domain_extent: float,
-    frame_interval: float,
     scalars: Mapping[str, NDArray[np.float64]],
 ) -> None:
     """Write or overwrite a file of the solver's vorticity (n, T, N, N), and of its velocity.
 
     The forcing is curl F (n, N, N), constant in time; scalars have a value a trajectory, (n,).
     """
-    n, T, N, _ = vorticity.shape
-    extent = (domain_extent, domain_extent)
-    layout = Layout("generated", (N, N), T, extent=extent, frame_interval=frame_interval)
+    box, _ = layout.extent or layout.grid
     # In memory: the HDF5 library does not survive a full disk.
     with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        _describe(file, dataset_name, n, layout, scalars)
+        _describe(file, dataset_name, len(vorticity), layout, scalars)
         rank0 = _field_group(file, 0, ["vorticity", "forcing"])
         _write(rank0, "vorticity", vorticity, **_VARYING)
         _write(rank0, "forcing", forcing, **_VARYING | {"time_varying": False})
         with on_threads(TRANSFORM):
-            flow = velocity(torch.from_numpy(vorticity).double(), domain_extent).float().numpy()
-        _write(_field_group(file, 1, ["velocity"]), "velocity", flow, **_VARYING)
+            flow = velocity(torch.from_numpy(vorticity).double(), box).float()
+        _write(_field_group(file, 1, ["velocity"]), "velocity", flow.numpy(), **_VARYING)
         _field_group(file, 2, [])
         file.flush()
         path.write_bytes(file.id.get_file_image())
@@ -157,12 +150,11 @@ def statistics(vorticity: Array, forcing: Array, domain_extent: float) -> dict[s
     result: dict[str, dict[str, Any]] = {}
     for (suffix, name), sample in samples.items():
         flat = sample.flatten(0, -2)  # (samples, components)
-        moments = {
-            "mean": flat.mean(dim=0),
-            "std": flat.std(dim=0),
-            "rms": flat.square().mean(dim=0).sqrt(),
-        }
-        for moment, value in moments.items():
+        for moment, value in (
+            ("mean", flat.mean(dim=0)),
+            ("std", flat.std(dim=0)),
+            ("rms", flat.square().mean(dim=0).sqrt()),
+        ):
             plain = value.tolist() if len(value) > 1 else value.item()
             result.setdefault(moment + suffix, {})[name] = plain
     return result
