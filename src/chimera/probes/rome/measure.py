@@ -9,7 +9,7 @@ from torch import Tensor
 
 from chimera.files.artifacts import Row
 from chimera.probes.common.activations import capture
-from chimera.probes.common.effects import draw_pairs, mean_effects
+from chimera.probes.common.effects import Exchange, draw_pairs
 from chimera.probes.common.sampling import conditional_anomaly, decorrelation
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.rome.convolutions import (
@@ -68,7 +68,8 @@ def measure_edits(
         )
         pairs = draw_pairs(ind, ood, settings.pairs, rng)
         sites = _sites_with_enough_keys(subject, failure.reference.inputs)
-        effects = mean_effects(subject.network, *pairs, sites)
+        exchange = Exchange(subject.network, *pairs, sites)
+        effects = {site: float(exchange.effect([site]).mean()) for site in sites}
         chosen = choose_layer(subject.network, effects)
         for layer, effect in _layers(subject, effects, chosen, settings.layers).items():
             methods = METHODS if layer == chosen else METHODS[:1]
