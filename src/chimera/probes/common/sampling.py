@@ -24,17 +24,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from chimera.interface.errors import InapplicableError, InputError, NoSiteError
 from chimera.probes.common.activations import capture
 from chimera.probes.common.subject import Subject
+from chimera.statistics.resampling.samples import Integers
 
 # A probe withholds an estimate from fewer samples.
 MIN_SAMPLES = 200
-
-_Integers = NDArray[np.int64]
 
 
 class Decorrelation(NamedTuple):
@@ -65,11 +63,8 @@ def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation
     """Return the lags at which frames (n, T, C, N, N) on a periodic square decorrelate.
 
     Raises:
-        InputError: If the shape differs, a frame is not finite, all frames are equal, or the
-            threshold is not between 0 and 1.
+        InputError: If the shape differs, a frame is not finite, or all frames are equal.
     """
-    if not 0 < threshold < 1:
-        raise InputError(f"the autocorrelation's threshold is {threshold}, expected 0 < ... < 1")
     time, rows, columns = autocorrelations(trajectories)
     length = max(_first_below(rows, threshold), _first_below(columns, threshold))
     return Decorrelation(
@@ -123,10 +118,10 @@ class Samples:
     the periodic edge of the field of `num_points` squared cells.
     """
 
-    trajectory: _Integers
-    frame: _Integers
-    row: _Integers
-    column: _Integers
+    trajectory: Integers
+    frame: Integers
+    row: Integers
+    column: Integers
     side: int
     num_points: int
     decorrelation: Decorrelation
@@ -135,7 +130,7 @@ class Samples:
         """Return n, the effective number of samples."""
         return len(self.trajectory)
 
-    def frames(self) -> tuple[_Integers, _Integers]:
+    def frames(self) -> tuple[Integers, Integers]:
         """Return trajectory and frame of every frame with samples, (F, 2), and each sample's, (n,).
 
         The frames are sorted; a sample's is an index into them.
@@ -144,18 +139,14 @@ class Samples:
         frames, index = np.unique(places, axis=0, return_inverse=True)
         return frames, index.ravel()
 
-    def take(self, chosen: _Integers) -> "Samples":
+    def take(self, chosen: Integers) -> "Samples":
         """Return some of the samples, by index."""
         names = ("trajectory", "frame", "row", "column")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
 def draw_samples(
-    trajectories: Tensor,
-    side: int,
-    rng: np.random.Generator,
-    threshold: float = 0.2,
-    following: int = 1,
+    trajectories: Tensor, side: int, rng: np.random.Generator, threshold: float = 0.2
 ) -> Samples:
     """Place as many samples as the decorrelation of the flow allows.
 
@@ -164,20 +155,20 @@ def draw_samples(
     above it, shifted by a multiple of `side` drawn for each frame. A flow that does not decorrelate
     within a trajectory gives one frame of each.
 
-    Trajectories are frames (n, T, C, N, N); the side of a patch, in cells, is from `coarsest_cell`,
-    and `following` frames, such as a target, have to follow each sample.
+    Trajectories are frames (n, T, C, N, N), of which the last only follows a sample, as its target;
+    the side of a patch, in cells, is from `coarsest_cell`.
 
     Raises:
         InputError: As for `decorrelation`, or if a patch does not fit into the square or a frame
-            with its followers into the trajectory.
+            with its follower into the trajectory.
     """
     found = decorrelation(trajectories, threshold)
-    n, T, N = len(trajectories), trajectories.shape[1] - following, trajectories.shape[-1]
+    n, T, N = len(trajectories), trajectories.shape[1] - 1, trajectories.shape[-1]
     if T < 1 or not 1 <= side <= N or N % side:
         raise InapplicableError(
-            f"samples have patches of {side} cells and {following} following frames in "
-            f"trajectories of {T + following} frames of {N} x {N} cells, expected a divisor of "
-            f"{N} and fewer following frames than there are"
+            f"samples have patches of {side} cells and 1 following frames in trajectories of "
+            f"{T + 1} frames of {N} x {N} cells, expected a divisor of {N} and fewer following "
+            "frames than there are"
         )
     per_trajectory = 1 + (T - 1) // found.time
     offset = rng.integers(T - (per_trajectory - 1) * found.time, size=(n, 1))
@@ -260,9 +251,11 @@ def site_patches(
 
 
 def draw_subject(
-    subject: Subject, axis: str, side: int, rng: np.random.Generator, threshold: float
+    subject: Subject, axis: str, rng: np.random.Generator, threshold: float
 ) -> Samples:
-    """Return the samples of an axis, see `draw_samples`."""
+    """Return the samples of an axis, see `draw_samples`; NoSiteError as for `coarsest_cell`."""
+    frame = subject.trajectories["ind"][0, 0]
+    side = coarsest_cell(subject.network, subject.require_sites(), frame)
     anomaly = conditional_anomaly(subject.flow(axis), subject.conditioning(axis))
     return draw_samples(anomaly, side, rng, threshold)
 

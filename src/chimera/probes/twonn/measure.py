@@ -21,7 +21,6 @@ from chimera.probes.common.sampling import (
     MIN_SAMPLES,
     Samples,
     all_patches,
-    coarsest_cell,
     draw_subject,
     thin,
 )
@@ -62,8 +61,7 @@ def measure_dimension(
     """
     axes = list(subject.trajectories)
     sites = subject.require_sites()
-    side = coarsest_cell(subject.network, sites, subject.trajectories["ind"][0, 0])
-    drawn = {axis: draw_subject(subject, axis, side, rng, settings.threshold) for axis in axes}
+    drawn = {axis: draw_subject(subject, axis, rng, settings.threshold) for axis in axes}
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])
     chosen = {axis: thin(samples, count, rng) for axis, samples in enough.items()}
@@ -129,10 +127,7 @@ def _rows(
             "scale": scale,
             "dimension": estimate(ratios := neighbors.ratios(scale)),
             "sd": bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng),
-            "first_scale": plateau.first,
-            "last_scale": plateau.last,
-            "low": plateau.low,
-            "high": plateau.high,
+            **plateau._asdict(),
         }
         for name, scale, estimate in estimators
     ]
