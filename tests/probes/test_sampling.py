@@ -11,6 +11,7 @@ from chimera.interface.errors import InputError
 from chimera.models.networks.site import Site
 from chimera.probes.common.sampling import (
     Decorrelation,
+    all_patches,
     autocorrelations,
     coarsest_cell,
     conditional_anomaly,
@@ -18,9 +19,9 @@ from chimera.probes.common.sampling import (
     draw_samples,
     gather_frames,
     gather_patches,
-    site_patches,
     thin,
 )
+from chimera.probes.common.subject import Subject
 
 THRESHOLD = 0.2
 
@@ -209,7 +210,12 @@ def test_sites_are_gathered_as_from_one_batch(batch_size):
     assert coarsest_cell(network, ["1", "3"], frames[0, 0]) == 4
     samples = thin(draw_samples(frames, 4, np.random.default_rng(0)), 50, np.random.default_rng(0))
     samples = samples.take(np.random.default_rng(0).permutation(len(samples)))  # any order
-    found = site_patches(network, ["1", "3"], frames, samples, batch_size)
+    subject = Subject(network, {"ind": frames}, torch.zeros(1), torch.ones(1), 2 * math.pi)
+    found = all_patches(subject, "ind", ["1", "3"], samples, batch_size)
+    assert list(found) == ["input", "1", "3", "target"]
+    now, later = (gather_frames(frames, samples, later) for later in (0, 1))
+    assert torch.equal(found["input"], gather_patches(now, samples))
+    assert torch.equal(found["target"], gather_patches(later - now, samples))
     with torch.no_grad():
         finest = network[0](gather_frames(frames, samples))
     torch.testing.assert_close(found["1"], gather_patches(finest, samples))

@@ -5,9 +5,7 @@
 where y_patched is the output for the recipient's input with the donor's activation at the site
 (interchange as in Geiger et al. 2021, arXiv:2106.02997; Meng et al. 2022, arXiv:2202.05262,
 section 2.1, here for outputs that are fields). RE is linear in the change of the output: 0 if
-the output does not change, 1 if it becomes the donor's; it may lie outside this range. It is the
-sufficiency of the donor's activation. What the recipient's activation takes away from the donor's
-run is the same number with donor and recipient exchanged, and is no second finding.
+the output does not change, 1 if it becomes the donor's; it may lie outside this range.
 
 B pairs, n trajectories, T time, C channel, N x N space.
 """
@@ -99,9 +97,6 @@ def draw_pairs(
 
     Donors are frames (n, T, C, N, N), recipients (m, T', C, N, N) of another set, or None to pair
     each donor with another trajectory of its own set.
-
-    Raises:
-        InputError: If no pair can be drawn.
     """
     own = recipients is None
     recipients = donors if recipients is None else recipients

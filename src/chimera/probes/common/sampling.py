@@ -10,10 +10,9 @@ have forces of their own, so are their profiles: the mean field given the force,
 it, takes the place of the mean field. Both sums of the norm run over the lag's own frames, so that
 a flow that only decays keeps R = 1.
 
-The decorrelation time and length are the first lags where R falls below a threshold. A sample is
-a patch: the square of one cell of the network's coarsest level, at the resolution of each site.
-Its side is the same for all data, since the dimension of a patch grows with its size; only the
-spacing follows the flow.
+A sample is a patch: the square of one cell of the network's coarsest level, at the resolution of
+each site. Its side is the same for all data, since the dimension of a patch grows with its size;
+only the spacing follows the flow.
 
 n samples, F frames, T time, C channel, N x N space, D = C side^2.
 """
@@ -229,27 +228,6 @@ def gather_frames(trajectories: Tensor, samples: Samples, later: int = 0) -> Ten
     return trajectories[trajectory, frame + later]
 
 
-def site_patches(
-    network: nn.Module,
-    sites: Iterable[str],
-    trajectories: Tensor,
-    samples: Samples,
-    batch_size: int = 32,
-) -> dict[str, Tensor]:
-    """Return for each site the patches of its activations, (n, D) with a D of its own.
-
-    The network maps from (B, C, N, N); the trajectories (n, T, C, N, N) are in its units.
-    """
-    parts: dict[str, list[Tensor]] = {name: [] for name in sites}
-    batch = samples.frames()[1] // batch_size
-    for chosen in np.split(np.arange(len(samples)), np.flatnonzero(np.diff(batch)) + 1):
-        part = samples.take(chosen)
-        activations = capture(network, parts, gather_frames(trajectories, part))
-        for name, patches in parts.items():
-            patches.append(gather_patches(activations[name], part))
-    return {name: torch.cat(patches) for name, patches in parts.items()}
-
-
 def draw_subject(
     subject: Subject, axis: str, rng: np.random.Generator, threshold: float
 ) -> Samples:
@@ -261,19 +239,22 @@ def draw_subject(
 
 
 def all_patches(
-    subject: Subject, axis: str, sites: Iterable[str], samples: Samples
+    subject: Subject, axis: str, sites: Iterable[str], samples: Samples, batch_size: int = 32
 ) -> dict[str, Tensor]:
     """Return the patches (n, D) of the `input`, of every site, and of the increment, `target`.
 
     The input and the increment are those of the fields.
     """
-    frames = gather_frames(subject.flow(axis), samples)
-    increments = gather_frames(subject.flow(axis), samples, later=1) - frames
-    return {
-        "input": gather_patches(frames, samples),
-        **site_patches(subject.network, sites, subject.trajectories[axis], samples),
-        "target": gather_patches(increments, samples),
-    }
+    flow, frames = subject.flow(axis), subject.trajectories[axis]
+    parts: dict[str, list[Tensor]] = {name: [] for name in ("input", *sites, "target")}
+    batch = samples.frames()[1] // batch_size
+    for chosen in np.split(np.arange(len(samples)), np.flatnonzero(np.diff(batch)) + 1):
+        part = samples.take(chosen)
+        now, later = gather_frames(flow, part), gather_frames(flow, part, later=1)
+        activations = capture(subject.network, sites, gather_frames(frames, part))
+        for name, field in {"input": now, **activations, "target": later - now}.items():
+            parts[name].append(gather_patches(field, part))
+    return {name: torch.cat(patches) for name, patches in parts.items()}
 
 
 def coarsest_cell(network: nn.Module, sites: Iterable[str], frame: Tensor) -> int:

@@ -73,8 +73,8 @@ def principal_components(features: Floats, num_components: int, name: str) -> tu
     """Return at most d principal components of standardised features (n, D).
 
     These are uncorrelated scores (n, d) of unit variance, and the share of all variance that they
-    explain. Features that do not vary are left out. The sign of a component is such that its largest
-    loading, the first of equals, is positive. Errors as `standardised`.
+    explain. Features that do not vary are left out. The largest loading of a component, the first
+    of equals, is positive. Errors as `standardised`.
     """
     values = standardised(features, name)
     n, D = values.shape
@@ -128,11 +128,9 @@ def block_orders(
 class Information(NamedTuple):
     """An estimate and its controls, in nats; all 0 where nothing was estimated.
 
-    `low` and `high` are the ends of the 95% interval over blocks, `half` and `quarter` means over
-    the parts, `null_mean` and `null_sd` are over shuffles, and p = (1 + number of shuffles with at
-    least the estimate of every second sample) / (1 + B). `gaussian` is I_G, `planted` the true
-    value of the control, `control` the mean estimate over its draws, and `control_error` how far
-    this is from the true value, relative to it or to 0.2 nats.
+    `low` to `high` is the 95% interval, p = (1 + number of shuffles with at least the estimate of
+    every second sample) / (1 + B), `gaussian` I_G, `planted` the true value of the control and
+    `control` the mean estimate over its draws.
     """
 
     information: float = 0.0

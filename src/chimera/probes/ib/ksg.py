@@ -23,6 +23,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree as KDTree
+from scipy.spatial.distance import cdist
 from scipy.special import digamma
 from torch import Tensor
 
@@ -137,9 +138,7 @@ def rank(points: Floats) -> Ranked:
 
 def _distances(points: Floats) -> Floats:
     """Return max-norm distances (n, n); each sample is at -1 from itself, before its own copies."""
-    distances = np.zeros((len(points), len(points)))
-    for coordinate in points.T:
-        np.maximum(distances, np.abs(coordinate[:, None] - coordinate), out=distances)
+    distances = cdist(points, points, "chebyshev")
     np.fill_diagonal(distances, -1.0)
     return distances
 

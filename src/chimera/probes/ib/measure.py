@@ -1,25 +1,19 @@
 """Mutual information of a site's activations with the input and with the predicted increment.
 
 X is a patch of the normalised input frame, Y the patch of the increment to the next frame at the
-same place, T the site's activations over that place. The n samples are patches a decorrelation time
-and length apart, equally many of each trajectory. I(X; T) and I(T; Y) in nats, after Shwartz-Ziv &
-Tishby 2017, arXiv:1703.00810, with projections that are learned:
+same place, T the site's activations over that place, in equally many patches of each trajectory.
+I(X; T) and I(T; Y) are in nats, after Shwartz-Ziv & Tishby 2017, arXiv:1703.00810, but
 
-- X and Y are their first d principal components within the axis, as normal scores U. `explained`
-  is their share of the patch's variance.
-- T is seen through the linear decoder of U that was fitted on the other trajectories
-  (chimera.probes.ib.projection). `linear` is what it shows by itself.
-- The decoder's output, as normal scores with noise of a given standard deviation added (the same
-  draw at every site of an axis, Goldfeld et al. 2019, arXiv:1810.05728), has the `information`
-  about U (KSG), at most d/2 ln(1 + 1 / noise^2). T is a function of the network's whole input and
-  could otherwise have infinite information about X.
-- Both estimate lower bounds of the information between whole patches: what a linear decoder makes
-  usable, not what T contains. They may rise from site to site, and are no test of the data
-  processing inequality. `linear` shows Gaussian dependence alone, `information` any.
-- A value is withheld if its positive control (chimera.probes.ib.controls) errs by more than the
-  tolerance: a channel of that information would not be measured as such. Nothing is estimated from
-  fewer than 200 samples, or from so few trajectories that they have fewer derangements than there
-  are shuffles.
+- X and Y are their first d principal components within the axis, as normal scores U;
+- T is the prediction of U by a linear decoder that was fitted on the other trajectories, which has
+  `linear` information by itself (chimera.probes.ib.projection), as normal scores with noise added:
+  the same draw at every site of an axis (Goldfeld et al. 2019, arXiv:1810.05728), since T is a
+  function of the input and could otherwise have infinite `information` (KSG).
+
+Both are lower bounds, may rise from site to site, and are no test of the data processing
+inequality. A value is withheld if its positive control (chimera.probes.ib.controls) errs by more
+than the tolerance. Nothing is estimated from fewer than 200 samples, or from so few trajectories
+that they have fewer derangements than there are shuffles.
 
 n trajectories or samples, T time, C channel, N x N space.
 """
@@ -36,12 +30,7 @@ from torch import Tensor
 
 from chimera.files.artifacts import Row
 from chimera.models.networks.site import Site
-from chimera.probes.common.sampling import (
-    MIN_SAMPLES,
-    Samples,
-    all_patches,
-    draw_subject,
-)
+from chimera.probes.common.sampling import MIN_SAMPLES, Samples, all_patches, draw_subject
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.ib.controls import (
     Draws,
@@ -101,10 +90,6 @@ def measure_information(
         bottleneck and the last decoder, the mean over OOD axes, absent unless all of these are
         reported, and `..._linear`; `samples`, the fewest of an axis; `reported`, the share of rows;
         `withheld_control`, `withheld_samples` and `withheld_trajectories`, numbers of rows.
-
-    Raises:
-        InputError: If a site's activations are constant or not finite, or there are too few frames
-            to draw a sample.
     """
     names, modules = subject.require_sites(), dict(subject.network.named_modules())
     edges = {n for n in names if type(modules[n]) is Site and n.startswith(EDGES)}

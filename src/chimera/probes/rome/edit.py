@@ -35,16 +35,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from chimera.interface.errors import InputError
 from chimera.probes.common.activations import evaluation_mode
 from chimera.probes.rome.convolutions import (
-    edited,
     failing_keys,
     find_convolution,
     reference_keys,
     second_moment,
+    updated,
 )
 from chimera.probes.rome.failure import Failure, error_norms
 from chimera.probes.rome.settings import RomeSettings
@@ -181,8 +180,7 @@ def edit(
         repairs = {}
         for method in methods:
             dW = contenders[method]()
-            with edited(conv, dW):
-                after = _errors(model, failure)
+            after = _errors(updated(model, layer, dW), failure)
             rises = (e / e0 - 1 for e, e0 in zip(after, before, strict=True))
             target, later, others, held_out, *elsewhere = rises
             with torch.no_grad():
@@ -203,7 +201,6 @@ Loss = Callable[[Tensor], Tensor]
 
 def _objective(model: nn.Module, layer: str, failure: Failure) -> Callable[[float, Tensor], Tensor]:
     """Return J as a function of rho and dW, which has the shape of the layer's weight."""
-    weight = find_convolution(model, layer).weight.detach()
     target, preserved = failure.target, failure.preserved
     inputs, split = torch.cat([target.inputs, preserved.inputs]), len(target.inputs)
     with torch.no_grad():
@@ -212,8 +209,7 @@ def _objective(model: nn.Module, layer: str, failure: Failure) -> Callable[[floa
     kept_error = (kept - preserved.targets).square().sum()
 
     def objective(preservation: float, dW: Tensor) -> Tensor:
-        weights = {f"{layer}.weight": weight + dW.to(weight.dtype)}
-        now = functional_call(model, weights, (inputs,))
+        now = updated(model, layer, dW)(inputs)
         repaired = (now[:split] - target.targets).square().sum() / failing_error
         return repaired + preservation * ((now[split:] - kept).square().sum() / kept_error)
 
@@ -308,7 +304,7 @@ def _gradient_step(loss: Loss, conv: nn.Conv2d) -> Tensor:
     return 2.0 ** float(fine.x) * direction
 
 
-def _errors(model: nn.Module, failure: Failure) -> list[float]:
+def _errors(model: Callable[[Tensor], Tensor], failure: Failure) -> list[float]:
     """Return the mean error of the samples for each of Repair's first fields, in their order."""
     judges = (failure.target, failure.later, failure.others, failure.held_out, *failure.elsewhere)
     return [float(error_norms(model, judge.inputs, judge.targets).mean()) for judge in judges]

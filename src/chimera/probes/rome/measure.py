@@ -40,9 +40,6 @@ def measure_edits(
         effect and efficacy over layers, within axes (Hase et al. 2023, arXiv:2301.04213: does
         localisation inform editing?), absent where no axis has layers to rank; `edits`, the number
         of axes, 0 without an OOD axis or a second trajectory in every set.
-
-    Raises:
-        InputError: As `edit`, or if no layer has enough keys.
     """
     every = [axis for axis in subject.trajectories if axis != "ind"]
     if min(map(len, subject.trajectories.values())) < 2:

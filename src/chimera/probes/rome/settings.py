@@ -11,18 +11,9 @@ Weight = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class RomeSettings(Settings, frozen=True, kw_only=True):
-    """Settings of an edit, its layers and its samples.
+    """Settings of the edits, explained beside their values in conf/config.yaml.
 
-    Attributes:
-        num_keys: Number n of keys, and the rank of the edit.
-        preservation: rho, the weight of the preservation term.
-        softness: lambda.
-        iterations: L-BFGS iterations of each method.
-        keys_per_dimension: Maximum number of keys for C, per patch dimension.
-        pairs: Number of pairs of an IND and an OOD sample whose patching effects choose the layer.
-        threshold: Autocorrelation below which frames count as independent.
-        layers: Largest number of layers that are edited.
-        axes: Largest number of OOD axes whose worst forecast is repaired, evenly spaced.
+    The keys of an edit are n, the rank of dW; preservation is rho, softness lambda.
     """
 
     num_keys: Repetitions = 8

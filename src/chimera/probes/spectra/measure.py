@@ -62,10 +62,6 @@ def measure_spectra(
         mean shell of its activations. `diverged` is the number of infinite rollouts,
         `withheld_bands` that of bands of trajectories without a signal, `reported` the share of
         the other bands.
-
-    Raises:
-        InputError: If a trajectory is shorter than the settings' frames, or the slope's shells
-            exceed the spectrum.
     """
     del rng
     if subject.fields != ("vorticity",):

@@ -17,13 +17,7 @@ from torch import Tensor
 
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
-from chimera.probes.common.sampling import (
-    MIN_SAMPLES,
-    Samples,
-    all_patches,
-    draw_subject,
-    thin,
-)
+from chimera.probes.common.sampling import MIN_SAMPLES, Samples, all_patches, draw_subject, thin
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.twonn.estimator import (
     bootstrap_sd,
@@ -55,9 +49,6 @@ def measure_dimension(
         sites whose curve has one; `samples` of an axis and site;
         `duplicates` in total; `withheld`, the number of axes and sites with too few samples, and
         `reported`, the share of the others.
-
-    Raises:
-        InputError: If a flow does not vary, an activation is not finite, or one is constant.
     """
     axes = list(subject.trajectories)
     sites = subject.require_sites()
@@ -68,7 +59,6 @@ def measure_dimension(
     scales = (1, *settings.scales)
     cubes = cube_curves(count, scales, rng) if enough else np.empty((0, 0))
     duplicates, rows = 0, []
-    linear: dict[tuple[str, str], Row] = {}
     for axis in track(list(chosen)):
         patches = all_patches(subject, axis, sites, chosen[axis])
         found: dict[str, tuple[int, list[Row]]] = {}
@@ -83,8 +73,7 @@ def measure_dimension(
             left_out, estimates = found[site]
             duplicates += left_out
             rows += [{"axis": axis, "site": site, "depth": depth, **row} for row in estimates]
-            if estimates:
-                linear[axis, site] = estimates[0]
+    linear = {(row["axis"], row["site"]): row for row in rows if row["estimator"] == "linear"}
     statistics = _headlines(linear, axes, sites)
     if linear:
         statistics["plateaus"] = float(np.mean([row["last_scale"] != 0 for row in linear.values()]))
