@@ -212,8 +212,7 @@ def _points(values: ArrayLike | Tensor, name: str) -> Floats:
         raise InputError(f"{name} has shape {points.shape}, expected (n,) or (n, d)")
     if len(points) < MIN_POINTS:
         raise InputError(f"{name} has {len(points)} samples, expected {MIN_POINTS} or more")
-    if not np.isfinite(points).all():
-        bad = int((~np.isfinite(points)).sum())
+    if bad := int((~np.isfinite(points)).sum()):
         raise InputError(f"{name} holds {bad} NaN or infinite values, expected finite ones")
     if (points == points[0]).all():
         raise InputError(f"{name} is constant at {points[0].tolist()}, expected values that vary")

@@ -42,8 +42,7 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
     an InputError if no block with a convolution has an effect below 1.
     """
     last = last_convolutions(model, effects)
-    rounded = {site: round(effects[site], 6) for site in reversed(last)}
-    below_one = {site: effect for site, effect in rounded.items() if effect < 1}
+    below_one = {s: effect for s in reversed(last) if (effect := round(effects[s], 6)) < 1}
     if not below_one:
         raise NoSiteError(
             f"no block among the sites {', '.join(effects) or '(none)'} has a convolution and an "

@@ -145,12 +145,10 @@ def edit(
     rng: np.random.Generator,
     methods: Sequence[str] = METHODS,
 ) -> dict[str, Repair]:
-    """Edit one convolution so that a failing forecast is repaired, judge the edit, and undo it.
+    """Return the repair of a failing forecast by edits of one convolution, of some of METHODS.
 
-    The layer is the path of an `nn.Conv2d` in `named_modules()`; the IND keys for C are drawn.
-
-    Returns:
-        The repair by each of the methods, some of METHODS.
+    The layer is the path of an `nn.Conv2d` in `named_modules()`; the IND keys for C are drawn. The
+    model stays as it is.
 
     Raises:
         InputError: If the layer is not a convolution with periodic padding, an activation is not

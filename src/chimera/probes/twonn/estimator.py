@@ -202,8 +202,7 @@ def _as_points(points: ArrayLike | Tensor) -> Tensor:
         raise InputError(f"points have shape {tuple(tensor.shape)}, expected (N, D)")
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.double()
-    if not torch.isfinite(tensor).all():
-        bad = int((~torch.isfinite(tensor)).sum())
+    if bad := int((~torch.isfinite(tensor)).sum()):
         raise InputError(f"points hold {bad} NaN or infinite values, expected finite ones")
     return tensor
 

@@ -93,17 +93,16 @@ def _rows(
     rng: np.random.Generator,
 ) -> tuple[int, list[Row]]:
     """Return the number of duplicates, and a row for each estimate, none of too few points."""
-    neighbors = distinct_neighbors(points, 2 * max((1, *settings.scales)))
+    scales = (1, *settings.scales)
+    neighbors = distinct_neighbors(points, 2 * max(scales))
     count = len(neighbors.kept)
     if count < MIN_SAMPLES:
         return neighbors.duplicates, []
     blocks = samples.trajectory[neighbors.kept]
     estimators = [
         ("linear", 1, partial(dimension, discard_fraction=settings.discard_fraction)),
-        ("mle", 1, partial(scale_dimension, scale=1)),
-        *(("gride", scale, partial(scale_dimension, scale=scale)) for scale in settings.scales),
+        *(("gride" if n > 1 else "mle", n, partial(scale_dimension, scale=n)) for n in scales),
     ]
-    scales = (1, *settings.scales)
     curve = [scale_dimension(neighbors.ratios(scale), scale) for scale in scales]
     plateau = find_plateau(curve, scales, cubes) or Plateau(0, 0, 0.0, 0.0)
     rows: list[Row] = [
