@@ -22,7 +22,7 @@ from chimera.probes.ib.controls import (
 
 def judged(x, y, num_components, blocks=10, num_neighbors=3, seed=0):
     r = np.random.default_rng(seed)
-    x, y = (normal_scores(principal_components(s, num_components, "side").scores) for s in (x, y))
+    x, y = (normal_scores(principal_components(s, num_components, "side")[0]) for s in (x, y))
     target = prepare_target(x, blocks, 100, r)
     return controlled_information(target, y, draw_controls(8, len(x), y.shape[1], r), num_neighbors)
 
@@ -153,25 +153,25 @@ def test_components_are_those_of_a_singular_value_decomposition(shape):
     r = np.random.default_rng(0)
     features = r.standard_normal(shape) @ np.diag(r.random(shape[1])) + r.standard_normal(shape[1])
     features[:, 3] += 4 * features[:, 5]
-    kept = principal_components(features, 3, "x")
+    kept, explained = principal_components(features, 3, "x")
     values = (features - features.mean(axis=0)) / features.std(axis=0)
     u, s, vt = np.linalg.svd(values, full_matrices=False)
     expected = u[:, :3] * math.sqrt(len(u))
     for j in range(3):
         sign = np.sign(vt[j, np.abs(vt[j]).argmax()])
-        np.testing.assert_allclose(kept.scores[:, j], sign * expected[:, j], atol=1e-8)
-    assert kept.explained == pytest.approx((s[:3] ** 2).sum() / (s**2).sum(), abs=1e-12)
+        np.testing.assert_allclose(kept[:, j], sign * expected[:, j], atol=1e-8)
+    assert explained == pytest.approx((s[:3] ** 2).sum() / (s**2).sum(), abs=1e-12)
 
 
 def test_components_do_not_depend_on_scale_and_leave_out_what_does_not_vary():
     r = np.random.default_rng(0)
     features = r.standard_normal((100, 4)) @ r.standard_normal((4, 6))
-    kept = principal_components(features, 2, "x")
+    kept, _ = principal_components(features, 2, "x")
     scaled = features * 2.0 ** np.arange(-3, 3) + 0.0
-    np.testing.assert_array_equal(principal_components(scaled, 2, "x").scores, kept.scores)
+    np.testing.assert_array_equal(principal_components(scaled, 2, "x")[0], kept)
     padded = np.hstack([features, np.full((100, 2), 7.0)])
-    np.testing.assert_array_equal(principal_components(padded, 2, "x").scores, kept.scores)
-    assert principal_components(features[:, :1] * [1, -2], 3, "x").scores.shape == (100, 1)
+    np.testing.assert_array_equal(principal_components(padded, 2, "x")[0], kept)
+    assert principal_components(features[:, :1] * [1, -2], 3, "x")[0].shape == (100, 1)
 
 
 def test_correlations_are_multiple_correlations_and_know_no_basis():

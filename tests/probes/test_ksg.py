@@ -10,7 +10,7 @@ from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_regression
 
 from chimera.interface.errors import InputError
-from chimera.probes.ib.ksg import mutual_information, rank, shuffled_information
+from chimera.probes.ib.ksg import count_within, mutual_information, rank, shuffled_information
 
 
 def gaussian_pairs(n, d, rho, rng):
@@ -34,6 +34,31 @@ def brute_force(x, y, k, variant):
     radii = [side[rows[:, None], neighbors].max(axis=1)[:, None] for side in sides]
     counts = [(side <= radius).sum(axis=1) for side, radius in zip(sides, radii, strict=True)]
     return digamma(k) - 1 / k + digamma(n) - digamma(counts).mean(axis=1).sum()
+
+
+def arrangements():
+    r = np.random.default_rng(0)
+    return {
+        "uniform": r.random((300, 3)),
+        "heavy tails": r.standard_cauchy((257, 2)),
+        "two far clusters": r.standard_normal((200, 4)) + 1e6 * r.integers(2, size=(200, 1)),
+        "a lattice with copies": r.integers(4, size=(300, 2)).astype(float),
+        "all equal but one": np.concatenate([np.zeros((99, 2)), np.ones((1, 2))]),
+        "few": r.random((7, 1)),
+        "sorted": np.arange(500.0)[:, None],
+    }
+
+
+@pytest.mark.parametrize("name", arrangements())
+def test_counts_are_those_of_all_pairs(name):
+    points = arrangements()[name]
+    before = points.copy()
+    distances = np.abs(points[:, None] - points).max(axis=2)
+    nearest = (distances + np.diag(np.full(len(points), np.inf))).min(axis=1)
+    radii = nearest * np.random.default_rng(1).integers(4, size=len(points))
+    expected = (distances <= radii[:, None]).sum(axis=1)
+    np.testing.assert_array_equal(count_within(points, radii), expected)
+    np.testing.assert_array_equal(points, before)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from chimera.probes.common.activations import capture, patched, site_names
 from chimera.probes.common.effects import (
     Exchange,
     draw_pairs,
-    mean_effects,
     recovered_effect,
 )
 from chimera.probes.patching.faithfulness import score
@@ -134,8 +133,7 @@ def test_all_columns_are_their_block():
 
 def test_the_definition(model):
     donor, recipient = inputs()
-    effects = mean_effects(model, donor, recipient, site_names(model))
-    assert list(effects) == list(site_names(model))
+    exchange = Exchange(model, donor, recipient, site_names(model))
     activations = capture(model, ["skip1"], donor)
     model.eval()
     with torch.no_grad():
@@ -146,13 +144,13 @@ def test_the_definition(model):
     expected = (gained * wanted).sum((1, 2, 3)) / wanted.square().sum((1, 2, 3))
     found = recovered_effect(model, donor, recipient, "skip1")
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
-    assert effects["skip1"] == pytest.approx(float(expected.mean()))
+    assert torch.equal(exchange.effect(["skip1"]), found)
 
 
 def test_the_network_is_left_as_it_was(model):
     donor, recipient = inputs()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    mean_effects(model, donor, recipient, ["skip0", "bottleneck"])
+    recovered_effect(model, donor, recipient, ["skip0", "bottleneck"])
     assert all(module.training for module in model.modules())
     assert not any(module._forward_hooks for module in model.modules())
     for name, value in model.state_dict().items():
@@ -174,7 +172,7 @@ def test_activations_that_are_not_finite_name_the_site(model):
     donor, recipient = inputs()
     donor[2, 0, 0, 0] = float("nan")
     with pytest.raises(InputError, match=r"site 'skip0' hold \d+ values that are NaN"):
-        mean_effects(model, donor, recipient, ["skip0"])
+        recovered_effect(model, donor, recipient, "skip0")
 
 
 def trajectories(first, count, frames=5):

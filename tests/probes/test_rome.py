@@ -15,8 +15,12 @@ from chimera.probes.common.registry import probe_settings
 from chimera.probes.rome.convolutions import unfold_keys
 from chimera.probes.rome.edit import edit, rank_one_update
 from chimera.probes.rome.failure import Failure, Pairs, choose_failure
-from chimera.probes.rome.settings import EditSettings
+from chimera.probes.rome.settings import RomeSettings
 from networks import UNET
+
+
+def edit_settings(**settings):
+    return RomeSettings(pairs=2, threshold=0.2, **settings)
 
 
 def golden():
@@ -157,7 +161,7 @@ def test_an_edit_of_full_rank_finds_the_true_weights():
     """
     old, new = kernels()
     failure = linear_failure(old, new)
-    settings = EditSettings(num_keys=9, preservation=0.0, iterations=60)
+    settings = edit_settings(num_keys=9, preservation=0.0, iterations=60)
     model = nn.Sequential(periodic_conv(old))
     result = edit(model, "0", failure, settings, np.random.default_rng(0))["rome"]
     for value in (result.efficacy, result.later_frames, result.other_trajectories):
@@ -176,7 +180,7 @@ def test_preservation_weighs_drift_against_efficacy():
     model = nn.Sequential(periodic_conv(old))
     moved = float((new - old).norm())
     for rho in (0.003, 0.03):
-        settings = EditSettings(num_keys=9, preservation=rho, iterations=60)
+        settings = edit_settings(num_keys=9, preservation=rho, iterations=60)
         result = edit(model, "0", failure, settings, np.random.default_rng(0))["rome"]
         expected = 1 / (1 + rho * moved**2 / 0.01)
         assert result.efficacy == pytest.approx(expected, rel=0.15)
@@ -193,7 +197,7 @@ def test_every_contender_reaches_its_own_optimum(rho):
     old, new = kernels()
     failure = linear_failure(old, new)
     model = nn.Sequential(periodic_conv(old))
-    settings = EditSettings(num_keys=9, preservation=rho, iterations=60)
+    settings = edit_settings(num_keys=9, preservation=rho, iterations=60)
     found = edit(model, "0", failure, settings, np.random.default_rng(0))
     d = (new - old).double()
     H1, H2 = (
@@ -224,7 +228,7 @@ def test_drift_elsewhere_is_the_mean_over_other_axes():
     old, new = kernels()
     failure = linear_failure(old, new)
     failure = dataclasses.replace(failure, elsewhere=(failure.held_out, failure.others))
-    settings = EditSettings(num_keys=9, preservation=0.01, iterations=60)
+    settings = edit_settings(num_keys=9, preservation=0.01, iterations=60)
     model = nn.Sequential(periodic_conv(old))
     found = edit(model, "0", failure, settings, np.random.default_rng(0), ("rome",))
     assert list(found) == ["rome"]
@@ -269,7 +273,7 @@ def test_edit_of_a_trained_network(trained):
             model,
             "bottleneck.second.conv",
             failure,
-            EditSettings(preservation=rho),
+            edit_settings(preservation=rho),
             np.random.default_rng(0),
         )
         for rho in (0.0, 1.0)
@@ -295,7 +299,7 @@ def test_edit_of_a_trained_network(trained):
 def test_edit_is_reproducible(trained):
     model, failure = trained
     first, second = (
-        edit(model, "decoder0.first.conv", failure, EditSettings(), np.random.default_rng(3))
+        edit(model, "decoder0.first.conv", failure, edit_settings(), np.random.default_rng(3))
         for _ in range(2)
     )
     assert first == second
@@ -308,7 +312,7 @@ def test_edit_of_a_grouped_convolution():
     grouped = nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular", groups=2)
     model = nn.Sequential(first, nn.Tanh(), grouped, nn.Conv2d(6, 1, 1))
     failure = linear_failure(old, new)
-    found = edit(model, "2", failure, EditSettings(preservation=0.0), np.random.default_rng(0))
+    found = edit(model, "2", failure, edit_settings(preservation=0.0), np.random.default_rng(0))
     assert found["rome"].efficacy > 0.05
 
 
@@ -317,7 +321,7 @@ def test_bad_edits(trained):
     rng = np.random.default_rng(0)
 
     def attempt(layer="bottleneck.second.conv", failure=failure, **settings):
-        return edit(model, layer, failure, EditSettings(**settings), rng)
+        return edit(model, layer, failure, edit_settings(**settings), rng)
 
     with pytest.raises(InputError, match=r"'up0' is not a convolution, expected one of .*head"):
         attempt("up0")

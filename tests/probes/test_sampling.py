@@ -11,6 +11,7 @@ from chimera.interface.errors import InputError
 from chimera.models.networks.site import Site
 from chimera.probes.common.sampling import (
     Decorrelation,
+    all_patches,
     autocorrelations,
     coarsest_cell,
     conditional_anomaly,
@@ -18,9 +19,9 @@ from chimera.probes.common.sampling import (
     draw_samples,
     gather_frames,
     gather_patches,
-    site_patches,
     thin,
 )
+from chimera.probes.common.subject import Subject
 
 THRESHOLD = 0.2
 
@@ -118,14 +119,14 @@ def test_standing_wave_of_the_whole_square_gives_one_patch_a_frame():
 def test_samples_keep_their_distance(seed):
     frames = smooth_noise(3.3, 2.2, n=3, T=1)
     frames = torch.cat([frames, -frames, frames.flip(-1)] * 7, dim=1)
-    samples = draw_samples(frames, 8, np.random.default_rng(seed), following=2)
+    samples = draw_samples(frames, 8, np.random.default_rng(seed))
     time, length = samples.decorrelation.time, samples.decorrelation.length
     assert 8 < length <= 16
     assert samples.frame.min() >= 0
-    assert samples.frame.max() < 21 - 2
+    assert samples.frame.max() < 21 - 1
     for trajectory in range(3):
         own = np.unique(samples.frame[samples.trajectory == trajectory])
-        assert len(own) == 1 + 18 // time
+        assert len(own) == 1 + 19 // time
         assert (np.diff(own) == time).all()
         for frame in own:
             held = (samples.trajectory == trajectory) & (samples.frame == frame)
@@ -209,7 +210,12 @@ def test_sites_are_gathered_as_from_one_batch(batch_size):
     assert coarsest_cell(network, ["1", "3"], frames[0, 0]) == 4
     samples = thin(draw_samples(frames, 4, np.random.default_rng(0)), 50, np.random.default_rng(0))
     samples = samples.take(np.random.default_rng(0).permutation(len(samples)))  # any order
-    found = site_patches(network, ["1", "3"], frames, samples, batch_size)
+    subject = Subject(network, {"ind": frames}, torch.zeros(1), torch.ones(1), 2 * math.pi)
+    found = all_patches(subject, "ind", ["1", "3"], samples, batch_size)
+    assert list(found) == ["input", "1", "3", "target"]
+    now, later = (gather_frames(frames, samples, later) for later in (0, 1))
+    assert torch.equal(found["input"], gather_patches(now, samples))
+    assert torch.equal(found["target"], gather_patches(later - now, samples))
     with torch.no_grad():
         finest = network[0](gather_frames(frames, samples))
     torch.testing.assert_close(found["1"], gather_patches(finest, samples))
@@ -218,10 +224,10 @@ def test_sites_are_gathered_as_from_one_batch(batch_size):
 
 def test_later_frames_follow():
     frames = torch.arange(10.0).reshape(1, 10, 1, 1, 1) * torch.randn(3, 1, 1, 8, 8)
-    samples = draw_samples(frames, 4, np.random.default_rng(0), following=3)
+    samples = draw_samples(frames, 4, np.random.default_rng(0))
     for row, (trajectory, frame) in enumerate(samples.frames()[0]):
-        later = gather_frames(frames, samples, later=3)[row]
-        assert torch.equal(later, frames[trajectory, frame + 3])
+        later = gather_frames(frames, samples, later=1)[row]
+        assert torch.equal(later, frames[trajectory, frame + 1])
 
 
 def test_bad_input_is_one_sentence():
@@ -232,12 +238,10 @@ def test_bad_input_is_one_sentence():
         decorrelation(torch.full_like(frames, torch.nan))
     with pytest.raises(InputError, match="all frames of the trajectories are equal"):
         decorrelation(torch.ones_like(frames))
-    with pytest.raises(InputError, match=r"threshold is 1\.5, expected 0 < \.\.\. < 1"):
-        decorrelation(frames, 1.5)
     with pytest.raises(InputError, match="patches of 3 cells"):
         draw_samples(frames, 3, rng)
-    with pytest.raises(InputError, match="4 following frames in trajectories of 4 frames"):
-        draw_samples(frames, 4, rng, following=4)
+    with pytest.raises(InputError, match="1 following frames in trajectories of 1 frames"):
+        draw_samples(frames.reshape(8, 1, 1, 8, 8), 4, rng)
     samples = draw_samples(frames, 4, rng)
     with pytest.raises(InputError, match="holds 1 frames, expected the 6 frames"):
         gather_patches(torch.zeros(1, 3, 8, 8), samples)

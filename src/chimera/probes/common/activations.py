@@ -47,8 +47,7 @@ def capture(model: nn.Module, sites: Iterable[str], inputs: Tensor) -> dict[str,
     with _hooked(model, sites, copy):
         model(inputs)
     for name, activation in captured.items():
-        bad = int((~torch.isfinite(activation)).sum())
-        if bad:
+        if bad := int((~torch.isfinite(activation)).sum()):
             raise InputError(
                 f"activations at site {name!r} hold {bad} values that are NaN or infinite, "
                 "expected finite ones: check the network's weights and inputs"

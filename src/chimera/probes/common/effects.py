@@ -5,9 +5,7 @@
 where y_patched is the output for the recipient's input with the donor's activation at the site
 (interchange as in Geiger et al. 2021, arXiv:2106.02997; Meng et al. 2022, arXiv:2202.05262,
 section 2.1, here for outputs that are fields). RE is linear in the change of the output: 0 if
-the output does not change, 1 if it becomes the donor's; it may lie outside this range. It is the
-sufficiency of the donor's activation. What the recipient's activation takes away from the donor's
-run is the same number with donor and recipient exchanged, and is no second finding.
+the output does not change, 1 if it becomes the donor's; it may lie outside this range.
 
 B pairs, n trajectories, T time, C channel, N x N space.
 """
@@ -59,6 +57,10 @@ class Exchange:
         }
         return self._run(self._recipient, replacements) - self._output
 
+    def effect(self, sites: Iterable[str]) -> Tensor:
+        """Return RE (B,) of the donor's activations at some sites, 0 for equal outputs."""
+        return share_along(self.moved(sites), self.difference)
+
     @torch.no_grad()
     def _run(self, inputs: Tensor, replacements: dict[str, Tensor]) -> Tensor:
         with patched(self._model, replacements):
@@ -79,25 +81,12 @@ def recovered_effect(
     whose outputs are equal. Errors as for `Exchange`.
     """
     sites = [site] if isinstance(site, str) else list(site)
-    exchange = Exchange(model, donor, recipient, sites)
-    return share_along(exchange.moved(sites), exchange.difference)
-
-
-def mean_effects(
-    model: nn.Module, donor: Tensor, recipient: Tensor, sites: Iterable[str]
-) -> dict[str, float]:
-    """Return the mean over pairs of each site's RE, patched one at a time."""
-    sites = list(sites)
-    exchange = Exchange(model, donor, recipient, sites)
-    return {
-        site: float(share_along(exchange.moved([site]), exchange.difference).mean())
-        for site in sites
-    }
+    return Exchange(model, donor, recipient, sites).effect(sites)
 
 
 def share_along(moved: Tensor, wanted: Tensor) -> Tensor:
     """Return <moved, wanted> / ||wanted||^2 of each pair, (B,), and 0 where nothing is wanted."""
-    part, whole = (_product(moved, wanted), _product(wanted, wanted))
+    part, whole = ((field * wanted).flatten(1).sum(dim=1) for field in (moved, wanted))
     return torch.where(whole > 0, part / whole, 0.0)
 
 
@@ -108,9 +97,6 @@ def draw_pairs(
 
     Donors are frames (n, T, C, N, N), recipients (m, T', C, N, N) of another set, or None to pair
     each donor with another trajectory of its own set.
-
-    Raises:
-        InputError: If no pair can be drawn.
     """
     own = recipients is None
     recipients = donors if recipients is None else recipients
@@ -135,7 +121,3 @@ def draw_evenly(count: int, length: int, rng: np.random.Generator) -> np.ndarray
     """Return numbers below `count` in random order, each about equally often, (length,)."""
     rounds = [rng.permutation(count) for _ in range(-(-length // count))]
     return np.concatenate(rounds)[:length]
-
-
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).flatten(1).sum(dim=1)

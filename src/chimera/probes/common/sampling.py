@@ -10,10 +10,9 @@ have forces of their own, so are their profiles: the mean field given the force,
 it, takes the place of the mean field. Both sums of the norm run over the lag's own frames, so that
 a flow that only decays keeps R = 1.
 
-The decorrelation time and length are the first lags where R falls below a threshold. A sample is
-a patch: the square of one cell of the network's coarsest level, at the resolution of each site.
-Its side is the same for all data, since the dimension of a patch grows with its size; only the
-spacing follows the flow.
+A sample is a patch: the square of one cell of the network's coarsest level, at the resolution of
+each site. Its side is the same for all data, since the dimension of a patch grows with its size;
+only the spacing follows the flow.
 
 n samples, F frames, T time, C channel, N x N space, D = C side^2.
 """
@@ -24,17 +23,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from chimera.interface.errors import InapplicableError, InputError, NoSiteError
 from chimera.probes.common.activations import capture
 from chimera.probes.common.subject import Subject
+from chimera.statistics.resampling.samples import Integers
 
 # A probe withholds an estimate from fewer samples.
 MIN_SAMPLES = 200
-
-_Integers = NDArray[np.int64]
 
 
 class Decorrelation(NamedTuple):
@@ -65,11 +62,8 @@ def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation
     """Return the lags at which frames (n, T, C, N, N) on a periodic square decorrelate.
 
     Raises:
-        InputError: If the shape differs, a frame is not finite, all frames are equal, or the
-            threshold is not between 0 and 1.
+        InputError: If the shape differs, a frame is not finite, or all frames are equal.
     """
-    if not 0 < threshold < 1:
-        raise InputError(f"the autocorrelation's threshold is {threshold}, expected 0 < ... < 1")
     time, rows, columns = autocorrelations(trajectories)
     length = max(_first_below(rows, threshold), _first_below(columns, threshold))
     return Decorrelation(
@@ -123,10 +117,10 @@ class Samples:
     the periodic edge of the field of `num_points` squared cells.
     """
 
-    trajectory: _Integers
-    frame: _Integers
-    row: _Integers
-    column: _Integers
+    trajectory: Integers
+    frame: Integers
+    row: Integers
+    column: Integers
     side: int
     num_points: int
     decorrelation: Decorrelation
@@ -135,7 +129,7 @@ class Samples:
         """Return n, the effective number of samples."""
         return len(self.trajectory)
 
-    def frames(self) -> tuple[_Integers, _Integers]:
+    def frames(self) -> tuple[Integers, Integers]:
         """Return trajectory and frame of every frame with samples, (F, 2), and each sample's, (n,).
 
         The frames are sorted; a sample's is an index into them.
@@ -144,18 +138,14 @@ class Samples:
         frames, index = np.unique(places, axis=0, return_inverse=True)
         return frames, index.ravel()
 
-    def take(self, chosen: _Integers) -> "Samples":
+    def take(self, chosen: Integers) -> "Samples":
         """Return some of the samples, by index."""
         names = ("trajectory", "frame", "row", "column")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
 def draw_samples(
-    trajectories: Tensor,
-    side: int,
-    rng: np.random.Generator,
-    threshold: float = 0.2,
-    following: int = 1,
+    trajectories: Tensor, side: int, rng: np.random.Generator, threshold: float = 0.2
 ) -> Samples:
     """Place as many samples as the decorrelation of the flow allows.
 
@@ -164,20 +154,20 @@ def draw_samples(
     above it, shifted by a multiple of `side` drawn for each frame. A flow that does not decorrelate
     within a trajectory gives one frame of each.
 
-    Trajectories are frames (n, T, C, N, N); the side of a patch, in cells, is from `coarsest_cell`,
-    and `following` frames, such as a target, have to follow each sample.
+    Trajectories are frames (n, T, C, N, N), of which the last only follows a sample, as its target;
+    the side of a patch, in cells, is from `coarsest_cell`.
 
     Raises:
         InputError: As for `decorrelation`, or if a patch does not fit into the square or a frame
-            with its followers into the trajectory.
+            with its follower into the trajectory.
     """
     found = decorrelation(trajectories, threshold)
-    n, T, N = len(trajectories), trajectories.shape[1] - following, trajectories.shape[-1]
+    n, T, N = len(trajectories), trajectories.shape[1] - 1, trajectories.shape[-1]
     if T < 1 or not 1 <= side <= N or N % side:
         raise InapplicableError(
-            f"samples have patches of {side} cells and {following} following frames in "
-            f"trajectories of {T + following} frames of {N} x {N} cells, expected a divisor of "
-            f"{N} and fewer following frames than there are"
+            f"samples have patches of {side} cells and 1 following frames in trajectories of "
+            f"{T + 1} frames of {N} x {N} cells, expected a divisor of {N} and fewer following "
+            "frames than there are"
         )
     per_trajectory = 1 + (T - 1) // found.time
     offset = rng.integers(T - (per_trajectory - 1) * found.time, size=(n, 1))
@@ -238,49 +228,33 @@ def gather_frames(trajectories: Tensor, samples: Samples, later: int = 0) -> Ten
     return trajectories[trajectory, frame + later]
 
 
-def site_patches(
-    network: nn.Module,
-    sites: Iterable[str],
-    trajectories: Tensor,
-    samples: Samples,
-    batch_size: int = 32,
-) -> dict[str, Tensor]:
-    """Return for each site the patches of its activations, (n, D) with a D of its own.
-
-    The network maps from (B, C, N, N); the trajectories (n, T, C, N, N) are in its units.
-    """
-    parts: dict[str, list[Tensor]] = {name: [] for name in sites}
-    batch = samples.frames()[1] // batch_size
-    for chosen in np.split(np.arange(len(samples)), np.flatnonzero(np.diff(batch)) + 1):
-        part = samples.take(chosen)
-        activations = capture(network, parts, gather_frames(trajectories, part))
-        for name, patches in parts.items():
-            patches.append(gather_patches(activations[name], part))
-    return {name: torch.cat(patches) for name, patches in parts.items()}
-
-
 def draw_subject(
-    subject: Subject, axis: str, side: int, rng: np.random.Generator, threshold: float
+    subject: Subject, axis: str, rng: np.random.Generator, threshold: float
 ) -> Samples:
-    """Return the samples of an axis, see `draw_samples`."""
+    """Return the samples of an axis, see `draw_samples`; NoSiteError as for `coarsest_cell`."""
+    frame = subject.trajectories["ind"][0, 0]
+    side = coarsest_cell(subject.network, subject.require_sites(), frame)
     anomaly = conditional_anomaly(subject.flow(axis), subject.conditioning(axis))
     return draw_samples(anomaly, side, rng, threshold)
 
 
 def all_patches(
-    subject: Subject, axis: str, sites: Iterable[str], samples: Samples
+    subject: Subject, axis: str, sites: Iterable[str], samples: Samples, batch_size: int = 32
 ) -> dict[str, Tensor]:
     """Return the patches (n, D) of the `input`, of every site, and of the increment, `target`.
 
     The input and the increment are those of the fields.
     """
-    frames = gather_frames(subject.flow(axis), samples)
-    increments = gather_frames(subject.flow(axis), samples, later=1) - frames
-    return {
-        "input": gather_patches(frames, samples),
-        **site_patches(subject.network, sites, subject.trajectories[axis], samples),
-        "target": gather_patches(increments, samples),
-    }
+    flow, frames = subject.flow(axis), subject.trajectories[axis]
+    parts: dict[str, list[Tensor]] = {name: [] for name in ("input", *sites, "target")}
+    batch = samples.frames()[1] // batch_size
+    for chosen in np.split(np.arange(len(samples)), np.flatnonzero(np.diff(batch)) + 1):
+        part = samples.take(chosen)
+        now, later = gather_frames(flow, part), gather_frames(flow, part, later=1)
+        activations = capture(subject.network, sites, gather_frames(frames, part))
+        for name, field in {"input": now, **activations, "target": later - now}.items():
+            parts[name].append(gather_patches(field, part))
+    return {name: torch.cat(patches) for name, patches in parts.items()}
 
 
 def coarsest_cell(network: nn.Module, sites: Iterable[str], frame: Tensor) -> int:

@@ -4,10 +4,10 @@ A probe is a function `measure(subject, settings, rng, track) -> Measurement` th
 no parameter besides these arguments.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,14 +16,8 @@ from chimera.interface.errors import NoSiteError
 from chimera.models.forecasting.sites import trace_sites
 from chimera.probes.common.activations import evaluation_mode
 
-_Item = TypeVar("_Item")
-
-
-class Track(Protocol):
-    """Iterates over the units of a probe's work and shows how many are done."""
-
-    def __call__(self, items: Sequence[_Item], /) -> Iterator[_Item]:
-        """Yield the items."""
+# Iterates over the units of a probe's work and shows how many are done.
+Track = Callable[[Sequence[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True)

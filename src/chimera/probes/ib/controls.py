@@ -52,13 +52,6 @@ SMALL_INFORMATION = 0.2
 _FREEDOM = (0.05, 1e3)
 
 
-class Components(NamedTuple):
-    """Uncorrelated scores (n, d) of unit variance, and the share of all variance they explain."""
-
-    scores: Floats
-    explained: float
-
-
 def standardised(features: Floats, name: str) -> Floats:
     """Return the features (n, D) that vary, with mean 0 and variance 1.
 
@@ -76,11 +69,12 @@ def standardised(features: Floats, name: str) -> Floats:
     return np.asarray((features[:, varies] - features[:, varies].mean(axis=0)) / sd[varies])
 
 
-def principal_components(features: Floats, num_components: int, name: str) -> Components:
-    """Return at most d standardised principal components of standardised features (n, D).
+def principal_components(features: Floats, num_components: int, name: str) -> tuple[Floats, float]:
+    """Return at most d principal components of standardised features (n, D).
 
-    Features that do not vary are left out. The sign of a component is such that its largest
-    loading, the first of equals, is positive. Errors as `standardised`.
+    These are uncorrelated scores (n, d) of unit variance, and the share of all variance that they
+    explain. Features that do not vary are left out. The largest loading of a component, the first
+    of equals, is positive. Errors as `standardised`.
     """
     values = standardised(features, name)
     n, D = values.shape
@@ -95,7 +89,7 @@ def principal_components(features: Floats, num_components: int, name: str) -> Co
     signs = np.sign(loadings[largest, np.arange(len(variances))])
     projected = vectors if wide else values @ vectors
     scores = signs * projected / projected.std(axis=0)
-    return Components(scores, float(variances.sum() / (n * D)))
+    return scores, float(variances.sum() / (n * D))
 
 
 def normal_scores(values: Floats) -> Floats:
@@ -134,11 +128,9 @@ def block_orders(
 class Information(NamedTuple):
     """An estimate and its controls, in nats; all 0 where nothing was estimated.
 
-    `low` and `high` are the ends of the 95% interval over blocks, `half` and `quarter` means over
-    the parts, `null_mean` and `null_sd` are over shuffles, and p = (1 + number of shuffles with at
-    least the estimate of every second sample) / (1 + B). `gaussian` is I_G, `planted` the true
-    value of the control, `control` the mean estimate over its draws, and `control_error` how far
-    this is from the true value, relative to it or to 0.2 nats.
+    `low` to `high` is the 95% interval, p = (1 + number of shuffles with at least the estimate of
+    every second sample) / (1 + B), `gaussian` I_G, `planted` the true value of the control and
+    `control` the mean estimate over its draws.
     """
 
     information: float = 0.0
@@ -155,16 +147,12 @@ class Information(NamedTuple):
     control_error: float = 0.0
 
 
-class Draws(NamedTuple):
-    """Random numbers of the controls: normal (controls, 2, n, d), uniform (controls, n, 1)."""
-
-    normal: Floats
-    uniform: Floats
+Draws = tuple[Floats, Floats]
 
 
 def draw_controls(controls: int, n: int, d: int, rng: np.random.Generator) -> Draws:
-    """Draw the random numbers of controls of n samples in at most d dimensions."""
-    return Draws(rng.standard_normal((controls, 2, n, d)), rng.random((controls, n, 1)))
+    """Draw normal (controls, 2, n, d) and uniform (controls, n, 1) numbers for controls."""
+    return rng.standard_normal((controls, 2, n, d)), rng.random((controls, n, 1))
 
 
 class Target(NamedTuple):

@@ -22,11 +22,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree as KDTree
+from scipy.spatial.distance import cdist
 from scipy.special import digamma
 from torch import Tensor
 
 from chimera.interface.errors import InputError
-from chimera.probes.ib.max_norm import count_within, grow, nearest
 from chimera.probes.ib.settings import MAX_SHUFFLED_NEIGHBORS
 from chimera.statistics.resampling.samples import Floats, Integers
 
@@ -69,7 +70,9 @@ def pointwise_information(
     _check_neighbors(num_neighbors, n)
     if variant not in (1, 2):
         raise InputError(f"variant is {variant!r}, expected 1 or 2")
-    distances, neighbors = nearest(grow(np.hstack(sides)), num_neighbors)
+    joint = KDTree(np.hstack(sides))
+    # A sample is its own nearest neighbour, or a copy of it takes its place.
+    distances, neighbors = joint.query(joint.data, num_neighbors + 1, p=np.inf)
     radius = distances[:, -1]
     if not radius.all():
         raise InputError(
@@ -79,12 +82,38 @@ def pointwise_information(
     known = digamma(num_neighbors) + digamma(n)
     if variant == 1:
         inside = np.nextafter(radius, 0)  # no further than this: strictly nearer than the radius
-        counts = [count_within(grow(side), inside) for side in sides]  # n_x + 1: itself included
+        counts = [count_within(side, inside) for side in sides]  # n_x + 1: itself included
     else:
         known -= 1 / num_neighbors
         reach = [np.abs(side[neighbors] - side[:, None]).max(axis=(1, 2)) for side in sides]
-        counts = [count_within(grow(s), r) - 1 for s, r in zip(sides, reach, strict=True)]
+        counts = [count_within(s, r) - 1 for s, r in zip(sides, reach, strict=True)]
     return np.asarray(known - digamma(counts).sum(axis=0))
+
+
+def count_within(points: Floats, radii: Floats) -> Integers:
+    """Count the points (n, d) no further than a radius (n,) of its own from each, itself included.
+
+    Only points as near in the first coordinate are compared.
+    """
+    return np.asarray(_count(points, points[:, 0].argsort(), radii))
+
+
+@njit(cache=True)
+def _count(points, order, radii):  # type: ignore[no-untyped-def]
+    counts = np.ones(len(points), np.int64)
+    for place, i in enumerate(order):
+        for step in (-1, 1):
+            other = place + step
+            while 0 <= other < len(order):
+                j = order[other]
+                if abs(points[j, 0] - points[i, 0]) > radii[i]:
+                    break
+                distance = 0.0
+                for axis in range(1, points.shape[1]):
+                    distance = max(distance, abs(points[j, axis] - points[i, axis]))
+                counts[i] += distance <= radii[i]
+                other += step
+    return counts
 
 
 class Ranked(NamedTuple):
@@ -109,9 +138,7 @@ def rank(points: Floats) -> Ranked:
 
 def _distances(points: Floats) -> Floats:
     """Return max-norm distances (n, n); each sample is at -1 from itself, before its own copies."""
-    distances = np.zeros((len(points), len(points)))
-    for coordinate in points.T:
-        np.maximum(distances, np.abs(coordinate[:, None] - coordinate), out=distances)
+    distances = cdist(points, points, "chebyshev")
     np.fill_diagonal(distances, -1.0)
     return distances
 
@@ -185,8 +212,7 @@ def _points(values: ArrayLike | Tensor, name: str) -> Floats:
         raise InputError(f"{name} has shape {points.shape}, expected (n,) or (n, d)")
     if len(points) < MIN_POINTS:
         raise InputError(f"{name} has {len(points)} samples, expected {MIN_POINTS} or more")
-    if not np.isfinite(points).all():
-        bad = int((~np.isfinite(points)).sum())
+    if bad := int((~np.isfinite(points)).sum()):
         raise InputError(f"{name} holds {bad} NaN or infinite values, expected finite ones")
     if (points == points[0]).all():
         raise InputError(f"{name} is constant at {points[0].tolist()}, expected values that vary")

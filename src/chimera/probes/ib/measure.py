@@ -1,32 +1,28 @@
 """Mutual information of a site's activations with the input and with the predicted increment.
 
 X is a patch of the normalised input frame, Y the patch of the increment to the next frame at the
-same place, T the site's activations over that place. The n samples are patches a decorrelation time
-and length apart, equally many of each trajectory. I(X; T) and I(T; Y) in nats, after Shwartz-Ziv &
-Tishby 2017, arXiv:1703.00810, with projections that are learned:
+same place, T the site's activations over that place, in equally many patches of each trajectory.
+I(X; T) and I(T; Y) are in nats, after Shwartz-Ziv & Tishby 2017, arXiv:1703.00810, but
 
-- X and Y are their first d principal components within the axis, as normal scores U. `explained`
-  is their share of the patch's variance.
-- T is seen through the linear decoder of U that was fitted on the other trajectories
-  (chimera.probes.ib.projection). `linear` is what it shows by itself.
-- The decoder's output, as normal scores with noise of a given standard deviation added (the same
-  draw at every site of an axis, Goldfeld et al. 2019, arXiv:1810.05728), has the `information`
-  about U (KSG), at most d/2 ln(1 + 1 / noise^2). T is a function of the network's whole input and
-  could otherwise have infinite information about X.
-- Both estimate lower bounds of the information between whole patches: what a linear decoder makes
-  usable, not what T contains. They may rise from site to site, and are no test of the data
-  processing inequality. `linear` shows Gaussian dependence alone, `information` any.
-- A value is withheld if its positive control (chimera.probes.ib.controls) errs by more than the
-  tolerance: a channel of that information would not be measured as such. Nothing is estimated from
-  fewer than 200 samples, or from so few trajectories that they have fewer derangements than there
-  are shuffles.
+- X and Y are their first d principal components within the axis, as normal scores U;
+- T is the prediction of U by a linear decoder that was fitted on the other trajectories, which has
+  `linear` information by itself (chimera.probes.ib.projection), as normal scores with noise added:
+  the same draw at every site of an axis (Goldfeld et al. 2019, arXiv:1810.05728), since T is a
+  function of the input and could otherwise have infinite `information` (KSG).
+
+Both are lower bounds, may rise from site to site, and are no test of the data processing
+inequality. A value is withheld if its positive control (chimera.probes.ib.controls) errs by more
+than the tolerance. Nothing is estimated from fewer than 200 samples, or from so few trajectories
+that they have fewer derangements than there are shuffles.
 
 n trajectories or samples, T time, C channel, N x N space.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -34,13 +30,7 @@ from torch import Tensor
 
 from chimera.files.artifacts import Row
 from chimera.models.networks.site import Site
-from chimera.probes.common.sampling import (
-    MIN_SAMPLES,
-    Samples,
-    all_patches,
-    coarsest_cell,
-    draw_subject,
-)
+from chimera.probes.common.sampling import MIN_SAMPLES, Samples, all_patches, draw_subject
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.ib.controls import (
     Draws,
@@ -68,26 +58,20 @@ REASONS = ("reported", "withheld_control", "withheld_samples", "withheld_traject
 REPORTED, WITHHELD_CONTROL, WITHHELD_SAMPLES, WITHHELD_TRAJECTORIES = range(4)
 
 
-class _Data(NamedTuple):
-    """Data of an axis that all its sites share.
+class _Axis(NamedTuple):
+    """What the sites of an axis share: patches and random numbers only where it is not withheld.
 
     `targets` are the sides paired with T, X for `x_t` and Y for `t_y`, and the share of variance
     that they explain. Patches of a site are (n, D), noise for T (n, d).
     """
 
-    targets: Mapping[str, tuple[Target, float]]
-    patches: Mapping[str, Tensor]
-    noise: Floats
-    draws: Draws
-
-
-class _Axis(NamedTuple):
-    """An axis, its number of samples, and its data or the reason why it has none."""
-
     name: str
     samples: int
     withheld: int
-    data: _Data | None
+    patches: Mapping[str, Tensor] = MappingProxyType({})
+    targets: Mapping[str, tuple[Target, float]] = MappingProxyType({})
+    noise: Floats = np.empty(0)
+    draws: Draws = (np.empty(0), np.empty(0))
 
 
 def measure_information(
@@ -106,19 +90,14 @@ def measure_information(
         bottleneck and the last decoder, the mean over OOD axes, absent unless all of these are
         reported, and `..._linear`; `samples`, the fewest of an axis; `reported`, the share of rows;
         `withheld_control`, `withheld_samples` and `withheld_trajectories`, numbers of rows.
-
-    Raises:
-        InputError: If a site's activations are constant or not finite, or there are too few frames
-            to draw a sample.
     """
     names, modules = subject.require_sites(), dict(subject.network.named_modules())
     edges = {n for n in names if type(modules[n]) is Site and n.startswith(EDGES)}
     sites = ["input", *(name for name in names if name not in edges)]
-    side = coarsest_cell(subject.network, names, subject.trajectories["ind"][0, 0])
     rows: list[Row] = []
     for name, depth in track([(a, d) for a in subject.trajectories for d in range(len(sites))]):
         if depth == 0:
-            axis = _prepare(subject, name, sites[1:], side, settings, rng)
+            axis = _prepare(subject, name, sites[1:], settings, rng)
         rows += _site_rows(axis, sites[depth], depth, settings)
     return Measurement(_statistics(rows), rows)
 
@@ -127,51 +106,52 @@ def _prepare(
     subject: Subject,
     name: str,
     sites: Sequence[str],
-    side: int,
     settings: IbSettings,
     rng: np.random.Generator,
 ) -> _Axis:
     """Draw samples and all random numbers of an axis; run the network unless it is withheld."""
-    samples = draw_subject(subject, name, side, rng, settings.threshold)
+    samples = draw_subject(subject, name, rng, settings.threshold)
     samples = equal_blocks(samples, settings.largest_samples, rng)
     n, blocks, d = len(samples), len(subject.trajectories[name]), settings.components
     if n < MIN_SAMPLES:
-        return _Axis(name, n, WITHHELD_SAMPLES, None)
-    if count_derangements(blocks) < settings.shuffles:
-        return _Axis(name, n, WITHHELD_TRAJECTORIES, None)
+        return _Axis(name, n, WITHHELD_SAMPLES)
+    # b! / e is the number of permutations without a fixed point; that of 20 exceeds any setting.
+    if round(math.factorial(min(blocks, 20)) / math.e) < settings.shuffles:
+        return _Axis(name, n, WITHHELD_TRAJECTORIES)
     patches = all_patches(subject, name, sites, samples)
-
-    def target(place: str, side: str) -> tuple[Target, float]:
-        found = principal_components(_floats(patches[place]), d, f"{name}'s {side}")
-        scores = normal_scores(found.scores)
-        return prepare_target(scores, blocks, settings.shuffles, rng), found.explained
-
-    data = _Data(
-        targets={"x_t": target("input", "x"), "t_y": target("target", "y")},
-        patches=patches,
-        noise=settings.noise * rng.standard_normal((n, d)),
-        draws=draw_controls(settings.controls, n, d, rng),
-    )
-    return _Axis(name, n, REPORTED, data)
+    targets = {}
+    for pair, place, side in (("x_t", "input", "x"), ("t_y", "target", "y")):
+        values = patches[place].double().cpu().numpy()
+        components, explained = principal_components(values, d, f"{name}'s {side}")
+        target = prepare_target(normal_scores(components), blocks, settings.shuffles, rng)
+        targets[pair] = target, explained
+    noise = settings.noise * rng.standard_normal((n, d))
+    draws = draw_controls(settings.controls, n, d, rng)
+    return _Axis(name, n, REPORTED, patches, targets, noise, draws)
 
 
 def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list[Row]:
     """Return a row for each pair; the input, which is X, has only that of T and Y."""
     pairs = ("t_y",) if site == "input" else tuple(HEADLINES)
     found = {pair: (0, 0.0, Information(), LinearInformation()) for pair in pairs}
-    if axis.data:
+    if axis.targets:
         what = f"{axis.name}'s activation at site {site!r}"
-        features = standardised(_floats(axis.data.patches[site]), what)
+        features = standardised(axis.patches[site].double().cpu().numpy(), what)
+        targets = [axis.targets[pair] for pair in pairs]
         # One decomposition of the features serves both targets.
-        targets = [axis.data.targets[pair][0] for pair in pairs]
-        scores = [target.scores for target in targets]
-        decoded = np.split(
-            held_out(features, np.hstack(scores), targets[0].blocks),
-            np.cumsum([side.shape[1] for side in scores])[:-1],
-            axis=1,
-        )
-        for pair, predictions in zip(pairs, decoded, strict=True):
-            found[pair] = _estimate(pair, predictions, axis.data, settings)
+        scores = [target.scores for target, _ in targets]
+        decoded = held_out(features, np.hstack(scores), targets[0][0].blocks)
+        ends = np.cumsum([side.shape[1] for side in scores])
+        parts = np.split(decoded, ends[:-1], axis=1)
+        for pair, (target, explained), predictions in zip(pairs, targets, parts, strict=True):
+            d = predictions.shape[1]
+            seen = normal_scores(normal_scores(predictions) + axis.noise[:, :d])
+            found[pair] = (
+                d,
+                explained,
+                controlled_information(target, seen, axis.draws, settings.num_neighbors),
+                linear_information(target.scores, predictions, target.blocks),
+            )
     return [
         {
             "axis": axis.name,
@@ -189,18 +169,6 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
         }
         for pair, (d, explained, information, linear) in found.items()
     ]
-
-
-def _estimate(
-    pair: str, predictions: Floats, data: _Data, settings: IbSettings
-) -> tuple[int, float, Information, LinearInformation]:
-    """Return the dimension of U, its share of variance, and what the predictions show of it."""
-    target, explained = data.targets[pair]
-    d = target.scores.shape[1]
-    seen = normal_scores(normal_scores(predictions) + data.noise[:, :d])
-    information = controlled_information(target, seen, data.draws, settings.num_neighbors)
-    linear = linear_information(target.scores, predictions, target.blocks)
-    return d, explained, information, linear
 
 
 def _statistics(rows: Sequence[Row]) -> dict[str, float]:
@@ -228,19 +196,3 @@ def equal_blocks(samples: Samples, largest: int, rng: np.random.Generator) -> Sa
     size = len(samples) // blocks
     kept = np.sort(rng.permutation(size)[: max(1, largest // blocks)])
     return samples.take((size * np.arange(blocks)[:, None] + kept).ravel())
-
-
-def count_derangements(count: int) -> int:
-    """Return the number of permutations that leave nothing in its place.
-
-    >>> [count_derangements(n) for n in range(7)]
-    [1, 0, 1, 2, 9, 44, 265]
-    """
-    derangements = 1
-    for n in range(1, count + 1):
-        derangements = n * derangements + (-1) ** n
-    return derangements
-
-
-def _floats(patches: Tensor) -> Floats:
-    return np.asarray(patches.double().cpu().numpy())

@@ -11,17 +11,9 @@ MAX_SHUFFLED_NEIGHBORS = 5
 
 
 class IbSettings(Settings, frozen=True):
-    """Settings of the mutual information.
+    """Settings of the mutual information, explained beside their values in conf/config.yaml.
 
-    Attributes:
-        threshold: Autocorrelation below which samples count as independent.
-        largest_samples: Maximum number of samples of an axis; shuffles take O(n^2) time and memory.
-        components: Principal components d of each side.
-        noise: Standard deviation of the noise added to each component of T, relative to its own.
-        num_neighbors: k.
-        shuffles: B.
-        controls: Draws of the positive control.
-        tolerance: Maximum relative error of the control.
+    Components are d, neighbours k, shuffles B, which take O(n^2) time and memory.
     """
 
     threshold: Share

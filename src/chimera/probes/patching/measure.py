@@ -51,9 +51,6 @@ def measure_effects(
         Statistics `<donor>_into_<recipient>_<site>_sufficiency` (the effect) and
         `<factor>_<site>_faithfulness`, `_p` and `_complement`, at HEADLINE_SITES if the network has
         them; `pairs`, `withheld_twins`, the factors without twins.
-
-    Raises:
-        InputError: If there are too few trajectories for a pair, or an activation is not finite.
     """
     ind, *ood = subject.trajectories.values()
     draw: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {

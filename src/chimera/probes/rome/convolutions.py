@@ -1,4 +1,4 @@
-"""The keys of a convolution, and temporary edits of its weight.
+"""The keys of a convolution, and edits of its weight.
 
 Keys are the patches k of the input that the weight multiplies, v = W k + bias. Their uncentred
 second moment C = E[k k^T] weights the directions that usual inputs use (Meng et al. 2022,
@@ -8,12 +8,13 @@ B batch, C channel, H, W space; G groups, D patch dimensions of a group, n keys.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from chimera.interface.errors import InapplicableError, InputError, NoSiteError
@@ -41,8 +42,7 @@ def choose_layer(model: nn.Module, effects: Mapping[str, float]) -> str:
     an InputError if no block with a convolution has an effect below 1.
     """
     last = last_convolutions(model, effects)
-    rounded = {site: round(effects[site], 6) for site in reversed(last)}
-    below_one = {site: effect for site, effect in rounded.items() if effect < 1}
+    below_one = {s: effect for s in reversed(last) if (effect := round(effects[s], 6)) < 1}
     if not below_one:
         raise NoSiteError(
             f"no block among the sites {', '.join(effects) or '(none)'} has a convolution and an "
@@ -61,17 +61,10 @@ def last_convolutions(model: nn.Module, sites: Iterable[str]) -> dict[str, str]:
     }
 
 
-@contextmanager
-def edited(layer: nn.Conv2d, update: Tensor) -> Iterator[None]:
-    """Add dW to a layer's weight within the context, and restore the exact weight on exit."""
-    before = layer.weight.detach().clone()
-    try:
-        with torch.no_grad():
-            layer.weight += update
-        yield
-    finally:
-        with torch.no_grad():
-            layer.weight.copy_(before)
+def updated(model: nn.Module, layer: str, update: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return the network with dW added to a layer's weight; the model itself stays as it is."""
+    weight = find_convolution(model, layer).weight.detach()
+    return partial(functional_call, model, {f"{layer}.weight": weight + update.to(weight.dtype)})
 
 
 def unfold_keys(layer: nn.Conv2d, activation: Tensor) -> Tensor:

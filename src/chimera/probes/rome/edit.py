@@ -35,19 +35,18 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from chimera.interface.errors import InputError
 from chimera.probes.common.activations import evaluation_mode
 from chimera.probes.rome.convolutions import (
-    edited,
     failing_keys,
     find_convolution,
     reference_keys,
     second_moment,
+    updated,
 )
 from chimera.probes.rome.failure import Failure, error_norms
-from chimera.probes.rome.settings import EditSettings
+from chimera.probes.rome.settings import RomeSettings
 
 Matrix = TypeVar("Matrix", Tensor, NDArray[np.floating])
 
@@ -142,16 +141,14 @@ def edit(
     model: nn.Module,
     layer: str,
     failure: Failure,
-    settings: EditSettings,
+    settings: RomeSettings,
     rng: np.random.Generator,
     methods: Sequence[str] = METHODS,
 ) -> dict[str, Repair]:
-    """Edit one convolution so that a failing forecast is repaired, judge the edit, and undo it.
+    """Return the repair of a failing forecast by edits of one convolution, of some of METHODS.
 
-    The layer is the path of an `nn.Conv2d` in `named_modules()`; the IND keys for C are drawn.
-
-    Returns:
-        The repair by each of the methods, some of METHODS.
+    The layer is the path of an `nn.Conv2d` in `named_modules()`; the IND keys for C are drawn. The
+    model stays as it is.
 
     Raises:
         InputError: If the layer is not a convolution with periodic padding, an activation is not
@@ -169,63 +166,57 @@ def edit(
             reference_keys(model, conv, failure.reference.inputs, settings.keys_per_dimension, rng)
         )
         identity = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device).expand_as(moment)
-        objective = _Objective(model, layer, failure)
-        rho, bare = settings.preservation, partial(objective, preservation=0.0)
-        wanted = partial(objective, preservation=rho)
+        objective = _objective(model, layer, failure)
+        wanted, bare = (partial(objective, rho) for rho in (settings.preservation, 0.0))
         contenders = {
-            "rome": lambda: _closed_form(wanted, conv, keys, moment, settings),
-            "identity": lambda: _closed_form(wanted, conv, keys, identity, settings),
-            "low_rank": lambda: _low_rank(wanted, conv, keys, moment, settings),
-            "gradient": lambda: _gradient_step(wanted, conv),
-            "unpreserved": lambda: _closed_form(bare, conv, keys, moment, settings),
+            "rome": partial(_closed_form, wanted, conv, keys, moment, settings),
+            "identity": partial(_closed_form, wanted, conv, keys, identity, settings),
+            "low_rank": partial(_low_rank, wanted, conv, keys, moment, settings),
+            "gradient": partial(_gradient_step, wanted, conv),
+            "unpreserved": partial(_closed_form, bare, conv, keys, moment, settings),
         }
         repairs = {}
         for method in methods:
             dW = contenders[method]()
+            after = _errors(updated(model, layer, dW), failure)
+            rises = (e / e0 - 1 for e, e0 in zip(after, before, strict=True))
+            target, later, others, held_out, *elsewhere = rises
             with torch.no_grad():
-                reached = float(wanted(dW))
-            repairs[method] = _judge(model, conv, dW, failure, before, reached)
+                repairs[method] = Repair(
+                    efficacy=-target,
+                    later_frames=-later,
+                    other_trajectories=-others,
+                    ind_drift=held_out,
+                    axes_drift=fmean(elsewhere or [0.0]),
+                    update_norm=float(dW.norm() / conv.weight.norm()),
+                    objective=float(wanted(dW)),
+                )
         return repairs
 
 
-class _Objective:
-    """J as a function of dW, in the shape of the layer's weight."""
+Loss = Callable[[Tensor], Tensor]
 
-    def __init__(self, model: nn.Module, layer: str, failure: Failure) -> None:
-        self._model, self._name = model, f"{layer}.weight"
-        self._weight = find_convolution(model, layer).weight.detach()
-        target, preserved = failure.target, failure.preserved
-        self._inputs = torch.cat([target.inputs, preserved.inputs])
-        self._split = len(target.inputs)
-        with torch.no_grad():
-            output = model(self._inputs)
-        self._targets, self._kept = target.targets, output[self._split :]
-        self._failing = (output[: self._split] - target.targets).square().sum()
-        self._error = (self._kept - preserved.targets).square().sum()
 
-    def __call__(self, dW: Tensor, *, preservation: float) -> Tensor:
-        weights = {self._name: self._weight + dW.to(self._weight.dtype)}
-        now = functional_call(self._model, weights, (self._inputs,))
-        failing = (now[: self._split] - self._targets).square().sum() / self._failing
-        moved = (now[self._split :] - self._kept).square().sum() / self._error
-        return failing + preservation * moved
+def _objective(model: nn.Module, layer: str, failure: Failure) -> Callable[[float, Tensor], Tensor]:
+    """Return J as a function of rho and dW, which has the shape of the layer's weight."""
+    target, preserved = failure.target, failure.preserved
+    inputs, split = torch.cat([target.inputs, preserved.inputs]), len(target.inputs)
+    with torch.no_grad():
+        failing, kept = model(inputs).split([split, len(preserved.inputs)])
+    failing_error = (failing - target.targets).square().sum()
+    kept_error = (kept - preserved.targets).square().sum()
+
+    def objective(preservation: float, dW: Tensor) -> Tensor:
+        now = updated(model, layer, dW)(inputs)
+        repaired = (now[:split] - target.targets).square().sum() / failing_error
+        return repaired + preservation * ((now[split:] - kept).square().sum() / kept_error)
+
+    return objective
 
 
 def _group_weight(conv: nn.Conv2d) -> Tensor:
     """Return the weight as (G, O, D)."""
     return conv.weight.detach().double().flatten(1).unflatten(0, (conv.groups, -1))
-
-
-def _layer_update(
-    conv: nn.Conv2d, keys: Tensor, values: Tensor, moment: Tensor, softness: float
-) -> Tensor:
-    """Return dW in the shape and precision of the layer's weight."""
-    groups = zip(_group_weight(conv), keys, values, moment, strict=True)
-    updates = [rank_one_update(W, K, V, C, softness) for W, K, V, C in groups]
-    return torch.cat(updates).reshape(conv.weight.shape).to(conv.weight.dtype)
-
-
-Loss = Callable[[Tensor], Tensor]
 
 
 def _directions(keys: Tensor, moment: Tensor, softness: float) -> tuple[Tensor, Tensor]:
@@ -237,7 +228,7 @@ def _directions(keys: Tensor, moment: Tensor, softness: float) -> tuple[Tensor, 
 
 
 def _closed_form(
-    loss: Loss, conv: nn.Conv2d, keys: Tensor, moment: Tensor, settings: EditSettings
+    loss: Loss, conv: nn.Conv2d, keys: Tensor, moment: Tensor, settings: RomeSettings
 ) -> Tensor:
     """Return the update for the V* that minimises the loss, by L-BFGS.
 
@@ -251,11 +242,13 @@ def _closed_form(
         [torch.zeros_like(values)],
         settings.iterations,
     )
-    return _layer_update(conv, keys, values + z @ scale.mT, moment, settings.softness)
+    groups = zip(_group_weight(conv), keys, values + z @ scale.mT, moment, strict=True)
+    updates = [rank_one_update(W, K, V, C, settings.softness) for W, K, V, C in groups]
+    return torch.cat(updates).reshape(conv.weight.shape).to(conv.weight.dtype)
 
 
 def _low_rank(
-    loss: Loss, conv: nn.Conv2d, keys: Tensor, moment: Tensor, settings: EditSettings
+    loss: Loss, conv: nn.Conv2d, keys: Tensor, moment: Tensor, settings: RomeSettings
 ) -> Tensor:
     """Return the best dW = A B, A (G, O, n), B (G, n, D), from A = 0 and ROME's directions B."""
     _, basis = _directions(keys, moment, settings.softness)
@@ -309,24 +302,7 @@ def _gradient_step(loss: Loss, conv: nn.Conv2d) -> Tensor:
     return 2.0 ** float(fine.x) * direction
 
 
-def _errors(model: nn.Module, failure: Failure) -> list[float]:
+def _errors(model: Callable[[Tensor], Tensor], failure: Failure) -> list[float]:
     """Return the mean error of the samples for each of Repair's first fields, in their order."""
     judges = (failure.target, failure.later, failure.others, failure.held_out, *failure.elsewhere)
     return [float(error_norms(model, judge.inputs, judge.targets).mean()) for judge in judges]
-
-
-def _judge(
-    model: nn.Module,
-    conv: nn.Conv2d,
-    update: Tensor,
-    failure: Failure,
-    before: Sequence[float],
-    objective: float,
-) -> Repair:
-    with edited(conv, update):
-        after = _errors(model, failure)
-    rises = [e / e0 - 1 for e, e0 in zip(after, before, strict=True)]
-    (target, later, others, held_out), elsewhere = rises[:4], rises[4:]
-    size = float(update.norm() / conv.weight.detach().norm())
-    axes_drift = fmean(elsewhere) if elsewhere else 0.0
-    return Repair(-target, -later, -others, held_out, axes_drift, size, objective)

@@ -7,7 +7,7 @@ apart, so that none is nearly a copy of another.
 n trajectories, T time, B batch, C fields, K conditioning channels, H, W space.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -103,7 +103,7 @@ def _increments(trajectories: Tensor, every: int = 1, *, num_fields: int | None)
 
 
 @torch.no_grad()
-def error_norms(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+def error_norms(model: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
     """Return the norm (B,) of the error of each output."""
     chunks = zip(inputs.split(32), targets.split(32), strict=True)
     return torch.cat([_norms(model(x) - y) for x, y in chunks])

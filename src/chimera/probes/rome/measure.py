@@ -1,6 +1,5 @@
 """Repairs of the worst forecasts of OOD axes, at several layers (chimera.probes.rome.edit)."""
 
-from collections.abc import Mapping
 from statistics import fmean
 
 import numpy as np
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from chimera.files.artifacts import Row
 from chimera.probes.common.activations import capture
-from chimera.probes.common.effects import draw_pairs, mean_effects
+from chimera.probes.common.effects import Exchange, draw_pairs
 from chimera.probes.common.sampling import conditional_anomaly, decorrelation
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.rome.convolutions import (
@@ -30,9 +29,9 @@ def measure_edits(
 
     Layers are the last convolutions of blocks with enough IND keys for C, each with the patching
     effect of its block: how much of the axis's forecasts changes when IND activations are patched
-    in. ROME edits several layers, all methods that of the largest effect below 1. Rows: `axis`,
-    `layer`, `effect`, `chosen` (1 at the layer of all methods), `gap` (frames between samples),
-    `method` and the fields of Repair.
+    in. ROME edits several layers, evenly spaced in order of effect, all methods that of the largest
+    effect below 1. Rows: `axis`, `layer`, `effect`, `chosen` (1 at the layer of all methods), `gap`
+    (frames between samples), `method` and the fields of Repair.
 
     Returns:
         Statistics: the mean over axes of each of Repair's fields at the chosen layer, with the
@@ -40,9 +39,6 @@ def measure_edits(
         effect and efficacy over layers, within axes (Hase et al. 2023, arXiv:2301.04213: does
         localisation inform editing?), absent where no axis has layers to rank; `edits`, the number
         of axes, 0 without an OOD axis or a second trajectory in every set.
-
-    Raises:
-        InputError: As `edit`, or if no layer has enough keys.
     """
     every = [axis for axis in subject.trajectories if axis != "ind"]
     if min(map(len, subject.trajectories.values())) < 2:
@@ -67,13 +63,17 @@ def measure_edits(
             elsewhere=[subject.trajectories[other] for other in every if other != axis],
         )
         pairs = draw_pairs(ind, ood, settings.pairs, rng)
-        sites = _sites_with_enough_keys(subject, failure.reference.inputs)
-        effects = mean_effects(subject.network, *pairs, sites)
+        blocks = _editable_blocks(subject, failure.reference.inputs)
+        exchange = Exchange(subject.network, *pairs, blocks)
+        effects = {site: float(exchange.effect([site]).mean()) for site in blocks}
         chosen = choose_layer(subject.network, effects)
-        for layer, effect in _layers(subject, effects, chosen, settings.layers).items():
+        by_layer = {layer: effects[site] for site, layer in blocks.items()}
+        ranked = sorted((effect, layer) for layer, effect in by_layer.items() if layer != chosen)
+        others = evenly([layer for _, layer in ranked], settings.layers - 1)
+        for layer in (chosen, *others):
             methods = METHODS if layer == chosen else METHODS[:1]
             repairs = edit(subject.network, layer, failure, settings, rng, methods)
-            at: Row = {"axis": axis, "layer": layer, "effect": effect}
+            at: Row = {"axis": axis, "layer": layer, "effect": by_layer[layer]}
             at |= {"chosen": int(layer == chosen), "gap": gap}
             rows += [at | {"method": name, **found._asdict()} for name, found in repairs.items()]
     statistics = {"edits": float(len(axes)), "reported": float(bool(axes))}
@@ -97,16 +97,6 @@ def evenly(items: list[str], count: int) -> list[str]:
     return [items[place] for place in places]
 
 
-def _layers(
-    subject: Subject, effects: Mapping[str, float], chosen: str, count: int
-) -> dict[str, float]:
-    """Return the effects of the chosen layer and of others, evenly spaced in order of effect."""
-    last = last_convolutions(subject.network, effects)
-    by_layer = {layer: effects[site] for site, layer in last.items()}
-    others = sorted(by_layer.keys() - {chosen}, key=lambda layer: (by_layer[layer], layer))
-    return {layer: by_layer[layer] for layer in (chosen, *evenly(others, count - 1))}
-
-
 def _rank_correlation(rows: list[Row]) -> float | None:
     """Return Spearman's correlation of effect and efficacy of ROME, ranked within each axis."""
     ranks: list[np.ndarray] = []
@@ -120,13 +110,14 @@ def _rank_correlation(rows: list[Row]) -> float | None:
     return float(x @ y / norm) if norm > 0 else None
 
 
-def _sites_with_enough_keys(subject: Subject, inputs: Tensor) -> list[str]:
-    """Return the blocks whose last convolution has enough keys in the inputs."""
-    model = subject.network
-    blocks = last_convolutions(model, subject.sites)
-    activations = capture(model, blocks, inputs[:1])
-    needed = {
-        site: MIN_KEYS_PER_DIMENSION * find_convolution(model, layer).weight[0].numel()
-        for site, layer in blocks.items()
-    }
-    return [s for s in blocks if activations[s][0, 0].numel() * len(inputs) >= needed[s]]
+def _editable_blocks(subject: Subject, inputs: Tensor) -> dict[str, str]:
+    """Return the last convolution of each block for which it has enough keys in the inputs."""
+    blocks = last_convolutions(subject.network, subject.sites)
+    activations = capture(subject.network, blocks, inputs[:1])
+
+    def has_enough(site: str, layer: str) -> bool:
+        keys = activations[site][0, 0].numel() * len(inputs)
+        dimensions = find_convolution(subject.network, layer).weight[0].numel()
+        return keys >= MIN_KEYS_PER_DIMENSION * dimensions
+
+    return {site: layer for site, layer in blocks.items() if has_enough(site, layer)}

@@ -10,15 +10,10 @@ from chimera.probes.rome.convolutions import MIN_KEYS_PER_DIMENSION
 Weight = Annotated[float, Meta(ge=0, le=1e6)]
 
 
-class EditSettings(Settings, frozen=True):
-    """Settings of an edit.
+class RomeSettings(Settings, frozen=True, kw_only=True):
+    """Settings of the edits, explained beside their values in conf/config.yaml.
 
-    Attributes:
-        num_keys: Number n of keys, and the rank of the edit.
-        preservation: rho, the weight of the preservation term.
-        softness: lambda.
-        iterations: L-BFGS iterations of each method.
-        keys_per_dimension: Maximum number of keys for C, per patch dimension.
+    The keys of an edit are n, the rank of dW; preservation is rho, softness lambda.
     """
 
     num_keys: Repetitions = 8
@@ -26,18 +21,6 @@ class EditSettings(Settings, frozen=True):
     softness: Weight = 0.0
     iterations: Repetitions = 20
     keys_per_dimension: Annotated[int, Meta(ge=MIN_KEYS_PER_DIMENSION, le=10**6)] = 100
-
-
-class RomeSettings(EditSettings, frozen=True, kw_only=True):
-    """Settings of an edit, its layer and its samples.
-
-    Attributes:
-        pairs: Number of pairs of an IND and an OOD sample whose patching effects choose the layer.
-        threshold: Autocorrelation below which frames count as independent.
-        layers: Largest number of layers that are edited.
-        axes: Largest number of OOD axes whose worst forecast is repaired, evenly spaced.
-    """
-
     pairs: Repetitions
     threshold: Share
     layers: Repetitions = 3

@@ -6,7 +6,6 @@ n trajectories, T time, C channel, N x N space, K shells.
 """
 
 import math
-from collections.abc import Iterable
 from statistics import fmean
 from typing import NamedTuple
 
@@ -33,7 +32,7 @@ from chimera.probes.spectra.spectrum import (
     activation_spectra,
     centroid,
     cross_spectrum,
-    rollout_spectra,
+    flow_spectra,
     spectral_errors,
     spectral_slope,
 )
@@ -63,30 +62,21 @@ def measure_spectra(
         mean shell of its activations. `diverged` is the number of infinite rollouts,
         `withheld_bands` that of bands of trajectories without a signal, `reported` the share of
         the other bands.
-
-    Raises:
-        InputError: If a trajectory is shorter than the settings' frames, or the slope's shells
-            exceed the spectrum.
     """
     del rng
     if subject.fields != ("vorticity",):
         raise InapplicableError(f"data.fields is {list(subject.fields)}, expected [vorticity]")
-    rows: list[Row] = []
-    found: dict[str, list[_Axis]] = {"ind": [], "ood": []}
-    for axis, trajectories in track(list(subject.trajectories.items())):
-        sites = subject.sites if axis == "ind" else {"bottleneck"} & {*subject.sites}
-        result = _measure_axis(subject, trajectories, sites, settings)
-        site_rows = result.site_rows if axis == "ind" else []
-        rows += [{"axis": axis, **row} for row in site_rows + result.rows]
-        found["ind" if axis == "ind" else "ood"].append(result)
-    diverged = sum(result.diverged for results in found.values() for result in results)
+    found = {
+        axis: _measure_axis(subject, axis, settings) for axis in track([*subject.trajectories])
+    }
+    diverged = sum(result.diverged for result in found.values())
     count = sum(len(trajectories) for trajectories in subject.trajectories.values())
-    silent = sum(result.silent for results in found.values() for result in results)
+    silent = sum(result.silent for result in found.values())
     lost = diverged + silent / len(BANDS)
     statistics = {"diverged": float(diverged), "withheld_bands": float(silent)}
     statistics["reported"] = 1 - lost / count
-    for name, results in found.items():
-        kept = [result for result in results if result.rows]
+    for name in ("ind", "ood"):
+        kept = [of for axis, of in found.items() if axis.startswith(name) and of.means]
         if not kept:
             continue
         for key in kept[0].means:
@@ -100,13 +90,13 @@ def measure_spectra(
                 ends = t_interval(slopes)
                 statistics[f"{name}_slope_{quantity}_low"] = ends.low
                 statistics[f"{name}_slope_{quantity}_high"] = ends.high
+    rows: list[Row] = [{"axis": axis, **row} for axis, of in found.items() for row in of.rows]
     return Measurement(statistics, rows)
 
 
 class _Axis(NamedTuple):
-    """Results for one dataset; only sites if every rollout diverged."""
+    """Results for one dataset; no means and slopes if every rollout diverged."""
 
-    site_rows: list[Row]
     diverged: int
     silent: int
     rows: list[Row]
@@ -114,10 +104,8 @@ class _Axis(NamedTuple):
     slopes: dict[str, list[float]]
 
 
-def _measure_axis(
-    subject: Subject, trajectories: Tensor, sites: Iterable[str], settings: SpectraSettings
-) -> _Axis:
-    horizon = settings.frames[-1]
+def _measure_axis(subject: Subject, axis: str, settings: SpectraSettings) -> _Axis:
+    trajectories, horizon = subject.trajectories[axis], settings.frames[-1]
     if trajectories.shape[1] <= horizon:
         raise InapplicableError(
             f"probes.spectra.frames ends with {horizon}, expected less than the "
@@ -129,22 +117,23 @@ def _measure_axis(
         predicted = torch.cat([rollout(subject.network, x, horizon)[:, :, :C] for x in batches])
     finite = predicted.flatten(1).isfinite().all(dim=1)
     diverged = int((~finite).sum())
-    activations = capture(subject.network, sites, trajectories[:, 0])
-    by_site = activation_spectra(activations)
-    site_rows = [
-        row for site, E in by_site.items() for row in _rows(1, site, FlowSpectra(E, E, 0 * E))
-    ]
+    sites = [site for site in subject.sites if axis == "ind" or site == "bottleneck"]
+    by_site = activation_spectra(capture(subject.network, sites, trajectories[:, 0]))
+    rows: list[Row] = []
+    for site, E in by_site.items() if axis == "ind" else ():
+        rows += _rows(1, site, FlowSpectra(E, E, 0 * E))
     if diverged == len(finite):
-        return _Axis(site_rows, diverged, 0, [], {}, {})
+        return _Axis(diverged, 0, rows, {}, {})
 
     prediction, target = (
         (frames[finite] * subject.std + subject.mean).double()
         for frames in (predicted, trajectories[:, 1 : 1 + horizon, :C])
     )  # (n, horizon, C, N, N)
     chosen = [frame - 1 for frame in settings.frames]
-    spectra = rollout_spectra(prediction[:, chosen], target[:, chosen], subject.domain_extent)
-    rows: list[Row] = []
-    cross = cross_spectrum(prediction[:, chosen], target[:, chosen])
+    shown = {"prediction": prediction[:, chosen], "target": target[:, chosen]}
+    shown["error"] = shown["prediction"] - shown["target"]
+    spectra = {name: flow_spectra(field, subject.domain_extent) for name, field in shown.items()}
+    cross = cross_spectrum(shown["prediction"], shown["target"])
     for place, frame in enumerate(settings.frames):
         by_quantity = {  # (n, frames, C, K) each, to (K,)
             quantity: FlowSpectra(*(E[:, place].mean(dim=0).sum(dim=0) for E in flow))
@@ -159,41 +148,31 @@ def _measure_axis(
             rows += _rows(frame, quantity, flow, shells if quantity == "prediction" else None)
     slopes = {
         quantity: [
-            spectral_slope(energy, *settings.slope_shells).value
+            spectral_slope(energy, *settings.slope_shells)
             for energy in spectra[quantity].energy[:, -1].sum(dim=1).cpu()
         ]
         for quantity in ("target", "prediction")
     }
     means = {f"centroid_{s}": centroid(by_site[s]) for s in ("bottleneck",) if s in by_site}
-    last = prediction[:, -1], target[:, -1]
-    first = prediction[:, 0], target[:, 0]
-    bands = spectral_errors(
-        band_products(last[0], last[0]),
-        band_products(last[1], last[1]),
-        band_products(*last),
-    )  # (n, C, 3) each
+    first, last = ((prediction[:, frame], target[:, frame]) for frame in (0, -1))
+    products = (band_products(a, b) for a, b in (2 * last[:1], 2 * last[1:], last))
+    bands = spectral_errors(*products)  # (n, C, 3) each
     ratios = last[0].square().mean(dim=(1, 2, 3)) / last[1].square().mean(dim=(1, 2, 3))
     means["enstrophy_ratio"] = float(ratios.mean())
-    errors = {
-        "error": bands.total.nanmean(dim=(0, 1)),
-        "energy_error": bands.energy.nanmean(dim=(0, 1)),
-        "phase_error": bands.phase.nanmean(dim=(0, 1)),
-        "well": well_spectral_mse(*first).mean(dim=(0, 1)),
-    }
+    names = ("error", "energy_error", "phase_error")
+    errors = {name: of.nanmean(dim=(0, 1)) for name, of in zip(names, bands, strict=True)}
+    errors["well"] = well_spectral_mse(*first).mean(dim=(0, 1))
     if prediction.shape[-1] // 2 > PDEBENCH_EDGES[-1]:
         errors["pdebench"] = pdebench_frmse(*first).mean(dim=0)
         errors["pdebench_full"] = pdebench_frmse(*first, full_plane=True).mean(dim=0)
     for name, values in errors.items():
         means |= {f"{name}_{band}": float(v) for band, v in zip(BANDS, values, strict=True)}
     silent = int(bands.total.isnan().any(dim=1).sum())
-    return _Axis(site_rows, diverged, silent, rows, means, slopes)
+    return _Axis(diverged, silent, rows, means, slopes)
 
 
 def _rows(
-    frame: int,
-    quantity: str,
-    flow: FlowSpectra,
-    errors: SpectralErrors | None = None,
+    frame: int, quantity: str, flow: FlowSpectra, errors: SpectralErrors | None = None
 ) -> list[Row]:
     """Return a row for each shell up to N / 2; a spectrum has 1 + round(N / sqrt 2)."""
 

@@ -9,13 +9,7 @@ from chimera.interface.settings import Count, Index, Settings
 
 
 class SpectraSettings(Settings, frozen=True):
-    """Settings of the spectra.
-
-    Attributes:
-        frames: Frames of the rollout whose spectra are in the table, rising; the statistics are
-            those of the last.
-        slope_shells: First and last shell of the slope's fit.
-    """
+    """Frames of the rollout in the table, and the first and last shell of the slope's fit."""
 
     frames: Annotated[tuple[Count, ...], Meta(min_length=1)]
     slope_shells: tuple[Index, Index]

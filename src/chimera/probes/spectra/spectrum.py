@@ -19,11 +19,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from chimera.fields.bands import coefficients, require_equal_shapes
+from chimera.fields.bands import coefficients
 from chimera.fields.fourier import derivative, resample, shell_sums, velocity, wavenumber
 from chimera.fields.nrmse import Field, like_field
 from chimera.interface.errors import InapplicableError, InputError
-from chimera.statistics.resampling.intervals import student_quantile
 
 # Part of the mean over bands or shells below which one of the target has no signal to be compared
 # with: an amplitude of 1% for a band, less than networks err one step ahead.
@@ -47,56 +46,28 @@ def energy_spectrum(field: Field) -> Field:
         >>> energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)  # 1/2 mean(sin^2) at k=2
         array([0.  , 0.  , 0.25, 0.  , 0.  , 0.  , 0.  ])
     """
-    return like_field(shell_sums(_density(field, "field")), field)
+    return like_field(shell_sums(_density(field)), field)
 
 
-def kinetic_energy_spectrum(vorticity: Field, domain_extent: float = 2 * math.pi) -> Field:
-    """Return the spectrum (..., K) of 1/2 |u|^2 of the flow without mean that has this vorticity.
-
-    The vorticity is (..., N, N) on a square of side `domain_extent`; errors as `energy_spectrum`.
-    """
-    density = _density(vorticity, "vorticity")
-    return like_field(shell_sums(density / _square_wavenumber(density, domain_extent)), vorticity)
-
-
-def _density(field: Field, name: str) -> Tensor:
+def _density(field: Field) -> Tensor:
     """Return 1/2 |f_hat|^2 of every mode."""
-    field_hat = coefficients(field, name)
+    field_hat = coefficients(field, "field")
     return 0.5 * (field_hat.real.square() + field_hat.imag.square())
 
 
-def _square_wavenumber(density: Tensor, domain_extent: float) -> Tensor:
-    """Return |k|^2 of every mode; infinity for the mean, which no periodic flow has."""
-    square = (2 * math.pi / domain_extent * wavenumber(density)).square()
-    square[0, 0] = math.inf
-    return square
+def spectral_slope(spectrum: ArrayLike, first_shell: int, last_shell: int) -> float:
+    """Return s of the fit E ~ k^s over first_shell <= k <= last_shell, least squares in log-log.
 
-
-class Slope(NamedTuple):
-    """Exponent s of E ~ k^s and the ends of its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def spectral_slope(
-    spectrum: ArrayLike, first_shell: int, last_shell: int, confidence: float = 0.95
-) -> Slope:
-    """Fit E ~ k^s over first_shell <= k <= last_shell by least squares in log-log.
-
-    E(k) is (K,), from k = 0. Student's t interval has n - 2 degrees of freedom for n shells: it
-    includes the deviation from a power law, but not the spread between trajectories.
+    E(k) is (K,), from k = 0.
 
     Raises:
-        InputError: If the range has fewer than three shells, exceeds 1 to K - 1, or E is not
-            positive and finite in it.
+        InputError: If the shells exceed K - 1, or E is not positive and finite in them.
     """
     values = np.asarray(spectrum, dtype=np.float64)
-    if not 1 <= first_shell <= last_shell - 2 or last_shell >= values.shape[-1]:
+    if last_shell >= len(values):
         raise InapplicableError(
             f"the slope's shells are {first_shell} to {last_shell}, expected three or more "
-            f"between 1 and {values.shape[-1] - 1}"
+            f"between 1 and {len(values) - 1}"
         )
     k = np.arange(first_shell, last_shell + 1)
     energy = values[k]
@@ -105,11 +76,8 @@ def spectral_slope(
             f"the spectrum has a minimum of {energy.min()} in shells {first_shell} to "
             f"{last_shell}, expected positive finite energies"
         )
-    (var_k, cov), (_, var_energy) = np.cov(np.log(k), np.log(energy), bias=True)
-    slope, r = cov / var_k, cov / np.sqrt(var_k * var_energy)
-    error = np.sqrt(max(1 - r**2, 0) * var_energy / var_k / (len(k) - 2))
-    half = student_quantile(confidence, len(k) - 2) * error
-    return Slope(float(slope), float(slope - half), float(slope + half))
+    variance, covariance = np.cov(np.log(k), np.log(energy), bias=True)[0]
+    return float(covariance / variance)
 
 
 class FlowSpectra(NamedTuple):
@@ -123,23 +91,16 @@ class FlowSpectra(NamedTuple):
     transfer: Tensor
 
 
-def rollout_spectra(
-    prediction: Tensor, target: Tensor, domain_extent: float = 2 * math.pi
-) -> dict[str, FlowSpectra]:
-    """Return the spectra of a rollout's `prediction`, of its `target` and of their difference.
+def flow_spectra(vorticity: Tensor, domain_extent: float = 2 * math.pi) -> FlowSpectra:
+    """Return the spectra of the flow without mean that has this vorticity.
 
-    The spectrum of this `error` includes the phases, which the other two do not show. Both are
-    vorticity (..., N, N) in physical units; errors as `energy_spectrum`.
+    The vorticity is (..., N, N) on a square of side `domain_extent`; errors as `energy_spectrum`.
     """
-    require_equal_shapes(prediction, target)
-    fields = {"prediction": prediction, "target": target, "error": prediction - target}
-    spectra = {}
-    for name, field in fields.items():
-        density = _density(field, name)
-        square = _square_wavenumber(density, domain_extent)
-        transfer = shell_sums(_enstrophy_transfer(field, domain_extent) / square)
-        spectra[name] = FlowSpectra(shell_sums(density / square), shell_sums(density), transfer)
-    return spectra
+    density = _density(vorticity)
+    square = (2 * math.pi / domain_extent * wavenumber(density)).square()
+    square[0, 0] = math.inf  # no periodic flow has this mode
+    transfer = shell_sums(_enstrophy_transfer(vorticity, domain_extent) / square)
+    return FlowSpectra(shell_sums(density / square), shell_sums(density), transfer)
 
 
 def _enstrophy_transfer(vorticity: Tensor, domain_extent: float) -> Tensor:

@@ -9,8 +9,7 @@ sorted, mu_(1) <= ... <= mu_(N), and K = int((1 - f) N) for a discarded fraction
     mle        d = (N - 1) / sum_i ln mu_i
     censored   d = (K - 1) / (sum_{i<=K} ln mu_(i) + (N - K) ln mu_(K))
 
-The last two are the maximum likelihood without its bias N / (N - 1); the censored one uses of the
-N - K largest ratios only that they are no smaller than mu_(K).
+The last two are the maximum likelihood without its bias N / (N - 1).
 
 GRIDE uses larger scales: mu = r_{2n} / r_n has the density (Denti et al. 2022, "The generalized
 ratios intrinsic dimension estimator", Scientific Reports 12, 20005, for n_1 = n and n_2 = 2n)
@@ -203,8 +202,7 @@ def _as_points(points: ArrayLike | Tensor) -> Tensor:
         raise InputError(f"points have shape {tuple(tensor.shape)}, expected (N, D)")
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.double()
-    if not torch.isfinite(tensor).all():
-        bad = int((~torch.isfinite(tensor)).sum())
+    if bad := int((~torch.isfinite(tensor)).sum()):
         raise InputError(f"points hold {bad} NaN or infinite values, expected finite ones")
     return tensor
 

@@ -17,14 +17,7 @@ from torch import Tensor
 
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
-from chimera.probes.common.sampling import (
-    MIN_SAMPLES,
-    Samples,
-    all_patches,
-    coarsest_cell,
-    draw_subject,
-    thin,
-)
+from chimera.probes.common.sampling import MIN_SAMPLES, Samples, all_patches, draw_subject, thin
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.twonn.estimator import (
     bootstrap_sd,
@@ -56,21 +49,16 @@ def measure_dimension(
         sites whose curve has one; `samples` of an axis and site;
         `duplicates` in total; `withheld`, the number of axes and sites with too few samples, and
         `reported`, the share of the others.
-
-    Raises:
-        InputError: If a flow does not vary, an activation is not finite, or one is constant.
     """
     axes = list(subject.trajectories)
     sites = subject.require_sites()
-    side = coarsest_cell(subject.network, sites, subject.trajectories["ind"][0, 0])
-    drawn = {axis: draw_subject(subject, axis, side, rng, settings.threshold) for axis in axes}
+    drawn = {axis: draw_subject(subject, axis, rng, settings.threshold) for axis in axes}
     enough = {axis: samples for axis, samples in drawn.items() if len(samples) >= MIN_SAMPLES}
     count = min([settings.largest_samples, *map(len, (enough or drawn).values())])
     chosen = {axis: thin(samples, count, rng) for axis, samples in enough.items()}
     scales = (1, *settings.scales)
     cubes = cube_curves(count, scales, rng) if enough else np.empty((0, 0))
     duplicates, rows = 0, []
-    linear: dict[tuple[str, str], Row] = {}
     for axis in track(list(chosen)):
         patches = all_patches(subject, axis, sites, chosen[axis])
         found: dict[str, tuple[int, list[Row]]] = {}
@@ -85,8 +73,7 @@ def measure_dimension(
             left_out, estimates = found[site]
             duplicates += left_out
             rows += [{"axis": axis, "site": site, "depth": depth, **row} for row in estimates]
-            if estimates:
-                linear[axis, site] = estimates[0]
+    linear = {(row["axis"], row["site"]): row for row in rows if row["estimator"] == "linear"}
     statistics = _headlines(linear, axes, sites)
     if linear:
         statistics["plateaus"] = float(np.mean([row["last_scale"] != 0 for row in linear.values()]))
@@ -106,17 +93,16 @@ def _rows(
     rng: np.random.Generator,
 ) -> tuple[int, list[Row]]:
     """Return the number of duplicates, and a row for each estimate, none of too few points."""
-    neighbors = distinct_neighbors(points, 2 * max((1, *settings.scales)))
+    scales = (1, *settings.scales)
+    neighbors = distinct_neighbors(points, 2 * max(scales))
     count = len(neighbors.kept)
     if count < MIN_SAMPLES:
         return neighbors.duplicates, []
     blocks = samples.trajectory[neighbors.kept]
     estimators = [
         ("linear", 1, partial(dimension, discard_fraction=settings.discard_fraction)),
-        ("mle", 1, partial(scale_dimension, scale=1)),
-        *(("gride", scale, partial(scale_dimension, scale=scale)) for scale in settings.scales),
+        *(("gride" if n > 1 else "mle", n, partial(scale_dimension, scale=n)) for n in scales),
     ]
-    scales = (1, *settings.scales)
     curve = [scale_dimension(neighbors.ratios(scale), scale) for scale in scales]
     plateau = find_plateau(curve, scales, cubes) or Plateau(0, 0, 0.0, 0.0)
     rows: list[Row] = [
@@ -129,10 +115,7 @@ def _rows(
             "scale": scale,
             "dimension": estimate(ratios := neighbors.ratios(scale)),
             "sd": bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng),
-            "first_scale": plateau.first,
-            "last_scale": plateau.last,
-            "low": plateau.low,
-            "high": plateau.high,
+            **plateau._asdict(),
         }
         for name, scale, estimate in estimators
     ]

@@ -34,8 +34,8 @@ _DRAWS = 2
 class Plateau(NamedTuple):
     """The first and last scale of a plateau, and the range of its dimension."""
 
-    first: int
-    last: int
+    first_scale: int
+    last_scale: int
     low: float
     high: float
 

@@ -9,14 +9,9 @@ from chimera.probes.common.sampling import MIN_SAMPLES
 
 
 class TwonnSettings(Settings, frozen=True):
-    """Settings of the intrinsic dimension.
+    """Settings of the intrinsic dimension, explained beside their values in conf/config.yaml.
 
-    Attributes:
-        threshold: Autocorrelation below which samples count as independent.
-        largest_samples: Maximum number of samples of an axis.
-        discard_fraction: Share of the largest ratios that the linear fit leaves out.
-        scales: Neighbour ranks n of the GRIDE curve; n = 1 is the mle.
-        bootstraps: Number of bootstraps over trajectories for each standard deviation.
+    Scales are the ranks n of the GRIDE curve above n = 1, which is the mle.
     """
 
     threshold: Share
