@@ -32,7 +32,7 @@ def test_extension_is_that_of_numpy(dim, axis, padding, mode):
 @pytest.mark.parametrize("padding", [("circular", "replicate"), ("replicate", "replicate")])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_convolution_and_gradient_are_torch_s_own(padding, kernel):
-    conv = PaddedConv2d(2, 3, kernel, padding).double()
+    conv = PaddedConv2d((2, 3, kernel), padding).double()
     x = torch.randn(2, 2, 6, 9, dtype=torch.float64, requires_grad=True)
     p = kernel // 2
     framed = functional.pad(x, (0, 0, p, p), mode=padding[0]) if p else x
@@ -48,7 +48,7 @@ def test_convolution_and_gradient_are_torch_s_own(padding, kernel):
 def test_periodic_padding_of_both_axes_is_the_fast_convolution():
     conv = build_model(UNET).get_submodule("encoder0.first.conv")
     assert type(conv) is PeriodicConv2d
-    slow = PaddedConv2d(1, 4, 3, ("circular", "circular"))
+    slow = PaddedConv2d((1, 4, 3), ("circular", "circular"))
     slow.load_state_dict(conv.state_dict())
     x = torch.randn(2, 1, 16, 16)
     torch.testing.assert_close(slow(x), conv(x))

@@ -58,15 +58,6 @@ def band_products(a: Field, b: Field) -> Field:
     return like_field(_sums(density, fraction, BAND_EDGES), a)
 
 
-def spectral_error(prediction: Field, target: Field) -> Field:
-    """Return ||prediction - target|| / ||target|| within the low, mid and high band, (..., 3).
-
-    A band in which the target is zero gives infinity, or NaN where the error is zero too.
-    """
-    error = prediction - target
-    return (band_products(error, error) / band_products(target, target)) ** 0.5
-
-
 def well_spectral_mse(prediction: Field, target: Field) -> Field:
     """Return The Well's binned spectral MSE: the mean squared error in three bins, (..., 3).
 

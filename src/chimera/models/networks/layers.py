@@ -121,7 +121,7 @@ class ConvUnit(nn.Sequential):
         super().__init__()
         shape, bias = (in_channels, out_channels, kernel_size), norm not in CENTRING_NORMS
         if "replicate" in padding:
-            self.conv: nn.Conv2d = PaddedConv2d(*shape, padding, bias=bias)
+            self.conv: nn.Conv2d = PaddedConv2d(shape, padding, bias=bias)
         else:
             self.conv = PeriodicConv2d(*shape, bias=bias)
         if norm != "none":

@@ -6,7 +6,7 @@ Only slices and concatenations are used, whose gradients are the same on every r
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,21 +45,15 @@ def enlarge(x: Tensor, grid: Sequence[int], padding: Sequence[str]) -> tuple[Ten
 class PaddedConv2d(nn.Conv2d):
     """`Conv2d` of stride 1 and odd kernel whose input is padded as `padding` says along H and W."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        padding: Sequence[str],
-        *,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, bias=bias)
+    def __init__(self, shape: tuple[int, int, int], padding: Sequence[str], **kind: Any) -> None:
+        """Take C_in, C_out and the kernel's size, and `bias`, `dilation` and `groups` of torch."""
+        super().__init__(*shape, **kind)
         self.kinds = tuple(padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C_in, H, W) to (B, C_out, H, W)."""
-        p = self.kernel_size[0] // 2
+        p = self.dilation[0] * (self.kernel_size[0] // 2)
         for dim, kind in enumerate(self.kinds, start=2):
             x = extend(x, dim, p, p, kind)
-        return functional.conv2d(x, self.weight, self.bias)
+        dilation, groups = self.dilation, self.groups
+        return functional.conv2d(x, self.weight, self.bias, dilation=dilation, groups=groups)

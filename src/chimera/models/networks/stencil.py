@@ -3,26 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from chimera.models.networks.padding import PaddedConv2d, extend
-
-
-class _Stencil(PaddedConv2d):
-    """A convolution of which an axis at least is not periodic."""
-
-    def __init__(self, shape: tuple[int, int, int], padding: Sequence[str], **kind: Any) -> None:
-        nn.Conv2d.__init__(self, *shape, **kind)
-        self.kinds = tuple(padding)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve (B, C_in, H, W) to (B, C_out, H, W)."""
-        for dim, kind in enumerate(self.kinds, start=2):
-            p = self.dilation[dim - 2] * (self.kernel_size[dim - 2] // 2)
-            x = extend(x, dim, p, p, kind)
-        dilation, groups = self.dilation, self.groups
-        return functional.conv2d(x, self.weight, self.bias, dilation=dilation, groups=groups)
+from chimera.models.networks.padding import PaddedConv2d
 
 
 def make_stencil(
@@ -39,6 +22,6 @@ def make_stencil(
     """
     shape = (in_channels, out_channels, kernel_size)
     if "replicate" in padding:
-        return _Stencil(shape, padding, **kind)
+        return PaddedConv2d(shape, padding, **kind)
     reach = kind.get("dilation", 1) * (kernel_size // 2)
     return nn.Conv2d(*shape, padding=reach, padding_mode="circular", **kind)
