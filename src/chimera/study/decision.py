@@ -26,7 +26,7 @@ from chimera.statistics.confidence_sequences import half_width
 from chimera.statistics.e_values import PRIOR_VARIANCE
 from chimera.statistics.resampling.intervals import Rng
 from chimera.statistics.resampling.samples import Floats, sample, sample_has_spread
-from chimera.study.stopping import UNDECIDED, Stopping
+from chimera.study.stopping import UNDECIDED, Analysis, Stopping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,11 @@ class StoppingRule(Stopping):
     first_look: int = 8
     last_look: int = 40
     prior_variance: float = PRIOR_VARIANCE
+
+
+def rule_of(plan: Analysis) -> StoppingRule:
+    """Return the declared rule."""
+    return StoppingRule(margin=plan.margin, alpha=plan.alpha, **vars(plan.stopping))
 
 
 class Decision(NamedTuple):
