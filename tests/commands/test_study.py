@@ -16,7 +16,7 @@ from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError
 from chimera.planning.composition import compose
 from chimera.study.axes import axis_name
-from chimera.study.decision import decide
+from chimera.study.decision import decide, rule_of
 from chimera.study.error_table import METRICS
 from workspaces import ROOT, call, commit, copy_tree, sentence
 
