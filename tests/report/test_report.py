@@ -13,7 +13,7 @@ from chimera.governance.plan import Preregistration
 from chimera.interface.errors import InputError
 from chimera.report import prose, tables
 from chimera.report.document import git_object, templates
-from chimera.report.verdict import beaten_by_baselines, status, verdicts
+from chimera.report.verdict import beaten_by_baselines, verdicts
 from chimera.stages import figures, report
 from chimera.study.stopping import Stopping
 from figures import tables as search
@@ -138,11 +138,15 @@ def test_several_models_have_a_verdict_each():
 
 
 def test_standing_names_why_a_study_is_exploratory():
-    assert status(statistics(standing="confirmatory"), 0).startswith("Standing: confirmatory.")
-    assert status(statistics(), 0).startswith("Standing: pilot.")
-    assert "data files that no manifest has frozen: 3" in status(statistics(), 3)
-    assert "the declared rule has not ended it" in status(statistics(standing="exploratory"), 0)
-    text = status(statistics(standing="exploratory", deviations=2), 5)
+    assert said("status", statistics(standing="confirmatory"), 0).startswith(
+        "Standing: confirmatory."
+    )
+    assert said("status", statistics(), 0).startswith("Standing: pilot.")
+    assert "data files that no manifest has frozen: 3" in said("status", statistics(), 3)
+    assert "the declared rule has not ended it" in said(
+        "status", statistics(standing="exploratory"), 0
+    )
+    text = said("status", statistics(standing="exploratory", deviations=2), 5)
     assert "exploratory" in text
     assert "preregistered ones: 2" in text
     assert "frozen: 5" in text

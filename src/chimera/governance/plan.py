@@ -31,18 +31,15 @@ FREE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Preregistration(Analysis):
-    """The declared analysis, and the parameters for which it is declared.
+    """The declared analysis, and the frozen parameters, nested as in params.yaml.
 
-    Attributes:
-        correlations: Probe statistics expected to correlate with the OOD error, as
-            `<probe>.<statistic>`; a separate family.
-        pilot: Frozen parameters of the pilot, nested as in params.yaml.
-        study: Those of the confirmatory study, complete.
+    `correlations` are the probe statistics, as `<probe>.<statistic>`, that are expected to
+    correlate with the OOD error: a separate family.
     """
 
     correlations: tuple[str, ...]
     pilot: dict[str, Any]
-    study: dict[str, Any]
+    study: dict[str, Any]  # complete
 
 
 @dataclass(frozen=True)

@@ -55,11 +55,8 @@ def account(
 ) -> dict[str, Any]:
     """Return the report's sentences and tables of cost.
 
-    Args:
-        params: Of the study.
-        summary: metrics/summary.json.
-        devices: Costs by device and name, those of a processor first.
-        tuning: tuning/metrics.json, empty where nothing was tuned.
+    The summary and what `tuning` has are those of metrics/summary.json and tuning/metrics.json;
+    the costs are by device and name, those of a processor first.
     """
     models, costs = params["model_names"], next(iter(devices.values()), {})
     efforts = {model: effort(params, model, tuning) for model in models}
@@ -153,11 +150,9 @@ def unmeasured(names: Sequence[str], costs: Mapping[str, Cost]) -> str:
     >>> unmeasured(["unet"], {})
     'plots/cost.csv has no times, at this size, of UNet; `make cost` measures them.'
     """
-    missing = [name for name in names if name not in costs]
-    if not missing:
-        return ""
-    listed = _listed(missing)
-    return f"plots/cost.csv has no times, at this size, of {listed}; `{REMEASURE}` measures them."
+    listed = _listed([name for name in names if name not in costs])
+    said = f"plots/cost.csv has no times, at this size, of {listed}; `{REMEASURE}` measures them."
+    return said if listed else ""
 
 
 def times_table(device: str, costs: Mapping[str, Cost], efforts: Mapping[str, Effort]) -> Table:

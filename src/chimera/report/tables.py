@@ -224,13 +224,20 @@ def amendments_table(log: Sequence[Mapping[str, str]]) -> Table:
     return Table(caption, ("date", "sha256", "reason"), tuple(rows))
 
 
-def machines_table(records: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return each class of bytes and versions once, with its runs, from every provenance.yaml."""
+def runs_by_machine(
+    records: Mapping[str, Mapping[str, Any]],
+) -> dict[tuple[tuple[str, str], ...], list[str]]:
+    """Return the runs of each class of bytes and versions, from every run's provenance.yaml."""
     runs: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for run, record in records.items():
         described = tuple((k, v) for k, v in record.items() if isinstance(v, str))
         runs.setdefault(described, []).append(run)
+    return runs
+
+
+def machines_table(records: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return each class of bytes and versions once, with its runs, from every provenance.yaml."""
     rows: list[tuple[str, str]] = []
-    for fields, names in runs.items():
+    for fields, names in runs_by_machine(records).items():
         rows += [("runs", ", ".join(names)), *fields]
     return Table("What trained the networks.", ("", "value"), tuple(rows))

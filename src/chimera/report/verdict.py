@@ -211,25 +211,6 @@ def percent(d: float) -> str:
     return f"{share:.3g}%" if share < 1000 else f"{share:.0f}%"
 
 
-def status(stats: Mapping[str, Any], unfrozen: int) -> str:
-    """Return a sentence about what the study may claim."""
-    if stats["standing"] == "confirmatory":
-        return (
-            "Standing: confirmatory. It is the preregistered study, ended by its declared rule, "
-            "and every data file is the frozen one."
-        )
-    reasons = []
-    if stats["deviations"]:
-        reasons.append(f"parameters that differ from the preregistered ones: {stats['deviations']}")
-    if unfrozen:
-        reasons.append(f"data files that no manifest has frozen: {unfrozen}")
-    if stats["standing"] == "pilot":
-        listed = f" ({'; '.join(reasons)})" if reasons else ""
-        return f"Standing: pilot{listed}. It shows what the study is, and confirms nothing."
-    listed = "; ".join(reasons) or "the declared rule has not ended it, or did so earlier"
-    return f"Standing: exploratory ({listed}). It can suggest hypotheses, and confirms none."
-
-
 def beaten_by_baselines(summary: Mapping[str, Any], models: Sequence[str]) -> list[str]:
     """Return a sentence for each baseline: on which axes its error is smaller than a model's."""
     sentences = []

@@ -21,7 +21,7 @@ from chimera.report import prose, tables
 from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, templates
 from chimera.report.probe_findings import probe_findings
-from chimera.report.verdict import beaten_by_baselines, status, verdicts
+from chimera.report.verdict import beaten_by_baselines, verdicts
 from chimera.study.endpoints import by_model
 
 # Lines as SVG, which stays sharp; fields as PNG, which is smaller.
@@ -55,7 +55,6 @@ def main() -> None:
         "question": sections["Question"],
         "seen": sections.get("What had been seen", ""),
         "verdicts": verdicts(stats, summary, plan, models, baseline),
-        "status": status(stats, metrics["verify"]["unfrozen"]),
         "cost": account(params, summary, read_costs(metrics["parity"], params["data"]), tuning),
         "baselines": beaten_by_baselines(summary, models),
         "length": prose.training_length(repeats, models),

@@ -19,11 +19,7 @@ from typing import Any
 import numpy as np
 
 from chimera.statistics.confidence_sequences import confidence_sequence
-from chimera.statistics.correlation import (
-    smallest_spearman_p,
-    spearman,
-    spearman_interval,
-)
+from chimera.statistics.correlation import smallest_spearman_p, spearman, spearman_interval
 from chimera.statistics.e_values import e_value
 from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
 from chimera.statistics.equivalence import equivalence_p
@@ -200,10 +196,9 @@ def correlations(
         alpha: Level; intervals cover 1 - alpha.
 
     Returns:
-        `rho`, `ci_low`, `ci_high`, `p` and, over this family, `q` of each statistic that every run
-        has; the number `withheld` of the others, and of these `unattainable` the number of those
-        for which no order of the runs has a p of alpha or less; `smallest_p`, the least that any
-        can have; `n` runs of `models` models.
+        A row for each statistic that every run has, with q over this family; how many others are
+        `withheld`, and of these `unattainable`: no order of the runs has a p of alpha or less;
+        `smallest_p`, the least that any can have; `n` runs of `models` models.
 
     Raises:
         InputError: If a statistic is the same in all runs of each model.
