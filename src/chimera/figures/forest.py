@@ -5,7 +5,7 @@ errors: below 1 the model's error is smaller. The valid time is a difference in 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -64,64 +64,60 @@ def _forest(
     )
     pair = model_label(comparison.model), model_label(baseline)
     for (panel, numbers), group in zip(grid, groups, strict=True):
-        shown, in_frames = {name: contrasts[name] for name in group}, group is not ratios
-        _intervals(panel, shown, comparison.differences, primary, in_frames)
+        in_frames = group is not ratios
+        label = "ratio of errors, {} / {} (dimensionless, log scale)"
+        scale = math.exp
+        if in_frames:
+            label, scale = "difference in valid time, {} - {} (frames)", float
+        panel.axvline(scale(0), color=style.GREY, linewidth=0.8, linestyle="--")
+        for position, name in enumerate(group):
+            bold = name == primary
+            _interval(panel, position, contrasts[name], comparison.differences[name], scale, bold)
+            _numbers(numbers, position, contrasts[name], bold)
+        panel.set_yticks(range(len(group)), [contrast_label(name) for name in group])
+        for tick, name in zip(panel.get_yticklabels(), group, strict=True):
+            tick.set_fontweight("bold" if name == primary else "normal")
+        for side in (panel, numbers):
+            side.set_ylim(len(group) - 0.5, -0.6)
         if not in_frames:
+            style.plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
             panel.axvspan(math.exp(-margin), math.exp(margin), color="0.92", zorder=0)
-        panel.set_xlabel(
-            "difference in valid time, {} - {} (frames)".format(*pair)
-            if in_frames
-            else "ratio of errors, {} / {} (dimensionless, log scale)".format(*pair)
-        )
-        _numbers(numbers, shown, primary, headed=group is groups[0])
-    first = contrasts[names[0]]
+        panel.set_xlabel(label.format(*pair))
+        numbers.axis("off")
+    for x, heading in HEADINGS.items():
+        grid[0, 1].text(x, -1.0, heading, fontsize=9, va="bottom")
+    n = contrasts[names[0]]["n"]
     figure.suptitle(
-        f"dots: replicates; bar: mean and {level:.0%} t interval (n = {first['n']:.0f}); "
+        f"dots: replicates; bar: mean and {level:.0%} t interval (n = {n:.0f}); "
         "band: margin of equivalence",
         fontsize=8.5,
         color="0.25",
     )
 
 
-def _intervals(
+def _interval(
     panel: Axes,
-    contrasts: Mapping[str, Mapping[str, float]],
-    differences: Mapping[str, Sequence[float]],
-    primary: str,
-    in_frames: bool,
+    position: int,
+    row: Mapping[str, float],
+    differences: Sequence[float],
+    scale: Callable[[float], float],
+    bold: bool,
 ) -> None:
-    scale = float if in_frames else math.exp
     colour = style.model_colours(["", "model"])["model"]
-    panel.axvline(scale(0), color=style.GREY, linewidth=0.8, linestyle="--")
-    for position, (name, row) in enumerate(contrasts.items()):
-        ends = [scale(row["ci_low"]), scale(row["ci_high"])]
-        width = 2.2 if name == primary else 1.4
-        panel.plot(ends, [position] * 2, color=colour, linewidth=width, solid_capstyle="butt")
-        panel.plot(scale(row["estimate"]), position, "|", color=colour, markersize=11, mew=2)
-        points = [scale(d) for d in differences[name]]
-        panel.plot(points, [position + 0.22] * len(points), "o", color="black", markersize=2.5)
-    panel.set_yticks(range(len(contrasts)), [contrast_label(name) for name in contrasts])
-    for tick, name in zip(panel.get_yticklabels(), contrasts, strict=True):
-        tick.set_fontweight("bold" if name == primary else "normal")
-    panel.set_ylim(len(contrasts) - 0.5, -0.6)
-    if not in_frames:
-        style.plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
+    ends = [scale(row["ci_low"]), scale(row["ci_high"])]
+    width = 2.2 if bold else 1.4
+    panel.plot(ends, [position] * 2, color=colour, linewidth=width, solid_capstyle="butt")
+    panel.plot(scale(row["estimate"]), position, "|", color=colour, markersize=11, mew=2)
+    points = [scale(d) for d in differences]
+    panel.plot(points, [position + 0.22] * len(points), "o", color="black", markersize=2.5)
 
 
-def _numbers(
-    panel: Axes, contrasts: Mapping[str, Mapping[str, float]], primary: str, headed: bool
-) -> None:
-    panel.axis("off")
-    panel.set_ylim(len(contrasts) - 0.5, -0.6)
-    for x, heading in HEADINGS.items():
-        if headed:
-            panel.text(x, -1.0, heading, fontsize=9, va="bottom")
-    for position, (name, row) in enumerate(contrasts.items()):
-        weight = "bold" if name == primary else "normal"
-        q = "primary" if name == primary else _probability(row["q"])
-        cells = (f"{row['hedges_gz']:+.2f}", _probability(row["p"]), q)
-        for x, text in zip(HEADINGS, cells, strict=True):
-            panel.text(x, position, text, va="center", fontsize=8.5, weight=weight)
+def _numbers(panel: Axes, position: int, row: Mapping[str, float], bold: bool) -> None:
+    q = "primary" if bold else _probability(row["q"])
+    cells = (f"{row['hedges_gz']:+.2f}", _probability(row["p"]), q)
+    for x, text in zip(HEADINGS, cells, strict=True):
+        weight = "bold" if bold else "normal"
+        panel.text(x, position, text, va="center", fontsize=8.5, weight=weight)
 
 
 def _probability(value: float) -> str:

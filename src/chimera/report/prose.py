@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from scipy.stats import t
 
+from chimera.files.artifacts import read_yaml
 from chimera.study.endpoints import by_model
 from chimera.study.labels import model_label
 from chimera.study.stopping import UNDECIDED
 from chimera.tuning.table import Trial, gain_of_longer
 
 LONG_ENOUGH = 0.1  # part of the error that twice the steps may take away
+FINDINGS = Path(__file__).with_name("templates") / "findings.yaml"
 _SITES = {"output": "as a whole", "skip0": "by the finest skip", "bottleneck": "by the bottleneck"}
 _END = "_output_faithfulness"
 
@@ -33,6 +37,29 @@ def training_length(repeats: Sequence[Trial], models: Sequence[str]) -> str:
         f"Training for {after} steps instead of {before} lowers the validation error {listed}: "
         f"measured against {LONG_ENOUGH:.0%}, {judged}."
     )
+
+
+def probe_findings(probes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, str]:
+    """Return the paragraph of each probe of metrics/probes.json that has one.
+
+    >>> found = probe_findings({"unet": {"ib": {"ind_x_t_bottleneck": 0.5}}})
+    >>> found["ib"].split(" nats")[0]
+    "UNet: of the input's two main components the bottleneck shows 0.50"
+    """
+    found = {}
+    for probe, sentences in read_yaml(FINDINGS).items():
+        parts = []
+        for model, rows in probes.items():
+            numbers = dict(rows.get(probe, {}))
+            said = []
+            for sentence in sentences["said"]:
+                with suppress(KeyError):
+                    said.append(sentence.format_map(numbers))
+            if said:
+                parts.append(f"{model_label(model)}: {', '.join(said)}.")
+        if parts:
+            found[probe] = " ".join([*parts, sentences["overturned"]])
+    return found
 
 
 def undecided(stats: Mapping[str, Any]) -> list[str]:

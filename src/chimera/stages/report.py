@@ -20,7 +20,6 @@ from chimera.planning.break_even import read_costs
 from chimera.report import prose, tables
 from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, templates
-from chimera.report.probe_findings import probe_findings
 from chimera.report.verdict import beaten_by_baselines, verdicts
 from chimera.study.endpoints import by_model
 
@@ -61,7 +60,7 @@ def main() -> None:
         "undecided": prose.undecided(stats),
         "contrast": next((row for rows in found.values() for row in rows.values()), None),
         "withheld": prose.withheld_statistics(probes),
-        "findings": probe_findings(probes),
+        "findings": prose.probe_findings(probes),
         "twins": prose.faithfulness_of_twins(probes, models),
         "edits": edits,
         "localisation": prose.localisation_intervals(edits, stats["replicates"]),
