@@ -54,7 +54,7 @@ def of(costs=COSTS, summary=SUMMARY, tuning=None):
 def classical(found):
     """Return what the page says of the solver: the headline, then the rest, each in one line."""
     module = templates().get_template("prose.html").module
-    text = html.unescape(module.classical(found["classical"], found["batch"]))
+    text = html.unescape(module.classical(*(found[key] for key in ("classical", "batch", "never"))))
     return [" ".join(re.sub(r"<.*?>", "", part).split()) for part in text.split("</strong>")]
 
 

@@ -49,10 +49,8 @@ def examples(
 ) -> list[Example]:
     """Return the best, the median and the worst trajectory of those with fields.
 
-    Args:
-        errors: For each OOD axis the errors of its trajectories in every run.
-        fields: For each model `<axis>.prediction` and `<axis>.target`, (n, C, H, W); the first
-            channel is shown.
+    `errors` has for each OOD axis those of its trajectories in every run, `fields` for each model
+    `<axis>.prediction` and `<axis>.target`, (n, C, H, W), of which the first channel is shown.
     """
     first = next(iter(fields.values()))
     means = {

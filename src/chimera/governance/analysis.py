@@ -19,15 +19,10 @@ def analyse(
 ) -> dict[str, Any]:
     """Return contrasts and verdict of every model, correlations, margin and standing.
 
-    Args:
-        params: Content of params.yaml.
-        plan: The preregistration.
-        errors: Those of every (forecaster, replicate), in metrics/errors.csv.
-        statistics: Rows of metrics/statistics.csv.
-        verify: Content of metrics/verify.json.
+    The errors are by (forecaster, replicate), `statistics` the rows of metrics/statistics.csv and
+    `verify` the content of metrics/verify.json.
     """
-    models, baseline = params["model_names"], params["baseline"]
-    replicates = params["replicates"]
+    models, baseline, replicates = (params[k] for k in ("model_names", "baseline", "replicates"))
     runs = {(model, r): errors[model, r] for model in models for r in replicates}
     compared = [model for model in models if model != baseline and baseline in models]
     report: dict[str, Any] = dict(compare(runs, compared, baseline, replicates, plan))

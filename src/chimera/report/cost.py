@@ -62,12 +62,10 @@ def account(
     efforts = {model: effort(params, model, tuning) for model in models}
     table = break_even_table(summary, costs, efforts)
     cells = [cell for row in table.rows for cell in row[1:]] if table else []
-    classical = best_solver(summary, costs, models)
-    if classical:
-        classical["never"] = bool(cells) and all(cell.startswith(NEVER) for cell in cells)
     return {
-        "classical": classical,
+        "classical": best_solver(summary, costs, models),
         "batch": BATCH,
+        "never": bool(cells) and all(cell.startswith(NEVER) for cell in cells),
         "unmeasured": unmeasured([*models, *solvers(list(summary))], costs),
         "break_even": table,
         "times": [times_table(device, found, efforts) for device, found in devices.items()],
