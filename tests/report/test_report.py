@@ -215,10 +215,12 @@ def test_the_table_of_the_search_has_the_two_best_and_their_repeats():
     [(0.05, "it is long enough"), (0.2, "UNet and FractalUNet could still gain more")],
 )
 def test_the_page_says_whether_training_is_long_enough(gain, judged):
-    text = prose.training_length(search.repeats(gain), search.MODELS)
+    gains = prose.gains_by_model(search.repeats(gain), search.MODELS)
+    text = said("training_length", gains)
     assert f"for 200 steps instead of 100 lowers the validation error of UNet by {gain:.0%}" in text
     assert text.endswith(f"measured against 10%, {judged}.")
-    assert prose.training_length(search.repeats(gain), ["nowhere"]) == ""
+    assert prose.gains_by_model(search.repeats(gain), ["nowhere"]) == {}
+    assert said("training_length", {}) == ""
 
 
 def test_the_table_of_errors_has_every_mean_and_its_spread():

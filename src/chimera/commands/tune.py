@@ -115,10 +115,8 @@ def write_tables(search: Search) -> None:
     """Write the tables, then require that every winner lies inside the rates that were tried."""
     write_csv(HOME / "trials.csv", collect(search, "trials"))
     write_csv(HOME / "repeats.csv", collect(search, "repeats") + collect(search, "longer"))
-    found, again = (
-        trials_by_model(read_csv(HOME / "trials.csv")),
-        trials_by_model(read_csv(HOME / "repeats.csv")),
-    )
+    tables = (read_csv(HOME / f"{name}.csv") for name in ("trials", "repeats"))
+    found, again = map(trials_by_model, tables)
     batch, report = read_params()["train"]["batch_size"], {}
     for model, rows in found.items():
         best = ranked(rows)[0]

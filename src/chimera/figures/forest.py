@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from chimera.figures import style
 from chimera.study.labels import contrast_label, model_label
@@ -42,57 +42,48 @@ def forest_plot(
     figure = Figure(figsize=(style.WIDTH, sum(heights)))
     parts = figure.subfigures(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, comparison in zip(parts, shown, strict=True):
-        _forest(part, comparison, baseline, primary, level, margin)
+        contrasts = comparison.contrasts
+        names = sorted(contrasts, key=lambda name: name != primary)
+        ratios = [name for name in names if name != "ind_valid_time"]
+        groups = [group for group in (ratios, [n for n in names if n not in ratios]) if group]
+        heights = [len(group) + 0.6 for group in groups]
+        grid = part.subplots(
+            len(groups), 2, squeeze=False, width_ratios=[3, 1.2], height_ratios=heights
+        )
+        pair = model_label(comparison.model), model_label(baseline)
+        for (panel, numbers), group in zip(grid, groups, strict=True):
+            in_frames = group is not ratios
+            scale: Callable[[float], float] = float if in_frames else math.exp
+            panel.axvline(scale(0), color=style.GREY, linewidth=0.8, linestyle="--")
+            for position, name in enumerate(group):
+                bold = name == primary
+                row, differences = contrasts[name], comparison.differences[name]
+                _interval(panel, position, row, differences, scale, bold)
+                _numbers(numbers, position, row, bold)
+            panel.set_yticks(range(len(group)), [contrast_label(name) for name in group])
+            for tick, name in zip(panel.get_yticklabels(), group, strict=True):
+                tick.set_fontweight("bold" if name == primary else "normal")
+            for side in (panel, numbers):
+                side.set_ylim(len(group) - 0.5, -0.6)
+            if not in_frames:
+                style.plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
+                panel.axvspan(math.exp(-margin), math.exp(margin), color="0.92", zorder=0)
+            panel.set_xlabel(
+                "difference in valid time, {} - {} (frames)".format(*pair)
+                if in_frames
+                else "ratio of errors, {} / {} (dimensionless, log scale)".format(*pair)
+            )
+            numbers.axis("off")
+        for x, heading in HEADINGS.items():
+            grid[0, 1].text(x, -1.0, heading, fontsize=9, va="bottom")
+        n = contrasts[names[0]]["n"]
+        part.suptitle(
+            f"dots: replicates; bar: mean and {level:.0%} t interval (n = {n:.0f}); "
+            "band: margin of equivalence",
+            fontsize=8.5,
+            color="0.25",
+        )
     return figure
-
-
-def _forest(
-    figure: SubFigure,
-    comparison: Comparison,
-    baseline: str,
-    primary: str,
-    level: float,
-    margin: float,
-) -> None:
-    contrasts = comparison.contrasts
-    names = sorted(contrasts, key=lambda name: name != primary)
-    ratios = [name for name in names if name != "ind_valid_time"]
-    groups = [group for group in (ratios, [n for n in names if n not in ratios]) if group]
-    heights = [len(group) + 0.6 for group in groups]
-    grid = figure.subplots(
-        len(groups), 2, squeeze=False, width_ratios=[3, 1.2], height_ratios=heights
-    )
-    pair = model_label(comparison.model), model_label(baseline)
-    for (panel, numbers), group in zip(grid, groups, strict=True):
-        in_frames = group is not ratios
-        label = "ratio of errors, {} / {} (dimensionless, log scale)"
-        scale = math.exp
-        if in_frames:
-            label, scale = "difference in valid time, {} - {} (frames)", float
-        panel.axvline(scale(0), color=style.GREY, linewidth=0.8, linestyle="--")
-        for position, name in enumerate(group):
-            bold = name == primary
-            _interval(panel, position, contrasts[name], comparison.differences[name], scale, bold)
-            _numbers(numbers, position, contrasts[name], bold)
-        panel.set_yticks(range(len(group)), [contrast_label(name) for name in group])
-        for tick, name in zip(panel.get_yticklabels(), group, strict=True):
-            tick.set_fontweight("bold" if name == primary else "normal")
-        for side in (panel, numbers):
-            side.set_ylim(len(group) - 0.5, -0.6)
-        if not in_frames:
-            style.plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
-            panel.axvspan(math.exp(-margin), math.exp(margin), color="0.92", zorder=0)
-        panel.set_xlabel(label.format(*pair))
-        numbers.axis("off")
-    for x, heading in HEADINGS.items():
-        grid[0, 1].text(x, -1.0, heading, fontsize=9, va="bottom")
-    n = contrasts[names[0]]["n"]
-    figure.suptitle(
-        f"dots: replicates; bar: mean and {level:.0%} t interval (n = {n:.0f}); "
-        "band: margin of equivalence",
-        fontsize=8.5,
-        color="0.25",
-    )
 
 
 def _interval(

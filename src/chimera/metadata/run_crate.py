@@ -63,7 +63,17 @@ def run_crate(
         }
         for module in dict.fromkeys(action["instrument"]["@id"] for action in actions)
     ]
-    files = {path: _file(path, size, hashes[path], terms["media"]) for path, size in sizes.items()}
+    files: dict[str, Entity] = {
+        path: {
+            "@id": path,
+            "@type": "File",
+            "name": PurePosixPath(path).name,
+            "encodingFormat": terms["media"].get(PurePosixPath(path).suffix, UNKNOWN),
+            "contentSize": str(size),
+            "sha256": hashes[path],
+        }
+        for path, size in sizes.items()
+    }
     files["dvc.yaml"] |= {
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
         "name": f"The pipeline of {name}",
@@ -112,13 +122,6 @@ def run_crate(
         "@context": f"{terms['specification']}/context",
         "@graph": [*graph, *actions, *files.values(), *values.values(), *outside.values()],
     }
-
-
-def _file(path: str, size: int, sha256: str, media: Mapping[str, str]) -> Entity:
-    place = PurePosixPath(path)
-    entity: Entity = {"@id": path, "@type": "File", "name": place.name}
-    entity["encodingFormat"] = media.get(place.suffix, UNKNOWN)
-    return entity | {"contentSize": str(size), "sha256": sha256}
 
 
 def _action(

@@ -110,11 +110,8 @@ def _saved_bytes(network: nn.Module, window_shape: Sequence[int], precision: str
         saved[tensor.untyped_storage().data_ptr()] = tensor  # a reference, so no address is reused
         return tensor
 
-    half = precision == "bfloat16"
-    with (
-        saved_tensors_hooks(save, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=half),
-    ):
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+    with saved_tensors_hooks(save, lambda tensor: tensor), autocast:
         Objective(network.train(), unroll=1)(torch.zeros(window_shape))
     return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
 

@@ -14,29 +14,17 @@ from chimera.study.labels import model_label
 from chimera.study.stopping import UNDECIDED
 from chimera.tuning.table import Trial, gain_of_longer
 
-LONG_ENOUGH = 0.1  # part of the error that twice the steps may take away
 FINDINGS = Path(__file__).with_name("templates") / "findings.yaml"
 _SITES = {"output": "as a whole", "skip0": "by the finest skip", "bottleneck": "by the bottleneck"}
 _END = "_output_faithfulness"
 
 
-def training_length(repeats: Sequence[Trial], models: Sequence[str]) -> str:
-    """Return what more steps would give, from tuning/repeats.csv; empty where no one has tried.
-
-    A training is long enough if twice the steps take away less than LONG_ENOUGH of the error.
-    """
+def gains_by_model(
+    repeats: Sequence[Trial], models: Sequence[str]
+) -> dict[str, tuple[int, int, float]]:
+    """Return what more steps would give each model, from tuning/repeats.csv, if it was tried."""
     found = {m: gain_of_longer([row for row in repeats if row["model"] == m]) for m in models}
-    gains = {model_label(model): gain for model, gain in found.items() if gain}
-    if not gains:
-        return ""
-    before, after, _ = next(iter(gains.values()))
-    listed = " and ".join(f"of {name} by {gain:.0%}" for name, (_, _, gain) in gains.items())
-    short = [name for name, (_, _, gain) in gains.items() if gain >= LONG_ENOUGH]
-    judged = f"{' and '.join(short)} could still gain more" if short else "it is long enough"
-    return (
-        f"Training for {after} steps instead of {before} lowers the validation error {listed}: "
-        f"measured against {LONG_ENOUGH:.0%}, {judged}."
-    )
+    return {model: gain for model, gain in found.items() if gain}
 
 
 def probe_findings(probes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, str]:

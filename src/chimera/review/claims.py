@@ -154,9 +154,7 @@ def _errors_table(kept: Kept) -> list[str]:
 
     def by_key(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
         return {
-            " ".join(str(row[key]) for key in BY_RUN.keys): {
-                name: float(row[name]) for name in BY_RUN.values
-            }
+            " ".join(str(row[k]) for k in BY_RUN.keys): {v: float(row[v]) for v in BY_RUN.values}
             for row in rows
         }
 
@@ -185,8 +183,8 @@ def _data(kept: Kept) -> list[str]:
         for entry in read_yaml(manifest)["files"]
         if any(entry["path"].startswith(f"data/{name}/") for name in kept.params["datasets"])
     }
-    verdicts = {name: count for name, count in counts.items() if name != "files"}
-    faults = wrong_leaves({"files": counts["files"]}, {"files": sum(verdicts.values())}, 9)
+    files = sum(count for name, count in counts.items() if name != "files")
+    faults = wrong_leaves({"files": counts["files"]}, {"files": files}, 9)
     known = counts["exact"] + counts["equivalent"] + counts["missing"]
     if counts["unfrozen"] == 0 and known != len(frozen):
         faults.append(f"{known} files are frozen, expected {len(frozen)} as in {folder}")
@@ -211,10 +209,9 @@ def _lock(kept: Kept) -> list[str]:
                 faults.append(f"{key} is {running} in params.yaml, {value} in {stage} of dvc.lock")
     for path, md5 in recorded.items():
         file = kept.root / path
-        if IN_GIT.fullmatch(path) and (file.exists() or not IN_CACHE.match(path)):
-            found = dvc_hash(file)
-            if found != md5:
-                faults.append(f"{path} has the md5 {found}, expected {md5} as in dvc.lock")
+        is_kept = IN_GIT.fullmatch(path) and (file.exists() or not IN_CACHE.match(path))
+        if is_kept and (found := dvc_hash(file)) != md5:
+            faults.append(f"{path} has the md5 {found}, expected {md5} as in dvc.lock")
     return faults
 
 

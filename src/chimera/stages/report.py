@@ -56,7 +56,7 @@ def main() -> None:
         "verdicts": verdicts(stats, summary, plan, models, baseline),
         "cost": account(params, summary, read_costs(metrics["parity"], params["data"]), tuning),
         "baselines": beaten_by_baselines(summary, models),
-        "length": prose.training_length(repeats, models),
+        "gains": prose.gains_by_model(repeats, models),
         "undecided": prose.undecided(stats),
         "contrast": next((row for rows in found.values() for row in rows.values()), None),
         "withheld": prose.withheld_statistics(probes),
