@@ -10,6 +10,8 @@ from chimera.study.axes import axis_name
 from chimera.study.labels import axis_label, contrast_label, model_label
 from chimera.tuning.table import Trial, ranked, trials_by_model
 
+Cells = list[tuple[str, ...]]  # the rows of a table to which the template gives its words
+
 
 class Table(NamedTuple):
     """A caption, the names of the columns and rows of cells, the first of which names the row."""
@@ -41,17 +43,17 @@ def errors_table(summary: Mapping[str, Any], models: Sequence[str], metric: str)
     return Table(caption, ("axis", *map(model_label, names)), tuple(rows))
 
 
-def datasets_table(params: Mapping[str, Any]) -> Table:
+def datasets_rows(params: Mapping[str, Any]) -> Cells:
     """Return every dataset, with its parameters that differ from those of IND."""
     names, described = params["datasets"], params["data"].get("datasets", {})
     ind = described.get(names[0], {})
-    rows = []
+    rows: Cells = []
     for name in names:
         here = described.get(name, {})
         changes = [d for d in deviations(ind, here) if not d.key.startswith("trajectories")]
         listed = "; ".join(f"{d.key} {plain(d.running)}, IND {plain(d.frozen)}" for d in changes)
         rows.append((name, axis_label(axis_name(name, names)), listed or "-"))
-    return Table("Datasets.", ("dataset", "axis", "what differs from IND"), tuple(rows))
+    return rows
 
 
 def plain(value: Any) -> str:
@@ -132,7 +134,7 @@ def _effect(endpoint: str, d: float) -> str:
     return f"{d:+.2f}" if endpoint == "ind_valid_time" else f"{math.exp(d):.3f}"
 
 
-def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
+def parity_rows(counts: Mapping[str, Any], models: Sequence[str]) -> Cells:
     """Return each model's size and its distance from the baseline, from metrics/parity.json."""
     rows = []
     for model in models:
@@ -141,11 +143,10 @@ def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
             gap = row.get(f"{size}_gap")
             cells += [f"{row[size]:,}", "baseline" if gap is None else f"{gap:+.1%}"]
         rows.append(tuple(cells))
-    header = ("model", "parameters", "from baseline", "MACs a frame", "from baseline")
-    return Table(f"Sizes; the gate allows {counts['tolerance']:.0%}.", header, tuple(rows))
+    return rows
 
 
-def tuning_table(trials: Sequence[Trial], repeats: Sequence[Trial], models: Sequence[str]) -> Table:
+def tuning_rows(trials: Sequence[Trial], repeats: Sequence[Trial], models: Sequence[str]) -> Cells:
     """Return the two best trials of each model and their repeats.
 
     `trials` and `repeats` are tuning/trials.csv and tuning/repeats.csv.
@@ -161,12 +162,7 @@ def tuning_table(trials: Sequence[Trial], repeats: Sequence[Trial], models: Sequ
             error, *errors = (f"{float(row['valid_nrmse']):.4f}" for row in same)
             pair = str(trial["lr"]), str(trial["weight_decay"])
             rows.append((model_label(model), place, *pair, error, ", ".join(errors) or "-"))
-    caption = (
-        "The best trials of the search, and the same again from other seeds; one-step nRMSE on the "
-        "validation split."
-    )
-    header = ("model", "trial", "learning rate", "weight decay", "error", "again")
-    return Table(caption, header, tuple(rows))
+    return rows
 
 
 def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, Table]:
@@ -185,9 +181,9 @@ def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, T
     return tables
 
 
-def correlations_table(stats: Mapping[str, Any]) -> Table:
+def correlations_rows(stats: Mapping[str, Any]) -> Cells:
     """Return the tested correlations of probe statistics with the OOD error."""
-    rows = [
+    return [
         (
             name,
             f"{row['rho']:+.2f}",
@@ -198,30 +194,24 @@ def correlations_table(stats: Mapping[str, Any]) -> Table:
         for name, row in stats.get("spearman", {}).items()
         if isinstance(row, Mapping)
     ]
-    caption = "Spearman's correlation with the OOD error, within models, over runs; one family."
-    return Table(caption, ("statistic", "rho", "interval", "p", "q"), tuple(rows))
 
 
-def deviations_table(found: Sequence[Deviation], log: Sequence[Mapping[str, str]]) -> Table:
+def deviations_rows(found: Sequence[Deviation], log: Sequence[Mapping[str, str]]) -> Cells:
     """Return every deviating parameter and its last reason in the log."""
     reasons = {entry["key"]: entry.get("reason", "") for entry in log if "key" in entry}
-    rows = [
+    return [
         (d.key, plain(d.frozen), plain(d.running), reasons.get(d.key, "no entry in the log"))
         for d in found
     ]
-    header = ("parameter", "preregistered", "here", "reason logged")
-    return Table("Parameters that deviate.", header, tuple(rows))
 
 
-def amendments_table(log: Sequence[Mapping[str, str]]) -> Table:
+def amendments_rows(log: Sequence[Mapping[str, str]]) -> Cells:
     """Return every amendment of the preregistration in the deviation log."""
-    rows = [
+    return [
         (entry.get("date", ""), entry["sha256"][:12], entry.get("reason", ""))
         for entry in log
         if "sha256" in entry
     ]
-    caption = "Amendments of the preregistration."
-    return Table(caption, ("date", "sha256", "reason"), tuple(rows))
 
 
 def runs_by_machine(
@@ -235,9 +225,9 @@ def runs_by_machine(
     return runs
 
 
-def machines_table(records: Mapping[str, Mapping[str, Any]]) -> Table:
+def machines_rows(records: Mapping[str, Mapping[str, Any]]) -> Cells:
     """Return each class of bytes and versions once, with its runs, from every provenance.yaml."""
-    rows: list[tuple[str, str]] = []
+    rows: Cells = []
     for fields, names in runs_by_machine(records).items():
         rows += [("runs", ", ".join(names)), *fields]
-    return Table("What trained the networks.", ("", "value"), tuple(rows))
+    return rows

@@ -72,16 +72,16 @@ def main() -> None:
             for name, suffix in PICTURES.items()
         },
         "tables": {
-            "parity": tables.parity_table(metrics["parity"], models),
-            "datasets": tables.datasets_table(params),
-            "tuning": tables.tuning_table(trials, repeats, models),
+            "parity": tables.parity_rows(metrics["parity"], models),
+            "datasets": tables.datasets_rows(params),
+            "tuning": tables.tuning_rows(trials, repeats, models),
             "contrasts": [tables.contrasts_table(rows, plan) for rows in found.values() if rows],
             **{name: tables.errors_table(summary, models, name) for name in tables.ERRORS},
             "probes": tables.probe_tables(probes, models),
-            "correlations": tables.correlations_table(stats),
-            "deviations": tables.deviations_table(deviating, log),
-            "amendments": tables.amendments_table(log),
-            "machines": tables.machines_table(machines),
+            "correlations": tables.correlations_rows(stats),
+            "deviations": tables.deviations_rows(deviating, log),
+            "amendments": tables.amendments_rows(log),
+            "machines": tables.machines_rows(machines),
         },
     }
     page = templates().get_template("report.html").render(content)
