@@ -9,10 +9,11 @@ it in place of one that exists.
 import argparse
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from dvc.repo import Repo
 
 from chimera.files.artifacts import (
     read_json,
@@ -55,12 +56,8 @@ def provenance() -> dict[str, object]:
 
 def present_stages(lock: Mapping[str, Any]) -> dict[str, Any]:
     """Return dvc.lock without stages that these parameters do not have: DVC never removes one."""
-    listed = subprocess.run(
-        ["dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=False
-    )
-    if listed.returncode:
-        raise InputError(f"`dvc stage list` failed: {listed.stderr.strip()}")
-    names = listed.stdout.split()
+    with Repo() as repo:
+        names = [stage.addressing for stage in repo.index.stages]
     stages = {name: entry for name, entry in lock["stages"].items() if name in names}
     return dict(lock) | {"stages": stages}
 

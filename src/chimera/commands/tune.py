@@ -119,15 +119,10 @@ def write_tables(search: Search) -> None:
     found, again = map(trials_by_model, tables)
     batch, report = read_params()["train"]["batch_size"], {}
     for model, rows in found.items():
-        best = ranked(rows)[0]
         steps = len(rows) * search.steps + sum(int(row["steps"]) for row in again[model])
-        report[model] = {
-            "trials": len(rows),
-            "best_lr": float(best["lr"]),
-            "best_weight_decay": float(best["weight_decay"]),
-            "best_valid_nrmse": float(best["valid_nrmse"]),
-            "samples": steps * batch,
-        }
+        names, best = ("lr", "weight_decay", "valid_nrmse"), ranked(rows)[0]
+        numbers = {f"best_{name}": float(best[name]) for name in names}
+        report[model] = {"trials": len(rows)} | numbers | {"samples": steps * batch}
     write_json(HOME / "metrics.json", report)
     for model, rows in found.items():
         require_bracketed(model, rows)

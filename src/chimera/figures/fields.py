@@ -75,8 +75,7 @@ def example_fields(
 ) -> Figure:
     """Draw truth, forecasts and errors; one colour scale, symmetric about zero, in each row.
 
-    The examples have the same models; the time is that since the last true frame, in the solver's
-    unit.
+    The examples have the same models; the time, since the last true frame, is in the solver's unit.
     """
     if not examples:
         return style.message("No OOD trajectory: the study has no dataset besides IND")

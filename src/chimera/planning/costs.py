@@ -11,8 +11,7 @@ With measured constants, the time of one unit of work on one core is
 
     seconds = fixed + per_operation x operations + per_byte x activations,
 
-where `fixed` is the interpreter's and activations stand for the memory traffic of all operations
-other than convolutions.
+with activations in the place of the memory traffic of all operations other than convolutions.
 """
 
 import math
@@ -167,9 +166,9 @@ def run_parts(
     names: Sequence[str],
     laws: Laws,
 ) -> tuple[Part, Part]:
-    """Return the cost of training and of evaluation of all replicates of one network.
+    """Return the cost of training and of evaluation of all replicates, on datasets with IND first.
 
-    A rollout has `horizon` forecasts; `names` are those of the datasets, IND first.
+    A rollout has `horizon` forecasts.
     """
     datasets = [data.datasets[n] for n in names]
     valid = datasets[0].trajectories["valid"]

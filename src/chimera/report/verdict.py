@@ -155,15 +155,14 @@ def _secondary(rows: Mapping[str, Contrast], plan: Preregistration) -> str:
 
 
 def _observed(model: str, baseline: str, summary: Mapping[str, Any]) -> list[str]:
-    sentences = []
-    for axis in ("ind", "ood"):
-        if axis in summary[model]:
-            d = math.log(summary[model][axis]["nrmse"] / summary[baseline][axis]["nrmse"])
-            sentences.append(
-                f"Observed, without a test: the mean {axis_label(axis)} error of "
-                f"{model_label(model)} is {change('nrmse', d)} than {model_label(baseline)}'s."
-            )
-    return sentences
+    found, other = summary[model], summary[baseline]
+    return [
+        f"Observed, without a test: the mean {axis_label(axis)} error of {model_label(model)} is "
+        f"{change('nrmse', math.log(found[axis]['nrmse'] / other[axis]['nrmse']))} than "
+        f"{model_label(baseline)}'s."
+        for axis in ("ind", "ood")
+        if axis in found
+    ]
 
 
 def endpoint_phrase(name: str) -> str:

@@ -1,8 +1,8 @@
 """What a finished study says, checked against its errors per trajectory.
 
-A study is a folder: the repository's root, or a record of it. Each check computes anew, from
-metrics/errors.csv and metrics/statistics.csv, what a file has written, or compares what two files
-say of one thing. Nothing here needs more than NumPy, SciPy and YAML.
+A study is a folder: the repository's root, or a record of it. Each check computes a file anew from
+metrics/errors.csv and metrics/statistics.csv, or compares what two files say of one thing. Nothing
+here needs more than NumPy, SciPy and YAML.
 """
 
 import hashlib
@@ -215,11 +215,10 @@ def _lock(kept: Kept) -> list[str]:
     return faults
 
 
-def _at(params: Mapping[str, Any], key: str) -> Any:
-    value: Any = params
-    for name in key.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+def _at(params: Any, key: str) -> Any:
+    name, _, rest = key.partition(".")
+    value = params.get(name) if isinstance(params, Mapping) else None
+    return _at(value, rest) if rest else value
 
 
 def dvc_hash(path: Path) -> str:

@@ -139,15 +139,10 @@ def compare(
 ) -> dict[str, dict[str, Any]]:
     """Return every model's contrasts with the baseline and its verdict, in metrics/stats.json.
 
-    The primary endpoint's q is adjusted over the models (Holm). One replicate has no contrasts, and
-    without OOD axes there is no primary endpoint; either is undecided.
-
-    Args:
-        runs: Errors of every (model, replicate).
-        models: The compared models, without the baseline.
-        baseline: Model with which they are compared.
-        replicates: In the order in which the stopping rule looks at them.
-        plan: The declared analysis.
+    `runs` has the errors of every (model, replicate), `models` the compared ones without the
+    baseline; the rule looks at the replicates in this order. The primary endpoint's q is adjusted
+    over models (Holm). One replicate has no contrasts, and without OOD axes there is no primary
+    endpoint; either is undecided.
     """
     axes = list(next(iter(runs.values())))
     possible = endpoint_names(axes)
@@ -191,7 +186,7 @@ def correlations(
 
     Args:
         probes: One value per run, by the statistic's name; None if the run withheld it.
-        errors: The endpoint `ood_nrmse` of the same runs, in the same order.
+        errors: The endpoint `ood_nrmse` of the same runs.
         models: Their models.
         alpha: Level; intervals cover 1 - alpha.
 

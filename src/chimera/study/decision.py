@@ -139,13 +139,8 @@ def outlook(
 
         sigma^2 = sum (d - mean d)^2 / chi^2_{n-1},   mu = mean d + sigma z / sqrt(n)
 
-    so that the few replicates' uncertainty enters. Exchanging the models changes nothing.
-
-    Args:
-        differences: d_r (n,) so far, n >= 2; not all the same unless zero.
-        rule: The declared rule.
-        num_studies: How many are simulated.
-        rng: Generator, or a seed that draws the same ones at every call.
+    so that the few replicates' uncertainty enters. Exchanging the models changes nothing. The
+    differences d_r (n,) so far, n >= 2, are not all the same unless zero.
     """
     d = sample("differences", differences)
     sample_has_spread("differences", d)
