@@ -151,7 +151,7 @@ def tuning_rows(trials: Sequence[Trial], repeats: Sequence[Trial], models: Seque
 
     `trials` and `repeats` are tuning/trials.csv and tuning/repeats.csv.
     """
-    rows = []
+    rows: Cells = []
     searched, again = trials_by_model(trials), trials_by_model(repeats)
     for model in models:
         best = zip(("best", "second"), ranked(searched.get(model, [])), strict=False)
