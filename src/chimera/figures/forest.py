@@ -51,6 +51,8 @@ def forest_plot(
             len(groups), 2, squeeze=False, width_ratios=[3, 1.2], height_ratios=heights
         )
         pair = model_label(comparison.model), model_label(baseline)
+        for x, heading in HEADINGS.items():
+            grid[0, 1].text(x, -1.0, heading, fontsize=9, va="bottom")
         for (panel, numbers), group in zip(grid, groups, strict=True):
             in_frames = group is not ratios
             scale: Callable[[float], float] = float if in_frames else math.exp
@@ -74,8 +76,6 @@ def forest_plot(
                 else "ratio of errors, {} / {} (dimensionless, log scale)".format(*pair)
             )
             numbers.axis("off")
-        for x, heading in HEADINGS.items():
-            grid[0, 1].text(x, -1.0, heading, fontsize=9, va="bottom")
         n = contrasts[names[0]]["n"]
         part.suptitle(
             f"dots: replicates; bar: mean and {level:.0%} t interval (n = {n:.0f}); "
