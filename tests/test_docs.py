@@ -207,10 +207,7 @@ def help_of(*words):
 def test_modules_take_these_arguments(words):
     name, *arguments = words
     options = {word for word in arguments if word.startswith("--")}
-    if name.startswith("chimera.stages."):
-        known = importlib.import_module(name).Options.__dataclass_fields__
-        assert {option[2:].replace("-", "_") for option in options} <= set(known)
-    elif name.startswith("chimera."):
+    if name.startswith("chimera.") and (options or ".commands." in name):
         subcommand = arguments[:1] if name == "chimera.commands.log" else []
         printed = help_of(name, *subcommand)
         assert all(option in printed for option in options)

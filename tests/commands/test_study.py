@@ -11,13 +11,12 @@ import yaml
 
 from chimera.commands.study import DeclaredStudy, main, run_study
 from chimera.files.artifacts import write_csv, write_json
-from chimera.governance.analysis import analysis
 from chimera.governance.plan import decisive
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError
 from chimera.planning.composition import compose
 from chimera.study.axes import axis_name
-from chimera.study.decision import decide
+from chimera.study.decision import decide, rule_of
 from chimera.study.error_table import METRICS
 from workspaces import ROOT, call, commit, copy_tree, sentence
 
@@ -75,7 +74,7 @@ def pipeline(tmp_path, monkeypatch):
 
 def decided(pipeline):
     """Return the verdict and the replicates that the declared rule gives for all 40."""
-    return decide(pipeline.differences, analysis(read_preregistration()).rule)
+    return decide(pipeline.differences, rule_of(read_preregistration()))
 
 
 def test_a_study_looks_at_every_number_of_replicates_until_it_is_decided(pipeline):

@@ -12,8 +12,8 @@ from chimera.files.artifacts import write_bytes
 from chimera.governance.plan import Preregistration
 from chimera.interface.errors import InputError
 from chimera.report import prose, tables
-from chimera.report.document import git_object
-from chimera.report.verdict import beaten_by_baselines, status, verdicts
+from chimera.report.document import git_object, templates
+from chimera.report.verdict import beaten_by_baselines, verdicts
 from chimera.stages import figures, report
 from chimera.study.stopping import Stopping
 from figures import tables as search
@@ -47,6 +47,12 @@ def verdict(stats, models=MODELS):
     found = verdicts(stats, SUMMARY, PLAN, models, "unet")
     assert len(found) == 1
     return found[0].headline, " ".join(found[0].sentences)
+
+
+def said(macro, *values):
+    """Return a sentence of templates/prose.html in one line."""
+    module = templates().get_template("prose.html").module
+    return " ".join(html.unescape(getattr(module, macro)(*values)).split())
 
 
 def test_too_few_replicates_are_undecided_and_say_how_many_more():
@@ -132,11 +138,15 @@ def test_several_models_have_a_verdict_each():
 
 
 def test_standing_names_why_a_study_is_exploratory():
-    assert status(statistics(standing="confirmatory"), 0).startswith("Standing: confirmatory.")
-    assert status(statistics(), 0).startswith("Standing: pilot.")
-    assert "data files that no manifest has frozen: 3" in status(statistics(), 3)
-    assert "the declared rule has not ended it" in status(statistics(standing="exploratory"), 0)
-    text = status(statistics(standing="exploratory", deviations=2), 5)
+    assert said("status", statistics(standing="confirmatory"), 0).startswith(
+        "Standing: confirmatory."
+    )
+    assert said("status", statistics(), 0).startswith("Standing: pilot.")
+    assert "data files that no manifest has frozen: 3" in said("status", statistics(), 3)
+    assert "the declared rule has not ended it" in said(
+        "status", statistics(standing="exploratory"), 0
+    )
+    text = said("status", statistics(standing="exploratory", deviations=2), 5)
     assert "exploratory" in text
     assert "preregistered ones: 2" in text
     assert "frozen: 5" in text
@@ -145,24 +155,58 @@ def test_standing_names_why_a_study_is_exploratory():
 def test_failed_gates_and_withheld_statistics_are_said():
     verify = {"files": 9, "exact": 8, "equivalent": 0, "mismatched": 1, "missing": 0, "unfrozen": 0}
     parity = {"tolerance": 0.05, "big": {"params_gap": 0.2, "macs_gap": 0.0}}
-    data, models = prose.gate_sentences(verify, parity)
-    assert data.startswith("Data: failed")
-    assert models.startswith("Parity: failed")
+    data, models = said("gates", verify, parity).removesuffix("</li>").split("</li> ")
+    assert data.startswith("<li>Data: failed. Of 9 files 8 have the frozen sha256")
+    assert models.startswith("<li>Parity: failed")
     assert "20.0%" in models
-    params = {"datasets": ["a"]}
-    listed = " ".join(prose.limits(params, statistics(), {"unet": {"ib": {"withheld_x": 4.0}}}))
-    assert "UNet, ib, withheld x: 4" in listed
+    assert "Parity: passed" in said("gates", verify, {"tolerance": 0.05, "unet": {"params": 1}})
+    withheld = prose.withheld_statistics({"unet": {"ib": {"withheld_x": 4.0, "withheld_y": 0.0}}})
+    stats = statistics()
+    row = stats["fractal_unet"]["gap"]
+    listed = said("limits", {"datasets": ["a"]}, stats, prose.undecided(stats), withheld, row)
+    assert "mean over replicates: UNet, ib, withheld x: 4.</li>" in listed
+    assert "Undecided at 3 replicates: FractalUNet." in listed
+    assert "cannot fall below 0.25 at" in listed
     assert "out of distribution" in listed
-    assert "Without OOD data" in prose.correlation_sentence({})
+    assert "Without OOD data" in said("correlations", {})
+
+
+def test_the_title_is_the_question():
+    expected = "E1: FractalUNet against UNet at equal parameters and MACs"
+    assert said("title", MODELS, "unet") == expected
+    assert said("title", ["unet"], "unet") == "E1: UNet"
+
+
+def test_numbers_agree_with_their_nouns():
+    assert [said("counted", n, "axis", "axes") for n in (0, 1)] == ["0 axes", "1 axis"]
+    found = {"twonn.ind": {"rho": 0.5}, "withheld": 1, "n": 20, "models": 2}
+    sentence = said("correlations", {"spearman": found})
+    assert sentence.endswith("1 was tested and 1 was withheld.")
+    few = found | {"withheld": 2, "unattainable": 2, "smallest_p": 0.2}
+    assert said("correlations", {"spearman": few}).endswith(
+        "2 were withheld; 2 of them because no order of so few runs has a p below 0.2."
+    )
+
+
+def test_interventions_are_said_with_their_interval():
+    """The t quantile of 2 degrees of freedom is 4.3027: 0.5 -+ 4.3027 x 0.1 / sqrt(3)."""
+    edits = {"unet": {"localisation_rho": 0.5, "localisation_rho_sd": 0.1}}
+    intervals = prose.localisation_intervals(edits, 3)
+    half = 4.30265 * 0.1 / math.sqrt(3)
+    assert intervals == {"unet": pytest.approx((0.5 - half, 0.5 + half), abs=1e-5)}
+    text = said("editing", edits, intervals, 3)
+    assert text.startswith("Localisation informs editing")
+    assert "(95% t interval over 3 seeds: +0.25 to +0.75)" in text
+    assert said("editing", {"unet": {}}, {}, 3) == "No layer was edited."
+    assert said("patching", []).startswith("No counterfactual twins")
 
 
 def test_the_table_of_the_search_has_the_two_best_and_their_repeats():
-    table = tables.tuning_table(search.trials(), search.repeats(), ["unet", "nowhere"])
-    assert table.rows == (
+    assert tables.tuning_rows(search.trials(), search.repeats(), ["unet", "nowhere"]) == [
         ("UNet", "best", "0.02", "0.0001", "0.0500", "0.0400, 0.0420"),
         ("UNet", "second", "0.2", "0.0001", "0.0750", "0.0600, 0.0700"),
-    )
-    assert tables.tuning_table(search.trials(), search.repeats(), ["nowhere"]) is None
+    ]
+    assert tables.tuning_rows(search.trials(), search.repeats(), ["nowhere"]) == []
 
 
 @pytest.mark.parametrize(
@@ -170,10 +214,12 @@ def test_the_table_of_the_search_has_the_two_best_and_their_repeats():
     [(0.05, "it is long enough"), (0.2, "UNet and FractalUNet could still gain more")],
 )
 def test_the_page_says_whether_training_is_long_enough(gain, judged):
-    said = prose.training_length(search.repeats(gain), search.MODELS)
-    assert f"for 200 steps instead of 100 lowers the validation error of UNet by {gain:.0%}" in said
-    assert said.endswith(f"measured against 10%, {judged}.")
-    assert prose.training_length(search.repeats(gain), ["nowhere"]) == ""
+    gains = prose.gains_by_model(search.repeats(gain), search.MODELS)
+    text = said("training_length", gains)
+    assert f"for 200 steps instead of 100 lowers the validation error of UNet by {gain:.0%}" in text
+    assert text.endswith(f"measured against 10%, {judged}.")
+    assert prose.gains_by_model(search.repeats(gain), ["nowhere"]) == {}
+    assert said("training_length", {}) == ""
 
 
 def test_the_table_of_errors_has_every_mean_and_its_spread():

@@ -10,6 +10,7 @@ from scipy import integrate, special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
+from chimera.interface.errors import InputError
 from chimera.statistics import (
     benjamini_hochberg,
     detectable_effect,
@@ -348,3 +349,17 @@ def test_unanswerable_questions_are_refused(arguments, message):
 def test_power_needs_two_pairs():
     with pytest.raises(ValueError, match="'num_replicates' is 1, expected at least 2"):
         paired_t_power(1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "smallest"), [([1.0, 1.0, 1.0], [1.0, 2.0, 3.0], 1.0), ([1.0, 2.0], [2.0, 1.0], 1.0)]
+)
+def test_the_least_p_of_what_has_no_order_is_one(x, y, smallest):
+    assert smallest_spearman_p(x, y) == smallest
+
+
+def test_the_least_p_refuses_what_is_no_sample():
+    with pytest.raises(InputError):
+        smallest_spearman_p([1.0, math.nan], [1.0, 2.0])
+    with pytest.raises(InputError):
+        smallest_spearman_p([1.0, 1.0, 1.0], [1.0, 2.0])

@@ -1,6 +1,7 @@
 """Contrasts of constructed runs, by hand; mirrored and reordered runs give what they must."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from chimera.statistics import (
     equivalence_p,
 )
 from chimera.study.contrasts import (
-    Analysis,
     compare,
     contrast,
     contrasts,
@@ -25,6 +25,7 @@ from chimera.study.contrasts import (
 )
 from chimera.study.decision import StoppingRule, decide
 from chimera.study.endpoints import axis_weights, differences, endpoint, endpoint_names
+from chimera.study.stopping import Analysis, Stopping
 
 AXES = ["ind", "ood_viscosity", "ood_decay"]
 RULE = StoppingRule(margin=math.log(1.1))
@@ -116,7 +117,17 @@ def test_declared_weights_make_the_primary_endpoint():
     )
 
 
-PLAN = Analysis("primary", ("a", "b", "ind_valid_time"), {}, RULE, 1.0, 0.8)
+LOOKS = Stopping(first_look=8, last_look=40, prior_variance=RULE.prior_variance)
+PLAN = Analysis(
+    alpha=0.05,
+    margin=math.log(1.1),
+    margin_frames=1.0,
+    power=0.8,
+    primary="primary",
+    secondary=("a", "b", "ind_valid_time"),
+    weights={},
+    stopping=LOOKS,
+)
 
 
 def endpoints(seed=1, n=4):
@@ -188,8 +199,10 @@ def study(effects, replicates=12, spread=0.05, axes=AXES):
     return runs
 
 
-DECLARED = Analysis(
-    "ood_nrmse", ("ind_nrmse", "ood_decay_nrmse", "ood_viscosity_nrmse"), {}, RULE, 1.0, 0.8
+DECLARED = replace(
+    PLAN,
+    primary="ood_nrmse",
+    secondary=("ind_nrmse", "ood_decay_nrmse", "ood_viscosity_nrmse"),
 )
 
 

@@ -7,14 +7,13 @@ OOD error first: what was changed, IND and OOD error of each model, gap, verdict
 
 import argparse
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 
-from chimera.interface.errors import InputError, guarded
-from chimera.review.experiments import markdown_table, read_experiments, terminal_table
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
-_SHOW = ("exp", "show", "--json")
+from chimera.interface.errors import InputError, guarded
+from chimera.review.experiments import experiments_of, markdown_table, terminal_table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,11 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="experiments", description=__doc__)
     parser.add_argument("--md", action="store_true", help="as Markdown, for a pull request")
     options = parser.parse_args(arguments)
-    shown = subprocess.run([sys.executable, "-m", "dvc", *_SHOW], capture_output=True, check=False)
-    if shown.returncode:
-        reasons = [line for line in shown.stderr.decode().splitlines() if line.startswith("ERROR")]
-        raise InputError(f"`dvc exp show` failed: {reasons[0] if reasons else shown.returncode}")
-    rows = read_experiments(shown.stdout)
+    try:
+        with Repo() as repo:
+            rows = experiments_of(repo.experiments.show())
+    except DvcException as error:
+        raise InputError(f"`dvc exp show` failed: {error}") from None
     width = shutil.get_terminal_size(fallback=(120, 24)).columns
     print(markdown_table(rows) if options.md else terminal_table(rows, width))  # noqa: T201
 

@@ -9,10 +9,11 @@ it in place of one that exists.
 import argparse
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from dvc.repo import Repo
 
 from chimera.files.artifacts import (
     read_json,
@@ -26,6 +27,7 @@ from chimera.files.artifacts import (
 from chimera.governance.logbook import git
 from chimera.interface.errors import InputError, guarded
 from chimera.metadata.packing import METADATA, metadata
+from chimera.report.tables import runs_by_machine
 from chimera.review.claims import study_claims
 from chimera.review.records import record_files
 
@@ -35,32 +37,27 @@ RECORD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def provenance() -> dict[str, object]:
     """Return commit, checkpoints, and every class of bytes and versions with what it computed."""
     params = read_params()
-    cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
-    folders = [Path("checkpoints") / model / str(replicate) for model, replicate in cells]
-    computed: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for (model, replicate), folder in zip(cells, folders, strict=True):
-        about = read_yaml(folder / "provenance.yaml")
-        versions = tuple((name, value) for name, value in about.items() if name != "network")
-        computed.setdefault(versions, []).append(f"{model} {replicate}")
-    weights = [folder / "model.safetensors" for folder in folders]
+    folders = {
+        f"{model} {replicate}": Path("checkpoints") / model / str(replicate)
+        for model in params["model_names"]
+        for replicate in params["replicates"]
+    }
+    records = {run: read_yaml(path / "provenance.yaml") for run, path in folders.items()}
+    weights = [folder / "model.safetensors" for folder in folders.values()]
     commit, date = git("log", "-1", "--format=%H %cs").decode().split()
     return {
         "commit": commit,
         "date": date,
         "version": read_yaml(Path("CITATION.cff"))["version"],
         "checkpoints": {path.as_posix(): sha256(path) for path in weights},
-        "computed": [dict(versions) | {"runs": runs} for versions, runs in computed.items()],
+        "computed": [dict(of) | {"runs": runs} for of, runs in runs_by_machine(records).items()],
     }
 
 
 def present_stages(lock: Mapping[str, Any]) -> dict[str, Any]:
     """Return dvc.lock without stages that these parameters do not have: DVC never removes one."""
-    listed = subprocess.run(
-        ["dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=False
-    )
-    if listed.returncode:
-        raise InputError(f"`dvc stage list` failed: {listed.stderr.strip()}")
-    names = listed.stdout.split()
+    with Repo() as repo:
+        names = [stage.addressing for stage in repo.index.stages]
     stages = {name: entry for name, entry in lock["stages"].items() if name in names}
     return dict(lock) | {"stages": stages}
 

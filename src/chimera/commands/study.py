@@ -22,7 +22,6 @@ from chimera.files.artifacts import (
     read_text,
     write_text,
 )
-from chimera.governance.analysis import analysis
 from chimera.governance.logbook import git
 from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.preregistration import read_preregistration
@@ -32,7 +31,7 @@ from chimera.planning.composition import compose
 from chimera.report.verdict import change, endpoint_phrase
 from chimera.statistics.confidence_sequences import confidence_sequence
 from chimera.statistics.resampling.samples import Floats
-from chimera.study.decision import StoppingRule, decide, outlook
+from chimera.study.decision import StoppingRule, decide, outlook, rule_of
 from chimera.study.endpoints import differences
 from chimera.study.error_table import read_errors
 from chimera.study.labels import model_label
@@ -141,7 +140,7 @@ def run_study(
 
     As many replicates as keep all jobs busy run at a time; each is a look of its own.
     """
-    plan, stopping, rule = study.plan, study.plan.stopping, analysis(study.plan).rule
+    plan, stopping, rule = study.plan, study.plan.stopping, rule_of(study.plan)
     n = study.begun()
     limit = stopping.last_look if more is None else min(n + more, stopping.last_look)
     target, seen = max(n, min(stopping.first_look, limit)), stopping.first_look - 1

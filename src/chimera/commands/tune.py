@@ -115,21 +115,14 @@ def write_tables(search: Search) -> None:
     """Write the tables, then require that every winner lies inside the rates that were tried."""
     write_csv(HOME / "trials.csv", collect(search, "trials"))
     write_csv(HOME / "repeats.csv", collect(search, "repeats") + collect(search, "longer"))
-    found, again = (
-        trials_by_model(read_csv(HOME / "trials.csv")),
-        trials_by_model(read_csv(HOME / "repeats.csv")),
-    )
+    tables = (read_csv(HOME / f"{name}.csv") for name in ("trials", "repeats"))
+    found, again = map(trials_by_model, tables)
     batch, report = read_params()["train"]["batch_size"], {}
     for model, rows in found.items():
-        best = ranked(rows)[0]
         steps = len(rows) * search.steps + sum(int(row["steps"]) for row in again[model])
-        report[model] = {
-            "trials": len(rows),
-            "best_lr": float(best["lr"]),
-            "best_weight_decay": float(best["weight_decay"]),
-            "best_valid_nrmse": float(best["valid_nrmse"]),
-            "samples": steps * batch,
-        }
+        names, best = ("lr", "weight_decay", "valid_nrmse"), ranked(rows)[0]
+        numbers = {f"best_{name}": float(best[name]) for name in names}
+        report[model] = {"trials": len(rows)} | numbers | {"samples": steps * batch}
     write_json(HOME / "metrics.json", report)
     for model, rows in found.items():
         require_bracketed(model, rows)

@@ -20,8 +20,8 @@ def error_against_cost(
     """
     if not any(model in costs for model in models):
         return style.message("No time was measured for these networks: run `make cost`")
-    groups = {"ind": ["ind"], "ood": [a for a in style.distinct(rows, "axis") if a != "ind"]}
-    groups = {name: axes for name, axes in groups.items() if axes}
+    ood = [axis for axis in style.distinct(rows, "axis") if axis != "ind"]
+    groups = {"IND": ["ind"]} | ({"OOD, mean over axes": ood} if ood else {})
     figure = Figure(figsize=(style.WIDTH, 3.3))
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]
     for panel, (name, axes) in zip(panels, groups.items(), strict=True):
@@ -34,7 +34,7 @@ def error_against_cost(
         _draw_solver(panel, rows, costs, axes)
         (unchanged,) = _errors(rows, "persistence", axes).values()
         panel.axhline(unchanged, color="0.35", linestyle=":", label="persistence (costs nothing)")
-        panel.set_title("IND" if name == "ind" else "OOD, mean over axes")
+        panel.set_title(name)
         panel.set_xlabel(f"time of a forecast in batches of {BATCH}\n(ms a frame, one core)")
     panels[0].set_ylabel("one-step nRMSE (dimensionless)")
     for panel in panels:
@@ -62,9 +62,10 @@ def _draw_solver(
     panel: Axes, rows: style.Rows, costs: Mapping[str, Cost], axes: Sequence[str]
 ) -> None:
     """Draw the solver on the grids that were evaluated, and where the finest is in time."""
+    grids = solvers(list(costs))
     points = {
         name: (costs[name].batched, error)
-        for name in solvers(list(costs))
+        for name in grids
         for error in _errors(rows, name, axes).values()
     }
     if points:
@@ -72,7 +73,7 @@ def _draw_solver(
         panel.plot(x, y, "D-", color="0.35", markerfacecolor="none", label="solver, by its grid")
     for name, place in points.items():
         panel.annotate(f"{grid_of(name)}²", place, (6, 4), textcoords="offset points", color="0.25")
-    for name in [name for name in solvers(list(costs)) if name not in points]:  # it made the truth
+    for name in [name for name in grids if name not in points]:  # it made the truth
         panel.axvline(costs[name].batched, color="0.7", linestyle="--", zorder=0)
         panel.annotate(
             f"{grid_of(name)}²: the truth",

@@ -49,10 +49,8 @@ def examples(
 ) -> list[Example]:
     """Return the best, the median and the worst trajectory of those with fields.
 
-    Args:
-        errors: For each OOD axis the errors of its trajectories in every run.
-        fields: For each model `<axis>.prediction` and `<axis>.target`, (n, C, H, W); the first
-            channel is shown.
+    `errors` has for each OOD axis those of its trajectories in every run, `fields` for each model
+    `<axis>.prediction` and `<axis>.target`, (n, C, H, W), of which the first channel is shown.
     """
     first = next(iter(fields.values()))
     means = {
@@ -77,8 +75,7 @@ def example_fields(
 ) -> Figure:
     """Draw truth, forecasts and errors; one colour scale, symmetric about zero, in each row.
 
-    The examples have the same models; the time is that since the last true frame, in the solver's
-    unit.
+    The examples have the same models; the time, since the last true frame, is in the solver's unit.
     """
     if not examples:
         return style.message("No OOD trajectory: the study has no dataset besides IND")

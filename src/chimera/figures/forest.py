@@ -5,11 +5,11 @@ errors: below 1 the model's error is smaller. The valid time is a difference in 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from chimera.figures import style
 from chimera.study.labels import contrast_label, model_label
@@ -42,86 +42,73 @@ def forest_plot(
     figure = Figure(figsize=(style.WIDTH, sum(heights)))
     parts = figure.subfigures(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, comparison in zip(parts, shown, strict=True):
-        _forest(part, comparison, baseline, primary, level, margin)
+        contrasts = comparison.contrasts
+        names = sorted(contrasts, key=lambda name: name != primary)
+        ratios = [name for name in names if name != "ind_valid_time"]
+        groups = [group for group in (ratios, [n for n in names if n not in ratios]) if group]
+        heights = [len(group) + 0.6 for group in groups]
+        grid = part.subplots(
+            len(groups), 2, squeeze=False, width_ratios=[3, 1.2], height_ratios=heights
+        )
+        pair = model_label(comparison.model), model_label(baseline)
+        for x, heading in HEADINGS.items():
+            grid[0, 1].text(x, -1.0, heading, fontsize=9, va="bottom")
+        for (panel, numbers), group in zip(grid, groups, strict=True):
+            in_frames = group is not ratios
+            scale: Callable[[float], float] = float if in_frames else math.exp
+            panel.axvline(scale(0), color=style.GREY, linewidth=0.8, linestyle="--")
+            for position, name in enumerate(group):
+                bold = name == primary
+                row, differences = contrasts[name], comparison.differences[name]
+                _interval(panel, position, row, differences, scale, bold)
+                _numbers(numbers, position, row, bold)
+            panel.set_yticks(range(len(group)), [contrast_label(name) for name in group])
+            for tick, name in zip(panel.get_yticklabels(), group, strict=True):
+                tick.set_fontweight("bold" if name == primary else "normal")
+            for side in (panel, numbers):
+                side.set_ylim(len(group) - 0.5, -0.6)
+            if not in_frames:
+                style.plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
+                panel.axvspan(math.exp(-margin), math.exp(margin), color="0.92", zorder=0)
+            panel.set_xlabel(
+                "difference in valid time, {} - {} (frames)".format(*pair)
+                if in_frames
+                else "ratio of errors, {} / {} (dimensionless, log scale)".format(*pair)
+            )
+            numbers.axis("off")
+        n = contrasts[names[0]]["n"]
+        part.suptitle(
+            f"dots: replicates; bar: mean and {level:.0%} t interval (n = {n:.0f}); "
+            "band: margin of equivalence",
+            fontsize=8.5,
+            color="0.25",
+        )
     return figure
 
 
-def _forest(
-    figure: SubFigure,
-    comparison: Comparison,
-    baseline: str,
-    primary: str,
-    level: float,
-    margin: float,
-) -> None:
-    contrasts = comparison.contrasts
-    names = sorted(contrasts, key=lambda name: name != primary)
-    ratios = [name for name in names if name != "ind_valid_time"]
-    groups = [group for group in (ratios, [n for n in names if n not in ratios]) if group]
-    heights = [len(group) + 0.6 for group in groups]
-    grid = figure.subplots(
-        len(groups), 2, squeeze=False, width_ratios=[3, 1.2], height_ratios=heights
-    )
-    pair = model_label(comparison.model), model_label(baseline)
-    for (panel, numbers), group in zip(grid, groups, strict=True):
-        shown, in_frames = {name: contrasts[name] for name in group}, group is not ratios
-        _intervals(panel, shown, comparison.differences, primary, in_frames)
-        if not in_frames:
-            panel.axvspan(math.exp(-margin), math.exp(margin), color="0.92", zorder=0)
-        panel.set_xlabel(
-            "difference in valid time, {} - {} (frames)".format(*pair)
-            if in_frames
-            else "ratio of errors, {} / {} (dimensionless, log scale)".format(*pair)
-        )
-        _numbers(numbers, shown, primary, headed=group is groups[0])
-    first = contrasts[names[0]]
-    figure.suptitle(
-        f"dots: replicates; bar: mean and {level:.0%} t interval (n = {first['n']:.0f}); "
-        "band: margin of equivalence",
-        fontsize=8.5,
-        color="0.25",
-    )
-
-
-def _intervals(
+def _interval(
     panel: Axes,
-    contrasts: Mapping[str, Mapping[str, float]],
-    differences: Mapping[str, Sequence[float]],
-    primary: str,
-    in_frames: bool,
+    position: int,
+    row: Mapping[str, float],
+    differences: Sequence[float],
+    scale: Callable[[float], float],
+    bold: bool,
 ) -> None:
-    scale = float if in_frames else math.exp
     colour = style.model_colours(["", "model"])["model"]
-    panel.axvline(scale(0), color=style.GREY, linewidth=0.8, linestyle="--")
-    for position, (name, row) in enumerate(contrasts.items()):
-        ends = [scale(row["ci_low"]), scale(row["ci_high"])]
-        width = 2.2 if name == primary else 1.4
-        panel.plot(ends, [position] * 2, color=colour, linewidth=width, solid_capstyle="butt")
-        panel.plot(scale(row["estimate"]), position, "|", color=colour, markersize=11, mew=2)
-        points = [scale(d) for d in differences[name]]
-        panel.plot(points, [position + 0.22] * len(points), "o", color="black", markersize=2.5)
-    panel.set_yticks(range(len(contrasts)), [contrast_label(name) for name in contrasts])
-    for tick, name in zip(panel.get_yticklabels(), contrasts, strict=True):
-        tick.set_fontweight("bold" if name == primary else "normal")
-    panel.set_ylim(len(contrasts) - 0.5, -0.6)
-    if not in_frames:
-        style.plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
+    ends = [scale(row["ci_low"]), scale(row["ci_high"])]
+    width = 2.2 if bold else 1.4
+    panel.plot(ends, [position] * 2, color=colour, linewidth=width, solid_capstyle="butt")
+    panel.plot(scale(row["estimate"]), position, "|", color=colour, markersize=11, mew=2)
+    points = [scale(d) for d in differences]
+    panel.plot(points, [position + 0.22] * len(points), "o", color="black", markersize=2.5)
 
 
-def _numbers(
-    panel: Axes, contrasts: Mapping[str, Mapping[str, float]], primary: str, headed: bool
-) -> None:
-    panel.axis("off")
-    panel.set_ylim(len(contrasts) - 0.5, -0.6)
-    for x, heading in HEADINGS.items():
-        if headed:
-            panel.text(x, -1.0, heading, fontsize=9, va="bottom")
-    for position, (name, row) in enumerate(contrasts.items()):
-        weight = "bold" if name == primary else "normal"
-        q = "primary" if name == primary else _probability(row["q"])
-        cells = (f"{row['hedges_gz']:+.2f}", _probability(row["p"]), q)
-        for x, text in zip(HEADINGS, cells, strict=True):
-            panel.text(x, position, text, va="center", fontsize=8.5, weight=weight)
+def _numbers(panel: Axes, position: int, row: Mapping[str, float], bold: bool) -> None:
+    q = "primary" if bold else _probability(row["q"])
+    cells = (f"{row['hedges_gz']:+.2f}", _probability(row["p"]), q)
+    for x, text in zip(HEADINGS, cells, strict=True):
+        weight = "bold" if bold else "normal"
+        panel.text(x, position, text, va="center", fontsize=8.5, weight=weight)
 
 
 def _probability(value: float) -> str:

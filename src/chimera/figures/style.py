@@ -40,8 +40,7 @@ mpl.rcParams.update(
 def pictures(figure: Figure) -> dict[str, bytes]:
     """Return a figure as `png` and `svg`, without program names and dates: equal bytes if equal.
 
-    The layout is computed once. A PNG has at most 256 colours, which takes a third of the bytes in
-    git.
+    A PNG has at most 256 colours, which takes a third of the bytes in git.
     """
     png, svg = io.BytesIO(), io.BytesIO()
     figure.set_dpi(140)
@@ -105,8 +104,7 @@ def draw_runs(panel: Axes, rows: Rows, x: str, y: str, **style: Any) -> None:
 def plain_log_scale(panel: Axes, which: str, parts: Sequence[float]) -> None:
     """Make axis `x` or `y` of a drawn panel logarithmic, with ticks in plain decimals.
 
-    For a range of about a decade, in which powers of ten would label one tick or none. Ticks are at
-    these parts of a decade, or evenly spaced in a range below a factor of two.
+    Ticks are at these parts of a decade, or evenly spaced in a range below a factor of two.
     """
     (panel.set_xscale if which == "x" else panel.set_yscale)("log")
     axis = panel.xaxis if which == "x" else panel.yaxis

@@ -5,17 +5,9 @@ from typing import Any
 
 from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.standing import standing
-from chimera.study.contrasts import Analysis, compare, correlations
-from chimera.study.decision import StoppingRule
+from chimera.study.contrasts import compare, correlations
 from chimera.study.endpoints import endpoint
 from chimera.study.error_table import Errors
-
-
-def analysis(plan: Preregistration) -> Analysis:
-    """Return what the preregistration declares about contrasts."""
-    rule = StoppingRule(margin=plan.margin, alpha=plan.alpha, **vars(plan.stopping))
-    names = (plan.primary, plan.secondary)
-    return Analysis(*names, plan.weights, rule, plan.margin_frames, plan.power)
 
 
 def analyse(
@@ -27,18 +19,13 @@ def analyse(
 ) -> dict[str, Any]:
     """Return contrasts and verdict of every model, correlations, margin and standing.
 
-    Args:
-        params: Content of params.yaml.
-        plan: The preregistration.
-        errors: Those of every (forecaster, replicate), in metrics/errors.csv.
-        statistics: Rows of metrics/statistics.csv.
-        verify: Content of metrics/verify.json.
+    The errors are by (forecaster, replicate), `statistics` the rows of metrics/statistics.csv and
+    `verify` the content of metrics/verify.json.
     """
-    models, baseline = params["model_names"], params["baseline"]
-    replicates = params["replicates"]
+    models, baseline, replicates = (params[k] for k in ("model_names", "baseline", "replicates"))
     runs = {(model, r): errors[model, r] for model in models for r in replicates}
     compared = [model for model in models if model != baseline and baseline in models]
-    report: dict[str, Any] = dict(compare(runs, compared, baseline, replicates, analysis(plan)))
+    report: dict[str, Any] = dict(compare(runs, compared, baseline, replicates, plan))
     decided_at = [report[model].get("decided_at") for model in compared]
     if len(params["datasets"]) > 1:
         values = {

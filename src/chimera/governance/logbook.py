@@ -64,16 +64,13 @@ def require_appended(path: Path, base: str) -> None:
     Raises:
         InputError: With the first line that differs, or if the revision does not exist.
     """
-    merge_base = git("merge-base", base, "HEAD").decode().strip()
-    if not git("ls-tree", merge_base, "--", str(path)):
-        return  # the log is newer
-    before, now = git("show", f"{merge_base}:{path.as_posix()}"), read_bytes(path)
-    if now.startswith(before):
-        return
+    (commit, before), now = _at_merge_base(path, base), read_bytes(path)
+    if before is None or now.startswith(before):
+        return  # the log is newer, or longer
     pairs = zip(before.splitlines(), [*now.splitlines(), b""], strict=False)
     line = next((n for n, (a, b) in enumerate(pairs, start=1) if a != b), len(now.splitlines()) + 1)
     raise InputError(
-        f"{path} was edited or cut at line {line} since {merge_base[:10]}, "
+        f"{path} was edited or cut at line {line} since {commit[:10]}, "
         "expected that entries are only added at the end"
     )
 
@@ -92,16 +89,16 @@ def require_amended(path: Path, log: Path, base: str) -> None:
     remedy = 'expected an entry by `python -m chimera.commands.log amendment "REASON"`'
     if amendments and amendments[-1] != digest:
         raise InputError(f"{path} is not what the last amendment in {log} names, {remedy}")
-    merge_base = git("merge-base", base, "HEAD").decode().strip()
-    if not git("ls-tree", merge_base, "--", str(path)):
-        return  # the file is newer
-    before = git("show", f"{merge_base}:{path.as_posix()}")
-    has_log = git("ls-tree", merge_base, "--", str(log))
-    old = git("show", f"{merge_base}:{log.as_posix()}").decode() if has_log else ""
-    if now != before and len(amendments) == len(_amendments(old)):
-        raise InputError(
-            f"{path} was edited since {merge_base[:10]} without an amendment, {remedy}"
-        )
+    (commit, before), (_, old) = (_at_merge_base(file, base) for file in (path, log))
+    if before not in (None, now) and len(amendments) == len(_amendments((old or b"").decode())):
+        raise InputError(f"{path} was edited since {commit[:10]} without an amendment, {remedy}")
+
+
+def _at_merge_base(path: Path, base: str) -> tuple[str, bytes | None]:
+    """Return the merge base of HEAD and `base`, and the file as it was there, None if absent."""
+    commit = git("merge-base", base, "HEAD").decode().strip()
+    has_file = git("ls-tree", commit, "--", str(path))
+    return commit, git("show", f"{commit}:{path.as_posix()}") if has_file else None
 
 
 def _amendments(text: str) -> list[str]:

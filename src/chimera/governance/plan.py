@@ -5,14 +5,14 @@ it again: nothing here needs more than YAML.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
 from chimera.files.artifacts import parse_yaml
 from chimera.interface.errors import InputError
-from chimera.study.stopping import Stopping
+from chimera.study.stopping import Analysis, Stopping
 
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
@@ -29,36 +29,17 @@ FREE = (
 )
 
 
-@dataclass(frozen=True)
-class Preregistration:
-    """The declared analysis.
+@dataclass(frozen=True, kw_only=True)
+class Preregistration(Analysis):
+    """The declared analysis, and the frozen parameters, nested as in params.yaml.
 
-    Attributes:
-        alpha: Level of every test and decision, and 1 - alpha of every interval.
-        margin: Smallest effect of interest, in ln units: ln 1.1 for 10% of an error.
-        margin_frames: The same of the valid time, in frames.
-        power: Probability with which a detectable difference is found.
-        primary: Primary endpoint, see chimera.study.endpoints.
-        secondary: Endpoints of the secondary family.
-        correlations: Probe statistics expected to correlate with the OOD error, as
-            `<probe>.<statistic>`; a separate family.
-        weights: Weight of each OOD axis in the primary endpoint.
-        stopping: When one looks at the replicates, and the prior.
-        pilot: Frozen parameters of the pilot, nested as in params.yaml.
-        study: Those of the confirmatory study, complete.
+    `correlations` are the probe statistics, as `<probe>.<statistic>`, that are expected to
+    correlate with the OOD error: a separate family.
     """
 
-    alpha: float
-    margin: float
-    margin_frames: float
-    power: float
-    primary: str
-    secondary: tuple[str, ...]
     correlations: tuple[str, ...]
-    weights: dict[str, float]
-    stopping: Stopping
     pilot: dict[str, Any]
-    study: dict[str, Any]
+    study: dict[str, Any]  # complete
 
 
 @dataclass(frozen=True)
@@ -115,16 +96,15 @@ def decisive(params: Mapping[str, Any]) -> dict[str, Any]:
     Datasets that are described and not in `datasets`, and models not in `model_names`, stay out.
     """
     kept = _without_free(params, "")
-    used = {"models": params.get("model_names", ())}
     if "datasets" in kept.get("data", {}):
-        data = kept["data"]
-        named = params.get("datasets", ())
-        described = {n: value for n, value in data["datasets"].items() if n in named}
-        kept["data"] = data | {"datasets": described}
-    for section, names in used.items():
-        if section in kept:
-            kept[section] = {n: value for n, value in kept[section].items() if n in names}
+        kept["data"]["datasets"] = _named(kept["data"]["datasets"], params.get("datasets", ()))
+    if "models" in kept:
+        kept["models"] = _named(kept["models"], params.get("model_names", ()))
     return kept
+
+
+def _named(section: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in section.items() if name in names}
 
 
 def _without_free(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -158,8 +138,5 @@ def nearest_block(plan: Preregistration, params: Mapping[str, Any]) -> tuple[str
     study = dict(plan.study)
     if replicates and replicates == study["replicates"][: len(replicates)]:
         study["replicates"] = replicates
-    found = {
-        "pilot": deviations(plan.pilot, running),
-        "study": deviations(study, running),
-    }
+    found = {name: deviations(b, running) for name, b in (("pilot", plan.pilot), ("study", study))}
     return min(found.items(), key=lambda item: len(item[1]))

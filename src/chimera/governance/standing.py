@@ -17,13 +17,9 @@ def standing(
     verify: Mapping[str, int],
     decided_at: Sequence[int | None],
 ) -> str:
-    """Return the study's standing.
+    """Return the study's standing, by params.yaml and metrics/verify.json.
 
-    Args:
-        plan: The preregistration.
-        params: Content of params.yaml.
-        verify: Content of metrics/verify.json.
-        decided_at: Replicates at which each compared model was decided, None if it was not.
+    `decided_at` has the replicates at which each compared model was decided, None if it was not.
     """
     block, deviating = nearest_block(plan, params)
     frozen = not any(verify[verdict] for verdict in ("unfrozen", "mismatched", "missing"))

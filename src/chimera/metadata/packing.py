@@ -33,7 +33,7 @@ def metadata(record: Path) -> dict[str, dict[str, Any]]:
     hashes |= {path: sha256(file) for path, file in paths.items()}
     sizes = {path: file.stat().st_size for path, file in paths.items()}
     lock = read_yaml(record / "dvc.lock")["stages"]
-    name = about["name"]
-    data = croissant(params, files, name=name, about=about)
-    crate = run_crate(name, lock, sizes, hashes, about)
+    terms = read_yaml(Path(__file__).with_name("terms.yaml"))
+    data = croissant(params, files, about, terms)
+    crate = run_crate(lock, sizes, hashes, about, terms)
     return dict(zip(METADATA, (data, crate), strict=True))

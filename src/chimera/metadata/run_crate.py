@@ -14,52 +14,29 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-Entity = dict[str, Any]
+from chimera.metadata.croissant import UNKNOWN
 
-SPECIFICATION = "https://w3id.org/ro/crate/1.1"
-PROFILES = {
-    "process": "https://w3id.org/ro/wfrun/process/0.5",
-    "workflow": "https://w3id.org/ro/wfrun/workflow/0.5",
-    "workflow-ro-crate": "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
-}
-WORKFLOW_PROFILE = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
-DVC = {
-    "@id": "https://dvc.org",
-    "@type": "ComputerLanguage",
-    "name": "DVC",
-    "identifier": {"@id": "https://dvc.org"},
-    "url": {"@id": "https://dvc.org"},
-}
-AUTHORS = {"@id": "#contributors", "@type": "Organization", "name": "The Chimera contributors"}
-MIT = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"}
-MEDIA = {
-    ".csv": "text/csv",
-    ".html": "text/html",
-    ".json": "application/json",
-    ".md": "text/markdown",
-    ".png": "image/png",
-    ".txt": "text/plain",
-    ".yaml": "application/yaml",
-    ".lock": "application/yaml",
-}
+Entity = dict[str, Any]
 
 
 def run_crate(
-    name: str,
     lock: Mapping[str, Any],
     sizes: Mapping[str, int],
     hashes: Mapping[str, str],
     about: Mapping[str, Any],
+    terms: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the JSON-LD of a record.
 
     Args:
-        name: Of the study.
         lock: Stages of dvc.lock.
         sizes: Bytes of every file of the record, by its path; dvc.yaml is one.
         hashes: sha256 of these files, and of files outside of the record, by path.
-        about: The record's provenance: `commit`, `date`, `version`, `computed`.
+        about: The record's provenance: `name`, `commit`, `date`, `version`, `computed`.
+        terms: Content of terms.yaml.
     """
+    name, computed = about["name"], about["computed"][0]
+    author, profiles = {"@id": terms["authors"]["@id"]}, terms["profiles"]
     outside = {
         path: {"@id": f"#{path}", "@type": "CreativeWork", "name": path, "sha256": sha256}
         for path, sha256 in hashes.items()
@@ -67,17 +44,15 @@ def run_crate(
     }
     values: dict[str, Entity] = {}
     actions = [
-        _action(stage, entry, sizes, outside, values) | {"endTime": about["date"]}
+        _action(stage, entry, sizes, outside, values) | {"agent": author, "endTime": about["date"]}
         for stage, entry in lock.items()
         if entry.get("outs")
     ]
-    computed = about["computed"][0]
     versions = [
         {"@id": f"#{package}", "@type": "SoftwareApplication", "name": package, "version": version}
         for package, version in computed.items()
         if package not in ("bytes", "runs")
     ]
-    modules = dict.fromkeys(action["instrument"]["@id"] for action in actions)
     software = [
         {
             "@id": module,
@@ -86,22 +61,32 @@ def run_crate(
             "softwareVersion": about["version"],
             "softwareRequirements": _references(package["@id"] for package in versions),
         }
-        for module in modules
+        for module in dict.fromkeys(action["instrument"]["@id"] for action in actions)
     ]
-    files = {path: _file(path, size, hashes[path]) for path, size in sizes.items()}
+    files: dict[str, Entity] = {
+        path: {
+            "@id": path,
+            "@type": "File",
+            "name": PurePosixPath(path).name,
+            "encodingFormat": terms["media"].get(PurePosixPath(path).suffix, UNKNOWN),
+            "contentSize": str(size),
+            "sha256": hashes[path],
+        }
+        for path, size in sizes.items()
+    }
     files["dvc.yaml"] |= {
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
         "name": f"The pipeline of {name}",
-        "programmingLanguage": {"@id": DVC["@id"]},
+        "programmingLanguage": {"@id": terms["language"]["@id"]},
         "version": about["commit"],
-        "conformsTo": {"@id": WORKFLOW_PROFILE},
+        "conformsTo": {"@id": terms["workflow"]},
     }
     whole = {
         "@id": "#run",
         "@type": "CreateAction",
         "name": f"The run of {name} on {computed['bytes']}",
         "instrument": {"@id": "dvc.yaml"},
-        "agent": {"@id": AUTHORS["@id"]},
+        "agent": author,
         "endTime": about["date"],
         "object": _references([*values, *(f"#{path}" for path in outside if "data/" in path)]),
         "result": _references(path for path in sizes if path.startswith(("metrics/", "plots/"))),
@@ -113,10 +98,10 @@ def run_crate(
         "description": "A finished study: parameters, lock, metrics, errors of every trajectory, "
         "tables, pictures, and what computed them.",
         "datePublished": about["date"],
-        "license": {"@id": MIT["@id"]},
-        "author": {"@id": AUTHORS["@id"]},
-        "publisher": {"@id": AUTHORS["@id"]},
-        "conformsTo": _references(PROFILES.values()),
+        "license": {"@id": terms["licence"]["@id"]},
+        "author": author,
+        "publisher": author,
+        "conformsTo": _references(profiles.values()),
         "hasPart": _references(sizes),
         "mainEntity": {"@id": "dvc.yaml"},
         "mentions": _references(["#run", *(action["@id"] for action in actions)]),
@@ -125,24 +110,18 @@ def run_crate(
         "@id": "ro-crate-metadata.json",
         "@type": "CreativeWork",
         "about": {"@id": "./"},
-        "conformsTo": _references([SPECIFICATION, PROFILES["workflow-ro-crate"]]),
+        "conformsTo": _references([terms["specification"], profiles["workflow-ro-crate"]]),
     }
-    profiles = [
+    versioned = [
         {"@id": url, "@type": "CreativeWork", "name": key, "version": url.rsplit("/", 1)[1]}
-        for key, url in PROFILES.items()
+        for key, url in profiles.items()
     ]
-    graph = [descriptor, root, MIT, AUTHORS, DVC, *profiles, *versions, *software, whole]
+    constant = [terms["licence"], terms["authors"], terms["language"], *versioned]
+    graph = [descriptor, root, *constant, *versions, *software, whole]
     return {
-        "@context": f"{SPECIFICATION}/context",
+        "@context": f"{terms['specification']}/context",
         "@graph": [*graph, *actions, *files.values(), *values.values(), *outside.values()],
     }
-
-
-def _file(path: str, size: int, sha256: str) -> Entity:
-    media = MEDIA.get(PurePosixPath(path).suffix, "application/octet-stream")
-    name = PurePosixPath(path).name
-    entity: Entity = {"@id": path, "@type": "File", "name": name, "encodingFormat": media}
-    return entity | {"contentSize": str(size), "sha256": sha256}
 
 
 def _action(
@@ -174,7 +153,6 @@ def _action(
         "name": stage,
         "description": entry["cmd"],
         "instrument": {"@id": f"#{entry['cmd'].split()[2]}"},
-        "agent": {"@id": AUTHORS["@id"]},
         "object": _references(read),
         "result": _references(map(identify, entry["outs"])),
     }

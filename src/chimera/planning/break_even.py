@@ -4,9 +4,8 @@
     solver    n s        s: the same forecast on the cheapest grid that errs no more
 
 so that the network has cost less from n = floor(C / (s - c)) + 1 on, and never where c >= s (Zhang,
-Roberts, Marwah & Khodak 2026, "Breakeven complexity: a new perspective on neural partial
-differential equation solvers", arXiv:2605.15399; a grid is one that was measured here, errors are
-not interpolated between grids). Costs are those of plots/cost.csv, in milliseconds.
+Roberts, Marwah & Khodak 2026, "Breakeven complexity", arXiv:2605.15399; a grid is one that was
+measured here). Costs are those of plots/cost.csv, in milliseconds.
 """
 
 import math
@@ -53,12 +52,8 @@ def equal_error(
 def read_costs(parity: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, dict[str, Cost]]:
     """Return what plots/cost.csv says of a study, by device and name; nothing without the file.
 
-    A row of a network counts if that network takes as many MACs as the one measured, any other if
-    the grids and the interval of generated frames are the measured ones.
-
-    Args:
-        parity: metrics/parity.json, which has the MACs of each network.
-        data: Section `data` of params.yaml.
+    A row of a network counts if that network takes as many MACs (metrics/parity.json) as the one
+    measured, any other if grids and interval of generated frames (`data`) are the measured ones.
 
     Raises:
         InputError: If the file does not hold such a table.

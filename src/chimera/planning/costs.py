@@ -11,8 +11,7 @@ With measured constants, the time of one unit of work on one core is
 
     seconds = fixed + per_operation x operations + per_byte x activations,
 
-where `fixed` is the interpreter's and activations stand for the memory traffic of all operations
-other than convolutions.
+with activations in the place of the memory traffic of all operations other than convolutions.
 """
 
 import math
@@ -110,41 +109,20 @@ def _saved_bytes(network: nn.Module, window_shape: Sequence[int], precision: str
         saved[tensor.untyped_storage().data_ptr()] = tensor  # a reference, so no address is reused
         return tensor
 
-    half = precision == "bfloat16"
-    with (
-        saved_tensors_hooks(save, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=half),
-    ):
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+    with saved_tensors_hooks(save, lambda tensor: tensor), autocast:
         Objective(network.train(), unroll=1)(torch.zeros(window_shape))
     return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
 
 
-@dataclass(frozen=True)
-class TrainingCost:
-    """Cost of one run."""
+def training_counts(train: TrainSettings, valid: int, num_frames: int) -> tuple[int, int]:
+    """Return the samples, unrolled frames of all windows, and the validation's forecasts of a run.
 
-    samples: int  # unrolled frames of all training windows
-    forecasts: int  # of the validation split
-    network: NetworkCost
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of the run."""
-        return (3 * self.samples + self.forecasts) * self.network.macs
-
-    def seconds(self, laws: Laws) -> float:
-        """Return the time on one core."""
-        training = self.samples * self.network.sample_seconds(laws)
-        return training + self.forecasts * self.network.forecast_seconds(laws)
-
-
-def training_cost(
-    network: NetworkCost, train: TrainSettings, valid: int, num_frames: int
-) -> TrainingCost:
-    """Return the cost of one run with `valid` trajectories in the validation split."""
+    The validation split has `valid` trajectories of `num_frames` frames.
+    """
     validations = math.ceil(train.steps / train.validate_every)
     forecasts = validations * valid * len(range(0, num_frames - 1, VALID_SPACING))
-    return TrainingCost(train.steps * train.batch_size * train.unroll, forecasts, network)
+    return train.steps * train.batch_size * train.unroll, forecasts
 
 
 @dataclass(frozen=True)
@@ -188,12 +166,16 @@ def run_parts(
     names: Sequence[str],
     laws: Laws,
 ) -> tuple[Part, Part]:
-    """Return the cost of training and of evaluation of all replicates of one network.
+    """Return the cost of training and of evaluation of all replicates, on datasets with IND first.
 
-    A rollout has `horizon` forecasts; `names` are those of the datasets, IND first.
+    A rollout has `horizon` forecasts.
     """
     datasets = [data.datasets[n] for n in names]
-    cost = training_cost(network, train, datasets[0].trajectories["valid"], data.num_frames)
+    valid = datasets[0].trajectories["valid"]
+    samples, validation = training_counts(train, valid, data.num_frames)
+    macs = (3 * samples + validation) * network.macs
+    training = samples * network.sample_seconds(laws)
+    training += validation * network.forecast_seconds(laws)
     trajectories = sum(dataset.trajectories["test"] for dataset in datasets)
     forecasts = trajectories * (data.num_frames - 1 + horizon)
     seconds = forecasts * network.forecast_seconds(laws)
@@ -205,6 +187,6 @@ def run_parts(
         return Part(f"{stage} {name}", replicates, *totals)
 
     return (
-        part("train", cost.macs, cost.seconds(laws), weights),
+        part("train", macs, training, weights),
         part("evaluate", forecasts * network.macs, seconds, fields),
     )

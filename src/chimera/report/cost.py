@@ -55,24 +55,17 @@ def account(
 ) -> dict[str, Any]:
     """Return the report's sentences and tables of cost.
 
-    Args:
-        params: Of the study.
-        summary: metrics/summary.json.
-        devices: Costs by device and name, those of a processor first.
-        tuning: tuning/metrics.json, empty where nothing was tuned.
+    The summary and what `tuning` has are those of metrics/summary.json and tuning/metrics.json;
+    the costs are by device and name, those of a processor first.
     """
     models, costs = params["model_names"], next(iter(devices.values()), {})
     efforts = {model: effort(params, model, tuning) for model in models}
     table = break_even_table(summary, costs, efforts)
     cells = [cell for row in table.rows for cell in row[1:]] if table else []
-    classical = classical_sentences(summary, costs, models)
-    if cells and all(cell.startswith(NEVER) for cell in cells):
-        classical.append(
-            "Counted with its data and training, no network ever costs less than a solver that "
-            "errs no more."
-        )
     return {
-        "classical": classical,
+        "classical": best_solver(summary, costs, models),
+        "batch": BATCH,
+        "never": bool(cells) and all(cell.startswith(NEVER) for cell in cells),
         "unmeasured": unmeasured([*models, *solvers(list(summary))], costs),
         "break_even": table,
         "times": [times_table(device, found, efforts) for device, found in devices.items()],
@@ -113,37 +106,34 @@ def break_even_table(
     return Table(caption, ("axis", *map(model_label, models)), tuple(rows))
 
 
-def classical_sentences(
+def best_solver(
     summary: Mapping[str, Any], costs: Mapping[str, Cost], models: Sequence[str]
-) -> list[str]:
-    """Return what the finest coarse solver does better than every network, and what it costs."""
+) -> dict[str, Any] | None:
+    """Return how the finest coarse solver errs beside the best network, and what each costs.
+
+    Shares of errors are by axis, `rollouts` and `times` those of the solver and of the network;
+    None where no solver was evaluated.
+    """
     grids = solvers(list(summary))
     if not grids:
-        return ["No solver was evaluated: nobody knows the equation, or no grid is coarser."]
-    best, axes = grids[-1], _axes(summary)
-    shares = {
-        axis: summary[best][axis]["nrmse"] / min(summary[m][axis]["nrmse"] for m in models)
-        for axis in axes
+        return None
+    best, axes = summary[grids[-1]], _axes(summary)
+    shares = [best[a]["nrmse"] / min(summary[m][a]["nrmse"] for m in models) for a in axes]
+    won = [axis for axis, share in zip(axes, shares, strict=True) if share < 1]
+    found: dict[str, Any] = {
+        "times": None,
+        "points": grid_of(grids[-1]),
+        "where": "every axis" if won == axes else ", ".join(map(axis_label, won)) or "no axis",
+        "shares": (min(shares), max(shares)),
+        "rollouts": [
+            best["ind"]["rollout_nrmse"],
+            min(summary[model]["ind"]["rollout_nrmse"] for model in models),
+        ],
     }
-    won = [axis for axis in axes if shares[axis] < 1]
-    where = "every axis" if won == axes else ", ".join(map(axis_label, won)) or "no axis"
-    low, high = min(shares.values()), max(shares.values())
-    rollout = min(summary[model]["ind"]["rollout_nrmse"] for model in models)
-    found = [
-        "What a classical solver does better: the project's own, which knows the equation, on a "
-        f"grid of {grid_of(best)}² points errs less than every network, one frame ahead, on "
-        f"{where}.",
-        f"Its error is {low:.0%} to {high:.0%} of the best network's, by axis; over an IND rollout "
-        f"it is {summary[best]['ind']['rollout_nrmse']:.3g}, the best network's {rollout:.3g}.",
-    ]
     measured = {model: costs[model].batched for model in models if model in costs}
-    if measured and best in costs:
+    if measured and grids[-1] in costs:
         fastest = min(measured, key=lambda model: measured[model])
-        found.append(
-            f"It needs no data and no training. A frame costs it {costs[best].batched:.3g} ms, the "
-            f"fastest network, {model_label(fastest)}, {measured[fastest]:.3g} ms (one core, "
-            f"batches of {BATCH})."
-        )
+        found |= {"fastest": fastest, "times": [costs[grids[-1]].batched, measured[fastest]]}
     return found
 
 
@@ -153,11 +143,9 @@ def unmeasured(names: Sequence[str], costs: Mapping[str, Cost]) -> str:
     >>> unmeasured(["unet"], {})
     'plots/cost.csv has no times, at this size, of UNet; `make cost` measures them.'
     """
-    missing = [name for name in names if name not in costs]
-    if not missing:
-        return ""
-    listed = _listed(missing)
-    return f"plots/cost.csv has no times, at this size, of {listed}; `{REMEASURE}` measures them."
+    listed = _listed([name for name in names if name not in costs])
+    said = f"plots/cost.csv has no times, at this size, of {listed}; `{REMEASURE}` measures them."
+    return said if listed else ""
 
 
 def times_table(device: str, costs: Mapping[str, Cost], efforts: Mapping[str, Effort]) -> Table:

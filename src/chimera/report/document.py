@@ -5,16 +5,16 @@ The page loads nothing, which its own content security policy enforces.
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Mapping
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from chimera.study.labels import model_label
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
-def render(content: Mapping[str, Any]) -> str:
-    """Return templates/report.html filled in with the content, which has every name it reads."""
+def templates() -> Environment:
+    """Return the environment of templates/, which refuses a name that has no value."""
     environment = Environment(
         loader=PackageLoader("chimera.report"),
         autoescape=True,
@@ -22,7 +22,8 @@ def render(content: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(content)
+    environment.filters["model"] = model_label
+    return environment
 
 
 def data_uri(picture: bytes, suffix: str) -> str:

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chimera.governance.plan import Deviation, Preregistration, deviations
 from chimera.report.verdict import p_value, percent
@@ -11,9 +10,10 @@ from chimera.study.axes import axis_name
 from chimera.study.labels import axis_label, contrast_label, model_label
 from chimera.tuning.table import Trial, ranked, trials_by_model
 
+Cells = list[tuple[str, ...]]  # the rows of a table to which the template gives its words
 
-@dataclass(frozen=True)
-class Table:
+
+class Table(NamedTuple):
     """A caption, the names of the columns and rows of cells, the first of which names the row."""
 
     caption: str
@@ -43,17 +43,17 @@ def errors_table(summary: Mapping[str, Any], models: Sequence[str], metric: str)
     return Table(caption, ("axis", *map(model_label, names)), tuple(rows))
 
 
-def datasets_table(params: Mapping[str, Any]) -> Table:
+def datasets_rows(params: Mapping[str, Any]) -> Cells:
     """Return every dataset, with its parameters that differ from those of IND."""
     names, described = params["datasets"], params["data"].get("datasets", {})
     ind = described.get(names[0], {})
-    rows = []
+    rows: Cells = []
     for name in names:
         here = described.get(name, {})
         changes = [d for d in deviations(ind, here) if not d.key.startswith("trajectories")]
         listed = "; ".join(f"{d.key} {plain(d.running)}, IND {plain(d.frozen)}" for d in changes)
         rows.append((name, axis_label(axis_name(name, names)), listed or "-"))
-    return Table("Datasets.", ("dataset", "axis", "what differs from IND"), tuple(rows))
+    return rows
 
 
 def plain(value: Any) -> str:
@@ -92,32 +92,26 @@ def contrasts_table(rows: Mapping[str, Mapping[str, Any]], plan: Preregistration
     """
     cells = []
     for name in sorted(rows, key=lambda name: name != plan.primary):
-        row = rows[name]
-        scale, form = (float, "+.2f") if name == "ind_valid_time" else (math.exp, ".3f")
-        frames, primary = " frames" if scale is float else "", name == plan.primary
-        ends = [
-            row[key] if isinstance(row[key], str) else f"{scale(row[key]):{form}}"
+        row, frames = rows[name], " frames" if name == "ind_valid_time" else ""
+        low, high, first, last = (
+            row[key] if isinstance(row[key], str) else _effect(name, row[key])
             for key in ("ci_low", "ci_high", "cs_low", "cs_high")
-        ]
+        )
         detectable = f"{row['detectable']:.2f}" if frames else percent(row["detectable"])
-        decisive = row["q"] < plan.alpha
-        share = f"{row['variance_share']:.0%}" if "variance_share" in row else "-"
         cells.append(
             (
-                contrast_label(name) + (" (primary)" if primary else ""),
-                f"{scale(row['estimate']):{form}}{frames}",
-                f"{ends[0]} to {ends[1]}",
-                ends[2] if ends[2] == ends[3] else f"{ends[2]} to {ends[3]}",
-                p_value(row["p"]),
-                p_value(row["q"]),
-                p_value(row["p_equivalence"]),
+                contrast_label(name) + (" (primary)" if name == plan.primary else ""),
+                f"{_effect(name, row['estimate'])}{frames}",
+                f"{low} to {high}",
+                first if first == last else f"{first} to {last}",
+                *(p_value(row[key]) for key in ("p", "q", "p_equivalence")),
                 f"{row['e_value']:.3g}",
                 p_value(row["sign_flip_p"]),
                 f"{row['hedges_gz']:+.2f}",
                 f"{detectable}{frames}",
-                share,
+                f"{row['variance_share']:.0%}" if "variance_share" in row else "-",
                 f"{row['n']:.0f}",
-                "yes" if decisive else "no",
+                "yes" if row["q"] < plan.alpha else "no",
             )
         )
     level = f"{1 - plan.alpha:.0%}"
@@ -135,7 +129,12 @@ def contrasts_table(rows: Mapping[str, Mapping[str, Any]], plan: Preregistration
     return Table(caption, (*header, "n", "difference found"), tuple(cells))
 
 
-def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
+def _effect(endpoint: str, d: float) -> str:
+    """Return a difference of frames as it is, and one of logarithms as a ratio of errors."""
+    return f"{d:+.2f}" if endpoint == "ind_valid_time" else f"{math.exp(d):.3f}"
+
+
+def parity_rows(counts: Mapping[str, Any], models: Sequence[str]) -> Cells:
     """Return each model's size and its distance from the baseline, from metrics/parity.json."""
     rows = []
     for model in models:
@@ -144,42 +143,26 @@ def parity_table(counts: Mapping[str, Any], models: Sequence[str]) -> Table:
             gap = row.get(f"{size}_gap")
             cells += [f"{row[size]:,}", "baseline" if gap is None else f"{gap:+.1%}"]
         rows.append(tuple(cells))
-    header = ("model", "parameters", "from baseline", "MACs a frame", "from baseline")
-    return Table(f"Sizes; the gate allows {counts['tolerance']:.0%}.", header, tuple(rows))
+    return rows
 
 
-def tuning_table(
-    trials: Sequence[Trial], repeats: Sequence[Trial], models: Sequence[str]
-) -> Table | None:
-    """Return the two best trials of each model and their repeats, None if no model was searched.
+def tuning_rows(trials: Sequence[Trial], repeats: Sequence[Trial], models: Sequence[str]) -> Cells:
+    """Return the two best trials of each model and their repeats.
 
     `trials` and `repeats` are tuning/trials.csv and tuning/repeats.csv.
     """
-    rows = []
+    rows: Cells = []
     searched, again = trials_by_model(trials), trials_by_model(repeats)
     for model in models:
-        for place, trial in enumerate(ranked(searched.get(model, []))[:2]):
+        best = zip(("best", "second"), ranked(searched.get(model, [])), strict=False)
+        for place, trial in best:
             runs = [row for row in again.get(model, []) if row["trial"] == trial["trial"]]
             steps = min((int(row["steps"]) for row in runs), default=0)
-            errors = [
-                f"{float(row['valid_nrmse']):.4f}" for row in runs if int(row["steps"]) == steps
-            ]
-            rows.append(
-                (
-                    model_label(model),
-                    ("best", "second")[place],
-                    str(trial["lr"]),
-                    str(trial["weight_decay"]),
-                    f"{float(trial['valid_nrmse']):.4f}",
-                    ", ".join(errors) or "-",
-                )
-            )
-    caption = (
-        "The best trials of the search, and the same again from other seeds; one-step nRMSE on the "
-        "validation split."
-    )
-    header = ("model", "trial", "learning rate", "weight decay", "error", "again")
-    return Table(caption, header, tuple(rows)) if rows else None
+            same = [trial, *(row for row in runs if int(row["steps"]) == steps)]
+            error, *errors = (f"{float(row['valid_nrmse']):.4f}" for row in same)
+            pair = str(trial["lr"]), str(trial["weight_decay"])
+            rows.append((model_label(model), place, *pair, error, ", ".join(errors) or "-"))
+    return rows
 
 
 def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, Table]:
@@ -198,9 +181,9 @@ def probe_tables(found: Mapping[str, Any], models: Sequence[str]) -> dict[str, T
     return tables
 
 
-def correlations_table(stats: Mapping[str, Any]) -> Table | None:
-    """Return the tested correlations of probe statistics with the OOD error, None without any."""
-    rows = [
+def correlations_rows(stats: Mapping[str, Any]) -> Cells:
+    """Return the tested correlations of probe statistics with the OOD error."""
+    return [
         (
             name,
             f"{row['rho']:+.2f}",
@@ -211,49 +194,40 @@ def correlations_table(stats: Mapping[str, Any]) -> Table | None:
         for name, row in stats.get("spearman", {}).items()
         if isinstance(row, Mapping)
     ]
-    caption = "Spearman's correlation with the OOD error, within models, over runs; one family."
-    return Table(caption, ("statistic", "rho", "interval", "p", "q"), tuple(rows)) if rows else None
 
 
-def deviations_table(found: Sequence[Deviation], log: Sequence[Mapping[str, str]]) -> Table | None:
-    """Return every deviating parameter and its last reason in the log, None without any."""
+def deviations_rows(found: Sequence[Deviation], log: Sequence[Mapping[str, str]]) -> Cells:
+    """Return every deviating parameter and its last reason in the log."""
     reasons = {entry["key"]: entry.get("reason", "") for entry in log if "key" in entry}
-    rows = [
+    return [
         (d.key, plain(d.frozen), plain(d.running), reasons.get(d.key, "no entry in the log"))
         for d in found
     ]
-    header = ("parameter", "preregistered", "here", "reason logged")
-    return Table("Parameters that deviate.", header, tuple(rows)) if rows else None
 
 
-def amendments_table(log: Sequence[Mapping[str, str]]) -> Table | None:
-    """Return every amendment of the preregistration in the deviation log, None without any."""
-    rows = [
+def amendments_rows(log: Sequence[Mapping[str, str]]) -> Cells:
+    """Return every amendment of the preregistration in the deviation log."""
+    return [
         (entry.get("date", ""), entry["sha256"][:12], entry.get("reason", ""))
         for entry in log
         if "sha256" in entry
     ]
-    caption = "Amendments of the preregistration."
-    return Table(caption, ("date", "sha256", "reason"), tuple(rows)) if rows else None
 
 
-def objects_table(names: Mapping[str, str]) -> Table:
-    """Return files and git's object names of their content."""
-    return Table("Files of this study in git.", ("file", "object"), tuple(names.items()))
-
-
-def hashes_table(digests: Mapping[str, str]) -> Table:
-    """Return the data files that were read, and their verified sha256."""
-    return Table("Data, as verified and read.", ("file", "sha256"), tuple(digests.items()))
-
-
-def machines_table(records: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return each class of bytes and versions once, with its runs, from every provenance.yaml."""
+def runs_by_machine(
+    records: Mapping[str, Mapping[str, Any]],
+) -> dict[tuple[tuple[str, str], ...], list[str]]:
+    """Return the runs of each class of bytes and versions, from every run's provenance.yaml."""
     runs: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for run, record in records.items():
         described = tuple((k, v) for k, v in record.items() if isinstance(v, str))
         runs.setdefault(described, []).append(run)
-    rows: list[tuple[str, str]] = []
-    for fields, names in runs.items():
+    return runs
+
+
+def machines_rows(records: Mapping[str, Mapping[str, Any]]) -> Cells:
+    """Return each class of bytes and versions once, with its runs, from every provenance.yaml."""
+    rows: Cells = []
+    for fields, names in runs_by_machine(records).items():
         rows += [("runs", ", ".join(names)), *fields]
-    return Table("What trained the networks.", ("", "value"), tuple(rows))
+    return rows

@@ -155,15 +155,14 @@ def _secondary(rows: Mapping[str, Contrast], plan: Preregistration) -> str:
 
 
 def _observed(model: str, baseline: str, summary: Mapping[str, Any]) -> list[str]:
-    sentences = []
-    for axis in ("ind", "ood"):
-        if axis in summary[model]:
-            d = math.log(summary[model][axis]["nrmse"] / summary[baseline][axis]["nrmse"])
-            sentences.append(
-                f"Observed, without a test: the mean {axis_label(axis)} error of "
-                f"{model_label(model)} is {change('nrmse', d)} than {model_label(baseline)}'s."
-            )
-    return sentences
+    found, other = summary[model], summary[baseline]
+    return [
+        f"Observed, without a test: the mean {axis_label(axis)} error of {model_label(model)} is "
+        f"{change('nrmse', math.log(found[axis]['nrmse'] / other[axis]['nrmse']))} than "
+        f"{model_label(baseline)}'s."
+        for axis in ("ind", "ood")
+        if axis in found
+    ]
 
 
 def endpoint_phrase(name: str) -> str:
@@ -209,25 +208,6 @@ def percent(d: float) -> str:
     """
     share = 100 * math.expm1(d)
     return f"{share:.3g}%" if share < 1000 else f"{share:.0f}%"
-
-
-def status(stats: Mapping[str, Any], unfrozen: int) -> str:
-    """Return a sentence about what the study may claim."""
-    if stats["standing"] == "confirmatory":
-        return (
-            "Standing: confirmatory. It is the preregistered study, ended by its declared rule, "
-            "and every data file is the frozen one."
-        )
-    reasons = []
-    if stats["deviations"]:
-        reasons.append(f"parameters that differ from the preregistered ones: {stats['deviations']}")
-    if unfrozen:
-        reasons.append(f"data files that no manifest has frozen: {unfrozen}")
-    if stats["standing"] == "pilot":
-        listed = f" ({'; '.join(reasons)})" if reasons else ""
-        return f"Standing: pilot{listed}. It shows what the study is, and confirms nothing."
-    listed = "; ".join(reasons) or "the declared rule has not ended it, or did so earlier"
-    return f"Standing: exploratory ({listed}). It can suggest hypotheses, and confirms none."
 
 
 def beaten_by_baselines(summary: Mapping[str, Any], models: Sequence[str]) -> list[str]:

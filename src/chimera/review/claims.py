@@ -1,8 +1,8 @@
 """What a finished study says, checked against its errors per trajectory.
 
-A study is a folder: the repository's root, or a record of it. Each check computes anew, from
-metrics/errors.csv and metrics/statistics.csv, what a file has written, or compares what two files
-say of one thing. Nothing here needs more than NumPy, SciPy and YAML.
+A study is a folder: the repository's root, or a record of it. Each check computes a file anew from
+metrics/errors.csv and metrics/statistics.csv, or compares what two files say of one thing. Nothing
+here needs more than NumPy, SciPy and YAML.
 """
 
 import hashlib
@@ -14,7 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params, read_yaml
+from chimera.files.artifacts import (
+    read_bytes,
+    read_csv,
+    read_json,
+    read_params,
+    read_text,
+    read_yaml,
+    sha256,
+)
 from chimera.governance.analysis import analyse
 from chimera.governance.plan import Preregistration, declared_block, nearest_block, whole_plan
 from chimera.interface.errors import InputError
@@ -63,7 +71,7 @@ class Kept:
     def plan(self) -> Preregistration:
         """Content of PREREGISTRATION.md."""
         path = self.root / "PREREGISTRATION.md"
-        return whole_plan(declared_block(read_bytes(path).decode(), str(path)), str(path))
+        return whole_plan(declared_block(read_text(path), str(path)), str(path))
 
     @cached_property
     def errors(self) -> list[dict[str, str]]:
@@ -76,15 +84,19 @@ class Kept:
         return read_errors(self.errors)
 
     @cached_property
-    def lock(self) -> dict[str, Any]:
-        """Stages of dvc.lock."""
-        stages: dict[str, Any] = read_yaml(self.root / "dvc.lock")["stages"]
-        return stages
-
-    @cached_property
     def statistics(self) -> list[dict[str, str]]:
         """Rows of metrics/statistics.csv."""
         return read_csv(self.root / "metrics/statistics.csv")
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Content of metrics/summary.json, computed anew."""
+        return summarise(self.runs, self.plan.weights)
+
+    @cached_property
+    def stats(self) -> dict[str, Any]:
+        """Content of metrics/stats.json, computed anew."""
+        return analyse(self.params, self.plan, self.runs, self.statistics, self.metrics("verify"))
 
     def metrics(self, name: str) -> dict[str, Any]:
         """Return the content of metrics/<name>.json."""
@@ -108,32 +120,27 @@ def study_claims(root: Path) -> Iterator[Claim]:
 def _params(kept: Kept) -> list[str]:
     block, deviating = nearest_block(kept.plan, kept.params)
     stats = kept.metrics("stats")
-    written = {"deviations": stats["deviations"], "margin": stats["margin"]}
-    faults = wrong_leaves(
-        written, {"deviations": len(deviating), "margin": kept.plan.margin}, JSON_DIGITS
-    )
+    found = {"deviations": len(deviating), "margin": kept.plan.margin}
+    faults = wrong_leaves({name: stats[name] for name in found}, found, JSON_DIGITS)
     if stats["standing"] != "exploratory":
         faults += [f"{d.key} is {d.running}, frozen in {block} as {d.frozen}" for d in deviating]
     return faults
 
 
 def _summary(kept: Kept) -> list[str]:
-    found = summarise(kept.runs, kept.plan.weights)
-    return wrong_leaves(kept.metrics("summary"), found, JSON_DIGITS)
+    return wrong_leaves(kept.metrics("summary"), kept.summary, JSON_DIGITS)
 
 
 def _stats(kept: Kept) -> list[str]:
-    verify = kept.metrics("verify")
-    found = analyse(kept.params, kept.plan, kept.runs, kept.statistics, verify)
-    digest = hashlib.sha256(read_bytes(kept.root / "PREREGISTRATION.md")).hexdigest()
-    found["preregistration"] = digest[:12]
+    found = kept.stats | {"preregistration": sha256(kept.root / "PREREGISTRATION.md")[:12]}
     return wrong_leaves(kept.metrics("stats"), found, JSON_DIGITS)
 
 
 def _probes(kept: Kept) -> list[str]:
-    cells = [(m, r) for m in kept.params["model_names"] for r in kept.params["replicates"]]
     probes: dict[tuple[str, int], dict[str, dict[str, float]]] = {
-        cell: {name: {} for name in kept.params["probe_names"]} for cell in cells
+        (model, replicate): {name: {} for name in kept.params["probe_names"]}
+        for model in kept.params["model_names"]
+        for replicate in kept.params["replicates"]
     }
     for row in kept.statistics:
         by_probe = probes[row["model"], int(row["replicate"])]
@@ -144,11 +151,10 @@ def _probes(kept: Kept) -> list[str]:
 def _errors_table(kept: Kept) -> list[str]:
     found = digest(kept.errors, BY_RUN)
     written = read_csv(kept.root / "plots/tables/errors.csv")
-    keys, values = BY_RUN.keys, BY_RUN.values
 
     def by_key(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
         return {
-            " ".join(str(row[key]) for key in keys): {name: float(row[name]) for name in values}
+            " ".join(str(row[k]) for k in BY_RUN.keys): {v: float(row[v]) for v in BY_RUN.values}
             for row in rows
         }
 
@@ -177,8 +183,8 @@ def _data(kept: Kept) -> list[str]:
         for entry in read_yaml(manifest)["files"]
         if any(entry["path"].startswith(f"data/{name}/") for name in kept.params["datasets"])
     }
-    verdicts = {name: count for name, count in counts.items() if name != "files"}
-    faults = wrong_leaves({"files": counts["files"]}, {"files": sum(verdicts.values())}, 9)
+    files = sum(count for name, count in counts.items() if name != "files")
+    faults = wrong_leaves({"files": counts["files"]}, {"files": files}, 9)
     known = counts["exact"] + counts["equivalent"] + counts["missing"]
     if counts["unfrozen"] == 0 and known != len(frozen):
         faults.append(f"{known} files are frozen, expected {len(frozen)} as in {folder}")
@@ -193,7 +199,7 @@ def _data(kept: Kept) -> list[str]:
 def _lock(kept: Kept) -> list[str]:
     faults: list[str] = []
     recorded: dict[str, str] = {}
-    for stage, entry in kept.lock.items():
+    for stage, entry in read_yaml(kept.root / "dvc.lock")["stages"].items():
         for item in [*entry.get("deps", []), *entry.get("outs", [])]:
             path, md5 = item["path"], item["md5"]
             if recorded.setdefault(path, md5) != md5:
@@ -203,18 +209,16 @@ def _lock(kept: Kept) -> list[str]:
                 faults.append(f"{key} is {running} in params.yaml, {value} in {stage} of dvc.lock")
     for path, md5 in recorded.items():
         file = kept.root / path
-        if IN_GIT.fullmatch(path) and (file.exists() or not IN_CACHE.match(path)):
-            found = dvc_hash(file)
-            if found != md5:
-                faults.append(f"{path} has the md5 {found}, expected {md5} as in dvc.lock")
+        is_kept = IN_GIT.fullmatch(path) and (file.exists() or not IN_CACHE.match(path))
+        if is_kept and (found := dvc_hash(file)) != md5:
+            faults.append(f"{path} has the md5 {found}, expected {md5} as in dvc.lock")
     return faults
 
 
-def _at(params: Mapping[str, Any], key: str) -> Any:
-    value: Any = params
-    for name in key.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+def _at(params: Any, key: str) -> Any:
+    name, _, rest = key.partition(".")
+    value = params.get(name) if isinstance(params, Mapping) else None
+    return _at(value, rest) if rest else value
 
 
 def dvc_hash(path: Path) -> str:
@@ -231,15 +235,15 @@ def _tuning(kept: Kept) -> list[str]:
     trials = kept.root / "tuning/trials.csv"
     if not trials.exists():
         return []
-    found = {}
-    for model, rows in trials_by_model(read_csv(trials)).items():
-        best = ranked(rows)[0]
-        numbers = {"best_lr": float(best["lr"]), "best_valid_nrmse": float(best["valid_nrmse"])}
-        found[model] = {"trials": len(rows)} | numbers
+    found = {
+        model: {"trials": len(rows)}
+        | {f"best_{name}": float(ranked(rows)[0][name]) for name in ("lr", "valid_nrmse")}
+        for model, rows in trials_by_model(read_csv(trials)).items()
+    }
     metrics = read_json(kept.root / "tuning/metrics.json")
     written = {m: {k: row[k] for k in found.get(m, row)} for m, row in metrics.items()}
     faults = wrong_leaves(written, found, TABLE_DIGITS)
-    if read_json(kept.root / "metrics/stats.json")["standing"] == "exploratory":
+    if kept.metrics("stats")["standing"] == "exploratory":
         return faults  # it may have other rates, as the smoke scale has
     lr = {model: kept.params["models"][model]["train"]["lr"] for model in found}
     return faults + wrong_leaves(lr, {model: row["best_lr"] for model, row in found.items()}, 3)
@@ -276,14 +280,11 @@ def evaluation_faults(
     """Return where a checkpoint's errors by dataset, evaluated anew, are not those of the table."""
     faults: list[str] = []
     for axis, written in kept.runs[model, replicate].items():
-        (values,) = [
-            v for name, v in found.items() if axis_name(name, kept.params["datasets"]) == axis
-        ]
+        (dataset,) = [name for name in found if axis_name(name, kept.params["datasets"]) == axis]
         for metric, column in written.items():
-            pairs = enumerate(zip(column, values[metric], strict=True))
-            for i, (kept_value, value) in pairs:
+            for i, (old, new) in enumerate(zip(column, found[dataset][metric], strict=True)):
                 key = f"{model} {replicate} {axis} {i} {metric}"
-                faults += wrong_leaves({key: kept_value}, {key: float(value)}, EVALUATED_DIGITS)
+                faults += wrong_leaves({key: old}, {key: float(new)}, EVALUATED_DIGITS)
     return faults
 
 
@@ -315,15 +316,13 @@ def readme_claim(text: str, studies: Sequence[Kept]) -> Claim:
 
 def report_sentences(kept: Kept) -> list[str]:
     """Return what a report of the study says, from numbers computed anew."""
-    stats = analyse(kept.params, kept.plan, kept.runs, kept.statistics, kept.metrics("verify"))
-    summary, plan = summarise(kept.runs, kept.plan.weights), kept.plan
-    models, baseline = kept.params["model_names"], kept.params["baseline"]
-    told = [
-        s
-        for v in verdicts(stats, summary, plan, models, baseline)
-        for s in (v.headline, *v.sentences)
+    plan, models = kept.plan, kept.params["model_names"]
+    found = verdicts(kept.stats, kept.summary, plan, models, kept.params["baseline"])
+    rows = [row[plan.primary] for row in by_model(kept.stats).values() if plan.primary in row]
+    return [
+        *(sentence for verdict in found for sentence in (verdict.headline, *verdict.sentences)),
+        *(f"a difference of {percent(row['detectable'])} of error" for row in rows),
+        f"a probability of {plan.power:.0%}",
+        f"of interest is {percent(plan.margin)}",
+        *beaten_by_baselines(kept.summary, models),
     ]
-    rows = [row[plan.primary] for row in by_model(stats).values() if plan.primary in row]
-    told += [f"a difference of {percent(row['detectable'])} of error" for row in rows]
-    told += [f"a probability of {plan.power:.0%}", f"of interest is {percent(plan.margin)}"]
-    return [*told, *beaten_by_baselines(summary, models)]

@@ -29,35 +29,20 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
     environment.filters |= {"code": code_span, "strongest": strongest}
     template = environment.from_string(Path(__file__).with_name("comment.md").read_text())
     changes = {file: metric_changes(base, head, file) for file in METRIC_FILES}
-    params = {
-        key: (base.params.get(key), head.params.get(key))
-        for key in head.params | base.params
-        if base.params.get(key, _ABSENT) != head.params.get(key, _ABSENT)
-    }
-    figures = [
-        (path, base.figures.get(path), head.figures.get(path))
-        for path in sorted(base.figures | head.figures)
-        if base.figures.get(path) != head.figures.get(path)
-    ]
-    code = {
-        path for path in base.code | head.code if base.code.get(path, "") != head.code.get(path, "")
-    }
+    figures = _differing(base.figures, head.figures)
+    rooms = Counter(path.split("/")[2] for path in sorted(_differing(base.code, head.code)))
     logs = {log: (entries(base.logs[log]), entries(head.logs[log])) for log in LOGS}
     seeded = [c for rows in changes.values() for c in rows if c.sd is not None]
     return template.render(
         base=base,
         head=head,
         headline=_headline(changes["summary"]),
-        words={
-            key: (base.words.get(key), word)
-            for key, word in head.words.items()
-            if base.words.get(key) != word
-        },
+        words={k: v for k, v in _differing(base.words, head.words).items() if k in head.words},
         contrasts=_primary(changes["stats"], base, head),
         gates=gates(head),
         gates_before={name: passed for name, passed, _ in gates(base)},
-        params=params,
-        rooms=Counter(path.split("/")[2] for path in sorted(code)),
+        params=_differing(base.params, head.params),
+        rooms=rooms,
         seeded=seeded,
         marked=[c for c in seeded if c.marked],
         chance=chance((base.replicates, head.replicates)),
@@ -67,9 +52,18 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
         entries={
             log: [entry["title"] for entry in new[len(old) :]] for log, (old, new) in logs.items()
         },
-        figures=figures,
+        figures=[(path, *figures[path]) for path in sorted(figures)],
         site=site,
     )
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return both values of every key that has not the same at both revisions, None if absent."""
+    return {
+        key: (before.get(key), after.get(key))
+        for key in {**after, **before}
+        if before.get(key, _ABSENT) != after.get(key, _ABSENT)
+    }
 
 
 def _headline(changes: Sequence[Change]) -> dict[str, list[Change | None]]:

@@ -1,13 +1,14 @@
-"""Experiments at a glance: what `dvc exp show --json` lists, in at most twelve columns."""
+"""Experiments at a glance: what `dvc exp show` lists, in at most twelve columns."""
 
 import json
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-import msgspec
+from dvc.repo.experiments.serialize import ExpExecutor, ExpState, SerializableExp
 
 from chimera.interface.errors import InputError
 from chimera.review.leaves import flatten
@@ -24,52 +25,8 @@ _GAP = "  "
 _ABSENT = object()
 
 
-class _File(msgspec.Struct):
-    """One file of parameters or metrics: its content, or what was wrong with it."""
-
-    data: Any = None
-    error: Any = None
-
-
-class _Dependency(msgspec.Struct):
-    hash: str | None = None
-
-
-class _Record(msgspec.Struct):
-    params: dict[str, _File]
-    metrics: dict[str, _File]
-    deps: dict[str, _Dependency]
-    outs: dict[str, Any]
-
-    def leaves(self, kind: str, name: str) -> dict[str, Any]:
-        """Return the leaves of one file by dotted key, none without it."""
-        content = getattr(self, kind).get(name, _File()).data
-        return flatten(content) if isinstance(content, dict) else {}
-
-
-class _Executor(msgspec.Struct):
-    state: str
-
-
-class _State(msgspec.Struct):
-    """A commit, an experiment or the workspace: dvc.repo.experiments.serialize.ExpState."""
-
-    rev: str
-    name: str | None = None
-    data: _Record | None = None
-    experiments: "list[_Range] | None" = None
-
-    @property
-    def title(self) -> str:
-        return self.name or (self.rev if self.rev == "workspace" else self.rev[:7])
-
-
-class _Range(msgspec.Struct):
-    revs: list[_State]
-    executor: _Executor | None = None
-
-
-class Experiment(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Experiment:
     """One row: `errors` by `<model>.<key>` and `verdicts` by model, without any where it has none.
 
     `standing` is that of the study, or why there are no numbers: `queued`, `running`, `failed`,
@@ -91,21 +48,14 @@ class Experiment(msgspec.Struct, frozen=True):
         return self.errors.get(f"{compared}.{KEYS['OOD']}", math.inf)
 
 
-def read_experiments(text: str | bytes) -> list[Experiment]:
+def experiments_of(states: Sequence[ExpState]) -> list[Experiment]:
     """Return each commit and after it its experiments, the least OOD error first.
 
     The workspace belongs to the first commit, and is left out where nothing in it differs.
 
     Raises:
-        InputError: If the text is not of DVC's form, or has no commit.
+        InputError: If there is no commit.
     """
-    try:
-        # json takes NaN, which DVC writes where a file has one.
-        states = msgspec.convert(json.loads(text), type=list[_State])
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise InputError(
-            f"`dvc exp show --json` has another form ({error}), expected that of DVC 3"
-        ) from None
     commits = [state for state in states if state.rev != "workspace"]
     if not commits:
         raise InputError("`dvc exp show` lists no commit, expected at least one: commit first")
@@ -125,20 +75,28 @@ def read_experiments(text: str | bytes) -> list[Experiment]:
     return found
 
 
-def _row(state: _State, executor: _Executor | None, base: _Record | None) -> Experiment:
-    record = state.data or _Record({}, {}, {}, {})
-    params = record.leaves("params", "params.yaml")
-    summary, stats = (record.leaves("metrics", f"metrics/{n}.json") for n in ("summary", "stats"))
+def _leaves(files: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the leaves of one file of parameters or metrics by dotted key, none without it."""
+    content = files.get(name, {}).get("data")
+    return flatten(content) if isinstance(content, dict) else {}
+
+
+def _row(state: ExpState, executor: ExpExecutor | None, base: SerializableExp | None) -> Experiment:
+    record = state.data or SerializableExp(state.rev)
+    params = _leaves(record.params, "params.yaml")
+    summary, stats = (
+        _leaves(record.metrics, f"metrics/{name}.json") for name in ("summary", "stats")
+    )
     if executor and executor.state != "success":
         standing, summary, stats = executor.state, {}, {}  # a queued commit holds its parent's
-    elif state.data is None or record.metrics.get("metrics/summary.json", _File()).error:
+    elif state.data is None or record.metrics.get("metrics/summary.json", {}).get("error"):
         standing = "unreadable"
     else:
         standing = str(stats.get("standing", "")) if summary else "no results"
     models = tuple(map(str, params.get("model_names") or ()))
     keys = [f"{model}.{key}" for model in models for key in KEYS.values()]
     return Experiment(
-        name=state.title,
+        name=state.name or (state.rev if state.rev == "workspace" else state.rev[:7]),
         changed=tuple(_changes(record, base)) if state.data and base else (),
         baseline=str(params.get("baseline", "")),
         models=models,
@@ -152,13 +110,17 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _changes(record: _Record, base: _Record) -> Iterator[str]:
+def _changes(record: SerializableExp, base: SerializableExp) -> Iterator[str]:
     """Yield what differs from the commit: the scale, other parameters, then source files."""
-    before, now = (side.leaves("params", "params.yaml") for side in (base, record))
+    before, now = (_leaves(side.params, "params.yaml") for side in (base, record))
     differing = [k for k in before | now if before.get(k, _ABSENT) != now.get(k, _ABSENT)]
     for key in sorted(differing, key=lambda key: key != "scale.name"):
         value = now.get(key)
-        text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+        text = (
+            value
+            if isinstance(value, str)
+            else json.dumps(value, separators=(",", ":"), default=str)
+        )
         yield f"{key}={_cut(text, _VALUE)}" if key in now else f"{key} removed"
     written = {*record.outs, *record.metrics, "params.yaml"}
     for path, dependency in record.deps.items():
@@ -195,6 +157,11 @@ def _layouts(rows: Sequence[Experiment]) -> Iterator[tuple[list[str], list[str]]
         yield models[:number], ["OOD"]
 
 
+def _cells(row: Experiment, models: Sequence[str], measures: Sequence[str]) -> list[str]:
+    """Return the errors of one row."""
+    return [_number(row.errors.get(f"{m}.{KEYS[measure]}")) for m in models for measure in measures]
+
+
 def _left_out(rows: Sequence[Experiment], models: list[str], measures: list[str]) -> list[str]:
     """Return the sentence about what a table does not show."""
     missing = list(dict.fromkeys(m for row in rows for m in row.models if m not in models))
@@ -212,8 +179,8 @@ def markdown_table(rows: Sequence[Experiment]) -> str:
     ]
     for row in rows:
         texts = [code_span(text) if text else "" for text in _texts(row)]
-        numbers = [_number(row.errors.get(f"{m}.{KEYS[k]}")) for m in models for k in measures]
-        lines.append("| " + " | ".join([*texts[:2], *numbers, *texts[2:]]) + " |")
+        cells = [*texts[:2], *_cells(row, models, measures), *texts[2:]]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, *(f"\n{line}" for line in _left_out(rows, models, measures))])
 
 
@@ -230,22 +197,16 @@ def terminal_table(rows: Sequence[Experiment], width: int) -> str:
         if room >= _LEAST:
             break
     name = min(longest[0], max(room // 3, len(_TEXTS[0])))
-    widths = [
-        name,
-        max(min(longest[1], room - name), len(_TEXTS[1])),
-        *numbers,
-        verdict,
-        longest[3],
-    ]
+    changed = max(min(longest[1], room - name), len(_TEXTS[1]))
+    widths = [name, changed, *numbers, verdict, longest[3]]
     labels = [
         _cut(model_label(m), _width(s)).center(_width(s))
         for m, s in zip(models, spans, strict=True)
     ]
-    lines = [_GAP.join([" " * widths[0], " " * widths[1], *labels])]
+    lines = [_GAP.join([" " * name, " " * changed, *labels])]
     lines += _lines([*_TEXTS[:2], *measures * len(models), *_TEXTS[2:]], widths)
-    for row, cells in zip(rows, texts, strict=True):
-        found = [_number(row.errors.get(f"{m}.{KEYS[k]}")) for m in models for k in measures]
-        lines += _lines([*cells[:2], *found, *cells[2:]], widths)
+    for row, words in zip(rows, texts, strict=True):
+        lines += _lines([*words[:2], *_cells(row, models, measures), *words[2:]], widths)
     return "\n".join(line.rstrip() for line in [*lines, *_left_out(rows, models, measures)])
 
 
@@ -261,10 +222,8 @@ def _width(span: Sequence[int]) -> int:
 
 def _span(rows: Sequence[Experiment], model: str, measures: Sequence[str]) -> list[int]:
     """Return the widths of one model's columns, over which its label stands."""
-    sizes = [
-        max(len(_number(row.errors.get(f"{model}.{KEYS[m]}"))) for row in rows) for m in measures
-    ]
-    sizes = [max(size, len(measure)) for size, measure in zip(sizes, measures, strict=True)]
+    columns = zip(measures, *(_cells(row, [model], measures) for row in rows), strict=True)
+    sizes = [max(map(len, column)) for column in columns]
     sizes[0] += max(min(len(model_label(model)), 12) - _width(sizes), 0)
     return sizes
 

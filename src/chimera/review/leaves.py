@@ -15,12 +15,9 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def wrong_leaves(written: Mapping[str, Any], found: Mapping[str, Any], digits: int) -> list[str]:
-    """Return a sentence for every leaf of `written` that is not the one found.
+    """Return a sentence for every leaf of `written` that is not the one found, computed anew.
 
-    Args:
-        written: As a file has them, floats rounded to so many significant digits.
-        found: Computed anew.
-        digits: Significant digits of the file.
+    The floats of `written` are rounded to so many significant digits.
     """
     here, there = flatten(written), flatten(found)
     return [

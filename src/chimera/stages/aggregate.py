@@ -5,8 +5,7 @@ run); metrics/summary.json and metrics/probes.json (means over replicates); metr
 (every class of bytes that trained); metrics/tables/ (all tables in full) and plots/tables/ (small
 tables for git).
 
-Loops over the lists in params.yaml, never over the files on disk: results of a model or replicate
-that is no longer in the study stay out.
+Loops over the lists in params.yaml: results on disk that are no longer of the study stay out.
 """
 
 from pathlib import Path

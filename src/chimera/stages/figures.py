@@ -34,14 +34,11 @@ def fields(params: dict[str, Any], runs: dict[tuple[str, int], Any], interval: f
     """Draw the best, the median and the worst OOD trajectory of the first replicate."""
     datasets, replicate = params["datasets"], params["replicates"][0]
     axes = {dataset: axis_name(dataset, datasets) for dataset in datasets[1:]}
-    arrays = {}
+    arrays: dict[str, dict[str, Any]] = {}
     for model in params["model_names"]:
         found = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
-        arrays[model] = {
-            f"{axis}.{kind}": found[f"{dataset}.{kind}"]
-            for dataset, axis in axes.items()
-            for kind in ("prediction", "target")
-        }
+        parts = [(name.rpartition("."), field) for name, field in found.items()]
+        arrays[model] = {f"{axes[d]}.{kind}": a for (d, _, kind), a in parts if d in axes}
     errors = {axis: [run[axis]["rollout_nrmse"] for run in runs.values()] for axis in axes.values()}
     examples = figures.examples(errors, arrays)
     time = params["evaluate"]["field_frame"] * interval

@@ -5,12 +5,10 @@ training depends, only when the gate is passed. `--solve-widths` prints settings
 """
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
@@ -23,13 +21,7 @@ from chimera.models.parity.remedies import (
     require_parity_or_remedy,
     solution_lines,
 )
-
-
-@dataclass
-class Options:
-    """Print settings at parity instead of running the gate."""
-
-    solve_widths: bool = False
+from chimera.stages import read_flag
 
 
 def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: float) -> None:
@@ -42,9 +34,8 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
     report: dict[str, Any] = {"tolerance": tolerance}
     alive = {name: liveness(model, shapes[name]) for name, model in models.items()}
     for name, (params, macs) in sizes.items():
-        torchinfo_macs = count_torchinfo(models[name], shapes[name])
         report[name] = {"params": params, "live_params": alive[name].params, "macs": macs}
-        report[name] |= {"macs_torchinfo": torchinfo_macs}
+        report[name] |= {"macs_torchinfo": count_torchinfo(models[name], shapes[name])}
     for name, (params_gap, macs_gap) in gaps(sizes, baseline).items():
         report[name] |= {"params_gap": params_gap, "macs_gap": macs_gap}
     write_json(Path("metrics/parity.json"), report)
@@ -59,8 +50,7 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
 
 def main() -> None:
     """Run the gate, or the search for settings that pass it."""
-    options = ArgumentParser(Options).parse_args()
-    params = read_params()
+    solves, params = read_flag("--solve-widths"), read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
     data, path = params["data"], Path("metrics/gates/generate") / params["datasets"][0]
@@ -70,7 +60,7 @@ def main() -> None:
     shape, extra = (len(data["fields"]), *layout["grid"]), len(data["conditioning"])
     studied = {n: s for n, s in models.items() if n in {baseline, *params["model_names"]}}
     fitted = fit_models(studied, shape, layout["boundary"], extra)
-    if options.solve_widths:
+    if solves:
         for line in solution_lines(fitted, baseline, tolerance):
             print(line)  # noqa: T201
     else:

@@ -17,11 +17,10 @@ from chimera.governance.plan import nearest_block
 from chimera.governance.preregistration import read_preregistration, read_sections
 from chimera.interface.errors import guarded
 from chimera.planning.break_even import read_costs
-from chimera.report import interventions, prose, tables
+from chimera.report import prose, tables
 from chimera.report.cost import account
-from chimera.report.document import data_uri, git_object, render
-from chimera.report.probe_findings import probe_findings
-from chimera.report.verdict import beaten_by_baselines, status, verdicts
+from chimera.report.document import data_uri, git_object, templates
+from chimera.report.verdict import beaten_by_baselines, verdicts
 from chimera.study.endpoints import by_model
 
 # Lines as SVG, which stays sharp; fields as PNG, which is smaller.
@@ -47,46 +46,46 @@ def main() -> None:
     trials, repeats = (read_csv(Path(f"tuning/{name}.csv")) for name in ("trials", "repeats"))
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
     tuning = read_json(Path("tuning/metrics.json"))
+    found, probes = by_model(stats), metrics["probes"]
+    edits = {model: probes[model]["rome"] for model in models if "rome" in probes.get(model, {})}
     content = {
-        "title": prose.title(models, baseline),
-        "facts": prose.facts(params, stats),
+        "params": params,
+        "metrics": metrics,
         "question": sections["Question"],
         "seen": sections.get("What had been seen", ""),
         "verdicts": verdicts(stats, summary, plan, models, baseline),
-        "status": status(stats, metrics["verify"]["unfrozen"]),
         "cost": account(params, summary, read_costs(metrics["parity"], params["data"]), tuning),
         "baselines": beaten_by_baselines(summary, models),
-        "gates": prose.gate_sentences(metrics["verify"], metrics["parity"]),
-        "setup": prose.setup(params),
-        "length": prose.training_length(repeats, models),
-        "limits": prose.limits(params, stats, metrics["probes"]),
-        "findings": probe_findings(metrics["probes"]),
-        "correlations": prose.correlation_sentence(stats),
-        "patching": interventions.patching_finding(metrics["probes"], models),
-        "editing": interventions.editing_finding(metrics["probes"], models, stats["replicates"]),
-        "params": read_text(Path("params.yaml")),
+        "gains": prose.gains_by_model(repeats, models),
+        "undecided": prose.undecided(stats),
+        "contrast": next((row for rows in found.values() for row in rows.values()), None),
+        "withheld": prose.withheld_statistics(probes),
+        "findings": prose.probe_findings(probes),
+        "twins": prose.faithfulness_of_twins(probes, models),
+        "edits": edits,
+        "localisation": prose.localisation_intervals(edits, stats["replicates"]),
+        "text_of_params": read_text(Path("params.yaml")),
+        "objects": {name: git_object(read_bytes(Path(name))) for name in files},
+        "hashes": gates[0]["sha256"] | gates[1]["sha256"],
         "pictures": {
             name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
             for name, suffix in PICTURES.items()
         },
         "tables": {
-            "parity": tables.parity_table(metrics["parity"], models),
-            "datasets": tables.datasets_table(params),
-            "tuning": tables.tuning_table(trials, repeats, models),
-            "contrasts": [
-                tables.contrasts_table(rows, plan) for rows in by_model(stats).values() if rows
-            ],
+            "parity": tables.parity_rows(metrics["parity"], models),
+            "datasets": tables.datasets_rows(params),
+            "tuning": tables.tuning_rows(trials, repeats, models),
+            "contrasts": [tables.contrasts_table(rows, plan) for rows in found.values() if rows],
             **{name: tables.errors_table(summary, models, name) for name in tables.ERRORS},
-            "probes": tables.probe_tables(metrics["probes"], models),
-            "correlations": tables.correlations_table(stats),
-            "deviations": tables.deviations_table(deviating, log),
-            "amendments": tables.amendments_table(log),
-            "objects": tables.objects_table({n: git_object(read_bytes(Path(n))) for n in files}),
-            "data": tables.hashes_table(gates[0]["sha256"] | gates[1]["sha256"]),
-            "machines": tables.machines_table(machines),
+            "probes": tables.probe_tables(probes, models),
+            "correlations": tables.correlations_rows(stats),
+            "deviations": tables.deviations_rows(deviating, log),
+            "amendments": tables.amendments_rows(log),
+            "machines": tables.machines_rows(machines),
         },
     }
-    write_text(Path("plots/report.html"), render(content))
+    page = templates().get_template("report.html").render(content)
+    write_text(Path("plots/report.html"), page)
 
 
 if __name__ == "__main__":

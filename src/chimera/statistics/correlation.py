@@ -53,7 +53,7 @@ def spearman(
     of p is sqrt(p (1 - p) / num_resamples), at most 0.0022.
     """
     require_count("num_resamples", num_resamples, 100)
-    ranks = _ranks(x, y, groups)
+    ranks = _varying_ranks(x, y, groups)
     observed = abs(sum(float(a @ b) for a, b in ranks))
     return Correlation(_rho(ranks), _p(observed, ranks, num_resamples, rng))
 
@@ -65,9 +65,8 @@ def smallest_spearman_p(
 
     It is 1 where either is constant in every group.
     """
-    try:
-        ranks = _ranks(x, y, groups)
-    except InputError:
+    ranks = _ranks(x, y, groups)
+    if _constant(ranks):
         return 1.0
     ends = (sum(float(np.sort(a) @ np.sort(sign * b)) for a, b in ranks) for sign in (1, -1))
     return _p(max(ends), ranks)
@@ -87,7 +86,7 @@ def spearman_interval(
     between attainable values inside, and the outer end is 1.
     """
     require_fraction("confidence", confidence)
-    ranks = _ranks(x, y, groups)
+    ranks = _varying_ranks(x, y, groups)
     n, rho = sum(len(a) for a, _ in ranks) - len(ranks) + 1, _rho(ranks)
     if n <= 3:
         return Interval(-1.0, 1.0)
@@ -126,14 +125,27 @@ def _ranks(x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None = None)
     """Twice the ranks in each group, centred: whole numbers, so that equal sums tie exactly."""
     labels = np.zeros(np.size(x)) if groups is None else np.array(groups)
     ranks = []
-    for name, values in zip("xy", pair(x, y), strict=True):
+    for values in pair(x, y):
         parts = [values[labels == group] for group in dict.fromkeys(labels.tolist())]
         ranks.append([2 * scipy.stats.rankdata(part) - (len(part) + 1) for part in parts])
-        if not any(part.any() for part in ranks[-1]):
-            where = "throughout" if groups is None else "throughout each group"
-            raise InputError(f"{name!r} is {values[0]:g} {where}, expected values to rank")
     x_ranks, y_ranks = ranks
     return list(zip(x_ranks, y_ranks, strict=True))
+
+
+def _constant(ranks: Ranks) -> str:
+    """Return `x`, or else `y`, where it has one value throughout each group, else nothing."""
+    sides = zip("xy", zip(*ranks, strict=True), strict=True)
+    return next((name for name, parts in sides if not any(part.any() for part in parts)), "")
+
+
+def _varying_ranks(x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None) -> Ranks:
+    """Return the ranks, and refuse a constant variable."""
+    ranks = _ranks(x, y, groups)
+    if name := _constant(ranks):
+        value = np.asarray(x if name == "x" else y)[0]
+        where = "throughout" if groups is None else "throughout each group"
+        raise InputError(f"{name!r} is {value:g} {where}, expected values to rank")
+    return ranks
 
 
 def _rho(ranks: Ranks) -> float:

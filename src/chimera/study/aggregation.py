@@ -23,10 +23,7 @@ def run_metrics(errors: Errors, weights: Mapping[str, float] | None = None) -> d
 def summarise(
     runs: Mapping[tuple[str, int], Errors], weights: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
-    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`.
-
-    The weights of the OOD axes are those of the gap, see chimera.study.endpoints.
-    """
+    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`."""
     replicates: dict[str, list[dict[str, float]]] = {}
     for (name, _), errors in runs.items():
         replicates.setdefault(name, []).append(run_metrics(errors, weights))

@@ -6,24 +6,20 @@ ln nRMSE, so that a difference is a log ratio:
 
     d_r = y_model,r - y_baseline,r,    exp(mean d) = ratio of (geometric mean) errors.
 
-Claims are about the fixed test trajectories, with seeds as the only source of chance; for these,
-the t interval and test are exact if d is normal (benchmarks/calibration.py), and the e-value and
-the confidence sequence hold at all numbers of replicates at once (benchmarks/decision.py).
+Claims are about the fixed test trajectories, with seeds as the only source of chance: t interval
+and test are exact if d is normal (benchmarks/calibration.py), e-value and confidence sequence hold
+at all numbers of replicates at once (benchmarks/decision.py).
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chimera.statistics.confidence_sequences import confidence_sequence
-from chimera.statistics.correlation import (
-    smallest_spearman_p,
-    spearman,
-    spearman_interval,
-)
+from chimera.statistics.correlation import smallest_spearman_p, spearman, spearman_interval
 from chimera.statistics.e_values import e_value
 from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
 from chimera.statistics.equivalence import equivalence_p
@@ -33,37 +29,12 @@ from chimera.statistics.multiplicity import benjamini_hochberg
 from chimera.statistics.power import detectable_effect
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
 from chimera.statistics.resampling.samples import Floats
-from chimera.study.decision import StoppingRule, decide, outlook
+from chimera.study.decision import StoppingRule, decide, outlook, rule_of
 from chimera.study.endpoints import axis_weights, endpoint, endpoint_names
 from chimera.study.error_table import Errors
-from chimera.study.stopping import UNDECIDED
+from chimera.study.stopping import UNDECIDED, Analysis
 
 UNBOUNDED = "unbounded"  # an end of a confidence sequence that so few replicates leave open
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What is declared about contrasts.
-
-    Attributes:
-        primary: Primary endpoint, see chimera.study.endpoints.
-        secondary: Endpoints of the secondary family.
-        weights: Weights of the OOD axes in the primary endpoint.
-        rule: Level, margin in ln units, and looks.
-        margin_frames: Margin of `ind_valid_time`, in frames.
-        power: Probability with which a detectable difference is found.
-    """
-
-    primary: str
-    secondary: Sequence[str]
-    weights: Mapping[str, float]
-    rule: StoppingRule
-    margin_frames: float
-    power: float
-
-    def margin(self, name: str) -> float:
-        """Return the margin of an endpoint, in its unit."""
-        return self.margin_frames if name == "ind_valid_time" else self.rule.margin
 
 
 def contrast(
@@ -71,11 +42,9 @@ def contrast(
 ) -> dict[str, float | str]:
     """Return estimate, intervals, tests and effect sizes of mean(x) - mean(y), paired (n,).
 
-    `ci_low`, `ci_high` and `p` are those of the paired t test, `p_equivalence` that of the two
-    one-sided tests at the margin; `e_value`, `cs_low` and `cs_high` may be looked at after every
-    replicate. `sign_flip_p_smallest` is the lower limit of `sign_flip_p` at this n. `detectable` is
-    the true difference that the t test finds with the power, at the standard deviation observed.
-    Intervals cover 1 - alpha.
+    `ci_low`, `ci_high` and `p` are of the paired t test, `p_equivalence` of the two one-sided tests
+    at the margin; `e_value`, `cs_low` and `cs_high` hold at every replicate. `detectable` is the
+    true difference that the t test finds with the power, at the deviation observed.
 
     Raises:
         InputError: If n < 2, or all differences are the same.
@@ -118,7 +87,8 @@ def contrasts(endpoints: Mapping[str, tuple[Floats, Floats]], plan: Analysis) ->
     for name, (x, y) in endpoints.items():
         if name != plan.primary and (x - y).any() and not np.ptp(x - y):
             continue
-        rule = replace(plan.rule, margin=plan.margin(name))
+        margin = plan.margin_frames if name == "ind_valid_time" else plan.margin
+        rule = replace(rule_of(plan), margin=margin)
         result[name] = contrast(x, y, rule, plan.power)
     family = [name for name in result if name != plan.primary]
     if family:
@@ -150,12 +120,8 @@ def variance_shares(
 
         share_a = w_a cov(d_a, sum_b w_b d_b) / var(sum_b w_b d_b)
 
-    The shares have the sum 1; that of an axis which offsets others is negative. There are none
-    where the variance is zero.
-
-    Args:
-        differences: d (n,) of each axis.
-        weights: Weight of each axis.
+    The differences d are (n,). The shares have the sum 1; that of an axis which offsets others is
+    negative. There are none where the variance is zero.
     """
     weighted = {axis: weights[axis] * (d - d.mean()) for axis, d in differences.items()}
     total = np.sum(list(weighted.values()), axis=0)
@@ -173,15 +139,10 @@ def compare(
 ) -> dict[str, dict[str, Any]]:
     """Return every model's contrasts with the baseline and its verdict, in metrics/stats.json.
 
-    The primary endpoint's q is adjusted over the models (Holm). One replicate has no contrasts, and
-    without OOD axes there is no primary endpoint; either is undecided.
-
-    Args:
-        runs: Errors of every (model, replicate).
-        models: The compared models, without the baseline.
-        baseline: Model with which they are compared.
-        replicates: In the declared order, in which the stopping rule looks at them.
-        plan: The declared analysis.
+    `runs` has the errors of every (model, replicate), `models` the compared ones without the
+    baseline; the rule looks at the replicates in this order. The primary endpoint's q is adjusted
+    over models (Holm). One replicate has no contrasts, and without OOD axes there is no primary
+    endpoint; either is undecided.
     """
     axes = list(next(iter(runs.values())))
     possible = endpoint_names(axes)
@@ -200,14 +161,12 @@ def compare(
         rows["verdict"] = UNDECIDED
         if plan.primary in pairs:
             x, y = pairs[plan.primary]
-            rows |= decision(x - y, plan.rule)
-        by_axis = {
-            axis: values(f"{axis}_nrmse", model) - values(f"{axis}_nrmse", baseline)
-            for axis in weights
-        }
+            rows |= decision(x - y, rule_of(plan))
+        errors = {axis: f"{axis}_nrmse" for axis in weights}
+        by_axis = {a: values(name, model) - values(name, baseline) for a, name in errors.items()}
         for axis, share in variance_shares(by_axis, weights).items() if weights else ():
-            if f"{axis}_nrmse" in rows:
-                rows[f"{axis}_nrmse"]["variance_share"] = share
+            if errors[axis] in rows:
+                rows[errors[axis]]["variance_share"] = share
     tested = [rows[plan.primary] for rows in report.values() if plan.primary in rows]
     if tested:
         for row, q in zip(tested, holm([row["p"] for row in tested]), strict=True):
@@ -227,15 +186,14 @@ def correlations(
 
     Args:
         probes: One value per run, by the statistic's name; None if the run withheld it.
-        errors: The endpoint `ood_nrmse` of the same runs, in the same order.
+        errors: The endpoint `ood_nrmse` of the same runs.
         models: Their models.
         alpha: Level; intervals cover 1 - alpha.
 
     Returns:
-        `rho`, `ci_low`, `ci_high`, `p` and, over this family, `q` of each statistic that every run
-        has; the number `withheld` of the others, and of these `unattainable` the number of those
-        for which no order of the runs has a p of alpha or less; `smallest_p`, the least that any
-        can have; `n` runs of `models` models.
+        A row for each statistic that every run has, with q over this family; how many others are
+        `withheld`, and of these `unattainable`: no order of the runs has a p of alpha or less;
+        `smallest_p`, the least that any can have; `n` runs of `models` models.
 
     Raises:
         InputError: If a statistic is the same in all runs of each model.

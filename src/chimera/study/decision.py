@@ -9,11 +9,10 @@ n = 8, 9, ..., 40 replicates, in their declared order, with the confidence seque
     worse        else C_{1-a} lies above zero
     undecided    else
 
-The first decision stands. Since the sequences hold at all n at once, stopping where a decision
-falls leaves it wrong with probability at most alpha, for normal differences: a difference where
-there is none, or equivalence where the difference is the margin (by symmetry each end of C_{1-2a}
-fails half as often as both; studies in which both ends fail are too few to matter).
-benchmarks/decision.csv has the rates, and those for other distributions.
+The first decision stands. The sequences hold at all n at once, so that for normal differences it is
+wrong with probability at most alpha: a difference where there is none, or equivalence where the
+difference is the margin (each end of C_{1-2a} fails half as often as both). benchmarks/decision.csv
+has the rates, and those for other distributions.
 """
 
 from dataclasses import dataclass
@@ -26,23 +25,23 @@ from chimera.statistics.confidence_sequences import half_width
 from chimera.statistics.e_values import PRIOR_VARIANCE
 from chimera.statistics.resampling.intervals import Rng
 from chimera.statistics.resampling.samples import Floats, sample, sample_has_spread
-from chimera.study.stopping import UNDECIDED, Stopping
+from chimera.study.stopping import UNDECIDED, Analysis, Stopping
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoppingRule(Stopping):
-    """When replicates are added, and what is decided.
+    """When replicates are added, and what is decided."""
 
-    Attributes:
-        margin: Smallest difference of interest, in the unit of the differences.
-        alpha: Level of each decision.
-    """
-
-    margin: float
-    alpha: float = 0.05
+    margin: float  # smallest difference of interest, in the unit of the differences
+    alpha: float = 0.05  # level of each decision
     first_look: int = 8
     last_look: int = 40
     prior_variance: float = PRIOR_VARIANCE
+
+
+def rule_of(plan: Analysis) -> StoppingRule:
+    """Return the declared rule."""
+    return StoppingRule(margin=plan.margin, alpha=plan.alpha, **vars(plan.stopping))
 
 
 class Decision(NamedTuple):
@@ -53,35 +52,23 @@ class Decision(NamedTuple):
 
 
 class Looks(NamedTuple):
-    """What both sequences say at every look of every study, (S, L) each.
+    """What both sequences say at every look of every study, (S, L) each."""
 
-    Attributes:
-        equivalent: Whether C_{1-2a} lies within the margin.
-        sign: -1 or 1 where C_{1-a} lies below or above zero, else 0.
-    """
-
-    equivalent: NDArray[np.bool_]
-    sign: NDArray[np.int8]
+    equivalent: NDArray[np.bool_]  # whether C_{1-2a} lies within the margin
+    sign: NDArray[np.int8]  # -1 or 1 where C_{1-a} lies below or above zero, else 0
 
 
 class Outlook(NamedTuple):
-    """How a study may go on.
+    """How a study may go on."""
 
-    Attributes:
-        further: Expected number of replicates until the decision, or until the last look.
-        decided: Probability of a decision by then.
-    """
-
-    further: float
-    decided: float
+    further: float  # expected number of replicates until the decision, or until the last look
+    decided: float  # probability of a decision by then
 
 
 def decide(differences: ArrayLike, rule: StoppingRule) -> Decision:
-    """Return the first decision of one study; replicates after the last look do not count.
+    """Return the first decision by d_r (n,), n >= 2, of the replicates in their declared order.
 
-    Args:
-        differences: d_r (n,) of the replicates in their declared order, n >= 2.
-        rule: The declared rule.
+    Replicates after the last look do not count.
 
     Raises:
         InputError: If the differences of the first look are all the same and not zero.
@@ -152,13 +139,8 @@ def outlook(
 
         sigma^2 = sum (d - mean d)^2 / chi^2_{n-1},   mu = mean d + sigma z / sqrt(n)
 
-    so that the few replicates' uncertainty enters. Exchanging the models changes nothing.
-
-    Args:
-        differences: d_r (n,) so far, n >= 2; not all the same unless zero.
-        rule: The declared rule.
-        num_studies: Number of simulated studies.
-        rng: Generator, or a seed that draws the same ones at every call.
+    so that the few replicates' uncertainty enters. Exchanging the models changes nothing. The
+    differences d_r (n,) so far, n >= 2, are not all the same unless zero.
     """
     d = sample("differences", differences)
     sample_has_spread("differences", d)

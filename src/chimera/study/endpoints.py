@@ -32,14 +32,11 @@ def axis_weights(declared: Mapping[str, float], axes: Iterable[str]) -> dict[str
 
 
 def endpoint(name: str, errors: Errors, weights: Mapping[str, float] | None = None) -> float:
-    """Return one endpoint of one run.
+    """Return one endpoint of one run, from the values per trajectory by axis.
 
-    Args:
-        name: `ind_nrmse`, `ood_<axis>_nrmse`: mean over trajectories of ln nRMSE. `ood_nrmse`: mean
-            of these over the OOD axes. `gap`: ood_nrmse - ind_nrmse. `ind_valid_time`: mean in
-            frames.
-        errors: Values per trajectory by axis.
-        weights: Declared weights of the OOD axes; without any, all are alike.
+    `ind_nrmse`, `ood_<axis>_nrmse` are means over trajectories of ln nRMSE, `ood_nrmse` is the mean
+    of these over the OOD axes by the declared weights (alike without any), `gap` is
+    ood_nrmse - ind_nrmse, and `ind_valid_time` a mean in frames.
 
     Raises:
         InputError: If there is no such endpoint.
