@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="run the smoke scale, two minutes")
     options = parser.parse_args()
     print(f"{'':48}{'measured':>10}{'limit':>10}")
-    row("source", lines(*(ROOT / "src").rglob("*.py")), 14_000, "lines")
+    row("source", lines(*(ROOT / "src").rglob("*.py")), 20_000, "lines")
     row("dvc.lock", lines(ROOT / "dvc.lock"), 4_500, "lines")
     row("dvc.yaml", lines(ROOT / "dvc.yaml"), 400, "lines")
     tables = sum(path.stat().st_size for path in (ROOT / "plots/tables").glob("*"))

@@ -58,7 +58,7 @@ TESTS = {
     "statistics/confidence_sequences": "tests/statistics/test_sequential.py",
     "statistics/e_values": "tests/statistics/test_sequential.py",
     "statistics/equivalence": "tests/statistics/test_equivalence.py",
-    "statistics/family_wise": "tests/statistics/test_equivalence.py",
+    "statistics/multiplicity": "tests/statistics",
     "statistics/effect_sizes": "tests/statistics/test_effect_sizes.py",
     "statistics/resampling": f"tests/statistics -k '{QUICK}'",
     "statistics/two_way": f"tests/statistics/test_intervals.py -k '{QUICK}'",

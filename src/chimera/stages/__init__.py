@@ -26,10 +26,3 @@ def read_keys(**kinds: type) -> Namespace:
     keys = parser.parse_args()
     read_settings({name: str(key) for name, key in vars(keys).items()}, "cell", dict[str, Name])
     return keys
-
-
-def read_flag(name: str) -> bool:
-    """Return whether the flag of an action in place of the stage is given."""
-    parser = ArgumentParser()
-    parser.add_argument(name, action="store_true", dest="given")
-    return bool(parser.parse_args().given)

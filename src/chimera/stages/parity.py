@@ -5,10 +5,12 @@ training depends, only when the gate is passed. `--solve-widths` prints settings
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
@@ -21,7 +23,13 @@ from chimera.models.parity.remedies import (
     require_parity_or_remedy,
     solution_lines,
 )
-from chimera.stages import read_flag
+
+
+@dataclass
+class Options:
+    """Print settings at parity instead of running the gate."""
+
+    solve_widths: bool = False
 
 
 def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: float) -> None:
@@ -50,7 +58,7 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
 
 def main() -> None:
     """Run the gate, or the search for settings that pass it."""
-    solves, params = read_flag("--solve-widths"), read_params()
+    solves, params = ArgumentParser(Options).parse_args().solve_widths, read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
     data, path = params["data"], Path("metrics/gates/generate") / params["datasets"][0]

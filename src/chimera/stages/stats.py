@@ -6,7 +6,10 @@ parameter has another value and no entry in Deviation_Log.md.
 """
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+
+from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params, write_json
 from chimera.governance.analysis import analyse
@@ -15,14 +18,20 @@ from chimera.governance.plan import nearest_block
 from chimera.governance.preregistration import read_preregistration, require_logged
 from chimera.interface.errors import guarded
 from chimera.interface.versions import report_differing_versions
-from chimera.stages import read_flag
 from chimera.study.error_table import read_errors
+
+
+@dataclass
+class Options:
+    """Action in place of the statistics."""
+
+    check_deviations: bool = False
 
 
 def main() -> None:
     """Run the stage."""
     params, plan = read_params(), read_preregistration()
-    if read_flag("--check-deviations"):
+    if ArgumentParser(Options).parse_args().check_deviations:
         log = read_bytes(Path("Deviation_Log.md")).decode()
         require_logged(nearest_block(plan, params)[1], named_keys(log))
         return

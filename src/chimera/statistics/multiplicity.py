@@ -1,10 +1,13 @@
-"""Correction for multiple tests.
+"""Corrections for multiple tests, for p_(1) <= ... <= p_(m).
 
-    q_(i) = min_{j >= i} min(1, p_(j) m / j),   p_(1) <= ... <= p_(m)
+    Benjamini & Hochberg, step-up   q_(i)  = min_{j >= i} min(1, p_(j) m / j)
+    Holm, step-down                 p~_(i) = max_{j <= i} min(1, (m - j + 1) p_(j))
 
-Rejecting where q <= alpha is the step-up procedure of Benjamini & Hochberg 1995, eq. 1, which keeps
-the expected share of false rejections at most alpha for independent (and positively dependent)
-tests. Y. Benjamini & Y. Hochberg 1995, J. R. Statist. Soc. B 57, 289-300.
+Rejecting where q <= alpha keeps the expected share of false rejections at most alpha for
+independent (and positively dependent) tests; rejecting where p~ <= alpha keeps the probability of
+any false rejection at most alpha, whatever their dependence.
+Y. Benjamini & Y. Hochberg 1995, J. R. Statist. Soc. B 57, 289-300, eq. 1. S. Holm 1979,
+Scandinavian J. of Statistics 6, 65-70.
 """
 
 import numpy as np
@@ -22,9 +25,27 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
         InputError: If a p is not in [0, 1]. A declared test without a p (NaN) is an error and never
             left out, since that would reduce m.
     """
+    return np.asarray(scipy.stats.false_discovery_control(_family(p), method="bh"))
+
+
+def holm(p: ArrayLike) -> Floats:
+    """Return the adjusted p (m,) of each declared test of a family, in the order of p (m,).
+
+    Raises:
+        InputError: As for `benjamini_hochberg`.
+    """
+    family = _family(p)
+    order = np.argsort(family, kind="stable")
+    stepped = np.maximum.accumulate(np.arange(len(family), 0, -1) * family[order])
+    adjusted = np.empty_like(family)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def _family(p: ArrayLike) -> Floats:
     family = sample("p", p, least=1)
     if family.min() < 0 or family.max() > 1:
         raise InputError(
             f"'p' holds values from {family.min():g} to {family.max():g}, expected 0 to 1"
         )
-    return np.asarray(scipy.stats.false_discovery_control(family, method="bh"))
+    return family

@@ -23,9 +23,8 @@ from chimera.statistics.correlation import smallest_spearman_p, spearman, spearm
 from chimera.statistics.e_values import e_value
 from chimera.statistics.effect_sizes import cohens_dz, hedges_gz
 from chimera.statistics.equivalence import equivalence_p
-from chimera.statistics.family_wise import holm
 from chimera.statistics.location import paired_t_p, sign_flip_p
-from chimera.statistics.multiplicity import benjamini_hochberg
+from chimera.statistics.multiplicity import benjamini_hochberg, holm
 from chimera.statistics.power import detectable_effect
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
 from chimera.statistics.resampling.samples import Floats
