@@ -27,7 +27,7 @@ without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case
 	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
 	*) printf '%s\n' "$$line" ;; esac; done; }
 
-.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs mutants faults fuzz parity smoke report
+.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs bits mutants faults fuzz parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -197,6 +197,9 @@ docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broke
 
 limits: install  ## the limits on sizes and times, measured
 	python benchmarks/limits.py --smoke
+
+bits: repro  ## digests of the committed run into the table of docs/bits.md
+	python benchmarks/bits.py
 
 faults: .venv/installed-dev  ## every file operation of six stages fails once, in four ways, an hour
 	python benchmarks/faults.py
