@@ -18,6 +18,7 @@ side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
 	END { for (cell in stages) print stages[cell] }' | sort | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
 	$(if $(filter 1,$(JOBS)),,2> >(cat >&2)) | $(without_hints)
+list_cells = dvc stage list --name-only | sed -n 's/^train@\(.*\)-\([^-]*\)$$/\1 \2/p'
 # DVC ends every run with hints about git and its remote, and has no setting against them. Errors
 # pass by, on standard error; unbuffered, so that its lines keep their place between the
 # stages'; Ctrl-C is for DVC, whose last words are read to the end.
@@ -27,7 +28,7 @@ without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case
 	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
 	*) printf '%s\n' "$$line" ;; esac; done; }
 
-.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker collect review comment current docs bits mutants faults fuzz parity smoke report
+.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker matrix collect review comment current docs bits mutants faults fuzz parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -148,12 +149,16 @@ connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
 	if test "$$REMOTE"; then dvc remote add --quiet --local --force --default storage "$$REMOTE"; fi
 	if test "$$OVERRIDES"; then python -m chimera.commands.compose $$OVERRIDES; fi
 
-worker: connect  ## MODEL=unet REPLICATE=0: one cell, pulled from REMOTE or run, and pushed; without MODEL the data
-	if test "$$MODEL"; then \
+worker: connect  ## MODEL=unet REPLICATE=0, or CELL=0: one cell, pulled from REMOTE or run, and pushed; without, the data
+	if test "$${CELL-}"; then set -- $$($(list_cells) | sed -n "$$((CELL + 1))p"); MODEL=$${1-} REPLICATE=$${2-}; fi; \
+	if test "$${CELL-}$${MODEL-}"; then \
 		cells=$$(dvc stage list --name-only | grep -E "^((train|evaluate)@|probe@[^-]*-)$$MODEL-$$REPLICATE$$") || \
-		{ echo "error: MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
+		{ echo "error: $${CELL:+CELL=$$CELL }MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
 	fi; \
 	dvc repro --pull verify parity $${cells-} | $(without_hints) && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
+
+matrix:  ## the cells of params.yaml, as a scheduler's matrix
+	@printf 'cells=[%s]\n' "$$($(list_cells) | sed 's/\(.*\) \(.*\)/{"model":"\1","replicate":"\2"}/' | paste -s -d , -)"
 
 collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
 	@dvc repro --pull | $(without_hints)

@@ -79,7 +79,7 @@ def run_job(name, clone, environment, **matrix):
     """Run the steps of one job of the gpu workflow and return the stages that dvc ran."""
     workflow = yaml.safe_load((ROOT / ".github/workflows/chimera-gpu-e1.yml").read_text())
     assert set(workflow["env"]) == {"REMOTE", "OVERRIDES"}
-    values = {f"matrix.{key}": value for key, value in matrix.items()}
+    values = {f"matrix.cell.{key}": value for key, value in matrix.items()}
     for secret in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         values[f"secrets.{secret}"] = environment.get(secret, "")
     hidden = {key: value for key, value in environment.items() if f"secrets.{key}" not in values}
@@ -92,6 +92,7 @@ def run_job(name, clone, environment, **matrix):
         if "run" in step:
             given = {key: replaced(value) for key, value in step.get("env", {}).items()}
             script = ("bash", "-e", "-c", step["run"])
+            given["GITHUB_OUTPUT"] = str(clone / ".scratch/outputs")
             stages |= ran(call(clone, *script, environment=hidden | given))
     return stages
 

@@ -1,10 +1,12 @@
 """The workflows are well formed, safe, and run what a person runs."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -65,13 +67,18 @@ def test_nothing_of_a_pull_request_runs_where_a_token_may_write():
     assert checkout["ref"] == "${{ github.event.pull_request.base.sha }}"
 
 
-def test_the_matrix_is_the_gpu_scale():
+def test_the_matrix_is_that_of_the_parameters():
+    """Whatever the overrides compose: the job that makes the data says which cells there are."""
     workflow = read("chimera-gpu-e1.yml")
+    assert workflow["jobs"]["data"]["outputs"] == {"cells": "${{ steps.matrix.outputs.cells }}"}
     matrix = workflow["jobs"]["cell"]["strategy"]["matrix"]
-    scale = yaml.safe_load((ROOT / "conf/scale/gpu.yaml").read_text())
+    assert matrix == {"cell": "${{ fromJSON(needs.data.outputs.cells) }}"}
+    name, _, cells = call(ROOT, "make", "--silent", "matrix").partition("=")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert matrix["replicate"] == scale["replicates"]
-    assert matrix["model"] == params["model_names"]
+    assert name == "cells"
+    assert [(c["model"], int(c["replicate"])) for c in json.loads(cells)] == list(
+        product(params["model_names"], params["replicates"])
+    )
     for job in workflow["jobs"].values():
         assert job["runs-on"][:3] == ["self-hosted", "linux", "x64"]
         assert "'gpu'" in job["runs-on"][3]
@@ -84,7 +91,6 @@ def test_slurm_array_is_the_gpu_scale():
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     last = len(params["model_names"]) * len(scale["replicates"]) - 1
     assert f"#SBATCH --array=0-{last}\n" in script
-    assert f"models=({' '.join(params['model_names'])})\n" in script
 
 
 def test_recipes_use_only_options_that_macos_has():
