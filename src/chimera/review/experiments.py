@@ -141,11 +141,6 @@ def _texts(row: Experiment) -> list[str]:
     return [row.name, ", ".join(changed), ", ".join(said), row.standing]
 
 
-def _number(value: float | None) -> str:
-    """Return an error with three digits."""
-    return "" if value is None else f"{value:#.3g}".rstrip(".")
-
-
 def _layouts(rows: Sequence[Experiment]) -> Iterator[tuple[list[str], list[str]]]:
     """Yield models and what is told of each, from all to the least, within the columns."""
     models = list(dict.fromkeys(model for row in rows for model in row.models))
@@ -158,8 +153,9 @@ def _layouts(rows: Sequence[Experiment]) -> Iterator[tuple[list[str], list[str]]
 
 
 def _cells(row: Experiment, models: Sequence[str], measures: Sequence[str]) -> list[str]:
-    """Return the errors of one row."""
-    return [_number(row.errors.get(f"{m}.{KEYS[measure]}")) for m in models for measure in measures]
+    """Return the errors of one row, with three digits."""
+    found = [row.errors.get(f"{m}.{KEYS[measure]}") for m in models for measure in measures]
+    return ["" if value is None else f"{value:#.3g}".rstrip(".") for value in found]
 
 
 def _left_out(rows: Sequence[Experiment], models: list[str], measures: list[str]) -> list[str]:
