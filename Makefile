@@ -13,7 +13,7 @@ export MODEL REPLICATE REMOTE OVERRIDES
 # cells write their progress as lines, through a pipe: bars would draw over each other.
 # `nproc` would answer OMP_NUM_THREADS, which says how many threads one process takes.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@' | \
+side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@.*$(if $(REPLICATES),-($(REPLICATES))$$)' | \
 	awk '{ cell = $$0; sub(/^(probe@[^-]*-|[^@]*@)/, "", cell); stages[cell] = stages[cell] " " $$0 } \
 	END { for (cell in stages) print stages[cell] }' | sort | \
 	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
@@ -55,7 +55,8 @@ repro: cells  ## the whole experiment: only what has changed runs, JOBS cells si
 	@dvc repro | $(without_hints)
 	@python -m chimera.commands.outcome
 
-cells: check  ## train, evaluate and probe every model and replicate, JOBS cells side by side
+REPLICATES ?=
+cells: check  ## train, evaluate and probe every model and replicate, or REPLICATES='8|9', JOBS cells side by side
 	@$(call side_by_side,train|evaluate|probe)
 
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures, one after another

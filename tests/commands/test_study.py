@@ -51,8 +51,13 @@ class Pipeline:
         run_study(DeclaredStudy(plan), run=self.run, say=self.lines.append, **options)
 
     def trained(self):
-        """Return the replicates of every run of cells, in order."""
-        return [n for *command, n in self.called if command[-1] == "cells"]
+        """Return the number of replicates of every run of cells, in order."""
+        return [n for *command, n in self.called if "cells" in command]
+
+    def asked(self):
+        """Return the replicates that every run of cells is given, in order."""
+        given = [command[-2] for command in self.called if "cells" in command]
+        return [name.removeprefix("REPLICATES=") for name in given]
 
 
 @pytest.fixture
@@ -84,6 +89,7 @@ def test_a_study_looks_at_every_number_of_replicates_until_it_is_decided(pipelin
     assert verdict == "better"
     assert 9 < n < 30
     assert run.trained() == [*range(8, n + 1)]
+    assert run.asked() == ["0|1|2|3|4|5|6|7", *map(str, range(8, n))]
     assert run.params()["replicates"] == [*range(n)]
     assert run.called[-1] == ("dvc", "repro", n)
     assert [int(re.match(r"n = (\d+): ", line)[1]) for line in run.lines] == [*range(8, n + 1)]
@@ -98,6 +104,7 @@ def test_several_at_a_time_are_looks_one_by_one_and_the_first_decision_stands(pi
     n = decided(run).replicates
     run.study(jobs=14)
     assert run.trained() == [m for m in range(8, 41, 7) if m < n + 7]
+    assert run.asked()[1] == "8|9|10|11|12|13|14"
     assert run.trained()[-1] > n, "the test shows nothing where the decision ends a batch"
     assert len(run.lines) == n - 7
     assert run.params()["replicates"] == [*range(n)]
@@ -120,7 +127,7 @@ def test_a_killed_study_goes_on_where_it_was(pipeline):
 
     def kill(*command):
         run.run(*command)
-        if command[-1] == "cells" and len(run.params()["replicates"]) == 10:
+        if "cells" in command and len(run.params()["replicates"]) == 10:
             raise KeyboardInterrupt
 
     plan = read_preregistration()
@@ -130,6 +137,7 @@ def test_a_killed_study_goes_on_where_it_was(pipeline):
     run.called = []
     run.study()
     assert run.trained() == [*range(10, decided(run).replicates + 1)]
+    assert run.asked()[:2] == ["0|1|2|3|4|5|6|7|8|9", "10"], "whatever was killed is finished first"
 
 
 def test_more_adds_so_many_at_most(pipeline):

@@ -216,8 +216,17 @@ def test_fields_are_ranked_and_share_one_symmetric_scale_in_a_row():
 
 
 def test_the_median_of_an_even_number_of_trajectories_is_one_of_them():
-    ranked = figures.rank_trajectories({"a": [4.0, 1.0], "b": [3.0, 2.0]})
-    assert ranked == {"best": ("a", 1, 1.0), "median": ("b", 1, 2.0), "worst": ("a", 0, 4.0)}
+    fields = {
+        f"{axis}.{of}": np.ones((2, 1, 4, 4)) for axis in "ab" for of in ("prediction", "target")
+    }
+    errors = {"a": [[4.0, 1.0, 9.0]], "b": [[3.0, 2.0, 0.0]]}  # the last have no fields
+    ranked = figures.examples(errors, {"unet": fields})
+    assert [(e.rank, e.axis, e.number, e.error) for e in ranked] == [
+        ("best", "a", 1, 1.0),
+        ("median", "b", 1, 2.0),
+        ("worst", "a", 0, 4.0),
+    ]
+    assert figures.examples({}, {"unet": fields}) == []
 
 
 def test_every_site_has_a_point_for_each_replicate():

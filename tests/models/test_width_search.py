@@ -137,7 +137,9 @@ def test_solved_widths_are_within_tolerance_by_a_real_count(columns):
     assert solutions
     baseline = count(build_model(UNET), (1, 64, 64))
     for solution in solutions:
-        built = count(build_model(fields | {"channels": list(solution.channels)}), (1, 64, 64))
+        built = count(
+            build_model(fields | {"channels": solution.settings["channels"]}), (1, 64, 64)
+        )
         assert built == (solution.params, solution.macs)
         assert solution.params_gap == pytest.approx(built[0] / baseline[0] - 1)
         assert abs(solution.params_gap) <= 0.05

@@ -147,5 +147,5 @@ def test_a_plan_for_nothing_is_one_sentence():
 
 def test_sizes_are_read_at_a_glance():
     assert [plan.readable(size) for size in (999, 1e3, 2.5e9, 7e15)] == [
-        "999 B", "1 kB", "2.5 GB", "7e+03 TB",
+        "999B", "1.00kB", "2.50GB", "7.00PB",
     ]  # fmt: skip

@@ -8,10 +8,9 @@ python -m chimera.commands.log check --base main
 
 import argparse
 import datetime
-import hashlib
 from pathlib import Path
 
-from chimera.files.artifacts import read_bytes, read_params
+from chimera.files.artifacts import read_params, sha256
 from chimera.governance.logbook import (
     append_entry,
     current_commit,
@@ -59,8 +58,7 @@ def main() -> None:
         return
     plan = read_preregistration()
     if options.command == "amendment":
-        digest = hashlib.sha256(read_bytes(PREREGISTRATION)).hexdigest()
-        fields = dated | {"sha256": digest, "reason": options.reason}
+        fields = dated | {"sha256": sha256(PREREGISTRATION), "reason": options.reason}
         append_entry(DEVIATIONS, f"{PREREGISTRATION} was amended", fields)
         return
     found = {d.key: d for d in nearest_block(plan, read_params())[1]}

@@ -7,9 +7,11 @@ core; with `--throughput`, hours of networks follow from the MACs a second that 
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
+from tqdm import tqdm
 
 from chimera.data.settings import GeneratedData, read_data_of
 from chimera.files.artifacts import read_yaml
@@ -20,14 +22,7 @@ from chimera.planning.composition import compose
 from chimera.planning.costs import FLOAT_BYTES, Laws, Part, generation_part, network_cost, run_parts
 from chimera.training.settings import train_settings
 
-
-def readable(size: float) -> str:
-    """Return a number of bytes with its unit."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"
+readable = partial(tqdm.format_sizeof, suffix="B")
 
 
 def line(part: Part, seconds: float) -> str:

@@ -143,7 +143,7 @@ def run_study(
     plan, stopping, rule = study.plan, study.plan.stopping, rule_of(study.plan)
     n = study.begun()
     limit = stopping.last_look if more is None else min(n + more, stopping.last_look)
-    target, seen = max(n, min(stopping.first_look, limit)), stopping.first_look - 1
+    target, seen = max(n, min(stopping.first_look, limit)), 0
     while True:
         write_text(PARAMS, study.composed(target))
         run(*MAKE, "check")
@@ -152,11 +152,12 @@ def run_study(
                 f"metrics/verify.json counts {unfrozen} unfrozen files, expected frozen data: run "
                 "`make hash_missing` and commit the manifests before anything is trained"
             )
-        run(*MAKE, "cells")
+        new = "|".join(map(str, plan.study["replicates"][seen:target]))
+        run(*MAKE, "cells", f"REPLICATES={new}")  # DVC takes seconds to see that a cell is finished
         run("dvc", "repro", "aggregate")
         found = study.differences()
         end = ends_at(plan, [decide(d, rule).replicates for d in found.values()])
-        for k in range(seen + 1, min(target, end) + 1):
+        for k in range(max(seen + 1, stopping.first_look), min(target, end) + 1):
             for model, d in found.items():
                 say(look_line(model, d[:k], plan, rule))
         seen = target

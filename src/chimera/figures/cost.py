@@ -47,15 +47,11 @@ def error_against_cost(
 
 def _errors(rows: style.Rows, name: str, axes: Sequence[str]) -> dict[str, float]:
     """Return the mean over axes by replicate."""
-    found = style.where(rows, model=name)
-    return {
-        replicate: fmean(
-            float(row["nrmse"])
-            for row in style.where(found, replicate=replicate)
-            if row["axis"] in axes
-        )
-        for replicate in style.distinct(found, "replicate")
-    }
+    found: dict[str, list[float]] = {}
+    for row in style.where(rows, model=name):
+        if row["axis"] in axes:
+            found.setdefault(row["replicate"], []).append(float(row["nrmse"]))
+    return {replicate: fmean(errors) for replicate, errors in found.items()}
 
 
 def _draw_solver(

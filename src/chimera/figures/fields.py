@@ -32,42 +32,30 @@ class Example(NamedTuple):
     predictions: Mapping[str, FieldArray]
 
 
-def rank_trajectories(errors: Mapping[str, Sequence[float]]) -> dict[str, tuple[str, int, float]]:
-    """Return the best, the median and the worst trajectory as (axis, number, error).
-
-    The median of an even number of trajectories is the lower of the two in the middle.
-    """
-    found = [(axis, number, e) for axis, row in errors.items() for number, e in enumerate(row)]
-    if not found:
-        return {}
-    ranked = sorted(found, key=lambda trajectory: trajectory[2])
-    return {"best": ranked[0], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[-1]}
-
-
 def examples(
     errors: Mapping[str, Iterable[Sequence[float]]], fields: Mapping[str, Mapping[str, FieldArray]]
 ) -> list[Example]:
-    """Return the best, the median and the worst trajectory of those with fields.
+    """Return the best, the median and the worst trajectory of those with fields, if there are any.
 
     `errors` has for each OOD axis those of its trajectories in every run, `fields` for each model
-    `<axis>.prediction` and `<axis>.target`, (n, C, H, W), of which the first channel is shown.
+    `<axis>.prediction` and `<axis>.target`, (n, C, H, W), of which the first channel is shown. The
+    median of an even number of trajectories is the lower of the two in the middle.
     """
-    first = next(iter(fields.values()))
-    means = {
-        axis: [fmean(values) for values in zip(*rows, strict=True)][: len(first[f"{axis}.target"])]
+    targets = {axis: next(iter(fields.values()))[f"{axis}.target"][:, 0] for axis in errors}
+    means = [
+        (fmean(values), axis, number)
         for axis, rows in errors.items()
-    }
-    return [
-        Example(
-            rank,
-            axis,
-            number,
-            error,
-            first[f"{axis}.target"][number, 0],
-            {model: found[f"{axis}.prediction"][number, 0] for model, found in fields.items()},
-        )
-        for rank, (axis, number, error) in rank_trajectories(means).items()
+        for number, values in enumerate(zip(*rows, strict=True))
+        if number < len(targets[axis])
     ]
+    ranked = sorted(means, key=lambda trajectory: trajectory[0])
+    places = {"best": 0, "median": (len(ranked) - 1) // 2, "worst": -1} if ranked else {}
+    found = []
+    for rank, place in places.items():
+        error, axis, number = ranked[place]
+        shown = {model: of[f"{axis}.prediction"][number, 0] for model, of in fields.items()}
+        found.append(Example(rank, axis, number, error, targets[axis][number], shown))
+    return found
 
 
 def example_fields(

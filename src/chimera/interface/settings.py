@@ -106,8 +106,7 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
     wanted = fault.removeprefix("Expected ").partition(", got ")[0]
     wanted = re.sub(r" of length (\d)", r" of \1", wanted).replace(" of length", "")
     wanted = re.sub(r" matching regex .*", f" {_OF_A_NAME}", wanted)
-    for name, noun in _NOUNS.items():
-        wanted = wanted.replace(f"`{name}`", noun)
+    wanted = re.sub("`(.+?)`", _nouns, wanted)
     for sign, words in _BOUNDS.items():
         wanted = re.sub(rf" {sign} (\S+?)(?:\.0)?$", rf" {words} \1", wanted)
     if str(_MAX)[:6] in wanted:
@@ -117,13 +116,6 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
 
 _OF_A_NAME = "of letters, digits, dots, _ and -, the first a letter or digit"
 _NOUNS = {
-    "int | null": "a whole number or null",
-    "float | null": "a number or null",
-    "str | null": "text or null",
-    "array | null": "a list or null",
-    "object | null": "a mapping or null",
-    "int | object": "a whole number or a mapping",
-    "float | object": "a number or a mapping",
     "int": "a whole number",
     "float": "a number",
     "str": "text",
@@ -132,6 +124,10 @@ _NOUNS = {
     "object": "a mapping",
 }
 _BOUNDS = {">=": "of at least", ">": "above", "<=": "of at most", "<": "below"}
+
+
+def _nouns(kinds: re.Match[str]) -> str:
+    return " or ".join(_NOUNS.get(kind, kind) for kind in kinds[1].split(" | "))
 
 
 def _record_of(kind: Any) -> Any:

@@ -74,52 +74,34 @@ def run_crate(
         }
         for path, size in sizes.items()
     }
-    files["dvc.yaml"] |= {
-        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+    files["dvc.yaml"] |= terms["workflow"] | {
         "name": f"The pipeline of {name}",
-        "programmingLanguage": {"@id": terms["language"]["@id"]},
         "version": about["commit"],
-        "conformsTo": {"@id": terms["workflow"]},
     }
-    whole = {
-        "@id": "#run",
-        "@type": "CreateAction",
+    whole = terms["run"] | {
         "name": f"The run of {name} on {computed['bytes']}",
-        "instrument": {"@id": "dvc.yaml"},
         "agent": author,
         "endTime": about["date"],
         "object": _references([*values, *(f"#{path}" for path in outside if "data/" in path)]),
         "result": _references(path for path in sizes if path.startswith(("metrics/", "plots/"))),
     }
-    root = {
-        "@id": "./",
-        "@type": "Dataset",
+    root = terms["record"] | {
         "name": f"Chimera, the study {name}",
-        "description": "A finished study: parameters, lock, metrics, errors of every trajectory, "
-        "tables, pictures, and what computed them.",
         "datePublished": about["date"],
-        "license": {"@id": terms["licence"]["@id"]},
         "author": author,
         "publisher": author,
         "conformsTo": _references(profiles.values()),
         "hasPart": _references(sizes),
-        "mainEntity": {"@id": "dvc.yaml"},
         "mentions": _references(["#run", *(action["@id"] for action in actions)]),
-    }
-    descriptor = {
-        "@id": "ro-crate-metadata.json",
-        "@type": "CreativeWork",
-        "about": {"@id": "./"},
-        "conformsTo": _references([terms["specification"], profiles["workflow-ro-crate"]]),
     }
     versioned = [
         {"@id": url, "@type": "CreativeWork", "name": key, "version": url.rsplit("/", 1)[1]}
         for key, url in profiles.items()
     ]
     constant = [terms["licence"], terms["authors"], terms["language"], *versioned]
-    graph = [descriptor, root, *constant, *versions, *software, whole]
+    graph = [terms["descriptor"], root, *constant, *versions, *software, whole]
     return {
-        "@context": f"{terms['specification']}/context",
+        "@context": terms["context"],
         "@graph": [*graph, *actions, *files.values(), *values.values(), *outside.values()],
     }
 

@@ -227,7 +227,5 @@ def runs_by_machine(
 
 def machines_rows(records: Mapping[str, Mapping[str, Any]]) -> Cells:
     """Return each class of bytes and versions once, with its runs, from every provenance.yaml."""
-    rows: Cells = []
-    for fields, names in runs_by_machine(records).items():
-        rows += [("runs", ", ".join(names)), *fields]
-    return rows
+    described = runs_by_machine(records).items()
+    return [row for fields, runs in described for row in (("runs", ", ".join(runs)), *fields)]

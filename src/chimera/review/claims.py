@@ -149,16 +149,14 @@ def _probes(kept: Kept) -> list[str]:
 
 
 def _errors_table(kept: Kept) -> list[str]:
-    found = digest(kept.errors, BY_RUN)
-    written = read_csv(kept.root / "plots/tables/errors.csv")
-
-    def by_key(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-        return {
+    written, found = (
+        {
             " ".join(str(row[k]) for k in BY_RUN.keys): {v: float(row[v]) for v in BY_RUN.values}
             for row in rows
         }
-
-    return wrong_leaves(by_key(written), by_key(found), TABLE_DIGITS)
+        for rows in (read_csv(kept.root / "plots/tables/errors.csv"), digest(kept.errors, BY_RUN))
+    )
+    return wrong_leaves(written, found, TABLE_DIGITS)
 
 
 def _parity(kept: Kept) -> list[str]:

@@ -141,11 +141,6 @@ def _texts(row: Experiment) -> list[str]:
     return [row.name, ", ".join(changed), ", ".join(said), row.standing]
 
 
-def _number(value: float | None) -> str:
-    """Return an error with three digits."""
-    return "" if value is None else f"{value:#.3g}".rstrip(".")
-
-
 def _layouts(rows: Sequence[Experiment]) -> Iterator[tuple[list[str], list[str]]]:
     """Yield models and what is told of each, from all to the least, within the columns."""
     models = list(dict.fromkeys(model for row in rows for model in row.models))
@@ -158,8 +153,9 @@ def _layouts(rows: Sequence[Experiment]) -> Iterator[tuple[list[str], list[str]]
 
 
 def _cells(row: Experiment, models: Sequence[str], measures: Sequence[str]) -> list[str]:
-    """Return the errors of one row."""
-    return [_number(row.errors.get(f"{m}.{KEYS[measure]}")) for m in models for measure in measures]
+    """Return the errors of one row, with three digits."""
+    found = [row.errors.get(f"{m}.{KEYS[measure]}") for m in models for measure in measures]
+    return ["" if value is None else f"{value:#.3g}".rstrip(".") for value in found]
 
 
 def _left_out(rows: Sequence[Experiment], models: list[str], measures: list[str]) -> list[str]:
@@ -186,55 +182,38 @@ def markdown_table(rows: Sequence[Experiment]) -> str:
 
 def terminal_table(rows: Sequence[Experiment], width: int) -> str:
     """Return the table for a terminal of so many columns; names and changes are wrapped."""
-    texts = [_texts(row) for row in rows]
-    longest = [max(map(len, column)) for column in zip(_TEXTS, *texts, strict=True)]
+    texts = [_TEXTS, *map(_texts, rows)]
+    longest = [max(map(len, column)) for column in zip(*texts, strict=True)]
     # The verdicts of several models stand under each other.
-    verdict = max(len(word) for row in texts for word in (_TEXTS[2], *row[2].split()))
+    verdict = max(len(word) for row in texts for word in row[2].split())
     for models, measures in _layouts(rows):
-        spans = [_span(rows, model, measures) for model in models]
-        numbers = [size for span in spans for size in span]
-        room = width - sum(numbers) - verdict - longest[3] - len(_GAP) * (len(numbers) + 3)
+        blocks = [_block(rows, model, measures) for model in models]
+        taken = [verdict, longest[3], *(len(block[0]) for block in blocks)]
+        room = width - sum(taken) - len(_GAP) * (len(models) + 3)
         if room >= _LEAST:
             break
     name = min(longest[0], max(room // 3, len(_TEXTS[0])))
     changed = max(min(longest[1], room - name), len(_TEXTS[1]))
-    widths = [name, changed, *numbers, verdict, longest[3]]
-    labels = [
-        _cut(model_label(m), _width(s)).center(_width(s))
-        for m, s in zip(models, spans, strict=True)
-    ]
-    lines = [_GAP.join([" " * name, " " * changed, *labels])]
-    lines += _lines([*_TEXTS[:2], *measures * len(models), *_TEXTS[2:]], widths)
-    for row, words in zip(rows, texts, strict=True):
-        lines += _lines([*words[:2], *_cells(row, models, measures), *words[2:]], widths)
-    return "\n".join(line.rstrip() for line in [*lines, *_left_out(rows, models, measures)])
+    lines = []
+    for words, *numbers in zip([[""] * 4, *texts], *blocks, strict=True):
+        wrapped = list(map(_wrap, words, (name, changed, verdict, longest[3])))
+        columns = [*wrapped[:2], *([number] for number in numbers), *wrapped[2:]]
+        sizes = [len(column[0]) for column in columns]
+        parts = zip_longest(*columns, fillvalue="")
+        lines += [_GAP.join(map(str.ljust, part, sizes)).rstrip() for part in parts]
+    return "\n".join([*lines, *_left_out(rows, models, measures)])
+
+
+def _block(rows: Sequence[Experiment], model: str, measures: Sequence[str]) -> list[str]:
+    """Return a model's label, its titles and its errors of every row, lines of one width."""
+    cells = [measures, *(_cells(row, [model], measures) for row in rows)]
+    sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_GAP.join(map(str.rjust, row, sizes)) for row in cells]
+    width = max(len(lines[0]), min(len(model_label(model)), 12))
+    return [_cut(model_label(model), width).center(width), *(line.rjust(width) for line in lines)]
 
 
 def _wrap(text: str, width: int) -> list[str]:
     """Return the lines of a cell; a word is broken only where it alone is longer than a line."""
-    lines = textwrap.wrap(text, width, break_long_words=False)
-    return [part for line in lines for part in textwrap.wrap(line, width)]
-
-
-def _width(span: Sequence[int]) -> int:
-    return sum(span) + len(_GAP) * (len(span) - 1)
-
-
-def _span(rows: Sequence[Experiment], model: str, measures: Sequence[str]) -> list[int]:
-    """Return the widths of one model's columns, over which its label stands."""
-    columns = zip(measures, *(_cells(row, [model], measures) for row in rows), strict=True)
-    sizes = [max(map(len, column)) for column in columns]
-    sizes[0] += max(min(len(model_label(model)), 12) - _width(sizes), 0)
-    return sizes
-
-
-def _lines(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """Return one row of a table: numbers to the right, texts wrapped."""
-    columns = [
-        [cell.rjust(width)] if 2 <= number < len(cells) - 2 else _wrap(cell, width)
-        for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return [
-        _GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True))
-        for parts in zip_longest(*columns, fillvalue="")
-    ]
+    lines = textwrap.wrap(text, width, break_long_words=False) or [""]
+    return [part.ljust(width) for line in lines for part in textwrap.wrap(line, width) or [""]]

@@ -17,6 +17,7 @@ from chimera.review.markdown import code_span
 
 METRIC_FILES = ("summary", "parity", "probes", "stats", "verify")
 MACHINE = "metrics/provenance.yaml"
+_WORD = re.compile(r"\w{1,20}\Z")
 LOGS = ("Deviation_Log.md", "Decision_Log.md")
 
 
@@ -72,7 +73,7 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
     def text(path: str) -> str:
         return git("cat-file", "blob", blobs[path]).decode() if path in blobs else ""
 
-    params, remark, plan = _mapping(text("params.yaml"), f"{name}:params.yaml"), "", None
+    params, remark, plan = _yaml(text("params.yaml"), f"{name}:params.yaml"), "", None
     logs = {log: text(log) for log in LOGS}
     if "PREREGISTRATION.md" in blobs:
         try:
@@ -86,7 +87,8 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
         if (path := f"metrics/{file}.json") in blobs
     }
     said = metrics.get("stats", {})
-    words = {key: said.pop(key) for key, value in [*said.items()] if _is_word(value)}
+    told = [key for key, value in said.items() if isinstance(value, str) and _WORD.match(value)]
+    words = {key: said.pop(key) for key in told}
     return Revision(
         name,
         commit,
@@ -98,7 +100,7 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
         {p: b for p, b in blobs.items() if p.startswith("plots/png/") and p.endswith(".png")},
         {p: b for p, b in blobs.items() if p.startswith("src/chimera/")},
         {d.key: d.key in logged for d in (nearest_block(plan, params)[1] if plan else [])},
-        str(_mapping(text(MACHINE), f"{name}:{MACHINE}").get("bytes", "")),
+        str(_yaml(text(MACHINE), f"{name}:{MACHINE}").get("bytes", "")),
         remark,
     )
 
@@ -111,9 +113,11 @@ def with_work_tree(committed: Revision, summary: Mapping[str, Any]) -> Revision:
     )
 
 
-def _mapping(text: str, name: str) -> dict[str, Any]:
-    """Return the content of a YAML file."""
-    content = parse_yaml(text, name) or {}
+def _yaml(text: str, name: str) -> dict[str, Any]:
+    return _mapping(parse_yaml(text, name) or {}, name)
+
+
+def _mapping(content: Any, name: str) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise InputError(f"{name} holds {content!r}, expected a mapping")
     return dict(content)
@@ -125,13 +129,8 @@ def _metrics(text: str, name: str) -> dict[str, Any]:
         content = json.loads(text)
     except ValueError as error:
         raise InputError(f"{name} is not JSON: {error}") from None
-    if not isinstance(content, Mapping):
-        raise InputError(f"{name} holds {content!r}, expected a mapping")
-    return {key: value for key, value in flatten(content).items() if value is not None}
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"\w{1,20}", value) is not None
+    leaves = flatten(_mapping(content, name))
+    return {key: value for key, value in leaves.items() if value is not None}
 
 
 def _numbers(numbers: dict[str, Any], name: str) -> dict[str, float]:

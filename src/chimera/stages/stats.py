@@ -5,13 +5,12 @@ correlations; the margin and the standing. `--check-deviations` writes nothing a
 parameter has another value and no entry in Deviation_Log.md.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from argparse_dataclass import ArgumentParser
 
-from chimera.files.artifacts import read_bytes, read_csv, read_json, read_params, write_json
+from chimera.files.artifacts import read_csv, read_json, read_params, read_text, sha256, write_json
 from chimera.governance.analysis import analyse
 from chimera.governance.logbook import named_keys
 from chimera.governance.plan import nearest_block
@@ -32,8 +31,8 @@ def main() -> None:
     """Run the stage."""
     params, plan = read_params(), read_preregistration()
     if ArgumentParser(Options).parse_args().check_deviations:
-        log = read_bytes(Path("Deviation_Log.md")).decode()
-        require_logged(nearest_block(plan, params)[1], named_keys(log))
+        logged = named_keys(read_text(Path("Deviation_Log.md")))
+        require_logged(nearest_block(plan, params)[1], logged)
         return
     report_differing_versions("stats")
     report = analyse(
@@ -43,8 +42,8 @@ def main() -> None:
         read_csv(Path("metrics/statistics.csv")),
         read_json(Path("metrics/verify.json")),
     )
-    digest = hashlib.sha256(read_bytes(Path("PREREGISTRATION.md"))).hexdigest()
-    report["preregistration"] = digest[:12]  # results made before an amendment name another
+    # Results made before an amendment name another.
+    report["preregistration"] = sha256(Path("PREREGISTRATION.md"))[:12]
     write_json(Path("metrics/stats.json"), report, digits=6)
 
 

@@ -9,6 +9,7 @@ noncentral t) with d_z of section 2.3.5. Both tails count.
 
 import math
 from bisect import bisect_left
+from functools import partial
 
 import scipy
 
@@ -45,10 +46,7 @@ def required_replicates(effect: float, *, alpha: float = 0.05, power: float = 0.
     if abs(effect) < MIN_EFFECT:
         raise InputError(f"'effect' is {effect}, expected a d_z of at least {MIN_EFFECT}")
     require_fraction("power", power)
-
-    def power_with(num_replicates: int) -> float:
-        return paired_t_power(effect, num_replicates, alpha=alpha)
-
+    power_with = partial(paired_t_power, effect, alpha=alpha)
     enough = 2
     while power_with(enough) < power:
         enough *= 2

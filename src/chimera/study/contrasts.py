@@ -12,7 +12,7 @@ at all numbers of replicates at once (benchmarks/decision.py).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -89,14 +89,16 @@ def contrasts(endpoints: Mapping[str, tuple[Floats, Floats]], plan: Analysis) ->
         margin = plan.margin_frames if name == "ind_valid_time" else plan.margin
         rule = replace(rule_of(plan), margin=margin)
         result[name] = contrast(x, y, rule, plan.power)
-    family = [name for name in result if name != plan.primary]
-    if family:
-        q = benjamini_hochberg([result[name]["p"] for name in family])
-        for name, value in zip(family, q, strict=True):
-            result[name]["q"] = float(value)
+    _adjust([row for name, row in result.items() if name != plan.primary], benjamini_hochberg)
     if plan.primary in result:
         result[plan.primary]["q"] = result[plan.primary]["p"]
     return result
+
+
+def _adjust(rows: Sequence[dict[str, Any]], correction: Callable[[list[float]], Floats]) -> None:
+    """Give each row of a family its q, the p adjusted for the others."""
+    for row, q in zip(rows, correction([row["p"] for row in rows]) if rows else (), strict=True):
+        row["q"] = float(q)
 
 
 def decision(differences: Floats, rule: StoppingRule) -> dict[str, float | str]:
@@ -166,10 +168,7 @@ def compare(
         for axis, share in variance_shares(by_axis, weights).items() if weights else ():
             if errors[axis] in rows:
                 rows[errors[axis]]["variance_share"] = share
-    tested = [rows[plan.primary] for rows in report.values() if plan.primary in rows]
-    if tested:
-        for row, q in zip(tested, holm([row["p"] for row in tested]), strict=True):
-            row["q"] = float(q)
+    _adjust([rows[plan.primary] for rows in report.values() if plan.primary in rows], holm)
     return report
 
 
@@ -209,10 +208,7 @@ def correlations(
         rho, p = spearman(values, errors, groups=models)
         low, high = spearman_interval(values, errors, 1 - alpha, groups=models)
         result[name] = {"rho": rho, "ci_low": low, "ci_high": high, "p": p}
-    if result:
-        q = benjamini_hochberg([row["p"] for row in result.values()])
-        for row, value in zip(result.values(), q, strict=True):
-            row["q"] = float(value)
+    _adjust(list(result.values()), benjamini_hochberg)
     counts = {"n": len(errors), "models": len(set(models)), "withheld": len(probes) - len(result)}
     if smallest:
         counts["unattainable"] = sum(p > alpha for p in smallest)

@@ -38,7 +38,7 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
 
 def count_params(model: nn.Module) -> int:
     """Return the number of distinct real parameters."""
-    return sum(parameter.numel() * _reals(parameter) for parameter in model.parameters())
+    return sum((1 + parameter.is_complex()) * parameter.numel() for parameter in model.parameters())
 
 
 def count_torchinfo(model: nn.Module, input_shape: Sequence[int]) -> int:
@@ -77,10 +77,6 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _reals(tensor: Tensor) -> int:
-    return 2 if tensor.is_complex() else 1
-
-
 def _raw(formula: Formula) -> Formula:
     """Mark a formula that takes tensors where torch's own take shapes."""
     formula._get_raw = True  # type: ignore[attr-defined]
@@ -105,13 +101,10 @@ def _product(a: Any, b: Any, *_: Any, out_val: Tensor, **__: Any) -> int:
 
 
 @_raw
-def _inner_product(a: Tensor, *_: Any, out_val: Tensor, **__: Any) -> int:
-    return 2 * a.numel() * (4 if out_val.is_complex() else 1)
-
-
-@_raw
-def _added_inner_product(_: Tensor, a: Tensor, *__: Any, out_val: Tensor, **___: Any) -> int:
-    return 2 * a.numel() * (4 if out_val.is_complex() else 1)
+def _inner_product(*tensors: Tensor, out_val: Tensor, **_: Any) -> int:
+    """Return 2 x the real multiplications: one for each number of the largest, a matrix if any."""
+    largest = max(tensor.numel() for tensor in tensors)
+    return 2 * largest * (4 if out_val.is_complex() else 1)
 
 
 @_raw
@@ -128,7 +121,6 @@ FORMULAS: dict[Any, Formula] = {
         op: _with_complex(flop_registry[op]) for op in (aten.mm, aten.addmm, aten.bmm, aten.baddbmm)
     },
     **dict.fromkeys((aten.mul, aten.mul_), _product),
-    **dict.fromkeys((aten.dot, aten.vdot, aten.mv), _inner_product),
-    aten.addmv: _added_inner_product,
+    **dict.fromkeys((aten.dot, aten.vdot, aten.mv, aten.addmv), _inner_product),
     **dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform),
 }

@@ -27,9 +27,9 @@ def is_same_graph(first: nn.Module, second: nn.Module, input_shape: Sequence[int
     def shapes(model: nn.Module) -> list[tuple[int, ...]]:
         return sorted(tuple(parameter.shape) for parameter in model.parameters())
 
-    if shapes(first) != shapes(second):
-        return False
-    return _digest(first, input_shape) == _digest(second, input_shape)
+    return shapes(first) == shapes(second) and (
+        _digest(first, input_shape) == _digest(second, input_shape)
+    )
 
 
 def _digest(model: nn.Module, input_shape: Sequence[int]) -> str:

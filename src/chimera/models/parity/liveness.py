@@ -101,16 +101,12 @@ class _Noise(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         packet = func.overloadpacket
-        if packet in self.counted and _counts(packet, args, output):
+        formula = FORMULAS.get(packet)  # products by element may count nothing
+        if packet in self.counted and (formula is None or formula(*args, out_val=output) > 0):
             if len(self.modules) == self.disturbed:
                 output.add_(torch.randn_like(output) * (0.1 + output.abs().mean()))
             self.modules.append(max(self.tracker.parents, key=len))
         return output
-
-
-def _counts(packet: Any, args: Any, output: Any) -> bool:
-    """Whether operations of the output's kind are counted: products by element may be of none."""
-    return packet not in FORMULAS or FORMULAS[packet](*args, out_val=output) > 0
 
 
 def _dead_operations(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:

@@ -46,11 +46,6 @@ class Solution:
     macs_gap: float
     profile_change: float
 
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """The widths of the levels, where they were searched."""
-        return tuple(self.settings.get("channels", ()))
-
 
 def solve_widths(
     settings: Mapping[str, Any],
@@ -75,10 +70,8 @@ def solve_widths(
     wanted = count(build_model(baseline), baseline["input_shape"])
     spaces = search_spaces(settings, baseline, key)
     for space in spaces:
-        solutions = list(
-            islice(_solutions(settings, space, wanted, tolerance, key), _MAX_SOLUTIONS)
-        )
-        if solutions:
+        found = _solutions(settings, space, wanted, tolerance, key)
+        if solutions := list(islice(found, _MAX_SOLUTIONS)):
             return solutions
     first = spaces[0]
     where = f"near the baseline's {first.present}" if first.around_baseline else "in its search"
