@@ -7,26 +7,21 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
 # A worker's cell, DVC's remote, and what Hydra sets before it runs, such as scale=gpu.
 export MODEL REPLICATE REMOTE OVERRIDES
-# DVC runs one stage after another; a small network keeps one core busy, so each core takes a cell (a
-# model and a replicate) and runs its stages of the kinds named, in one dvc: starting costs seconds.
-# xargs starts nothing more after an exit status of 255: one failed cell stops the rest. Several
-# cells write their progress as lines, through a pipe: bars would draw over each other.
 # `nproc` would answer OMP_NUM_THREADS, which says how many threads one process takes.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-side_by_side = dvc stage list --name-only $(2) | grep -E '^($(1))@.*$(if $(REPLICATES),-($(REPLICATES))$$)' | \
-	awk '{ cell = $$0; sub(/^(probe@[^-]*-|[^@]*@)/, "", cell); stages[cell] = stages[cell] " " $$0 } \
-	END { for (cell in stages) print stages[cell] }' | sort | \
-	xargs -L 1 -P $(JOBS) sh -c 'dvc --wait-for-lock repro --single-item "$$@" || exit 255' dvc \
-	$(if $(filter 1,$(JOBS)),,2> >(cat >&2)) | $(without_hints)
+side_by_side = python -m chimera.commands.cells $(1) --jobs $(JOBS) --replicates '$(REPLICATES)' | $(without_hints)
 list_cells = dvc stage list --name-only | sed -n 's/^train@\(.*\)-\([^-]*\)$$/\1 \2/p'
-# DVC ends every run with hints about git and its remote, and has no setting against them. Errors
-# pass by, on standard error; unbuffered, so that its lines keep their place between the
-# stages'; Ctrl-C is for DVC, whose last words are read to the end.
+# A line for each stage that ran, and one for all that did not: DVC adds its own two to each, ends with
+# hints about git and its remote, and has no setting against either. Errors pass by, on standard
+# error; unbuffered, so that its lines keep their place between the stages'; Ctrl-C is for DVC,
+# whose last words are read to the end.
 export PYTHONUNBUFFERED := 1
-without_hints = { trap "" INT; while IFS= read -r line || test "$$line"; do case "$$line" in \
-	'' | 'Use `dvc push` to '* | 'To track the changes with git, run:' | $$'\t'git\ add\ * | \
+without_hints = { trap "" INT; same=0; while IFS= read -r line || test "$$line"; do case "$$line" in \
+	"Stage '"*"' didn't change, skipping") same=$$((same + 1)) ;; \
+	'' | 'Updating lock file '* | 'Generating lock file '* | '> '* | 'Data and pipelines are up to date.' | \
+	'Use `dvc push` to '* | 'To track the changes with git, run:' | $$'\t'git\ add\ * | \
 	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
-	*) printf '%s\n' "$$line" ;; esac; done; }
+	*) printf '%s\n' "$$line" ;; esac; done; test $$same = 0 || echo "$$same stages had not changed"; }
 
 .PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker matrix collect review comment current docs bits mutants faults fuzz parity smoke report
 
@@ -57,7 +52,7 @@ repro: cells  ## the whole experiment: only what has changed runs, JOBS cells si
 
 REPLICATES ?=
 cells: check  ## train, evaluate and probe every model and replicate, or REPLICATES='8|9', JOBS cells side by side
-	@$(call side_by_side,train|evaluate|probe)
+	@$(call side_by_side,train evaluate probe)
 
 full_e1: check train_e1 aggregate figures  ## check, train_e1, aggregate, figures, one after another
 	@python -m chimera.commands.outcome
@@ -137,9 +132,9 @@ crate: install  ## keep the finished study of this work tree as records/NAME, wi
 
 tune: check  ## the declared search for learning rates and weight decays; its tables go to tuning/
 	@dvc repro --single-item tuning/dvc.yaml:subject | $(without_hints)
-	@$(call side_by_side,tuning/dvc.yaml:trial,tuning/dvc.yaml)
-	@$(call side_by_side,tuning/dvc.yaml:repeat,tuning/dvc.yaml)
-	@$(call side_by_side,tuning/dvc.yaml:longer,tuning/dvc.yaml)
+	@$(call side_by_side,tuning/dvc.yaml:trial)
+	@$(call side_by_side,tuning/dvc.yaml:repeat)
+	@$(call side_by_side,tuning/dvc.yaml:longer)
 	@dvc repro tuning/dvc.yaml | $(without_hints)
 	python -m chimera.commands.tune tables
 
