@@ -19,19 +19,10 @@ from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import read_settings
 from chimera.models.forecasting.building import fit_to_data
 from chimera.planning.composition import compose
-from chimera.planning.costs import FLOAT_BYTES, Laws, Part, generation_part, network_cost, run_parts
+from chimera.planning.costs import FLOAT_BYTES, Laws, generation_part, network_cost, run_parts
 from chimera.training.settings import train_settings
 
 readable = partial(tqdm.format_sizeof, suffix="B")
-
-
-def line(part: Part, seconds: float) -> str:
-    """Return one row of the table."""
-    count = f"{part.operations:.3g} {'FLOPs' if part.name == 'generate' else 'MACs'}"
-    return (
-        f"{part.name:24}{part.number:>7}{count:>16}{seconds / 3600:>10.3g}"
-        f"{readable(part.bytes):>10}"
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -77,12 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         where = f"networks at {options.throughput:.3g} MACs/s, generate on {cores}"
         networks = [part for part in parts if part.name != "generate"]
         seconds |= {part.name: part.operations / options.throughput for part in networks}
+    lines = []
+    for part in parts:
+        count = f"{part.operations:.3g} {'FLOPs' if part.name == 'generate' else 'MACs'}"
+        cells = f"{count:>16}{seconds[part.name] / 3600:>10.3g}{readable(part.bytes):>10}"
+        lines.append(f"{part.name:24}{part.number:>7}{cells}")
     total, stored = sum(seconds.values()) / 3600, sum(part.bytes for part in parts)
     print(  # noqa: T201
         f"{params['scale']['name']}: {data.num_points}^2, {train.steps} steps of "
         f"{train.batch_size}, {replicates} replicates",
         f"{'part':24}{'number':>7}{'operations':>16}{'hours':>10}{'disk':>10}",
-        *(line(part, seconds[part.name]) for part in parts),
+        *lines,
         f"{'all':47}{total:>10.3g}{readable(stored):>10}",
         "memory of one process that trains:",
         *memory,

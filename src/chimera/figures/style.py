@@ -68,8 +68,7 @@ def model_colours(models: Sequence[str]) -> dict[str, str]:
 
 def axis_colours(axes: Iterable[str]) -> dict[str, str]:
     """Return black for IND and a colour for each OOD axis, in order."""
-    ood = [axis for axis in axes if axis != "ind"]
-    return {"ind": "black"} | {axis: PALETTE[i % len(PALETTE)] for i, axis in enumerate(ood)}
+    return {"ind": "black"} | model_colours([axis for axis in axes if axis != "ind"])
 
 
 def distinct(rows: Rows, column: str) -> list[str]:

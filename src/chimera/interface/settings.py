@@ -61,8 +61,7 @@ def read_settings(values: Any, key: str, kind: type[T]) -> T:
 
 def as_plain(settings: Settings) -> dict[str, Any]:
     """Return a record as plain values for JSON and YAML."""
-    plain: dict[str, Any] = msgspec.to_builtins(settings)
-    return plain
+    return dict(msgspec.to_builtins(settings))
 
 
 def _sentence(message: str, values: Any, key: str, kind: Any) -> str:

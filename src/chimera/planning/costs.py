@@ -171,22 +171,16 @@ def run_parts(
     A rollout has `horizon` forecasts.
     """
     datasets = [data.datasets[n] for n in names]
-    valid = datasets[0].trajectories["valid"]
-    samples, validation = training_counts(train, valid, data.num_frames)
-    macs = (3 * samples + validation) * network.macs
-    training = samples * network.sample_seconds(laws)
-    training += validation * network.forecast_seconds(laws)
-    trajectories = sum(dataset.trajectories["test"] for dataset in datasets)
+    counts = training_counts(train, datasets[0].trajectories["valid"], data.num_frames)
+    samples, validation = (replicates * number for number in counts)
+    trajectories = replicates * sum(dataset.trajectories["test"] for dataset in datasets)
     forecasts = trajectories * (data.num_frames - 1 + horizon)
-    seconds = forecasts * network.forecast_seconds(laws)
+    once = network.forecast_seconds(laws)
+    training = samples * network.sample_seconds(laws) + validation * once
+    macs = (3 * samples + validation) * network.macs
+    weights = replicates * network.params * FLOAT_BYTES
     fields = 2 * trajectories * data.num_points**2 * FLOAT_BYTES  # a prediction and its target
-    weights = network.params * FLOAT_BYTES
-
-    def part(stage: str, macs: int, seconds: float, size: int) -> Part:
-        totals = (replicates * macs, replicates * seconds, replicates * size)
-        return Part(f"{stage} {name}", replicates, *totals)
-
     return (
-        part("train", macs, training, weights),
-        part("evaluate", forecasts * network.macs, seconds, fields),
+        Part(f"train {name}", replicates, macs, training, weights),
+        Part(f"evaluate {name}", replicates, forecasts * network.macs, forecasts * once, fields),
     )

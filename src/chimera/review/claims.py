@@ -74,19 +74,9 @@ class Kept:
         return whole_plan(declared_block(read_text(path), str(path)), str(path))
 
     @cached_property
-    def errors(self) -> list[dict[str, str]]:
-        """Rows of metrics/errors.csv."""
-        return read_csv(self.root / "metrics/errors.csv")
-
-    @cached_property
     def runs(self) -> Mapping[tuple[str, int], Errors]:
         """Errors by forecaster and replicate."""
-        return read_errors(self.errors)
-
-    @cached_property
-    def statistics(self) -> list[dict[str, str]]:
-        """Rows of metrics/statistics.csv."""
-        return read_csv(self.root / "metrics/statistics.csv")
+        return read_errors(self.table("errors"))
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -96,7 +86,12 @@ class Kept:
     @cached_property
     def stats(self) -> dict[str, Any]:
         """Content of metrics/stats.json, computed anew."""
-        return analyse(self.params, self.plan, self.runs, self.statistics, self.metrics("verify"))
+        statistics, verify = self.table("statistics"), self.metrics("verify")
+        return analyse(self.params, self.plan, self.runs, statistics, verify)
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """Return the rows of metrics/<name>.csv."""
+        return read_csv(self.root / f"metrics/{name}.csv")
 
     def metrics(self, name: str) -> dict[str, Any]:
         """Return the content of metrics/<name>.json."""
@@ -142,19 +137,20 @@ def _probes(kept: Kept) -> list[str]:
         for model in kept.params["model_names"]
         for replicate in kept.params["replicates"]
     }
-    for row in kept.statistics:
+    for row in kept.table("statistics"):
         by_probe = probes[row["model"], int(row["replicate"])]
         by_probe[row["probe"]][row["statistic"]] = float(row["value"])
     return wrong_leaves(kept.metrics("probes"), summarise_probes(probes), JSON_DIGITS)
 
 
 def _errors_table(kept: Kept) -> list[str]:
+    sides = read_csv(kept.root / "plots/tables/errors.csv"), digest(kept.table("errors"), BY_RUN)
     written, found = (
         {
-            " ".join(str(row[k]) for k in BY_RUN.keys): {v: float(row[v]) for v in BY_RUN.values}
-            for row in rows
+            " ".join(str(r[k]) for k in BY_RUN.keys): {v: float(r[v]) for v in BY_RUN.values}
+            for r in rows
         }
-        for rows in (read_csv(kept.root / "plots/tables/errors.csv"), digest(kept.errors, BY_RUN))
+        for rows in sides
     )
     return wrong_leaves(written, found, TABLE_DIGITS)
 

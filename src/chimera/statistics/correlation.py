@@ -109,7 +109,8 @@ def _p(observed: float, ranks: Ranks, num_resamples: int = 49_999, rng: Rng = 0)
     if any(math.factorial(len(x)) > num_resamples for x, _ in ranks):
         generator = np.random.default_rng(rng)
         drawn = np.zeros(num_resamples)
-        for x, y in (map(_without_sign, both) for both in ranks):
+        for both in ranks:
+            x, y = (np.array(min(sorted(side), sorted(-side))) for side in both)
             drawn += generator.permuted(np.tile(x, (num_resamples, 1)), axis=1) @ y
         as_large = int(np.count_nonzero(np.abs(drawn) >= observed))
         return (1 + as_large) / (1 + num_resamples)
@@ -151,7 +152,3 @@ def _varying_ranks(x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None
 def _rho(ranks: Ranks) -> float:
     x, y = (np.concatenate(parts) for parts in zip(*ranks, strict=True))
     return float((x @ y) / math.sqrt((x @ x) * (y @ y)))
-
-
-def _without_sign(ranks: Floats) -> Floats:
-    return np.array(min(sorted(ranks), sorted(-ranks)))
