@@ -189,9 +189,9 @@ def correlations(
         alpha: Level; intervals cover 1 - alpha.
 
     Returns:
-        A row for each statistic that every run has, with q over this family; how many others are
-        `withheld`, and of these `unattainable`: no order of the runs has a p of alpha or less;
-        `smallest_p`, the least that any can have; `n` runs of `models` models.
+        A row for each statistic that every run has, with q over this family, and how many others
+        are `withheld`. If any run has any: `n` runs of `models` models, `smallest_p`, the least
+        that a statistic can have, and how many are `unattainable`, with none of alpha or less.
 
     Raises:
         InputError: If a statistic is the same in all runs of each model.
@@ -209,8 +209,8 @@ def correlations(
         low, high = spearman_interval(values, errors, 1 - alpha, groups=models)
         result[name] = {"rho": rho, "ci_low": low, "ci_high": high, "p": p}
     _adjust(list(result.values()), benjamini_hochberg)
-    counts = {"n": len(errors), "models": len(set(models)), "withheld": len(probes) - len(result)}
+    counts: dict[str, Any] = {"withheld": len(probes) - len(result)}
     if smallest:
+        counts |= {"n": len(errors), "models": len(set(models)), "smallest_p": min(smallest)}
         counts["unattainable"] = sum(p > alpha for p in smallest)
-        result["smallest_p"] = min(smallest)
     return result | counts
