@@ -200,8 +200,8 @@ def test_a_fresh_simulation_finds_the_rates_of_the_table(errors):
 
 def test_looks_are_those_of_the_rule():
     d = np.random.default_rng(6).normal(0, 0.08, (5, 50))
-    assert look(d, RULE).sign.shape == (5, 33)
-    assert look(d[:, :8], RULE).equivalent.shape == (5, 1)
+    assert look(d, RULE)[1].shape == (5, 33)
+    assert look(d[:, :8], RULE)[0].shape == (5, 1)
     verdicts, replicates = decide_studies(d[:, :6], RULE)
     assert verdicts.tolist() == ["undecided"] * 5
     assert replicates.tolist() == [6] * 5

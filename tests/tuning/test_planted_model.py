@@ -19,8 +19,7 @@ from chimera.interface.settings import read_settings
 from chimera.models import build_model
 from chimera.training.loop import DivergedError, Training
 from chimera.training.settings import train_settings
-from chimera.tuning.search import draws
-from chimera.tuning.settings import Search
+from chimera.tuning.search import Search, draws
 
 UNET = networks.UNET | {"input_shape": [1, 8, 8], "channels": [4, 8], "norm": "none"}
 COMMON = yaml.safe_load(Path("params.yaml").read_text())["train"] | {

@@ -8,8 +8,7 @@ import yaml
 
 from chimera.interface.errors import InputError
 from chimera.interface.settings import read_settings
-from chimera.tuning.search import draws
-from chimera.tuning.settings import Search
+from chimera.tuning.search import Search, draws
 
 DECLARED = yaml.safe_load(Path("tuning/params.yaml").read_text())
 

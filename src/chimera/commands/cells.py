@@ -2,9 +2,6 @@
 
 DVC runs one stage after another, and a small network keeps one core busy: so each core takes a cell
 (a model and a replicate) and runs its stages in one `dvc repro`, because starting costs seconds.
-One failed cell stops the rest; cells that run beside it end.
-
-`python -m chimera.commands.cells train evaluate probe --jobs 2` is what `make cells` runs.
 """
 
 import argparse
@@ -52,8 +49,8 @@ def run_cells(cells: Sequence[Sequence[str]], jobs: int) -> bool:
         """Return whether the cell succeeded, and whether any of its stages ran."""
         if stopped.is_set():
             return False, False
-        pipe = subprocess.PIPE
-        command, errors = [*REPRO, *stages], pipe if jobs > 1 else None
+        pipe, command = subprocess.PIPE, [*REPRO, *stages]
+        errors = pipe if jobs > 1 else None
         with (
             subprocess.Popen(command, stdout=pipe, stderr=errors, text=True) as process,
             ThreadPoolExecutor(1) as beside,

@@ -16,21 +16,14 @@ from tqdm import tqdm
 from voluptuous import Invalid
 
 from chimera.data import verification
-from chimera.files.artifacts import (
-    SCRATCH,
-    read_bytes,
-    read_json,
-    read_params,
-    read_yaml,
-    write_bytes,
-)
+from chimera.files import artifacts
 from chimera.interface.errors import InputError, guarded
 
 LOCK = Path("dvc.lock")
 RESULTS = ("checkpoints/", "metrics/runs/")
 
 
-def read_lock(lock: Path = LOCK, kept: Path = SCRATCH / LOCK) -> dict[str, Any]:
+def read_lock(lock: Path = LOCK, kept: Path = artifacts.SCRATCH / LOCK) -> dict[str, Any]:
     """Return the stages of dvc.lock, which is kept, or replaced by the one that was kept.
 
     Raises:
@@ -39,8 +32,8 @@ def read_lock(lock: Path = LOCK, kept: Path = SCRATCH / LOCK) -> dict[str, Any]:
     if not lock.exists():
         return {}
     try:
-        stages: dict[str, Any] = COMPILED_LOCKFILE_SCHEMA(read_yaml(lock))["stages"]
-        whole = read_bytes(lock).endswith(b"\n")
+        stages: dict[str, Any] = COMPILED_LOCKFILE_SCHEMA(artifacts.read_yaml(lock))["stages"]
+        whole = artifacts.read_bytes(lock).endswith(b"\n")
     except (InputError, Invalid):
         whole = False
     if not whole:
@@ -48,10 +41,10 @@ def read_lock(lock: Path = LOCK, kept: Path = SCRATCH / LOCK) -> dict[str, Any]:
             raise InputError(
                 f"{lock} is cut in two, expected a whole one: run `git checkout {lock}`"
             )
-        write_bytes(lock, read_bytes(kept))
-        stages = read_yaml(lock)["stages"]
+        artifacts.write_bytes(lock, artifacts.read_bytes(kept))
+        stages = artifacts.read_yaml(lock)["stages"]
         print(f"{lock} was cut in two, and is again the last whole one")  # noqa: T201
-    write_bytes(kept, read_bytes(lock))
+    artifacts.write_bytes(kept, artifacts.read_bytes(lock))
     return stages
 
 
@@ -65,16 +58,18 @@ def rotten(stages: dict[str, Any], cache: Path) -> Iterator[str]:
         item = cache / md5[:2] / md5[2:]
         if not item.exists():
             continue
-        found = hashlib.md5(read_bytes(item), usedforsecurity=False).hexdigest()
+        found = hashlib.md5(artifacts.read_bytes(item), usedforsecurity=False).hexdigest()
         if found != digest:
             yield f"{item} ({path}) was changed: its md5 is {found}, remove it and run `dvc repro`"
         elif is_folder:
-            listed |= {f"{path}/{file['relpath']}": file["md5"] for file in read_json(item)}
+            listed |= {
+                f"{path}/{file['relpath']}": file["md5"] for file in artifacts.read_json(item)
+            }
 
 
 def main() -> None:
     """Run the command."""
-    stages, datasets = read_lock(), read_params()["datasets"]
+    stages, datasets = read_lock(), artifacts.read_params()["datasets"]
     total = verification.stored_bytes(datasets)
     with tqdm(total=total, desc="intact", unit="B", unit_scale=True, disable=None) as bar:
         found = [v for name in datasets for v in verification.check_intact(name, bar.update)]

@@ -15,15 +15,7 @@ from typing import Any
 
 from dvc.repo import Repo
 
-from chimera.files.artifacts import (
-    read_json,
-    read_params,
-    read_yaml,
-    sha256,
-    whole_folder,
-    write_json,
-    write_yaml,
-)
+from chimera.files import artifacts
 from chimera.governance.logbook import git
 from chimera.interface.errors import InputError, guarded
 from chimera.metadata.packing import METADATA, metadata
@@ -36,20 +28,20 @@ RECORD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 def provenance() -> dict[str, object]:
     """Return commit, checkpoints, and every class of bytes and versions with what it computed."""
-    params = read_params()
+    params = artifacts.read_params()
     folders = {
         f"{model} {replicate}": Path("checkpoints") / model / str(replicate)
         for model in params["model_names"]
         for replicate in params["replicates"]
     }
-    records = {run: read_yaml(path / "provenance.yaml") for run, path in folders.items()}
+    records = {run: artifacts.read_yaml(path / "provenance.yaml") for run, path in folders.items()}
     weights = [folder / "model.safetensors" for folder in folders.values()]
     commit, date = git("log", "-1", "--format=%H %cs").decode().split()
     return {
         "commit": commit,
         "date": date,
-        "version": read_yaml(Path("CITATION.cff"))["version"],
-        "checkpoints": {path.as_posix(): sha256(path) for path in weights},
+        "version": artifacts.read_yaml(Path("CITATION.cff"))["version"],
+        "checkpoints": {path.as_posix(): artifacts.sha256(path) for path in weights},
         "computed": [dict(of) | {"runs": runs} for of, runs in runs_by_machine(records).items()],
     }
 
@@ -74,19 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if record.exists() and not options.replace:
         raise InputError(f"{record} exists, expected another name or --replace")
     files, about = record_files(Path()), {"name": options.name} | provenance()
-    with whole_folder(record) as fresh:
+    with artifacts.whole_folder(record) as fresh:
         for file in files:
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, fresh / file)
-        write_yaml(fresh / "dvc.lock", present_stages(read_yaml(Path("dvc.lock"))))
-        write_yaml(fresh / "provenance.yaml", about)
+        artifacts.write_yaml(
+            fresh / "dvc.lock", present_stages(artifacts.read_yaml(Path("dvc.lock")))
+        )
+        artifacts.write_yaml(fresh / "provenance.yaml", about)
         for path, content in metadata(fresh).items():
-            write_json(fresh / path, content)
+            artifacts.write_json(fresh / path, content)
         wrong = [fault for claim in study_claims(fresh) for fault in claim.faults]
         if wrong:
             raise InputError(f"`make audit` finds {len(wrong)} faults, expected none: {wrong[0]}")
     size = sum(file.stat().st_size for file in record.rglob("*") if file.is_file())
-    stands = read_json(Path("metrics/stats.json"))["standing"]
+    stands = artifacts.read_json(Path("metrics/stats.json"))["standing"]
     print(f"{record}: {len(files) + 1 + len(METADATA)} files, {size / 1e6:.2f} MB, {stands}")  # noqa: T201
 
 

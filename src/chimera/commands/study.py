@@ -14,14 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chimera.files.artifacts import (
-    parse_yaml,
-    read_csv,
-    read_json,
-    read_params,
-    read_text,
-    write_text,
-)
+from chimera.files import artifacts
 from chimera.governance.logbook import git
 from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.preregistration import read_preregistration
@@ -69,7 +62,7 @@ class DeclaredStudy:
         """
         replicates = ",".join(map(str, self.plan.study["replicates"][:n]))
         text = compose(["scale=study", f"replicates=[{replicates}]", *self.overrides])
-        block, deviating = nearest_block(self.plan, parse_yaml(text, PARAMS.name))
+        block, deviating = nearest_block(self.plan, artifacts.parse_yaml(text, PARAMS.name))
         if block != "study" or deviating:
             first = f": {deviating[0].key} is {deviating[0].running}" if deviating else ""
             raise InputError(
@@ -84,8 +77,8 @@ class DeclaredStudy:
         Raises:
             InputError: If params.yaml has edits that composing for the study would lose.
         """
-        present = read_text(PARAMS)
-        replicates = read_params().get("replicates")
+        present = artifacts.read_text(PARAMS)
+        replicates = artifacts.read_params().get("replicates")
         n = len(replicates) if isinstance(replicates, list) else 0
         if 0 < n <= self.plan.stopping.last_look and present == self.composed(n):
             return n
@@ -98,8 +91,8 @@ class DeclaredStudy:
 
     def differences(self) -> dict[str, Floats]:
         """Return the primary endpoint's differences (n,) of every compared model."""
-        params = read_params()
-        runs = read_errors(read_csv(Path("metrics/errors.csv")))
+        params = artifacts.read_params()
+        runs = read_errors(artifacts.read_csv(Path("metrics/errors.csv")))
         baseline, plan = params["baseline"], self.plan
         return {
             model: np.array(differences(plan.primary, runs, model, baseline, plan.weights))
@@ -145,9 +138,9 @@ def run_study(
     limit = stopping.last_look if more is None else min(n + more, stopping.last_look)
     target, seen = max(n, min(stopping.first_look, limit)), 0
     while True:
-        write_text(PARAMS, study.composed(target))
+        artifacts.write_text(PARAMS, study.composed(target))
         run(*MAKE, "check")
-        if unfrozen := read_json(Path("metrics/verify.json"))["unfrozen"]:
+        if unfrozen := artifacts.read_json(Path("metrics/verify.json"))["unfrozen"]:
             raise InputError(
                 f"metrics/verify.json counts {unfrozen} unfrozen files, expected frozen data: run "
                 "`make hash_missing` and commit the manifests before anything is trained"
@@ -164,7 +157,7 @@ def run_study(
         if end <= target or target >= limit:
             break
         target = min(target + max(1, jobs // len(plan.study["model_names"])), limit)
-    write_text(PARAMS, study.composed(min(target, end)))
+    artifacts.write_text(PARAMS, study.composed(min(target, end)))
     run("dvc", "repro")
 
 

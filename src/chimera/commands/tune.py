@@ -10,19 +10,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from chimera.files.artifacts import (
-    read_csv,
-    read_json,
-    read_params,
-    read_yaml,
-    write_csv,
-    write_json,
-    write_yaml,
-)
+from chimera.files import artifacts
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import as_plain, read_settings
-from chimera.tuning.search import draws
-from chimera.tuning.settings import Search
+from chimera.tuning.search import Search, draws
 from chimera.tuning.table import ranked, require_bracketed, trials_by_model
 
 HOME = Path("tuning")
@@ -31,7 +22,7 @@ TUNED = ("steps", "lr", "weight_decay")  # what a trial sets itself
 
 def write_subject(model: str) -> None:
     """Write what of a model is not tuned, so that a winner in params.yaml reruns no trial."""
-    params = read_params()
+    params = artifacts.read_params()
     if model not in params["models"]:
         known = ", ".join(params["models"])
         raise InputError(f"tuning/params.yaml: models has {model}, expected names of {known}")
@@ -40,9 +31,9 @@ def write_subject(model: str) -> None:
         "conditioning": params["data"]["conditioning"],
         "model": {k: v for k, v in params["models"][model].items() if k != "train"},
         "train": {k: v for k, v in params["train"].items() if k not in TUNED},
-        "network": read_yaml(Path(f"metrics/gates/networks/{model}.yaml")),
+        "network": artifacts.read_yaml(Path(f"metrics/gates/networks/{model}.yaml")),
     }
-    write_yaml(HOME / "subjects" / f"{model}.yaml", content)
+    artifacts.write_yaml(HOME / "subjects" / f"{model}.yaml", content)
 
 
 def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: int) -> float:
@@ -53,8 +44,8 @@ def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: 
     from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
     from chimera.training.settings import train_settings
 
-    subject = read_yaml(HOME / "subjects" / f"{model}.yaml")
-    gate = read_yaml(Path("metrics/gates/verify/training.yaml"))
+    subject = artifacts.read_yaml(HOME / "subjects" / f"{model}.yaml")
+    gate = artifacts.read_yaml(Path("metrics/gates/verify/training.yaml"))
     settings = train_settings(subject["train"] | tuned | {"steps": steps, "devices": 1}, {})
     device, ind = prepare_device(settings.device, settings.threads), gate["axes"]["ind"]
     training, about = set_up(
@@ -83,19 +74,19 @@ def run_trial(search: Search, model: str, trial: int) -> None:
     tuned = draws(search)[trial]
     error = train(model, (search.seed, 0), tuned, search.steps)
     row = {"model": model, "trial": trial, **tuned, "valid_nrmse": f"{error:.6g}"}
-    write_json(HOME / "trials" / model / f"{trial}.json", row)
+    artifacts.write_json(HOME / "trials" / model / f"{trial}.json", row)
 
 
 def run_repeat(search: Search, model: str, place: int, seed: int, times: int) -> None:
     """Train the trial at a place of the order again from another seed, `times` as long."""
-    found = [read_json(path) for path in sorted((HOME / "trials" / model).glob("*.json"))]
+    found = [artifacts.read_json(path) for path in sorted((HOME / "trials" / model).glob("*.json"))]
     best = ranked(found)[place]
     tuned = {name: float(best[name]) for name in ("lr", "weight_decay")}
     steps = times * search.steps
     error = train(model, (search.seed, seed), tuned, steps)
     row = {"model": model, "trial": best["trial"], **tuned, "seed": seed, "steps": steps}
     name = f"longer/{model}/{times}" if times > 1 else f"repeats/{model}/{place}-{seed}"
-    write_json(HOME / f"{name}.json", row | {"valid_nrmse": f"{error:.6g}"})
+    artifacts.write_json(HOME / f"{name}.json", row | {"valid_nrmse": f"{error:.6g}"})
 
 
 def collect(search: Search, folder: str) -> list[dict[str, Any]]:
@@ -105,7 +96,7 @@ def collect(search: Search, folder: str) -> list[dict[str, Any]]:
         row
         for model in search.models
         for row in sorted(
-            (read_json(path) for path in (HOME / folder / model).glob("*.json")),
+            (artifacts.read_json(path) for path in (HOME / folder / model).glob("*.json")),
             key=lambda row: [row.get(key, 0) for key in keys],
         )
     ]
@@ -113,17 +104,19 @@ def collect(search: Search, folder: str) -> list[dict[str, Any]]:
 
 def write_tables(search: Search) -> None:
     """Write the tables, then require that every winner lies inside the rates that were tried."""
-    write_csv(HOME / "trials.csv", collect(search, "trials"))
-    write_csv(HOME / "repeats.csv", collect(search, "repeats") + collect(search, "longer"))
-    tables = (read_csv(HOME / f"{name}.csv") for name in ("trials", "repeats"))
+    artifacts.write_csv(HOME / "trials.csv", collect(search, "trials"))
+    artifacts.write_csv(
+        HOME / "repeats.csv", collect(search, "repeats") + collect(search, "longer")
+    )
+    tables = (artifacts.read_csv(HOME / f"{name}.csv") for name in ("trials", "repeats"))
     found, again = map(trials_by_model, tables)
-    batch, report = read_params()["train"]["batch_size"], {}
+    batch, report = artifacts.read_params()["train"]["batch_size"], {}
     for model, rows in found.items():
         steps = len(rows) * search.steps + sum(int(row["steps"]) for row in again[model])
         names, best = ("lr", "weight_decay", "valid_nrmse"), ranked(rows)[0]
         numbers = {f"best_{name}": float(best[name]) for name in names}
         report[model] = {"trials": len(rows)} | numbers | {"samples": steps * batch}
-    write_json(HOME / "metrics.json", report)
+    artifacts.write_json(HOME / "metrics.json", report)
     for model, rows in found.items():
         require_bracketed(model, rows)
 
@@ -132,11 +125,8 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="tune", description=(__doc__ or "").splitlines()[0])
     parts = parser.add_subparsers(dest="part", required=True)
-    for part, names in {
-        "subject": (),
-        "trial": ("trial",),
-        "repeat": ("place", "seed", "times"),
-    }.items():
+    numbers = {"subject": (), "trial": ("trial",), "repeat": ("place", "seed", "times")}
+    for part, names in numbers.items():
         command = parts.add_parser(part, help=f"stage {part} of tuning/dvc.yaml")
         command.add_argument("--model", required=True)
         for name in names:
@@ -147,7 +137,7 @@ def main() -> None:
     if part == "subject":
         write_subject(**options)
         return
-    search = read_settings(read_yaml(HOME / "params.yaml"), "tuning", Search)
+    search = read_settings(artifacts.read_yaml(HOME / "params.yaml"), "tuning", Search)
     if part == "trial":
         run_trial(search, **options)
     elif part == "repeat":

@@ -20,14 +20,12 @@ def tuning_search(rows: style.Rows, models: Sequence[str]) -> Figure:
         return style.message("tuning/trials.csv has no model of this study: run make tune")
     figure = Figure(figsize=(style.WIDTH, 2.8))
     rates, budget = panels = figure.subplots(1, 2)
-    for model, colour in style.model_colours(models).items():
-        trials = style.where(rows, model=model)
-        if not trials:
-            continue
+    colours = style.model_colours(models)
+    for model in searched:
+        trials = sorted(style.where(rows, model=model), key=lambda row: float(row["lr"]))
         errors = [float(row["valid_nrmse"]) for row in trials]
         finite = [row for row in trials if float(row["valid_nrmse"]) < float("inf")]
-        name, best = model_label(model), ranked(trials)[0]
-        finite = sorted(finite, key=lambda row: float(row["lr"]))
+        name, best, colour = model_label(model), ranked(trials)[0], colours[model]
         line = {"color": colour, "linewidth": 1, "markersize": 4}
         rates.plot(*style.points(finite, "lr", "valid_nrmse"), marker="o", label=name, **line)
         ring = {"marker": "o", "markersize": 10, "fillstyle": "none", "linestyle": "none"}

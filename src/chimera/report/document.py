@@ -10,8 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from chimera.study.labels import model_label
 
-MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
-
 
 def templates() -> Environment:
     """Return the environment of templates/, which refuses a name that has no value."""
@@ -28,7 +26,8 @@ def templates() -> Environment:
 
 def data_uri(picture: bytes, suffix: str) -> str:
     """Return a picture, `svg` or `png`, as a data URI."""
-    return f"data:{MEDIA_TYPES[suffix]};base64,{b64encode(picture).decode()}"
+    kind = "svg+xml" if suffix == "svg" else suffix
+    return f"data:image/{kind};base64,{b64encode(picture).decode()}"
 
 
 def git_object(content: bytes) -> str:

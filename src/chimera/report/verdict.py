@@ -62,8 +62,7 @@ def _verdict(
             else "none of the declared endpoints can be computed from these datasets"
         )
         return Verdict(
-            nothing,
-            (f"No test was made: {reason}.", *_observed(model, baseline, summary)),
+            nothing, (f"No test was made: {reason}.", *_observed(model, baseline, summary))
         )
     sentences = []
     endpoint = plan.primary if plan.primary in rows else next(iter(rows))

@@ -14,15 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chimera.files.artifacts import (
-    read_bytes,
-    read_csv,
-    read_json,
-    read_params,
-    read_text,
-    read_yaml,
-    sha256,
-)
+from chimera.files import artifacts
 from chimera.governance.analysis import analyse
 from chimera.governance.plan import Preregistration, declared_block, nearest_block, whole_plan
 from chimera.interface.errors import InputError
@@ -65,13 +57,13 @@ class Kept:
     @cached_property
     def params(self) -> dict[str, Any]:
         """Content of params.yaml."""
-        return read_params(self.root / "params.yaml")
+        return artifacts.read_params(self.root / "params.yaml")
 
     @cached_property
     def plan(self) -> Preregistration:
         """Content of PREREGISTRATION.md."""
         path = self.root / "PREREGISTRATION.md"
-        return whole_plan(declared_block(read_text(path), str(path)), str(path))
+        return whole_plan(declared_block(artifacts.read_text(path), str(path)), str(path))
 
     @cached_property
     def runs(self) -> Mapping[tuple[str, int], Errors]:
@@ -91,11 +83,11 @@ class Kept:
 
     def table(self, name: str) -> list[dict[str, str]]:
         """Return the rows of metrics/<name>.csv."""
-        return read_csv(self.root / f"metrics/{name}.csv")
+        return artifacts.read_csv(self.root / f"metrics/{name}.csv")
 
     def metrics(self, name: str) -> dict[str, Any]:
         """Return the content of metrics/<name>.json."""
-        content: dict[str, Any] = read_json(self.root / f"metrics/{name}.json")
+        content: dict[str, Any] = artifacts.read_json(self.root / f"metrics/{name}.json")
         return content
 
 
@@ -127,7 +119,9 @@ def _summary(kept: Kept) -> list[str]:
 
 
 def _stats(kept: Kept) -> list[str]:
-    found = kept.stats | {"preregistration": sha256(kept.root / "PREREGISTRATION.md")[:12]}
+    found = kept.stats | {
+        "preregistration": artifacts.sha256(kept.root / "PREREGISTRATION.md")[:12]
+    }
     return wrong_leaves(kept.metrics("stats"), found, JSON_DIGITS)
 
 
@@ -144,7 +138,10 @@ def _probes(kept: Kept) -> list[str]:
 
 
 def _errors_table(kept: Kept) -> list[str]:
-    sides = read_csv(kept.root / "plots/tables/errors.csv"), digest(kept.table("errors"), BY_RUN)
+    sides = (
+        artifacts.read_csv(kept.root / "plots/tables/errors.csv"),
+        digest(kept.table("errors"), BY_RUN),
+    )
     written, found = (
         {
             " ".join(str(r[k]) for k in BY_RUN.keys): {v: float(r[v]) for v in BY_RUN.values}
@@ -172,9 +169,9 @@ def _data(kept: Kept) -> list[str]:
     counts = kept.metrics("verify")
     folder = kept.root / kept.params["data"]["manifests"]
     frozen = {
-        entry["path"]: entry["sha256"]
+        entry["path"]: entry["artifacts.sha256"]
         for manifest in sorted(folder.glob("*.yaml"))
-        for entry in read_yaml(manifest)["files"]
+        for entry in artifacts.read_yaml(manifest)["files"]
         if any(entry["path"].startswith(f"data/{name}/") for name in kept.params["datasets"])
     }
     files = sum(count for name, count in counts.items() if name != "files")
@@ -185,7 +182,7 @@ def _data(kept: Kept) -> list[str]:
     for gate in ("training", "evaluation"):
         path = kept.root / f"metrics/gates/verify/{gate}.yaml"
         if path.exists() and not counts["equivalent"]:
-            read = read_yaml(path)["sha256"]
+            read = artifacts.read_yaml(path)["artifacts.sha256"]
             faults += wrong_leaves(read, {name: frozen.get(name) for name in read}, 9)
     return faults
 
@@ -193,7 +190,7 @@ def _data(kept: Kept) -> list[str]:
 def _lock(kept: Kept) -> list[str]:
     faults: list[str] = []
     recorded: dict[str, str] = {}
-    for stage, entry in read_yaml(kept.root / "dvc.lock")["stages"].items():
+    for stage, entry in artifacts.read_yaml(kept.root / "dvc.lock")["stages"].items():
         for item in [*entry.get("deps", []), *entry.get("outs", [])]:
             path, md5 = item["path"], item["md5"]
             if recorded.setdefault(path, md5) != md5:
@@ -218,7 +215,7 @@ def _at(params: Any, key: str) -> Any:
 def dvc_hash(path: Path) -> str:
     """Return the md5 by which dvc.lock knows a file, or a folder: that of the list of its files."""
     if not path.is_dir():
-        return hashlib.md5(read_bytes(path), usedforsecurity=False).hexdigest()
+        return hashlib.md5(artifacts.read_bytes(path), usedforsecurity=False).hexdigest()
     files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
     listed = [{"md5": dvc_hash(files[name]), "relpath": name} for name in sorted(files)]
     text = json.dumps(listed, sort_keys=True).encode()
@@ -232,9 +229,9 @@ def _tuning(kept: Kept) -> list[str]:
     found = {
         model: {"trials": len(rows)}
         | {f"best_{name}": float(ranked(rows)[0][name]) for name in ("lr", "valid_nrmse")}
-        for model, rows in trials_by_model(read_csv(trials)).items()
+        for model, rows in trials_by_model(artifacts.read_csv(trials)).items()
     }
-    metrics = read_json(kept.root / "tuning/metrics.json")
+    metrics = artifacts.read_json(kept.root / "tuning/metrics.json")
     written = {m: {k: row[k] for k in found.get(m, row)} for m, row in metrics.items()}
     faults = wrong_leaves(written, found, TABLE_DIGITS)
     if kept.metrics("stats")["standing"] == "exploratory":
@@ -250,7 +247,7 @@ def _metadata(kept: Kept) -> list[str]:
     return [
         f"{name} is not what the record's files say"
         for name in METADATA
-        if read_json(kept.root / name) != found[name]
+        if artifacts.read_json(kept.root / name) != found[name]
     ]
 
 

@@ -18,11 +18,7 @@ from chimera.models.parity.admission import admit
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import dead_parts, gaps, require_distinct, require_live
 from chimera.models.parity.liveness import liveness
-from chimera.models.parity.remedies import (
-    fit_models,
-    require_parity_or_remedy,
-    solution_lines,
-)
+from chimera.models.parity.remedies import fit_models, require_parity_or_remedy, solution_lines
 
 
 @dataclass

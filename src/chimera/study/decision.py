@@ -51,13 +51,6 @@ class Decision(NamedTuple):
     replicates: int | None
 
 
-class Looks(NamedTuple):
-    """What both sequences say at every look of every study, (S, L) each."""
-
-    equivalent: NDArray[np.bool_]  # whether C_{1-2a} lies within the margin
-    sign: NDArray[np.int8]  # -1 or 1 where C_{1-a} lies below or above zero, else 0
-
-
 class Outlook(NamedTuple):
     """How a study may go on."""
 
@@ -88,31 +81,32 @@ def decide_studies(
     A study without a decision is "undecided" at its last look; one of fewer replicates than the
     first look is undecided at n.
     """
-    looks = look(differences, rule)
-    S, L = looks.sign.shape
+    within, side = look(differences, rule)
+    S, L = side.shape
     if L == 0:
         return np.full(S, UNDECIDED), np.full(S, differences.shape[1])
-    decided = looks.equivalent | (looks.sign != 0)
+    decided = within | (side != 0)
     index = np.where(decided.any(axis=1), decided.argmax(axis=1), L - 1)
-    equivalent = looks.equivalent[np.arange(S), index]
-    sign = looks.sign[np.arange(S), index]
+    equivalent, sign = (each[np.arange(S), index] for each in (within, side))
     verdicts = np.select(
         [equivalent, sign < 0, sign > 0], ["equivalent", "better", "worse"], UNDECIDED
     )
     return verdicts, index + rule.first_look
 
 
-def look(differences: Floats, rule: StoppingRule) -> Looks:
-    """Return what the sequences of studies (S, n) say at each look, whatever was decided before."""
+def look(differences: Floats, rule: StoppingRule) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+    """Return what the sequences of studies (S, n) say at each look, whatever was decided before.
+
+    (S, L) each: whether C_{1-2a} lies within the margin; -1 or 1 where C_{1-a} lies below or above
+    zero, else 0.
+    """
     n = np.arange(rule.first_look, min(differences.shape[1], rule.last_look) + 1)
     means, deviations = (moment[:, n - 1] for moment in running_moments(differences))
     narrow = half_width(deviations, n, 2 * rule.alpha, rule.prior_variance)
     wide = half_width(deviations, n, rule.alpha, rule.prior_variance)
     excluded = np.abs(means) > wide
-    return Looks(
-        equivalent=np.abs(means) + narrow < rule.margin,
-        sign=np.where(excluded, np.sign(means), 0).astype(np.int8),
-    )
+    side = np.where(excluded, np.sign(means), 0).astype(np.int8)
+    return np.abs(means) + narrow < rule.margin, side
 
 
 def running_moments(differences: Floats) -> tuple[Floats, Floats]:

@@ -37,8 +37,6 @@ DIGESTS = {
     ),
     "rome": Digest(("model", "axis", "method"), ("efficacy", "ind_drift"), {"chosen": ("1",)}),
 }
-
-
 BY_RUN = Digest(("model", "replicate", "axis"), METRICS, {})  # of metrics/errors.csv
 
 

@@ -48,10 +48,7 @@ class Solution:
 
 
 def solve_widths(
-    settings: Mapping[str, Any],
-    baseline: Mapping[str, Any],
-    tolerance: float,
-    key: str = "model",
+    settings: Mapping[str, Any], baseline: Mapping[str, Any], tolerance: float, key: str = "model"
 ) -> list[Solution]:
     """Find settings that bring a network within tolerance of the baseline.
 
