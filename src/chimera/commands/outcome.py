@@ -14,15 +14,17 @@ from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError, guarded
 from chimera.report.verdict import verdicts
 from chimera.review.changes import metric_changes, strongest
-from chimera.review.revisions import read_revision, with_work_tree
+from chimera.review.revisions import read_revision, resolve, with_work_tree
 
 
 def comparison(summary: Mapping[str, Any]) -> str | None:
     """Return a sentence about the largest change since HEAD, None without a committed run."""
     try:
-        committed = read_revision("HEAD")
-    except FileNotFoundError:  # no git
+        commit = resolve("HEAD")
+    except (InputError, FileNotFoundError):  # no repository, no commit in it, or no git
         return None
+    try:
+        committed = read_revision("HEAD", commit)
     except InputError as error:  # the run is finished all the same
         return f"There is no comparison with the committed run: {error}."
     if "summary" not in committed.metrics:

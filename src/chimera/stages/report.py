@@ -37,11 +37,8 @@ def main() -> None:
     metrics: dict[str, Any] = {name: read_json(Path(f"metrics/{name}.json")) for name in names}
     stats, summary = metrics["stats"], metrics["summary"]
     (_, deviating), log = nearest_block(plan, params), read_log(Path("Deviation_Log.md"))
-    machines = {
-        f"{model} {replicate}": read_yaml(Path(f"checkpoints/{model}/{replicate}/provenance.yaml"))
-        for model in models
-        for replicate in params["replicates"]
-    }
+    runs = [f"{model}/{replicate}" for model in models for replicate in params["replicates"]]
+    machines = {r: read_yaml(Path(f"checkpoints/{r}/provenance.yaml")) for r in runs}
     gates = [read_yaml(Path(f"metrics/gates/verify/{g}.yaml")) for g in ("training", "evaluation")]
     trials, repeats = (read_csv(Path(f"tuning/{name}.csv")) for name in ("trials", "repeats"))
     files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
