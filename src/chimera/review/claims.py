@@ -169,7 +169,7 @@ def _data(kept: Kept) -> list[str]:
     counts = kept.metrics("verify")
     folder = kept.root / kept.params["data"]["manifests"]
     frozen = {
-        entry["path"]: entry["artifacts.sha256"]
+        entry["path"]: entry["sha256"]
         for manifest in sorted(folder.glob("*.yaml"))
         for entry in artifacts.read_yaml(manifest)["files"]
         if any(entry["path"].startswith(f"data/{name}/") for name in kept.params["datasets"])
@@ -182,7 +182,7 @@ def _data(kept: Kept) -> list[str]:
     for gate in ("training", "evaluation"):
         path = kept.root / f"metrics/gates/verify/{gate}.yaml"
         if path.exists() and not counts["equivalent"]:
-            read = artifacts.read_yaml(path)["artifacts.sha256"]
+            read = artifacts.read_yaml(path)["sha256"]
             faults += wrong_leaves(read, {name: frozen.get(name) for name in read}, 9)
     return faults
 
