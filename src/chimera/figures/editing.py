@@ -56,8 +56,8 @@ def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
     for model, colour in style.model_colours(models).items():
         found = style.where(rows, model=model, method="rome")
         last.plot(*style.points(found, "effect", "efficacy"), "o", markersize=4.5, color=colour)
-    last.set_title("the failing forecast, every layer", color=style.GREY)
-    last.set_xlabel("patching effect of the layer (dimensionless)", fontsize=7.5)
+    last.set_title("the failing forecast,\nevery layer", color=style.GREY)
+    last.set_xlabel("patching effect\n(dimensionless)", fontsize=7.5)
     panels[0].set_ylabel("part of the error repaired\n1 - e' / e (dimensionless)")
     panels[1].set_xlabel("IND drift: relative rise of the IND error (dimensionless)", fontsize=7.5)
     style.legend(figure, panels, columns=len(models))

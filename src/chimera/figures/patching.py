@@ -72,11 +72,12 @@ def _effects(rows: style.Rows, columns: Sequence[tuple[str, str]]) -> dict[str, 
 
 
 def _mark_pairs(panel: Axes, pairs: Sequence[str]) -> None:
-    """Name each donor and recipient above its columns, and separate them by lines."""
+    """Name each donor and recipient above its columns, a single one upright; lines part them."""
     for pair in dict.fromkeys(pairs):
         places = [place for place, name in enumerate(pairs) if name == pair]
         middle = (places[0] + places[-1]) / 2
         above = panel.get_xaxis_transform()  # data across, the panel's own height upward
-        panel.text(middle, 1.01, pair, transform=above, ha="center", va="bottom", fontsize=6)
+        look = {"ha": "center", "va": "bottom", "fontsize": 6.5, "transform": above}
+        panel.text(middle, 1.01, pair, rotation=90 if len(places) == 1 else 0, **look)
         if places[0]:
             panel.axvline(places[0] - 0.5, color="white", linewidth=2)
