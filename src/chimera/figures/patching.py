@@ -77,7 +77,7 @@ def _mark_pairs(panel: Axes, pairs: Sequence[str]) -> None:
         places = [place for place, name in enumerate(pairs) if name == pair]
         middle = (places[0] + places[-1]) / 2
         above = panel.get_xaxis_transform()  # data across, the panel's own height upward
-        look = {"ha": "center", "va": "bottom", "fontsize": 6.5, "transform": above}
-        panel.text(middle, 1.01, pair, rotation=90 if len(places) == 1 else 0, **look)
+        text = panel.text(middle, 1.01, pair, ha="center", va="bottom", fontsize=6.5)
+        text.set(transform=above, rotation=90 if len(places) == 1 else 0)
         if places[0]:
             panel.axvline(places[0] - 0.5, color="white", linewidth=2)
