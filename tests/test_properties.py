@@ -122,7 +122,7 @@ class Counted(Recording):
 def test_every_trajectory_is_in_one_split_of_one_dataset(tmp_path, counts, shares, seed, chosen):
     layout = Layout("npz", (4, 4), 3)
     files = [
-        Counted(tmp_path / f"{number}.npz", count, layout, ("a",), {}, None)
+        Counted(tmp_path / f"{number}.npz", count, layout, ("a",), {})
         for number, count in enumerate(counts)
     ]
     total = sum(counts)

@@ -340,7 +340,7 @@ LABELS = {
     },
     "rome": {
         "IND drift: relative rise of the IND error (dimensionless)",
-        "patching effect of the layer (dimensionless)",
+        "patching effect\n(dimensionless)",
         "part of the error repaired\n1 - e' / e (dimensionless)",
     },
     "fields": {

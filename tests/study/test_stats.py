@@ -93,8 +93,7 @@ def test_keys_for_any_number_of_models_and_replicates(run, models, replicates):
     report = run(params, {"big": 0.3, "huge": -0.3})
     require_numbers_and_words(report)
     assert report["margin"] == PLAN["margin"]
-    runs = len(models) * replicates
-    assert report["spearman"] == {"withheld": 1, "n": runs, "models": len(models)}
+    assert report["spearman"] == {"withheld": 1}
     for model in models[1:]:
         rows = report[model]
         nested = {name: row for name, row in rows.items() if isinstance(row, dict)}

@@ -122,7 +122,7 @@ import resource, signal, sys
 from pathlib import Path
 from chimera.files.artifacts import whole_folder
 from chimera.interface.errors import guarded
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parents[1])]
 from test_importing import config, made
 from chimera.data.sources.importing import import_dataset
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
