@@ -1,5 +1,6 @@
 """The report in headless Chromium, as a reader opens it and prints it."""
 
+import csv
 import io
 import os
 
@@ -70,6 +71,45 @@ def test_report_loads_alone_and_fits(page, page_file, width):
     size = "parseFloat(getComputedStyle(document.querySelector('{}')).fontSize)"
     assert page.evaluate(size.format("main p")) >= 16
     assert page.evaluate(size.format("td")) >= 13
+
+
+def test_the_contents_stand_beside_the_text_where_there_is_room(page, page_file):
+    edges = "(box => {1})(document.querySelector('{0}').getBoundingClientRect())"
+    page.open(page_file, 1280)
+    right = page.evaluate(edges.format("nav ol", "box.right"))
+    assert 0 < right <= page.evaluate(edges.format("main", "box.left"))
+    assert page.evaluate(edges.format("nav ol", "box.left")) >= 0
+    page.open(page_file, 400)
+    assert page.evaluate(edges.format("nav", "box.bottom")) <= page.evaluate(
+        edges.format("main", "box.top")
+    )
+
+
+def test_a_heading_sorts_its_column_by_number_and_a_table_is_saved_as_csv(page, page_file):
+    """The errors by axis: one table, by its second column, up and down, then as it was saved."""
+    page.open(page_file, 1280)
+    table = (
+        "[...document.querySelectorAll('table')].find(t => t.tHead.innerText.startsWith('axis'))"
+    )
+    column = f"[...{table}.tBodies[0].rows].map(row => row.cells[1].innerText)"
+    saved = page.evaluate(
+        f"decodeURIComponent(document.getElementById({table}.getAttribute('aria-labelledby'))"
+        ".querySelector('a.csv').href.split(',').slice(1).join(','))"
+    )
+    before = page.evaluate(column)
+    click = f"{table}.tHead.rows[0].cells[1].querySelector('button').click()"
+    page.evaluate(click)
+    up = page.evaluate(column)
+    page.evaluate(click)
+    down = page.evaluate(column)
+    numbers = [float(cell.split()[0].replace(",", "")) for cell in up]
+    assert numbers == sorted(numbers)
+    assert len(set(numbers)) > 1
+    assert down == up[::-1]
+    assert sorted(up) == sorted(before)
+    rows = list(csv.reader(io.StringIO(saved)))
+    assert [row[1] for row in rows[1:]] == before
+    assert rows[0][0] == "axis"
 
 
 def test_report_prints_with_every_section(page, page_file):

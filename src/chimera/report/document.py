@@ -1,10 +1,10 @@
 """One self-contained HTML page: the template filled in, with styles and pictures inside.
 
-The page loads nothing, which its own content security policy enforces.
+The page loads nothing, and runs its own script alone, which its content security policy enforces.
 """
 
-import hashlib
 from base64 import b64encode
+from hashlib import sha1, sha256
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -21,6 +21,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["model"] = model_label
+    environment.filters["sha256"] = lambda s: b64encode(sha256(s.encode()).digest()).decode()
     return environment
 
 
@@ -36,5 +37,5 @@ def git_object(content: bytes) -> str:
     `git log --find-object=<name>` finds the commits with it. The hash of HEAD itself would change
     the page with every commit.
     """
-    header = b"blob %d\0" % len(content)
-    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+    named = b"blob %d\0" % len(content) + content
+    return sha1(named, usedforsecurity=False).hexdigest()
