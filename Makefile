@@ -153,7 +153,7 @@ worker: connect  ## MODEL=unet REPLICATE=0, or CELL=0: one cell, pulled from REM
 	fi; \
 	dvc repro --pull verify parity $${cells-} | $(without_hints) && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
 
-matrix:  ## the cells of params.yaml, as a scheduler's matrix
+matrix: install  ## the cells of params.yaml, as a scheduler's matrix
 	@printf 'cells=[%s]\n' "$$($(list_cells) | sed 's/\(.*\) \(.*\)/{"model":"\1","replicate":"\2"}/' | paste -s -d , -)"
 
 collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
