@@ -15,6 +15,7 @@ from dvc.cli.parser import get_main_parser
 from dvc.repo import Repo
 
 from chimera.planning.composition import compose
+from chimera.stages.sources import files_of, modules
 from workspaces import call
 
 ROOT = Path(__file__).parents[1]
@@ -293,16 +294,28 @@ def watched():
 def reads(address, file, key):
     """Say whether a stage depends on a file, or on a key of params.yaml."""
     paths, keys = watched()[address]
+    for kind, starts in modules().items():
+        if f"metrics/gates/sources/{kind}.yaml" in paths and ROOT / file in digested(kind):
+            return True
     path = "params.yaml" if key else file
     return any(f"{path}/".startswith(f"{known}/") for known in paths) or any(
         f"{key}.".startswith(f"{known}.") or f"{known}.".startswith(f"{key}.") for known in keys
     )
 
 
+@cache
+def digested(kind):
+    """Return the files in the digest of a kind of cell."""
+    return set(files_of(modules()[kind]).values())
+
+
 def readers(file, key):
-    """Return the stages that read a file or a key; `stage@name` where only cells of a name do."""
+    """Return the stages that read a file or a key; `stage@name` where only cells of a name do.
+
+    The stage `sources` hands on digests, and is left out.
+    """
     families = {}
-    for address in watched():
+    for address in watched().keys() - {"sources"}:
         family, _, cell = address.partition("@")
         families.setdefault(family, {})[cell] = reads(address, file, key)
     found = set()
@@ -311,11 +324,11 @@ def readers(file, key):
         if len(hit) == len(cells):
             found.add(family)
         elif hit:
-            names = {part for cell in cells for part in (cell, *cell.split("-"))}
+            names = {part for cell in cells for part in cell.split("-")}
             found |= {
                 f"{family}@{name}"
                 for name in names
-                if hit == [cell for cell in cells if name in (cell, *cell.split("-"))]
+                if {cell for cell in cells if name in cell.split("-")} <= set(hit)
             }
     return found
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,13 +19,14 @@ SETTINGS = (
 )
 TRAIN = ["python", "-m", "chimera.stages.train", "--model", "unet"]
 EVALUATE = ["python", "-m", "chimera.stages.evaluate"]
+OTHER_VENDOR = str(Path(__file__).parent / "other_vendor")
 # What a processor of another kind chooses, as far as this one can.
 DISPATCHES = {
     "scalar": {
         "ATEN_CPU_CAPABILITY": "default",
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "OPENBLAS_CORETYPE": "Nehalem",
-        "MKL_CBWR": "COMPATIBLE",
+        "MKL_CBWR": "SSE4_2",
         "NPY_DISABLE_CPU_FEATURES": "X86_V3",
         "OMP_NUM_THREADS": "1",
     },
@@ -36,7 +38,30 @@ DISPATCHES = {
         "NUMBA_CPU_NAME": "sandybridge",
         "OMP_NUM_THREADS": "2",
     },
+    "another vendor": {"PYTHONPATH": os.pathsep.join([OTHER_VENDOR, *sys.path])},
 }
+# Prints a digest of each of MKL's parts that torch uses.
+OPERATIONS = """
+import hashlib, os, sys
+from pathlib import Path
+from chimera.interface.vectors import hold_to_avx2
+hold_to_avx2(["python"])
+if sys.argv[1:]:
+    del os.environ[sys.argv[1]]
+import torch
+torch.manual_seed(0)
+x = torch.randn(96, 96, dtype=torch.float64)
+found = {
+    "transform": torch.view_as_real(torch.fft.fft2(x)),
+    "function": torch.expm1(x),
+    "product": x @ x,
+    "single product": x.float() @ x.float(),
+    "factorisation": torch.linalg.svd(x)[1],
+    "solution": torch.linalg.solve(x, x),
+}
+for name, result in found.items():
+    print(name, hashlib.sha256(result.numpy().tobytes()).hexdigest(), sep=": ")
+"""
 STAGES = (
     ("generate", "--dataset", "cfd2d_ood_amplitude_v2"),
     ("train", "--model", "unet", "--replicate", "0"),
@@ -100,6 +125,21 @@ def test_an_import_sets_nothing(room):
     )
     environment = {k: v for k, v in os.environ.items() if k not in SWITCHES}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_the_vendor_of_a_processor_decides_no_byte():
+    """MKL has kernels for Intel's processors and others for all."""
+
+    def digests(dispatch, *left_free):
+        command = [sys.executable, "-c", OPERATIONS, *left_free]
+        environment = os.environ | dispatch
+        return subprocess.check_output(command, env=environment, text=True).splitlines()
+
+    own, other = {"PYTHONPATH": os.pathsep.join(sys.path)}, DISPATCHES["another vendor"]
+    assert len(digests(own)) == 6
+    assert digests(other) == digests(own)
+    free, there = digests(own, "MKL_CBWR"), digests(other, "MKL_CBWR")
+    assert {line.split(":")[0] for line in set(free) - set(there)} >= {"transform"}
 
 
 @pytest.mark.full

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.evaluation.forecasters import Physics
 from chimera.interface.errors import InapplicableError
 from chimera.models.networks.site import Site
 from chimera.probes.common.subject import Subject
@@ -23,6 +22,13 @@ CONSTANTS = {"forcing": (0.5, 3.0), "ln viscosity": (-4.0, 0.5)}
 FACTORS = ("phase", "wavenumber", "amplitude", "viscosity", "vortex", "band")
 VISCOSITY = torch.tensor([0.01, 0.02, 0.05, 0.03], dtype=torch.float64)
 FORCING = [KolmogorovForcing(a, k) for a, k in ((0.5, 1), (1.0, 2), (1.5, 3), (2.0, 2))]
+SCALARS = {
+    "viscosity": VISCOSITY.numpy(),
+    "drag": np.full(4, MU),
+    "forcing_amplitude": np.array([force.amplitude for force in FORCING]),
+    "forcing_wavenumber": np.array([force.wavenumber for force in FORCING]),
+    "forcing_angle": np.zeros(4),
+}
 
 
 def subject(network, states, physics=True):
@@ -41,9 +47,7 @@ def subject(network, states, physics=True):
         torch.full((1, 1, 1), STD),
         L,
         constants=CONSTANTS,
-        physics=Physics(VISCOSITY, torch.full((4,), MU).double(), FORCING, L, T)
-        if physics
-        else None,
+        physics=(SCALARS, L, T) if physics else None,
     )
 
 
@@ -198,7 +202,7 @@ def test_without_an_equation_twins_are_withheld_and_the_rest_is_given():
 
 def test_trajectories_that_share_a_factor_have_no_twins_of_it():
     study = subject(None, flows())
-    study = replace(study, physics=study.physics._replace(viscosity=torch.full((4,), 0.01)))
+    study = replace(study, physics=(SCALARS | {"viscosity": np.full(4, 0.01)}, L, T))
     with pytest.raises(
         InapplicableError, match=r"withheld: viscosity is 0\.01 in all trajectories"
     ):

@@ -112,7 +112,7 @@ def write_tables(search: Search) -> None:
     found, again = map(trials_by_model, tables)
     batch, report = artifacts.read_params()["train"]["batch_size"], {}
     for model, rows in found.items():
-        steps = len(rows) * search.steps + sum(int(row["steps"]) for row in again[model])
+        steps = len(rows) * search.steps + sum(int(row["steps"]) for row in again.get(model, []))
         names, best = ("lr", "weight_decay", "valid_nrmse"), ranked(rows)[0]
         numbers = {f"best_{name}": float(best[name]) for name in names}
         report[model] = {"trials": len(rows)} | numbers | {"samples": steps * batch}

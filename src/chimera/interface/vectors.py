@@ -1,9 +1,8 @@
 """One set of vector instructions, so that x86-64 processors compute the same bytes.
 
 torch, oneDNN, MKL, numpy and OpenBLAS each choose kernels by processor when they load, and wider
-vectors sum in another order. With AVX2 and FMA they are held to AVX2; other processors are left as
-they are. What holds them back decides nothing on a processor that has no more, so it is no
-dependency of a stage.
+vectors sum in another order. With AVX2 and FMA they are held to AVX2; MKL, which has kernels of its
+own for each vendor's AVX2, to those for all. Other processors are left as they are.
 """
 
 import os
@@ -16,12 +15,13 @@ from pathlib import Path
 SWITCHES = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "COMPATIBLE",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_CORETYPE": "Haswell",
 }
 # What would have a say beside them. (numpy refuses to be told both what to enable and to disable.)
-FOREIGN = ("MKL_CBWR", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+FOREIGN = ("NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
 _NEEDED = {"avx2", "fma"}
 _FAST_TRAINING = re.compile(r"^train:\n(?:[ \t].*\n)*?  deterministic: *false$", re.MULTILINE)
 

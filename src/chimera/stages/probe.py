@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from chimera.data.layout.splits import Split
-from chimera.evaluation.forecasters import Physics, physics_of
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
 from chimera.interface.errors import InapplicableError, NoSiteError, guarded
 from chimera.interface.progress import track
@@ -50,9 +49,6 @@ def main() -> None:
         frames = torch.from_numpy(split.read(0, split.fitting(memory))).to(device)
         return frames.sub_(trained.mean).div_(trained.std)  # (n, T, C + K, H, W)
 
-    def physics() -> Physics:
-        return physics_of(split_of("ind").scalars, layout["extent"][0], layout["frame_interval"])
-
     means, stds = (part[C:].flatten().tolist() for part in (trained.mean, trained.std))
     subject = Subject(
         network=trained.network,
@@ -62,7 +58,9 @@ def main() -> None:
         domain_extent=layout["extent"][0] if layout["extent"] else 1.0,
         fields=trained.fields,
         constants=dict(zip(trained.conditioning, zip(means, stds, strict=True), strict=True)),
-        physics=physics() if is_ours else None,
+        physics=(split_of("ind").scalars, layout["extent"][0], layout["frame_interval"])
+        if is_ours
+        else None,
     )
     # Both models of a replicate see the same draws; two probes see different ones.
     entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))

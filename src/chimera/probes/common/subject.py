@@ -28,8 +28,8 @@ class Subject:
     (B, C, H, W) of the fields. Trajectories are normalised frames (n, T, C + K, H, W) by axis,
     `ind` first and then `ood_<axis>`; mean and standard deviation (C, 1, 1) are those of the IND
     train split. `fields` are the names of the C fields, `constants` those of the K channels with
-    their mean and standard deviation. `physics` is the equation of the IND trajectories
-    (chimera.evaluation.forecasters.Physics, which settings must not import), None where unknown.
+    their mean and standard deviation. `physics` is what the equation of the IND trajectories is made
+    of (the arguments of chimera.evaluation.forecasters.physics_of), None where it is unknown.
     """
 
     network: nn.Module
@@ -39,7 +39,7 @@ class Subject:
     domain_extent: float
     fields: tuple[str, ...] = ("vorticity",)
     constants: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    physics: Any = None
+    physics: tuple[Any, ...] | None = None
 
     @cached_property
     def sites(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chimera.evaluation.forecasters import Physics, coarse_solver
+from chimera.evaluation.forecasters import Physics, coarse_solver, physics_of
 from chimera.fields.bands import BAND_EDGES
 from chimera.fields.fourier import wavenumber
 from chimera.interface.errors import InapplicableError
@@ -59,7 +59,7 @@ def make_twins(subject: Subject, factor: str, num_pairs: int, rng: np.random.Gen
     own = draw_evenly(n, B, rng)
     base = frames[own, rng.integers(frames.shape[1], size=B)]
     state = base[:, :1].double() * subject.std + subject.mean
-    given: Physics = subject.physics
+    given = physics_of(*subject.physics)
     nu, drag, forces, L, _ = given
     physics = given._replace(viscosity=nu[own], drag=drag[own], forcing=[forces[i] for i in own])
     changed, state_twin, shift = physics, state, np.zeros((B, 2), dtype=int)

@@ -1,0 +1,46 @@
+"""Hash the files that each kind of cell runs, so that an edit reruns these cells and no others.
+
+Writes metrics/gates/sources/<kind>.yaml for every stage whose cells take long and for every probe:
+sha256 of the module and of all that it imports from the package, by dotted name. Left out are
+`interface`, which reads, reports and refuses, and every `__init__.py`, which has names alone; the
+files of the networks stand in metrics/gates/networks/.
+"""
+
+from pathlib import Path
+
+from chimera.files.artifacts import sha256, write_yaml
+from chimera.files.imports import imported_files
+from chimera.interface.errors import guarded
+
+STAGES = ("generate", "ingest", "train", "evaluate")
+ROOT = Path(__file__).parents[1]
+
+
+def modules() -> dict[str, list[str]]:
+    """Return the modules that each kind of cell starts from."""
+    found = {stage: [f"chimera.stages.{stage}"] for stage in STAGES}
+    for probe in sorted(path.parent.name for path in ROOT.glob("probes/*/measure.py")):
+        parts = [f"chimera.probes.{probe}.{part}" for part in ("measure", "settings")]
+        found[probe] = ["chimera.stages.probe", *parts]
+    return found
+
+
+def files_of(starts: list[str]) -> dict[str, Path]:
+    """Return the files that decide what these modules compute, by dotted name."""
+    files = {k: v for start in starts for k, v in imported_files(start, "chimera").items()}
+    return {
+        name: path
+        for name, path in sorted(files.items())
+        if not name.startswith("chimera.interface.") and path.name != "__init__.py"
+    }
+
+
+def main() -> None:
+    """Run the stage."""
+    for kind, starts in modules().items():
+        digests = {name: sha256(path) for name, path in files_of(starts).items()}
+        write_yaml(Path("metrics/gates/sources") / f"{kind}.yaml", digests)
+
+
+if __name__ == "__main__":
+    guarded(main)
