@@ -2,10 +2,12 @@
 
 import ast
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -294,7 +296,7 @@ def watched():
 def reads(address, file, key):
     """Say whether a stage depends on a file, or on a key of params.yaml."""
     paths, keys = watched()[address]
-    for kind, starts in modules().items():
+    for kind in modules():
         if f"metrics/gates/sources/{kind}.yaml" in paths and ROOT / file in digested(kind):
             return True
     path = "params.yaml" if key else file
@@ -381,6 +383,53 @@ def test_citation_is_valid():
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Of https://w3id.org/codemeta/3.0.
+CODEMETA = [
+    "@context",
+    "@type",
+    "name",
+    "description",
+    "version",
+    "developmentStatus",
+    "license",
+    "author",
+    "keywords",
+    "programmingLanguage",
+    "runtimePlatform",
+    "operatingSystem",
+    "softwareRequirements",
+    "readme",
+    "referencePublication",
+]
+
+
+def test_codemeta_says_what_the_package_and_the_citation_say():
+    found = json.loads((ROOT / "codemeta.json").read_text())
+    assert list(found) == CODEMETA
+    assert (found["@context"], found["@type"]) == (
+        "https://w3id.org/codemeta/3.0",
+        "SoftwareSourceCode",
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load(CITATION.read_text())
+    for key in ("description", "version"):
+        assert found[key] == project[key]
+    assert found["softwareRequirements"] == project["dependencies"]
+    assert found["runtimePlatform"] == f"Python {project['requires-python']}"
+    assert found["license"] == f"https://spdx.org/licenses/{citation['license']}"
+    assert found["keywords"] == citation["keywords"]
+    assert [author["name"] for author in found["author"]] == [
+        a["name"] for a in citation["authors"]
+    ]
+    assert (ROOT / found["readme"]).is_file()
+    (paper,) = citation["references"]
+    said = found["referencePublication"]
+    assert (said["name"], said["datePublished"]) == (paper["title"], str(paper["year"]))
+    assert said["identifier"].removeprefix("https://arxiv.org/abs/") in str(paper["identifiers"])
+    names = [(author["givenName"], author["familyName"]) for author in said["author"]]
+    assert names == [(a["given-names"], a["family-names"]) for a in paper["authors"]]
 
 
 def test_version_and_licence_agree():
