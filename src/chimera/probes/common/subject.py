@@ -28,8 +28,8 @@ class Subject:
     (B, C, H, W) of the fields. Trajectories are normalised frames (n, T, C + K, H, W) by axis,
     `ind` first and then `ood_<axis>`; mean and standard deviation (C, 1, 1) are those of the IND
     train split. `fields` are the names of the C fields, `constants` those of the K channels with
-    their mean and standard deviation. `physics` is what the equation of the IND trajectories is made
-    of (the arguments of chimera.evaluation.forecasters.physics_of), None where it is unknown.
+    their mean and standard deviation. `physics` has the arguments of
+    chimera.evaluation.forecasters.physics_of for the IND trajectories, None where it is unknown.
     """
 
     network: nn.Module
