@@ -11,7 +11,7 @@ from typing import Any
 from dvc.repo.experiments.serialize import ExpExecutor, ExpState, SerializableExp
 
 from chimera.interface.errors import InputError
-from chimera.review.leaves import flatten
+from chimera.review.leaves import differing, flatten
 from chimera.review.markdown import code_span
 from chimera.study.labels import model_label
 
@@ -22,7 +22,6 @@ _SHOWN = 3  # changes of one experiment
 _VALUE = 24  # characters of one changed value
 _LEAST = 20  # characters for name and changes
 _GAP = "  "
-_ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,8 @@ def _is_finite(value: Any) -> bool:
 def _changes(record: SerializableExp, base: SerializableExp) -> Iterator[str]:
     """Yield what differs from the commit: the scale, other parameters, then source files."""
     before, now = (_leaves(side.params, "params.yaml") for side in (base, record))
-    differing = [k for k in before | now if before.get(k, _ABSENT) != now.get(k, _ABSENT)]
-    for key in sorted(differing, key=lambda key: key != "scale.name"):
+    changed = differing(now, before)  # in the order of the commit
+    for key in sorted(changed, key=lambda key: key != "scale.name"):
         value = now.get(key)
         text = (
             value
