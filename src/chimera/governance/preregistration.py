@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, defstruct
 
 from chimera.files.artifacts import read_text
 from chimera.governance.plan import Deviation, Preregistration, declared_block, whole_plan
@@ -22,7 +22,7 @@ _LISTS = ("replicates", "model_names", "probe_names", "datasets")
 _MAPPINGS = ("parity", "train", "evaluate", "probes", "models", "data")
 SECTIONS = {"seed": int, "baseline": str} | dict.fromkeys(_LISTS, list)
 SECTIONS |= dict.fromkeys(_MAPPINGS, dict)
-_NOUNS = {int: "a whole number", str: "a name", list: "a list", dict: "a mapping"}
+_Block = defstruct("_Block", list(SECTIONS.items()))  # which may have other sections, too
 
 Level = Annotated[float, Meta(gt=0, lt=0.5)]
 NumReplicates = Annotated[int, Meta(ge=2, le=10**4)]
@@ -86,11 +86,8 @@ def parse_preregistration(text: str, name: str) -> Preregistration:
 
 def _require_complete(block: Mapping[str, Any], name: str) -> None:
     """Require every section in its form, and no empty mapping; the list of probes may be empty."""
-    for section, kind in SECTIONS.items():
-        if section not in block:
-            raise InputError(f"{name}.{section} is missing, expected a value")
-        if not isinstance(block[section], kind):
-            raise InputError(f"{name}.{section} is {block[section]!r}, expected {_NOUNS[kind]}")
+    read_settings(block, name, _Block)
+    for section in SECTIONS:
         if section != "probe_names":
             _require_value(block[section], f"{name}.{section}")
 
