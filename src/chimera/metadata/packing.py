@@ -25,10 +25,8 @@ def metadata(record: Path) -> dict[str, dict[str, Any]]:
         for entry in read_yaml(manifest)["files"]
         if entry["path"].startswith(folders)
     ]
-    kept = sorted(
-        path for path in record.rglob("*") if path.is_file() and path.name not in METADATA
-    )
-    paths = {path.relative_to(record).as_posix(): path for path in kept}
+    kept = sorted(path for path in record.rglob("*") if path.is_file())
+    paths = {p.relative_to(record).as_posix(): p for p in kept if p.name not in METADATA}
     hashes = {entry["path"]: entry["sha256"] for entry in files} | about["checkpoints"]
     hashes |= {path: sha256(file) for path, file in paths.items()}
     sizes = {path: file.stat().st_size for path, file in paths.items()}
