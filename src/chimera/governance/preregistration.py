@@ -155,10 +155,8 @@ def _require_known_names(plan: Preregistration, name: str) -> None:
 def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:
     """Return the text under each level-two heading of the file, each as one line."""
     parts = re.split(r"^## (.+)$", read_text(path), flags=re.MULTILINE)
-    return {
-        heading: " ".join(text.split())
-        for heading, text in zip(parts[1::2], parts[2::2], strict=True)
-    }
+    lines = [" ".join(part.split()) for part in parts]
+    return dict(zip(lines[1::2], lines[2::2], strict=True))
 
 
 def require_logged(found: Iterable[Deviation], logged: Container[str]) -> None:

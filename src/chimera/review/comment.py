@@ -22,7 +22,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
     environment.filters |= {"code": code_span, "strongest": strongest}
     template = environment.from_string(Path(__file__).with_name("comment.md").read_text())
     changes = {file: metric_changes(base, head, file) for file in METRIC_FILES}
-    logs = {log: (entries(base.logs[log]), entries(head.logs[log])) for log in LOGS}
+    logged = {log: entries(head.logs[log])[len(entries(base.logs[log])) :] for log in LOGS}
     seeded = [c for rows in changes.values() for c in rows if c.sd is not None]
     return template.render(
         base=base,
@@ -40,9 +40,7 @@ def comment(base: Revision, head: Revision, site: str | None = None) -> str:
         chance=chance((base.replicates, head.replicates)),
         threshold=THRESHOLD,
         changes=changes,
-        entries={
-            log: [entry["title"] for entry in new[len(old) :]] for log, (old, new) in logs.items()
-        },
+        entries=logged,
         figures=differing(base.figures, head.figures),
         site=site,
     )
