@@ -1,7 +1,4 @@
-"""Write datasets in another layout, to exports/<layout>/<dataset>/.
-
-python -m chimera.commands.export pdebench [DATASET ...]
-"""
+"""Write datasets in another layout, to exports/<layout>/<dataset>/."""
 
 import argparse
 from pathlib import Path

@@ -9,6 +9,7 @@ step in physical units, as a file of torch.export, and its model card README.md 
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,8 @@ def main() -> None:
     require_fields(recording, names)
     n, layout = recording.count, recording.layout
     members = [(0, number) for number in range(n)]
-    scalars = shared_scalars([recording], members)
-    known = {
-        name: read_conditioning(name, [recording], members, scalars)
-        for name in forecaster.conditioning
-    }
+    files, scalars = [recording], shared_scalars([recording], members)
+    known = {k: read_conditioning(k, files, members, scalars) for k in forecaster.conditioning}
     truth = np.empty((layout.num_frames, len(names), *layout.grid), dtype=np.float32)
     errors = np.empty((n, min(options.steps, layout.num_frames - 1)))
     forecasts = np.empty((n, options.steps, *truth.shape[1:]), dtype=np.float32)
@@ -69,12 +67,8 @@ def main() -> None:
         write_arrays(options.output, {"trajectories": forecasts, "nrmse": errors, **scalars})
     else:
         form = replace(layout, num_frames=options.steps)
-        with (
-            whole_file(options.output) as path,
-            create_trajectories(
-                path, names, form, count=n, dataset_name="forecast", scalars=scalars
-            ) as file,
-        ):
+        create = partial(create_trajectories, count=n, dataset_name="forecast", scalars=scalars)
+        with whole_file(options.output) as path, create(path, names, form) as file:
             for channel, name in enumerate(names):
                 file["t0_fields"][name][...] = forecasts[:, :, channel]
             file["nrmse"] = errors

@@ -62,9 +62,8 @@ def rotten(stages: dict[str, Any], cache: Path) -> Iterator[str]:
         if found != digest:
             yield f"{item} ({path}) was changed: its md5 is {found}, remove it and run `dvc repro`"
         elif is_folder:
-            listed |= {
-                f"{path}/{file['relpath']}": file["md5"] for file in artifacts.read_json(item)
-            }
+            for file in artifacts.read_json(item):
+                listed[f"{path}/{file['relpath']}"] = file["md5"]
 
 
 def main() -> None:

@@ -1,22 +1,11 @@
-"""Append an entry to a log, or check that the logs were only appended to, amendments logged.
-
-python -m chimera.commands.log decision "TITLE" --context ... --alternatives ... --decision ...
-python -m chimera.commands.log deviation --key train.steps "REASON"
-python -m chimera.commands.log amendment "REASON"
-python -m chimera.commands.log check --base main
-"""
+"""Append an entry to a log, or check that the logs were only appended to, amendments logged."""
 
 import argparse
 import datetime
 from pathlib import Path
 
 from chimera.files.artifacts import read_params, sha256
-from chimera.governance.logbook import (
-    append_entry,
-    current_commit,
-    require_amended,
-    require_appended,
-)
+from chimera.governance import logbook
 from chimera.governance.plan import nearest_block
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError, guarded
@@ -39,38 +28,35 @@ def main() -> None:
     deviation.add_argument("--key", required=True, help="dotted, such as train.steps")
     amendment = commands.add_parser("amendment", help="log that PREREGISTRATION.md was changed")
     amendment.add_argument("reason")
-    check = commands.add_parser(
-        "check", help="fail if an older entry, or the preregistration, was edited"
-    )
+    fails = "fail if an older entry, or the preregistration, was edited"
+    check = commands.add_parser("check", help=fails)
     check.add_argument("--base", default="main", help="revision to compare with")
     options = parser.parse_args()
 
     if options.command == "check":
         for path in (DECISIONS, DEVIATIONS):
-            require_appended(path, options.base)
+            logbook.require_appended(path, options.base)
         read_preregistration()
-        require_amended(PREREGISTRATION, DEVIATIONS, options.base)
+        logbook.require_amended(PREREGISTRATION, DEVIATIONS, options.base)
         return
-    dated = {"date": datetime.date.today().isoformat(), "commit": current_commit()}
+    dated = {"date": datetime.date.today().isoformat(), "commit": logbook.current_commit()}
     if options.command == "decision":
         text = {name: getattr(options, name) for name in DECISION_PARTS}
-        append_entry(DECISIONS, options.title, dated | text)
+        logbook.append_entry(DECISIONS, options.title, dated | text)
         return
     plan = read_preregistration()
     if options.command == "amendment":
         fields = dated | {"sha256": sha256(PREREGISTRATION), "reason": options.reason}
-        append_entry(DEVIATIONS, f"{PREREGISTRATION} was amended", fields)
+        logbook.append_entry(DEVIATIONS, f"{PREREGISTRATION} was amended", fields)
         return
     found = {d.key: d for d in nearest_block(plan, read_params())[1]}
     if options.key not in found:
-        raise InputError(
-            f"--key is {options.key}, expected a parameter that deviates: "
-            + (", ".join(found) or "none does")
-        )
+        known = ", ".join(found) or "none does"
+        raise InputError(f"--key is {options.key}, expected a parameter that deviates: {known}")
     entry = found[options.key]
     values = {"key": entry.key, "frozen": str(entry.frozen), "running": str(entry.running)}
     title = f"{entry.key}: {entry.frozen} became {entry.running}"
-    append_entry(DEVIATIONS, title, dated | values | {"reason": options.reason})
+    logbook.append_entry(DEVIATIONS, title, dated | values | {"reason": options.reason})
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from chimera.planning.composition import compose
 from chimera.planning.costs import FLOAT_BYTES, Laws, generation_part, network_cost, run_parts
 from chimera.training.settings import train_settings
 
+STATES = 5  # numbers a parameter: weight, gradient, two moments and the average
 readable = partial(tqdm.format_sizeof, suffix="B")
 
 
@@ -38,28 +39,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     params = yaml.safe_load(compose(options.overrides))
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
     data = read_data_of(params["data"], GeneratedData)
-    common = params["train"]
     names, replicates = params["datasets"], len(params["replicates"])
-    horizon = params["evaluate"]["horizon"]
+    horizon, K = params["evaluate"]["horizon"], len(data.conditioning)
+    shape = len(data.fields), data.num_points, data.num_points
 
     parts, memory = [generation_part(data, names, laws)], []
     resident = data.datasets[names[0]].trajectories["train"] * data.num_frames
-    resident *= data.num_points**2 * (len(data.fields) + len(data.conditioning)) * FLOAT_BYTES
+    resident *= data.num_points**2 * (len(data.fields) + K) * FLOAT_BYTES
     for name in params["model_names"]:
-        fields = fit_to_data(
-            params["models"][name],
-            (len(data.fields), data.num_points, data.num_points),
-            ("periodic", "periodic"),
-            conditioning=len(data.conditioning),
-        )
-        train = train_settings(common, params["models"][name], f"models.{name}")
+        section = params["models"][name]
+        fields = fit_to_data(section, shape, ("periodic", "periodic"), conditioning=K)
+        train = train_settings(params["train"], section, f"models.{name}")
         cost = network_cost(fields, train.precision)
         parts += run_parts(name, cost, replicates, train, horizon, data, names, laws)
         batch = train.batch_size // train.devices * train.unroll * cost.activation_bytes
         memory.append(
             f"  {name}: {cost.params:,} parameters, {cost.macs:,} MACs a frame; a batch's "
             f"activations {readable(batch)}, weights and optimiser "
-            f"{readable(cost.optimiser_bytes)}, training data {readable(resident)}"
+            f"{readable(STATES * cost.params * FLOAT_BYTES)}, training data {readable(resident)}"
         )
     cores = f"{options.cores} core(s) of {laws.machine}"
     where = f"all on {cores}, by benchmarks/laws.yaml"

@@ -70,9 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for file in files:
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, fresh / file)
-        artifacts.write_yaml(
-            fresh / "dvc.lock", present_stages(artifacts.read_yaml(Path("dvc.lock")))
-        )
+        lock = present_stages(artifacts.read_yaml(Path("dvc.lock")))
+        artifacts.write_yaml(fresh / "dvc.lock", lock)
         artifacts.write_yaml(fresh / "provenance.yaml", about)
         for path, content in metadata(fresh).items():
             artifacts.write_json(fresh / path, content)

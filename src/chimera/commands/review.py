@@ -1,7 +1,5 @@
 """Print the effect of a pull request on the experiment, as one Markdown comment.
 
-python -m chimera.commands.review --base main [--head HEAD]
-
 Compares the head with its merge base, both as committed. Figures are shown if GITHUB_SERVER_URL
 and GITHUB_REPOSITORY are set, as in GitHub Actions.
 """

@@ -9,8 +9,9 @@ goes on from params.yaml, and cells that have finished do not run again.
 import argparse
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,11 +33,7 @@ from chimera.study.stopping import UNDECIDED
 
 PARAMS = Path("params.yaml")
 MAKE = ("make", "--no-print-directory")
-
-
-def say(line: str) -> None:
-    """Print a line at once, whatever reads it."""
-    print(line, flush=True)  # noqa: T201
+say = partial(print, flush=True)  # at once, whatever reads it
 
 
 def run(*command: str) -> None:
@@ -47,8 +44,7 @@ def run(*command: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class DeclaredStudy:
+class DeclaredStudy(NamedTuple):
     """The declared study, and settings that decide no number, such as `train.device=cuda`."""
 
     plan: Preregistration

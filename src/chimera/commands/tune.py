@@ -48,16 +48,9 @@ def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: 
     gate = artifacts.read_yaml(Path("metrics/gates/verify/training.yaml"))
     settings = train_settings(subject["train"] | tuned | {"steps": steps, "devices": 1}, {})
     device, ind = prepare_device(settings.device, settings.threads), gate["axes"]["ind"]
-    training, about = set_up(
-        Path("data") / ind["dataset"],
-        ind["layout"]["boundary"],
-        subject["fields"],
-        subject["conditioning"],
-        subject["model"],
-        settings,
-        entropy,
-        device,
-    )
+    folder, boundary = Path("data") / ind["dataset"], ind["layout"]["boundary"]
+    sections = subject["fields"], subject["conditioning"], subject["model"]
+    training, about = set_up(folder, boundary, *sections, settings, entropy, device)
     key = "-".join(["tune", model, *map(str, entropy), f"{tuned['lr']:g}", str(steps)])
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
     digest = fingerprint(identity, gate["sha256"] | subject["network"])
@@ -105,9 +98,8 @@ def collect(search: Search, folder: str) -> list[dict[str, Any]]:
 def write_tables(search: Search) -> None:
     """Write the tables, then require that every winner lies inside the rates that were tried."""
     artifacts.write_csv(HOME / "trials.csv", collect(search, "trials"))
-    artifacts.write_csv(
-        HOME / "repeats.csv", collect(search, "repeats") + collect(search, "longer")
-    )
+    rows = collect(search, "repeats") + collect(search, "longer")
+    artifacts.write_csv(HOME / "repeats.csv", rows)
     tables = (artifacts.read_csv(HOME / f"{name}.csv") for name in ("trials", "repeats"))
     found, again = map(trials_by_model, tables)
     batch, report = artifacts.read_params()["train"]["batch_size"], {}

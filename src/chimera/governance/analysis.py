@@ -7,13 +7,13 @@ from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.standing import standing
 from chimera.study.contrasts import compare, correlations
 from chimera.study.endpoints import endpoint
-from chimera.study.error_table import Errors
+from chimera.study.error_table import Runs
 
 
 def analyse(
     params: Mapping[str, Any],
     plan: Preregistration,
-    errors: Mapping[tuple[str, int], Errors],
+    errors: Runs,
     statistics: Sequence[Mapping[str, str]],
     verify: Mapping[str, int],
 ) -> dict[str, Any]:

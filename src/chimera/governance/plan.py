@@ -8,7 +8,7 @@ import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Any
+from typing import Any, NamedTuple
 
 from chimera.files.artifacts import parse_yaml
 from chimera.interface.errors import InputError
@@ -42,8 +42,7 @@ class Preregistration(Analysis):
     study: dict[str, Any]  # complete
 
 
-@dataclass(frozen=True)
-class Deviation:
+class Deviation(NamedTuple):
     """A parameter with another value than the frozen one; `None` where it is absent."""
 
     key: str

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, defstruct
 
 from chimera.files.artifacts import read_text
 from chimera.governance.plan import Deviation, Preregistration, declared_block, whole_plan
@@ -22,7 +22,7 @@ _LISTS = ("replicates", "model_names", "probe_names", "datasets")
 _MAPPINGS = ("parity", "train", "evaluate", "probes", "models", "data")
 SECTIONS = {"seed": int, "baseline": str} | dict.fromkeys(_LISTS, list)
 SECTIONS |= dict.fromkeys(_MAPPINGS, dict)
-_NOUNS = {int: "a whole number", str: "a name", list: "a list", dict: "a mapping"}
+_Block = defstruct("_Block", list(SECTIONS.items()))  # which may have other sections, too
 
 Level = Annotated[float, Meta(gt=0, lt=0.5)]
 NumReplicates = Annotated[int, Meta(ge=2, le=10**4)]
@@ -86,11 +86,8 @@ def parse_preregistration(text: str, name: str) -> Preregistration:
 
 def _require_complete(block: Mapping[str, Any], name: str) -> None:
     """Require every section in its form, and no empty mapping; the list of probes may be empty."""
-    for section, kind in SECTIONS.items():
-        if section not in block:
-            raise InputError(f"{name}.{section} is missing, expected a value")
-        if not isinstance(block[section], kind):
-            raise InputError(f"{name}.{section} is {block[section]!r}, expected {_NOUNS[kind]}")
+    read_settings(block, name, _Block)
+    for section in SECTIONS:
         if section != "probe_names":
             _require_value(block[section], f"{name}.{section}")
 
@@ -158,10 +155,8 @@ def _require_known_names(plan: Preregistration, name: str) -> None:
 def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:
     """Return the text under each level-two heading of the file, each as one line."""
     parts = re.split(r"^## (.+)$", read_text(path), flags=re.MULTILINE)
-    return {
-        heading: " ".join(text.split())
-        for heading, text in zip(parts[1::2], parts[2::2], strict=True)
-    }
+    lines = [" ".join(part.split()) for part in parts]
+    return dict(zip(lines[1::2], lines[2::2], strict=True))
 
 
 def require_logged(found: Iterable[Deviation], logged: Container[str]) -> None:

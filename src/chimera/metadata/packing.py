@@ -19,16 +19,10 @@ def metadata(record: Path) -> dict[str, dict[str, Any]]:
     params, about = read_params(record / "params.yaml"), read_yaml(record / "provenance.yaml")
     manifests = sorted((record / params["data"]["manifests"]).glob("*.yaml"))
     folders = tuple(f"data/{dataset}/" for dataset in params["datasets"])
-    files = [
-        entry
-        for manifest in manifests
-        for entry in read_yaml(manifest)["files"]
-        if entry["path"].startswith(folders)
-    ]
-    kept = sorted(
-        path for path in record.rglob("*") if path.is_file() and path.name not in METADATA
-    )
-    paths = {path.relative_to(record).as_posix(): path for path in kept}
+    listed = [entry for manifest in manifests for entry in read_yaml(manifest)["files"]]
+    files = [entry for entry in listed if entry["path"].startswith(folders)]
+    kept = sorted(path for path in record.rglob("*") if path.is_file())
+    paths = {p.relative_to(record).as_posix(): p for p in kept if p.name not in METADATA}
     hashes = {entry["path"]: entry["sha256"] for entry in files} | about["checkpoints"]
     hashes |= {path: sha256(file) for path, file in paths.items()}
     sizes = {path: file.stat().st_size for path, file in paths.items()}

@@ -74,10 +74,8 @@ def run_crate(
         }
         for path, size in sizes.items()
     }
-    files["dvc.yaml"] |= terms["workflow"] | {
-        "name": f"The pipeline of {name}",
-        "version": about["commit"],
-    }
+    pipeline = {"name": f"The pipeline of {name}", "version": about["commit"]}
+    files["dvc.yaml"] |= terms["workflow"] | pipeline
     whole = terms["run"] | {
         "name": f"The run of {name} on {computed['bytes']}",
         "agent": author,
@@ -99,11 +97,9 @@ def run_crate(
         for key, url in profiles.items()
     ]
     constant = [terms["licence"], terms["authors"], terms["language"], *versioned]
-    graph = [terms["descriptor"], root, *constant, *versions, *software, whole]
-    return {
-        "@context": terms["context"],
-        "@graph": [*graph, *actions, *files.values(), *values.values(), *outside.values()],
-    }
+    graph = [terms["descriptor"], root, *constant, *versions, *software, whole, *actions]
+    graph += [*files.values(), *values.values(), *outside.values()]
+    return {"@context": terms["context"], "@graph": graph}
 
 
 def _action(

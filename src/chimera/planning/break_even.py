@@ -85,8 +85,7 @@ def solvers(names: Sequence[str]) -> list[str]:
     >>> solvers(["unet", "solver_48", "solver_32"])
     ['solver_32', 'solver_48']
     """
-    found = [name for name in names if name.startswith("solver_")]
-    return sorted(found, key=grid_of)
+    return sorted((name for name in names if name.startswith("solver_")), key=grid_of)
 
 
 def grid_of(solver: str) -> int:

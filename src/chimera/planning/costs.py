@@ -16,8 +16,7 @@ with activations in the place of the memory traffic of all operations other than
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -67,26 +66,16 @@ def dataset_bytes(dataset: Dataset, num_frames: int, num_points: int) -> int:
     return fields * num_points**2 * FLOAT_BYTES
 
 
-@dataclass(frozen=True)
-class NetworkCost:
+class NetworkCost(NamedTuple):
     """Parameters of one network, and MACs and saved bytes of one sample's forward pass."""
 
     params: int
     macs: int
     activation_bytes: int
 
-    @property
-    def optimiser_bytes(self) -> int:
-        """Bytes of weights, gradients, two moments and the average."""
-        return 5 * self.params * FLOAT_BYTES
-
     def sample_seconds(self, laws: Laws) -> float:
         """Return the time of one sample in training on one core."""
         return laws.training.seconds(3 * self.macs, self.activation_bytes)
-
-    def forecast_seconds(self, laws: Laws) -> float:
-        """Return the time of one forecast on one core."""
-        return laws.evaluation.seconds(self.macs, self.activation_bytes)
 
 
 def network_cost(fields: Mapping[str, Any], precision: str = "float32") -> NetworkCost:
@@ -125,8 +114,7 @@ def training_counts(train: TrainSettings, valid: int, num_frames: int) -> tuple[
     return train.steps * train.batch_size * train.unroll, forecasts
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One line of the plan: a stage and model, its number of trajectories or runs, and their cost.
 
     Operations are the FLOPs of `generate` and the MACs of the others; bytes are those on disk.
@@ -175,7 +163,7 @@ def run_parts(
     samples, validation = (replicates * number for number in counts)
     trajectories = replicates * sum(dataset.trajectories["test"] for dataset in datasets)
     forecasts = trajectories * (data.num_frames - 1 + horizon)
-    once = network.forecast_seconds(laws)
+    once = laws.evaluation.seconds(network.macs, network.activation_bytes)
     training = samples * network.sample_seconds(laws) + validation * once
     macs = (3 * samples + validation) * network.macs
     weights = replicates * network.params * FLOAT_BYTES

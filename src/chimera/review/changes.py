@@ -11,7 +11,7 @@ n_b + n_h - 2 degrees of freedom: the two-sample t test, of which `chance` is th
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import scipy
 
@@ -21,8 +21,7 @@ THRESHOLD = 2.0  # standard deviations beyond which a change is marked
 NEGLIGIBLE = 1e-5  # relative change that is none: metrics have six digits
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One metric at the base (before) and the head (after), `None` if it is absent.
 
     `sd` is the pooled seed-to-seed standard deviation, `None` for a metric without one.

@@ -24,7 +24,7 @@ from chimera.review.leaves import wrong_leaves
 from chimera.study.aggregation import summarise, summarise_probes
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
-from chimera.study.error_table import Errors, read_errors
+from chimera.study.error_table import Runs, read_errors
 from chimera.study.tables import BY_RUN, digest
 from chimera.tuning.table import ranked, trials_by_model
 
@@ -66,7 +66,7 @@ class Kept:
         return whole_plan(declared_block(artifacts.read_text(path), str(path)), str(path))
 
     @cached_property
-    def runs(self) -> Mapping[tuple[str, int], Errors]:
+    def runs(self) -> Runs:
         """Errors by forecaster and replicate."""
         return read_errors(self.table("errors"))
 
@@ -119,9 +119,8 @@ def _summary(kept: Kept) -> list[str]:
 
 
 def _stats(kept: Kept) -> list[str]:
-    found = kept.stats | {
-        "preregistration": artifacts.sha256(kept.root / "PREREGISTRATION.md")[:12]
-    }
+    declared = artifacts.sha256(kept.root / "PREREGISTRATION.md")[:12]
+    found = kept.stats | {"preregistration": declared}
     return wrong_leaves(kept.metrics("stats"), found, JSON_DIGITS)
 
 
@@ -138,16 +137,11 @@ def _probes(kept: Kept) -> list[str]:
 
 
 def _errors_table(kept: Kept) -> list[str]:
-    sides = (
-        artifacts.read_csv(kept.root / "plots/tables/errors.csv"),
-        digest(kept.table("errors"), BY_RUN),
-    )
+    keys, values = BY_RUN.keys, BY_RUN.values
+    small = artifacts.read_csv(kept.root / "plots/tables/errors.csv")
     written, found = (
-        {
-            " ".join(str(r[k]) for k in BY_RUN.keys): {v: float(r[v]) for v in BY_RUN.values}
-            for r in rows
-        }
-        for rows in sides
+        {" ".join(str(r[k]) for k in keys): {v: float(r[v]) for v in values} for r in rows}
+        for rows in (small, digest(kept.table("errors"), BY_RUN))
     )
     return wrong_leaves(written, found, TABLE_DIGITS)
 

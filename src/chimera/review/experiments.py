@@ -4,14 +4,13 @@ import json
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from dvc.repo.experiments.serialize import ExpExecutor, ExpState, SerializableExp
 
 from chimera.interface.errors import InputError
-from chimera.review.leaves import flatten
+from chimera.review.leaves import differing, flatten
 from chimera.review.markdown import code_span
 from chimera.study.labels import model_label
 
@@ -22,11 +21,9 @@ _SHOWN = 3  # changes of one experiment
 _VALUE = 24  # characters of one changed value
 _LEAST = 20  # characters for name and changes
 _GAP = "  "
-_ABSENT = object()
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(NamedTuple):
     """One row: `errors` by `<model>.<key>` and `verdicts` by model, without any where it has none.
 
     `standing` is that of the study, or why there are no numbers: `queued`, `running`, `failed`,
@@ -62,11 +59,8 @@ def experiments_of(states: Sequence[ExpState]) -> list[Experiment]:
     found = []
     for commit in commits:
         base = _row(commit, None, commit.data)
-        rows = [
-            _row(run.revs[0], run.executor, commit.data)
-            for run in commit.experiments or ()
-            if run.revs
-        ]
+        runs = [run for run in commit.experiments or () if run.revs]
+        rows = [_row(run.revs[0], run.executor, commit.data) for run in runs]
         for state in states:
             if state.rev == "workspace" and commit is commits[0]:
                 here = _row(state, None, commit.data)
@@ -84,9 +78,8 @@ def _leaves(files: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _row(state: ExpState, executor: ExpExecutor | None, base: SerializableExp | None) -> Experiment:
     record = state.data or SerializableExp(state.rev)
     params = _leaves(record.params, "params.yaml")
-    summary, stats = (
-        _leaves(record.metrics, f"metrics/{name}.json") for name in ("summary", "stats")
-    )
+    files = ("metrics/summary.json", "metrics/stats.json")
+    summary, stats = (_leaves(record.metrics, file) for file in files)
     if executor and executor.state != "success":
         standing, summary, stats = executor.state, {}, {}  # a queued commit holds its parent's
     elif state.data is None or record.metrics.get("metrics/summary.json", {}).get("error"):
@@ -113,15 +106,12 @@ def _is_finite(value: Any) -> bool:
 def _changes(record: SerializableExp, base: SerializableExp) -> Iterator[str]:
     """Yield what differs from the commit: the scale, other parameters, then source files."""
     before, now = (_leaves(side.params, "params.yaml") for side in (base, record))
-    differing = [k for k in before | now if before.get(k, _ABSENT) != now.get(k, _ABSENT)]
-    for key in sorted(differing, key=lambda key: key != "scale.name"):
+    changed = differing(now, before)  # in the order of the commit
+    for key in sorted(changed, key=lambda key: key != "scale.name"):
         value = now.get(key)
-        text = (
-            value
-            if isinstance(value, str)
-            else json.dumps(value, separators=(",", ":"), default=str)
-        )
-        yield f"{key}={_cut(text, _VALUE)}" if key in now else f"{key} removed"
+        if not isinstance(value, str):
+            value = json.dumps(value, separators=(",", ":"), default=str)
+        yield f"{key}={_cut(value, _VALUE)}" if key in now else f"{key} removed"
     written = {*record.outs, *record.metrics, "params.yaml"}
     for path, dependency in record.deps.items():
         hashes = {dependency.hash, base.deps.get(path, dependency).hash} - {None}

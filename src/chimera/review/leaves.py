@@ -14,6 +14,15 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return both values of every key that has not the same on both sides, None where absent."""
+    return {
+        key: (before.get(key), after.get(key))
+        for key in {**after, **before}
+        if key not in before or key not in after or before[key] != after[key]
+    }
+
+
 def wrong_leaves(written: Mapping[str, Any], found: Mapping[str, Any], digits: int) -> list[str]:
     """Return a sentence for every leaf of `written` that is not the one found, computed anew.
 

@@ -4,8 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from chimera.files.artifacts import parse_yaml, read_params
 from chimera.governance.logbook import git, named_keys
@@ -21,8 +20,7 @@ _WORD = re.compile(r"\w{1,20}\Z")
 LOGS = ("Deviation_Log.md", "Decision_Log.md")
 
 
-@dataclass(frozen=True)
-class Revision:
+class Revision(NamedTuple):
     """The experiment at one commit.
 
     `params`, `metrics` (by file) and `words`, those of metrics/stats.json, are leaves by dotted
@@ -108,9 +106,8 @@ def read_revision(name: str, commit: str | None = None) -> Revision:
 def with_work_tree(committed: Revision, summary: Mapping[str, Any]) -> Revision:
     """Return a revision with the parameters and the summary that lie in the work tree instead."""
     numbers = _numbers(flatten(summary), "metrics/summary.json")
-    return replace(
-        committed, params=flatten(read_params()), metrics=committed.metrics | {"summary": numbers}
-    )
+    metrics = committed.metrics | {"summary": numbers}
+    return committed._replace(params=flatten(read_params()), metrics=metrics)
 
 
 def _yaml(text: str, name: str) -> dict[str, Any]:

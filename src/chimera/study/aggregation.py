@@ -5,9 +5,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from chimera.study.endpoints import endpoint
-from chimera.study.error_table import METRICS, Errors
+from chimera.study.error_table import METRICS, Errors, Runs
 
-Statistics = Mapping[str, float]
+Statistics = Mapping[tuple[str, int], Mapping[str, Mapping[str, float]]]  # by run and probe
 
 
 def run_metrics(errors: Errors, weights: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -20,9 +20,7 @@ def run_metrics(errors: Errors, weights: Mapping[str, float] | None = None) -> d
     return flat | ({"gap": endpoint("gap", errors, weights)} if ood else {})
 
 
-def summarise(
-    runs: Mapping[tuple[str, int], Errors], weights: Mapping[str, float] | None = None
-) -> dict[str, Any]:
+def summarise(runs: Runs, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`."""
     replicates: dict[str, list[dict[str, float]]] = {}
     for (name, _), errors in runs.items():
@@ -50,9 +48,7 @@ def mean_and_sd(rows: list[dict[str, float]]) -> dict[str, float]:
     return {name: fmean(found) for name, found in values.items()} | spread
 
 
-def summarise_probes(
-    runs: Mapping[tuple[str, int], Mapping[str, Statistics]],
-) -> dict[str, dict[str, dict[str, float]]]:
+def summarise_probes(runs: Statistics) -> dict[str, dict[str, dict[str, float]]]:
     """Return `{model: {probe: {statistic: mean}}}` over replicates, with `_sd`.
 
     A mean is over the runs that have the statistic; where it was withheld, it is absent.

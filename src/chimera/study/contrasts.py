@@ -30,7 +30,7 @@ from chimera.statistics.resampling.intervals import bca_interval, t_interval
 from chimera.statistics.resampling.samples import Floats
 from chimera.study.decision import StoppingRule, decide, outlook, rule_of
 from chimera.study.endpoints import axis_weights, endpoint, endpoint_names
-from chimera.study.error_table import Errors
+from chimera.study.error_table import Runs
 from chimera.study.stopping import UNDECIDED, Analysis
 
 UNBOUNDED = "unbounded"  # an end of a confidence sequence that so few replicates leave open
@@ -132,7 +132,7 @@ def variance_shares(
 
 
 def compare(
-    runs: Mapping[tuple[str, int], Errors],
+    runs: Runs,
     models: Sequence[str],
     baseline: str,
     replicates: Sequence[int],

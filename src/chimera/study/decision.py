@@ -88,9 +88,8 @@ def decide_studies(
     decided = within | (side != 0)
     index = np.where(decided.any(axis=1), decided.argmax(axis=1), L - 1)
     equivalent, sign = (each[np.arange(S), index] for each in (within, side))
-    verdicts = np.select(
-        [equivalent, sign < 0, sign > 0], ["equivalent", "better", "worse"], UNDECIDED
-    )
+    words = ["equivalent", "better", "worse"]
+    verdicts = np.select([equivalent, sign < 0, sign > 0], words, UNDECIDED)
     return verdicts, index + rule.first_look
 
 

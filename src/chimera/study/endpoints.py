@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from chimera.interface.errors import InputError
-from chimera.study.error_table import Errors
+from chimera.study.error_table import Errors, Runs
 
 
 def endpoint_names(axes: Sequence[str]) -> list[str]:
@@ -75,7 +75,7 @@ def by_model(stats: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]
 
 def differences(
     name: str,
-    runs: Mapping[tuple[str, int], Errors],
+    runs: Runs,
     model: str,
     baseline: str,
     weights: Mapping[str, float] | None = None,

@@ -18,6 +18,7 @@ BASELINES = ("persistence", "linear", "solver_64", "solver_48", "solver_32")
 Evaluation = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 Evaluations = Mapping[tuple[str, int], Evaluation]
 Errors = Mapping[str, Mapping[str, Sequence[float]]]  # metric values of trajectories, by axis
+Runs = Mapping[tuple[str, int], Errors]  # by forecaster and replicate
 
 
 def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int], Errors]:
@@ -42,17 +43,30 @@ def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int
 
 def error_rows(runs: Evaluations, datasets: Sequence[str]) -> list[Row]:
     """Return the table: `model`, `replicate`, `axis`, `trajectory` and METRICS."""
-    rows: list[Row] = []
-    for (name, replicate), by_axis in evaluated(runs, datasets).items():
-        for axis, values in by_axis.items():
-            for number in range(len(values["nrmse"])):
-                row: Row = {"model": name, "replicate": replicate, "axis": axis}
-                errors: Row = {metric: values[metric][number] for metric in METRICS}
-                rows.append(row | {"trajectory": number} | errors)
-    return rows
+    return _rows(evaluated(runs, datasets), "trajectory", 0, {metric: metric for metric in METRICS})
 
 
-def read_errors(rows: Sequence[Mapping[str, str]]) -> Mapping[tuple[str, int], Errors]:
+def frame_rows(runs: Evaluations, datasets: Sequence[str]) -> list[Row]:
+    """Return the error and correlation of rollouts by forecaster, replicate, axis and frame."""
+    columns = {"nrmse": "frame_nrmse", "correlation": "frame_correlation"}
+    return _rows(evaluated(runs, datasets), "frame", 1, columns)
+
+
+def _rows(found: Runs, index: str, first: int, columns: Mapping[str, str]) -> list[Row]:
+    """Return a row for each value of the metrics that the columns show, counted from `first`."""
+    return [
+        Row(model=name, replicate=replicate, axis=axis)
+        | {index: number}
+        | dict(zip(columns, row, strict=True))
+        for (name, replicate), by_axis in found.items()
+        for axis, values in by_axis.items()
+        for number, row in enumerate(
+            zip(*(values[of] for of in columns.values()), strict=True), first
+        )
+    ]
+
+
+def read_errors(rows: Sequence[Mapping[str, str]]) -> Runs:
     """Return the values of every (forecaster, replicate) from the rows of metrics/errors.csv."""
     found: dict[tuple[str, int], dict[str, dict[str, list[float]]]] = {}
     for row in rows:
@@ -61,15 +75,3 @@ def read_errors(rows: Sequence[Mapping[str, str]]) -> Mapping[tuple[str, int], E
         for metric in METRICS:
             values[metric].append(float(row[metric]))
     return found
-
-
-def frame_rows(runs: Evaluations, datasets: Sequence[str]) -> list[Row]:
-    """Return the error and correlation of rollouts by forecaster, replicate, axis and frame."""
-    rows: list[Row] = []
-    for (name, replicate), by_axis in evaluated(runs, datasets).items():
-        for axis, values in by_axis.items():
-            columns = zip(values["frame_nrmse"], values["frame_correlation"], strict=True)
-            for frame, (error, correlation) in enumerate(columns, start=1):
-                row: Row = {"model": name, "replicate": replicate, "axis": axis, "frame": frame}
-                rows.append(row | {"nrmse": error, "correlation": correlation})
-    return rows

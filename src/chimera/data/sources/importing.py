@@ -9,7 +9,7 @@ T time, C channel, H, W space.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -37,12 +37,7 @@ from chimera.files.artifacts import sha256
 from chimera.interface.errors import InputError, listed
 from chimera.interface.progress import announce
 
-_OPENERS: dict[str, Callable[[Path], Recording]] = {
-    "well": open_well,
-    "pdebench": open_pdebench,
-    "pdearena": open_pdearena,
-    "fno": open_fno,
-}
+_HDF5 = {"well": open_well, "pdebench": open_pdebench, "pdearena": open_pdearena, "fno": open_fno}
 _SUFFIXES = {"fno": (".mat",), "npz": (".npz", ".npy")}  # of others, .hdf5 and .h5
 _VELOCITY = ("velocity_x", "velocity_y")
 _Floats = NDArray[np.float64]
@@ -70,7 +65,7 @@ def open_any(path: Path, fields: Sequence[str]) -> Recording:
 
 def _open(path: Path, source: str, fields: Sequence[str]) -> Recording:
     try:
-        return open_arrays(path, fields) if source == "npz" else _OPENERS[source](path)
+        return open_arrays(path, fields) if source == "npz" else _HDF5[source](path)
     except InputError:
         raise
     except Exception as error:  # whatever the libraries make of metadata of another form
@@ -111,17 +106,13 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
         outputs: dict[str, h5py.File] = {}
         for split, members in splits.items():
             (folder / "data" / split).mkdir(parents=True)
-            path = f"data/{split}/{NAME if linked else f'{name}_{split}.hdf5'}"
+            path, n = f"data/{split}/{NAME if linked else f'{name}_{split}.hdf5'}", len(members)
             if linked:
                 (folder / path).write_text(format_links(_links(recordings, members, hashes, data)))
             else:
+                scalars = shared_scalars(recordings, members)
                 file = create_trajectories(
-                    folder / path,
-                    data.fields,
-                    layout,
-                    count=len(members),
-                    dataset_name=name,
-                    scalars=shared_scalars(recordings, members),
+                    folder / path, data.fields, layout, count=n, dataset_name=name, scalars=scalars
                 )
                 outputs[split] = stack.enter_context(file)
             files.append((path, None))

@@ -22,25 +22,13 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from chimera.data.layout.hdf5 import (
-    HDF5Recording,
-    Place,
-    alike,
-    frame_interval,
-    numbers,
-    open_hdf5,
-    recorded,
-)
+from chimera.data.layout import hdf5
+from chimera.data.layout.hdf5 import HDF5Recording, Place, open_hdf5
 from chimera.data.layout.recordings import Layout
 from chimera.data.settings import SPLITS
 from chimera.interface.errors import InputError, listed
 
-_COMPRESSIBLE = {
-    "velocity_x": "Vx",
-    "velocity_y": "Vy",
-    "density": "density",
-    "pressure": "pressure",
-}
+_CFD = {"velocity_x": "Vx", "velocity_y": "Vy", "density": "density", "pressure": "pressure"}
 _ARENA = {"velocity_x": "vx", "velocity_y": "vy", "u": "u"}
 
 
@@ -49,15 +37,14 @@ def open_pdebench(path: Path) -> HDF5Recording:
     with open_hdf5(path) as file:
         if "velocity" in file:
             return _incompressible(file)
-        places: dict[str, Place]
-        places = {field: (name, ()) for field, name in _COMPRESSIBLE.items() if name in file}
+        places: dict[str, Place] = {f: (name, ()) for f, name in _CFD.items() if name in file}
         if not places:
             raise InputError(
                 f"{path} has the datasets {listed(file)}, expected PDEBench's: Vx, Vy, density, "
                 "pressure (2D_CFD) or velocity (2D incompressible)"
             )
         coordinates = [f"{axis}-coordinate" for axis in "txy"]
-        found = recorded(file, "pdebench", places, coordinates, ("periodic", "periodic"))
+        found = hdf5.recorded(file, "pdebench", places, coordinates, ("periodic", "periodic"))
         return replace(found, scalars=_scalars(file.attrs, found.count))
 
 
@@ -70,11 +57,11 @@ def open_pdearena(path: Path) -> HDF5Recording:
                 f"{path} has {listed(file)}, expected one group of PDEArena's: {', '.join(SPLITS)}"
             )
         (split,) = groups
-        names = {field: name for field, name in _ARENA.items() if name in file[split]}
-        places: dict[str, Place] = {field: (f"{split}/{name}", ()) for field, name in names.items()}
+        paths = {field: f"{split}/{name}" for field, name in _ARENA.items()}
+        places: dict[str, Place] = {f: (where, ()) for f, where in paths.items() if where in file}
         coordinates = [f"{split}/{axis}" for axis in "txy"]
-        found = recorded(file, "pdearena", places, coordinates, ("open", "open"))
-        scalars, _ = numbers(file, split, found.count)  # others: coordinates and fields
+        found = hdf5.recorded(file, "pdearena", places, coordinates, ("open", "open"))
+        scalars, _ = hdf5.numbers(file, split, found.count)  # others: coordinates and fields
     return replace(found, scalars=scalars, split=split)
 
 
@@ -82,7 +69,7 @@ def _incompressible(file: h5py.File) -> HDF5Recording:
     path = Path(file.filename)
     wanted: dict[str, Place] = {"velocity_x": ("velocity", (0,)), "velocity_y": ("velocity", (1,))}
     wanted |= {name: (name, (0,)) for name in ("particles", "pressure") if name in file}
-    places, aside, (n, stored, H, W) = alike(file, wanted)
+    places, aside, (n, stored, H, W) = hdf5.alike(file, wanted)
     # A simulation that was stopped has zeros in the frames after its latest.
     T = min(int(file.attrs.get("latestIndex", stored - 1)) + 1, stored)
     if stored > T:
@@ -90,15 +77,12 @@ def _incompressible(file: h5py.File) -> HDF5Recording:
     settings = _settings(file.attrs.get("config", ""))
     periodic = str(settings.get("velocity_extrapolation", "")).lower() == "periodic"
     sides = settings.get("domain_size")
-    sides = (
-        sides
-        if isinstance(sides, list)
-        else [settings.get(key) for key in ("extent_x", "extent_y")]
-    )
+    if not isinstance(sides, list):
+        sides = [settings.get(key) for key in ("extent_x", "extent_y")]
     extent = tuple(float(side) for side in sides if _is_number(side))
     known = extent if len(extent) == 2 and all(extent) else None
     boundary = ("periodic" if periodic else "open",) * 2
-    layout = Layout("pdebench", (H, W), T, boundary, known, frame_interval(file, "t", T))
+    layout = Layout("pdebench", (H, W), T, boundary, known, hdf5.frame_interval(file, "t", T))
     scalars = _scalars(settings, n)
     return HDF5Recording(path, n, layout, tuple(places), scalars, places=places, aside=aside)
 

@@ -5,10 +5,10 @@ those that fulfil its conditions; IND takes the rest. IND keeps the splits of th
 declares all three; otherwise the split is drawn by data.fractions and data.seed.
 """
 
-import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
 from zlib import crc32
 
@@ -21,14 +21,7 @@ from chimera.interface.errors import InputError
 # A trajectory: number of the recording, number within it.
 Member = tuple[int, int]
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
+_COMPARE = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _CLAUSE = re.compile(rf"\s*([A-Za-z_][\w.-]*)\s*(<=|>=|==|!=|<|>)\s*({_NUMBER})\s*")
 
