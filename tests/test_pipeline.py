@@ -323,7 +323,7 @@ TOUCH = {
     "statistics/power.py": {"stats"},
     "statistics/correlation.py": {"stats"},
     "statistics/resampling/*.py": EVERY_PROBE | {"stats"},
-    "models/parity/*.py": {"parity"},
+    "models/parity/*.py": {"parity", "validate"},
     "models/networks/unet.py": NETWORKS | {"validate"},
     "models/networks/fractal_unet.py": NETWORKS | {"validate"},
     "models/forecasting/stepping.py": TRAIN | EVALUATE | EVERY_PROBE | {"parity", "validate"},

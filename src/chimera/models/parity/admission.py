@@ -51,6 +51,21 @@ def admit(settings: Mapping[str, Any], out_channels: int, key: str) -> nn.Module
     return network
 
 
+def require_compilable(
+    fields: Mapping[str, Any], num_fields: int, shape: Sequence[int], key: str
+) -> None:
+    """Refuse complex weights in a model's section, on inputs (C + K, H, W): torch compiles none."""
+    given = {"padding": ["circular"] * 2, "out_channels": num_fields}
+    settings = {**given, **fields, "input_shape": list(shape)}
+    try:
+        with torch.device("meta"):
+            network = build_model(settings, key)
+    except Exception:  # it cannot be built there
+        network = build_model(settings, key)
+    if any(parameter.is_complex() for parameter in network.parameters()):
+        raise InputError(f"{key} has complex weights, expected train.compile: false: it takes none")
+
+
 def _require_memory(settings: Mapping[str, Any], key: str) -> None:
     """Raise InputError if training needs more memory than the machine has.
 

@@ -18,7 +18,9 @@ import numpy as np
 from chimera.interface.errors import InputError
 
 _MAX_COMBINATIONS = 10**8
-_FIXED = ("type", "sites", "search", "input_shape", "out_channels", "padding")
+_FIXED = (
+    "type", "source", "sites", "train", "search", "input_shape", "out_channels", "padding",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def search_spaces(
     Raises:
         InputError: If nothing varies, a name is no setting of the model, or a range has no number.
     """
-    if (declared := settings.get("search")) is not None:
-        return [_declared(declared, settings, key)]
+    if declared := declared_space(settings, key):
+        return [declared]
     widths = baseline.get("channels")
     if not isinstance(widths, list | tuple) or "channels" not in settings:
         raise InputError(
@@ -78,42 +80,51 @@ def lattice(widths: Sequence[int], base: int) -> list[np.ndarray]:
     return levels
 
 
-def _declared(declared: Any, settings: Mapping[str, Any], key: str) -> SearchSpace:
+def declared_space(settings: Mapping[str, Any], key: str) -> SearchSpace | None:
+    """Return what `search` in a model's section declares, None where it declares nothing.
+
+    Raises:
+        InputError: If a name is no setting of the model, or its range cannot be searched.
+    """
+    if (declared := settings.get("search")) is None:
+        return None
     if not isinstance(declared, Mapping) or not declared:
         raise InputError(f"{key}.search is {declared!r}, expected settings, each with a range")
     varying = [name for name in settings if name not in _FIXED]
-    space = SearchSpace({}, [], [])
-    for name, ranges in declared.items():
+    lengths: dict[str, int | None] = {}
+    ranges: list[range] = []
+    present: list[int] = []
+    for name, limits in declared.items():
         if name not in varying:
             known = ", ".join(varying)
             raise InputError(f"{key}.search has {name!r}, expected settings of {key}: {known}")
         value, where = settings[name], f"{key}.search.{name}"
-        several = isinstance(value, list | tuple)
-        if several and (not isinstance(ranges, list | tuple) or len(ranges) != len(value)):
-            raise InputError(f"{where} is {ranges!r}, expected {len(value)} ranges, as {value} has")
-        space.lengths[name] = len(value) if several else None
-        for number, limits in zip(value, ranges, strict=True) if several else [(value, ranges)]:
+        lengths[name] = len(value) if isinstance(value, list | tuple) else None
+        numbers, each = ([value], [limits]) if lengths[name] is None else (value, limits)
+        if not numbers or not isinstance(each, list | tuple) or len(each) != len(numbers):
+            raise InputError(f"{where} is {each!r}, expected {len(value)} ranges, as {value} has")
+        for number in numbers:
             if not _is_whole(number):
                 raise InputError(f"{where} varies {number!r}, expected a whole number above 0")
-            space.values.append(_range(limits, where))
-            space.present.append(number)
-    if (size := prod(map(len, space.values))) > _MAX_COMBINATIONS:
+        present += numbers
+        ranges += [_range(pair, where) for pair in each]
+    if (size := prod((r[-1] - r[0]) // r.step + 1 for r in ranges)) > _MAX_COMBINATIONS:
         raise InputError(
             f"{key}.search has {size:,} combinations, expected at most {_MAX_COMBINATIONS:,}: a "
             "third number in a range is its step"
         )
-    return space
+    return SearchSpace(lengths, [np.array(r, dtype=np.int64) for r in ranges], present)
 
 
 def _is_whole(number: Any) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number > 0
 
 
-def _range(limits: Any, where: str) -> np.ndarray:
+def _range(limits: Any, where: str) -> range:
     numbers = limits if isinstance(limits, list | tuple) and len(limits) in (2, 3) else [0]
     if not all(map(_is_whole, numbers)) or numbers[0] > numbers[1]:
         raise InputError(
             f"{where} has {limits!r}, expected [lowest, highest] or [lowest, highest, step] of "
             "whole numbers above 0"
         )
-    return np.arange(numbers[0], numbers[1] + 1, *numbers[2:], dtype=np.int64)
+    return range(numbers[0], numbers[1] + 1, *numbers[2:])
