@@ -63,7 +63,10 @@ def require_compilable(
     except Exception:  # it cannot be built there
         network = build_model(settings, key)
     if any(parameter.is_complex() for parameter in network.parameters()):
-        raise InputError(f"{key} has complex weights, expected train.compile: false: it takes none")
+        raise InputError(
+            f"{key} has complex weights, which torch does not compile, "
+            "expected train.compile: false"
+        )
 
 
 def _require_memory(settings: Mapping[str, Any], key: str) -> None:
