@@ -40,10 +40,14 @@ def with_models(**more):
         ({"width": []}, r"models.mine.search.width has \[\], expected \[lowest, highest\] or"),
         ({"width": 8}, r"models.mine.search.width has 8, expected \[lowest, highest\]"),
         ({"width": {"from": 1, "to": 9}}, "models.mine.search.width has {'from': 1, 'to': 9}, exp"),
-        ({"width": [-4, 8]}, r"mine.search.width has \[-4, 8\], .* of whole numbers above 0"),
+        ({"width": [-4, 8]}, r"mine.search.width has \[-4, 8\], .* of whole numbers from 1"),
         ({"width": [8, 4]}, r"models.mine.search.width has \[8, 4\], expected"),
         ({"width": [4, 8.5]}, r"models.mine.search.width has \[4, 8.5\], expected"),
-        ({"width": [1, 10**30]}, "mine.search has 1,000,000,[0,]* combinations, expected at"),
+        ({"width": [1, 10**30]}, r"width has \[1, 10+\], .* of whole numbers from 1 to 1,000,000"),
+        (
+            {"width": [1, 10**5], "hidden": [1, 10**4]},
+            "mine.search has 1,000,000,000 combinations, expected at most 100,000,000: a third",
+        ),
     ],
 )  # fmt: skip
 def test_a_search_space_that_cannot_be_searched(monkeypatch, search, expected):

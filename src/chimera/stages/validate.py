@@ -14,7 +14,7 @@ from chimera.files.artifacts import read_params, write_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import Index, Name, Positive, Settings, read_settings
 from chimera.models.forecasting.building import check_model
-from chimera.models.parity.admission import require_compilable
+from chimera.models.parity.admission import require_real
 from chimera.models.parity.search_space import declared_space
 from chimera.probes.common.registry import probe_settings
 from chimera.training.settings import TrainSettings, train_settings
@@ -71,10 +71,12 @@ def main() -> None:
             if value not in known:
                 raise InputError(f"{key} has {value!r}, expected one of {', '.join(known)}")
     if study.train.compile:
-        inputs = len(data.fields) + len(data.conditioning)
-        shape = inputs, *(1 << 10 if side is None else side for side in data.shape[1:])
+        fed = (
+            len(data.fields) + len(data.conditioning),
+            *(side or 1 << 10 for side in data.shape[1:]),
+        )
         for name in {study.baseline, *study.model_names}:
-            require_compilable(study.models[name], len(data.fields), shape, f"models.{name}")
+            require_real(study.models[name], fed, len(data.fields), f"models.{name}")
     write_yaml(Path("metrics/gates/params.yaml"), {"passed": True})
 
 
