@@ -173,7 +173,7 @@ hash_missing: install  ## write sha256 where a manifest has none, and show the d
 test: lint  ## linters, types, configuration and every test but those that take minutes
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not full and not cuda"
 
-test-full: lint  ## every test that needs no GPU
+test-full: lint .venv/installed-networks  ## every test that needs no GPU
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not cuda"
 
 test-cuda: .venv/installed-dev  ## the tests that need a GPU, and nothing else

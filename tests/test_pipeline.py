@@ -351,7 +351,7 @@ TOUCH = {
     "statistics/correlation.py": {"stats"},
     "statistics/resampling/samples.py": SAMPLED | PROBE["spectra"] | {"stats"},
     "statistics/resampling/intervals.py": PROBE["ib"] | PROBE["spectra"] | {"stats"},
-    "models/parity/*.py": {"parity"},
+    "models/parity/*.py": {"parity", "validate"},
     "models/networks/unet.py": NETWORKS | {"validate"},
     "models/networks/fractal_unet.py": NETWORKS | {"validate"},
     "models/forecasting/stepping.py": TRAIN | EVALUATE | STEPPED | {"parity", "validate"},

@@ -48,9 +48,7 @@ class Unshared:
     "name", [pytest.param("neuraloperator", marks=pytest.mark.full), "the_well"]
 )
 def test_a_network_of_another_package_is_admitted_and_counted(name, monkeypatch):
-    if name == "neuraloperator":
-        pytest.importorskip("neuralop", reason="needs the extra `networks`")
-    else:  # its package imports all its networks, timm for dropping paths, and a hub
+    if name == "the_well":  # it imports all its networks, timm for dropping paths, and a hub
         for module in ("timm", "timm.models", "timm.models.layers", "the_well.benchmark.models"):
             monkeypatch.setitem(sys.modules, module, ModuleType(module))
         sys.modules["timm.models.layers"].DropPath = nn.Identity

@@ -11,14 +11,13 @@ from chimera.study.labels import axis_label, model_label
 def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: str) -> Figure:
     """Draw the dimension at every site: a point for each replicate, a line through their means.
 
-    Rows have model, replicate, axis, site, depth, estimator, dimension; each model has a panel.
+    Rows have model, replicate, axis, site, depth, estimator, dimension; each has a panel.
     """
     shown = style.where(rows, estimator=estimator)
     if not shown:
-        return style.message(
-            "No intrinsic dimension: the probe `twonn` has not run, or withheld every site "
-            "for want of independent samples"
-        )
+        why = "has not run, or withheld every site for want of independent samples"
+        return style.message(f"No intrinsic dimension: the probe `twonn` {why}")
+    models = style.present(shown, models)
     figure = Figure(figsize=(style.WIDTH, 0.7 + 2.6 * len(models)))
     panels = figure.subplots(len(models), 1, sharey=True, squeeze=False)[:, 0]
     colours = style.axis_colours(style.distinct(shown, "axis"))

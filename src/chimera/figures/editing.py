@@ -26,39 +26,38 @@ PARTS = {
 
 
 def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
-    """Draw the part of an error repaired against the IND drift, and against the patching effect.
-
-    A point for each run and axis: of all methods at the chosen layer, and of ROME at every layer.
-    Rows have model, method, chosen, effect, ind_drift and PARTS.
-    """
+    """Draw a point for each run and axis: all methods at the chosen layer, ROME at every layer."""
     if not rows:
         return style.message("No edits: the probe `rome` has not run")
     figure = Figure(figsize=(style.WIDTH, 3.4))
     *panels, last = figure.subplots(1, len(PARTS) + 1, sharey=True)
+    colours, edited = style.model_colours(models), style.present(rows, models)
+    for model in edited:
+        last.plot([], [], color=colours[model], linewidth=4, label=model_label(model))
+    for method, (marker, name) in METHOD_MARKS.items():
+        last.plot([], [], marker, color=style.GREY, fillstyle=_fill(method), label=name)
     for panel, (column, title) in zip(panels, PARTS.items(), strict=True):
         panel.axhline(0, color="0.8", linewidth=0.8)
         panel.axvline(0, color="0.8", linewidth=0.8)
-        for model, colour in style.model_colours(models).items():
-            for method, (marker, name) in METHOD_MARKS.items():
+        for model in edited:
+            for method, (marker, _) in METHOD_MARKS.items():
                 found = style.where(rows, model=model, method=method, chosen="1")
-                panel.plot(
-                    *style.points(found, "ind_drift", column),
-                    marker,
-                    markersize=4.5,
-                    alpha=0.75,
-                    markeredgecolor=colour,
-                    markerfacecolor=colour if method == "rome" else "none",
-                    label=f"{model_label(model)}, {name}",
-                )
+                at, fill = style.points(found, "ind_drift", column), _fill(method)
+                look = {"markersize": 4.5, "alpha": 0.75, "color": colours[model]}
+                panel.plot(*at, marker, fillstyle=fill, **look)
         panel.set_title(title, color=style.GREY)
         panel.set_xscale("symlog", linthresh=0.1)
         panel.tick_params(axis="x", labelsize=7)
-    for model, colour in style.model_colours(models).items():
-        found = style.where(rows, model=model, method="rome")
-        last.plot(*style.points(found, "effect", "efficacy"), "o", markersize=4.5, color=colour)
+    for model in edited:
+        effects = style.points(style.where(rows, model=model, method="rome"), "effect", "efficacy")
+        last.plot(*effects, "o", markersize=4.5, color=colours[model])
     last.set_title("the failing forecast,\nevery layer", color=style.GREY)
     last.set_xlabel("patching effect\n(dimensionless)", fontsize=7.5)
     panels[0].set_ylabel("part of the error repaired\n1 - e' / e (dimensionless)")
     panels[1].set_xlabel("IND drift: relative rise of the IND error (dimensionless)", fontsize=7.5)
-    style.legend(figure, panels, columns=len(models))
+    style.legend(figure, [last])
     return figure
+
+
+def _fill(method: str) -> str:
+    return "full" if method == "rome" else "none"

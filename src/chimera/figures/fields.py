@@ -35,11 +35,10 @@ class Example(NamedTuple):
 def examples(
     errors: Mapping[str, Iterable[Sequence[float]]], fields: Mapping[str, Mapping[str, FieldArray]]
 ) -> list[Example]:
-    """Return the best, the median and the worst trajectory of those with fields, if there are any.
+    """Return the best, the (lower) median and the worst trajectory of those with fields, if any.
 
     `errors` has for each OOD axis those of its trajectories in every run, `fields` for each model
-    `<axis>.prediction` and `<axis>.target`, (n, C, H, W), of which the first channel is shown. The
-    median of an even number of trajectories is the lower of the two in the middle.
+    `<axis>.prediction` and `<axis>.target`, (n, C, H, W), of which the first channel is shown.
     """
     targets = {axis: next(iter(fields.values()))[f"{axis}.target"][:, 0] for axis in errors}
     means = [
@@ -68,14 +67,20 @@ def example_fields(
     if not examples:
         return style.message("No OOD trajectory: the study has no dataset besides IND")
     models = list(examples[0].predictions)
+    one_line = len(models) <= 2  # more have their errors below the forecasts
+    columns, lines = (1 + 2 * len(models), 1) if one_line else (1 + len(models), 2)
+    lines *= len(examples)
     unit = "1 / unit of time" if quantity == "vorticity" else "unit of the data"
-    figure = Figure(figsize=(style.WIDTH, 0.6 + 1.45 * len(examples)))
-    grid = figure.subplots(len(examples), 1 + 2 * len(models), squeeze=False)
+    figure = Figure(figsize=(style.WIDTH, 0.6 + 1.45 * lines))
+    grid = figure.subplots(lines, columns, squeeze=False).reshape(len(examples), -1)
     for panels, example in zip(grid, examples, strict=True):
-        images: dict[str, FieldArray] = {"truth": example.target}
-        for model, prediction in example.predictions.items():
-            images[model_label(model)] = prediction
-            images[f"{model_label(model)}\nerror"] = prediction - example.target
+        names = {model: model_label(model).replace(" ", "\n") for model in models}
+        made = {names[m]: field for m, field in example.predictions.items()}
+        errors = {f"{name}\nerror": field - example.target for name, field in made.items()}
+        images: dict[str, FieldArray] = {"truth": example.target} | made | errors
+        if not one_line:
+            panels[columns].set_axis_off()  # below the truth
+            panels = np.delete(panels, columns)
         limit = max(float(np.abs(image).max()) for image in images.values())
         for panel, (name, image) in zip(panels, images.items(), strict=True):
             # x is the first axis of an array, and runs to the right.
@@ -94,9 +99,6 @@ def example_fields(
         bar = figure.colorbar(drawn, ax=list(panels), fraction=0.02, pad=0.01, aspect=14)
         bar.set_label(f"{quantity.replace('_', ' ')}\n({unit})", fontsize=8)
         bar.ax.tick_params(labelsize=7.5)
-    figure.suptitle(
-        f"time {time:g} after the last true frame (solver's unit of time), replicate {replicate}",
-        fontsize=8.5,
-        color="0.25",
-    )
+    when = f"time {time:g} after the last true frame (solver's unit of time)"
+    figure.suptitle(f"{when}, replicate {replicate}", fontsize=8.5, color="0.25")
     return figure

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from chimera.figures import style
 from chimera.study.labels import contrast_label, model_label
 
+Scale = Callable[[float], float]
 HEADINGS = {0.0: "$g_z$", 0.36: "p", 0.7: "q"}
 
 
@@ -29,10 +30,7 @@ class Comparison:
 def forest_plot(
     comparisons: Sequence[Comparison], baseline: str, primary: str, level: float, margin: float
 ) -> Figure:
-    """Draw every contrast: replicates as points, mean and t interval, g_z, p and q in numbers.
-
-    The primary endpoint comes first, in bold; `level` is that of the intervals, such as 0.95.
-    """
+    """Draw every contrast, the primary endpoint first; `level` is that of the intervals."""
     shown = [comparison for comparison in comparisons if comparison.contrasts]
     if not shown:
         return style.message(
@@ -55,7 +53,7 @@ def forest_plot(
             grid[0, 1].text(x, -1.0, heading, fontsize=9, va="bottom")
         for (panel, numbers), group in zip(grid, groups, strict=True):
             in_frames = group is not ratios
-            scale: Callable[[float], float] = float if in_frames else math.exp
+            scale: Scale = float if in_frames else math.exp
             panel.axvline(scale(0), color=style.GREY, linewidth=0.8, linestyle="--")
             for position, name in enumerate(group):
                 bold = name == primary
@@ -70,37 +68,27 @@ def forest_plot(
             if not in_frames:
                 style.plain_log_scale(panel, "x", (1.0, 1.4, 2.0, 3.0, 5.0, 7.0))
                 panel.axvspan(math.exp(-margin), math.exp(margin), color="0.92", zorder=0)
-            panel.set_xlabel(
-                "difference in valid time, {} - {} (frames)".format(*pair)
-                if in_frames
-                else "ratio of errors, {} / {} (dimensionless, log scale)".format(*pair)
-            )
+            ratio = "ratio of errors, {} / {} (dimensionless, log scale)"
+            label = "difference in valid time, {} - {} (frames)" if in_frames else ratio
+            panel.set_xlabel(label.format(*pair))
             numbers.axis("off")
         n = contrasts[names[0]]["n"]
-        part.suptitle(
-            f"dots: replicates; bar: mean and {level:.0%} t interval (n = {n:.0f}); "
-            "band: margin of equivalence",
-            fontsize=8.5,
-            color="0.25",
-        )
+        bar = f"bar: mean and {level:.0%} t interval (n = {n:.0f})"
+        said = f"dots: replicates; {bar}; band: margin of equivalence"
+        part.suptitle(said, fontsize=8.5, color="0.25")
     return figure
 
 
 def _interval(
-    panel: Axes,
-    position: int,
-    row: Mapping[str, float],
-    differences: Sequence[float],
-    scale: Callable[[float], float],
-    bold: bool,
+    panel: Axes, at: int, row: Mapping[str, float], dots: Sequence[float], scale: Scale, bold: bool
 ) -> None:
-    colour = style.model_colours(["", "model"])["model"]
+    colour = "0.35"  # of no model
     ends = [scale(row["ci_low"]), scale(row["ci_high"])]
     width = 2.2 if bold else 1.4
-    panel.plot(ends, [position] * 2, color=colour, linewidth=width, solid_capstyle="butt")
-    panel.plot(scale(row["estimate"]), position, "|", color=colour, markersize=11, mew=2)
-    points = [scale(d) for d in differences]
-    panel.plot(points, [position + 0.22] * len(points), "o", color="black", markersize=2.5)
+    panel.plot(ends, [at] * 2, color=colour, linewidth=width, solid_capstyle="butt")
+    panel.plot(scale(row["estimate"]), at, "|", color=colour, markersize=11, mew=2)
+    points = [scale(dot) for dot in dots]
+    panel.plot(points, [at + 0.22] * len(points), "o", color="black", markersize=2.5)
 
 
 def _numbers(panel: Axes, position: int, row: Mapping[str, float], bold: bool) -> None:

@@ -19,12 +19,11 @@ from chimera.study.labels import axis_label, model_label
 def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw I(T; Y) against I(X; T): a point for each replicate and site, coloured by depth.
 
-    Rows have model, replicate, axis, site, depth, pair, information and withheld: 0 if the value is
-    reported, 1 if its control's error was too large, more if there is no value.
+    In rows, `withheld` is 0 for what is reported, 1 where the control erred, more without a value.
     """
     if not rows:
         return style.message("No information plane: the probe `ib` has not run")
-    axes = style.distinct(rows, "axis")
+    axes, models = style.distinct(rows, "axis"), style.present(rows, models)
     figure = Figure(figsize=(max(style.WIDTH, 1.2 * len(axes)), 1.4 + 1.8 * len(models)))
     panels = figure.subplots(len(models), len(axes), sharex=True, sharey=True, squeeze=False)
     colours = colormaps["viridis"]

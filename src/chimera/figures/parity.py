@@ -24,9 +24,9 @@ def parity_bars(parity: Mapping[str, Any], models: Sequence[str], baseline: str)
         panel.axvspan(*band, color="0.85", label=name, zorder=0)
         for position, (model, colour) in enumerate(style.model_colours(models).items()):
             value = parity[model][count]
-            panel.barh(position, value, 0.6, color=colour, alpha=0.85, zorder=1)
+            panel.barh(position, value, 0.6, color=colour, alpha=0.45, zorder=1)
             text = f"{value:,}" + ("" if model == baseline else f" ({value / centre - 1:+.1%})")
-            panel.text(0.02 * centre, position, text, va="center", color="white", fontsize=8.5)
+            panel.text(0.02 * centre, position, text, va="center", fontsize=8.5)
         panel.set_xlim(0, 1.15 * max(parity[model][count] for model in models))
         panel.set_xlabel(label)
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -19,19 +19,22 @@ from chimera.study.labels import axis_label, model_label
 def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw the mean faithfulness of every site by kind of pair, and of twins by band.
 
-    Rows have model, donor, recipient, site, depth, band, faithfulness. A model without a site has
-    none, and no panel.
+    Rows have model, donor, recipient, site, depth, band, faithfulness.
     """
     shown = [row for row in rows if _is_twin(row) or row["band"] == "all"]
     if not shown:
         return style.message("No causal effects: the probe `patching` has not run")
     columns = list(dict.fromkeys(_column(row) for row in shown))
-    found = {model: style.where(shown, model=model) for model in models}
-    tables = {model: _effects(of_model, columns) for model, of_model in found.items() if of_model}
-    tallest = max(len(table) for table in tables.values())
-    figure = Figure(figsize=(style.WIDTH, 1.7 + 0.16 * tallest))
-    panels = figure.subplots(1, len(tables), squeeze=False)[0]
-    for panel, (model, table) in zip(panels, tables.items(), strict=True):
+    models = style.present(shown, models)
+    tables = {model: _effects(style.where(shown, model=model), columns) for model in models}
+    sizes = [len(table) for table in tables.values()]
+    heights = [1.7 + 0.16 * max(sizes[i : i + 2]) for i in range(0, len(sizes), 2)]  # two in a row
+    figure = Figure(figsize=(style.WIDTH, sum(heights)))
+    shape = len(heights), min(2, len(sizes))
+    panels = list(figure.subplots(*shape, squeeze=False, height_ratios=heights).flat)
+    for panel in panels[len(sizes) :]:
+        panel.set_axis_off()
+    for panel, (model, table) in zip(panels, tables.items(), strict=False):
         effects = list(table.values())
         drawn = panel.imshow(effects, cmap="cividis", vmin=0, vmax=1, aspect="auto")
         panel.set_yticks(range(len(table)), list(table), fontsize=7)
@@ -42,7 +45,7 @@ def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
         panel.set_xlabel(model_label(model))
     figure.supylabel("site, in the order of the forward pass", fontsize=9)
     figure.supxlabel("band of wavenumbers of the output", fontsize=9)
-    bar = figure.colorbar(drawn, ax=list(panels), fraction=0.03, pad=0.01)
+    bar = figure.colorbar(drawn, ax=panels, fraction=0.03, pad=0.01)
     bar.set_label("faithfulness (dimensionless)", fontsize=8.5)
     bar.ax.tick_params(labelsize=7.5)
     return figure

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from chimera.figures import style
 from chimera.study.labels import axis_label, model_label
 
-_LINES = (("prediction", "forecast", "-"), ("error", "error", ":"))
+_LINES = {"prediction": ("forecast", "-"), "error": ("error", ":")}
 
 
 def energy_spectra(rows: style.Rows, models: Sequence[str], frame_interval: float) -> Figure:
@@ -36,11 +36,13 @@ def energy_spectra(rows: style.Rows, models: Sequence[str], frame_interval: floa
             truth = style.means(style.where(here, quantity="target"), "wavenumber", "energy")
             panel.plot(*truth, color="black", linewidth=2.2, alpha=0.35, label="truth")
             for model, colour in style.model_colours(models).items():
-                for quantity, name, dashes in _LINES:
+                panel.plot([], [], color=colour, label=model_label(model))
+                for quantity, (_, dashes) in _LINES.items():
                     runs = style.where(here, model=model, quantity=quantity)
-                    label = f"{model_label(model)} {name}"
-                    line = {"color": colour, "linewidth": 0.9, "linestyle": dashes, "label": label}
+                    line = {"color": colour, "linewidth": 0.9, "linestyle": dashes}
                     style.draw_runs(panel, runs, "wavenumber", "energy", **line)
+            for name, dashes in _LINES.values():
+                panel.plot([], [], color=style.GREY, linestyle=dashes, label=name)
             style.plain_log_scale(panel, "x", (1, 3))
             panel.set_yscale("log")
             panel.tick_params(labelsize=8)

@@ -1,6 +1,7 @@
 """Shared parts of all figures: names, colours, rows, and bytes that depend on the content alone.
 
-Colours are those of Okabe & Ito (2008), distinct for any colour vision; baselines are grey.
+Models have the colours of Okabe & Ito (2008), OOD axes the muted ones of Tol (2021), all distinct
+for any colour vision; baselines are grey.
 """
 
 import io
@@ -19,6 +20,7 @@ from PIL import Image
 
 WIDTH = 7.2  # inches, of a page
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
+AXIS_PALETTE = ("#332288", "#88CCEE", "#117733", "#DDCC77", "#CC6677", "#AA4499", "#44AA99")
 GREY = "0.45"
 Rows = Sequence[Mapping[str, Any]]
 
@@ -38,10 +40,7 @@ mpl.rcParams.update(
 
 
 def pictures(figure: Figure) -> dict[str, bytes]:
-    """Return a figure as `png` and `svg`, without program names and dates: equal bytes if equal.
-
-    A PNG has at most 256 colours, which takes a third of the bytes in git.
-    """
+    """Return equal figures as equal bytes of `png`, in at most 256 colours, and `svg`."""
     png, svg = io.BytesIO(), io.BytesIO()
     figure.set_dpi(140)
     canvas = FigureCanvasAgg(figure)
@@ -68,7 +67,8 @@ def model_colours(models: Sequence[str]) -> dict[str, str]:
 
 def axis_colours(axes: Iterable[str]) -> dict[str, str]:
     """Return black for IND and a colour for each OOD axis, in order."""
-    return {"ind": "black"} | model_colours([axis for axis in axes if axis != "ind"])
+    ood = [axis for axis in axes if axis != "ind"]
+    return {"ind": "black"} | {a: AXIS_PALETTE[i % len(AXIS_PALETTE)] for i, a in enumerate(ood)}
 
 
 def distinct(rows: Rows, column: str) -> list[str]:
@@ -79,6 +79,11 @@ def distinct(rows: Rows, column: str) -> list[str]:
 def where(rows: Rows, **values: str) -> Rows:
     """Return the rows that have these values."""
     return [row for row in rows if all(row[name] == value for name, value in values.items())]
+
+
+def present(rows: Rows, models: Sequence[str]) -> list[str]:
+    """Return the models that have rows: a probe may withhold what it measures of one."""
+    return [model for model in models if where(rows, model=model)]
 
 
 def points(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
@@ -101,17 +106,13 @@ def draw_runs(panel: Axes, rows: Rows, x: str, y: str, **style: Any) -> None:
 
 
 def plain_log_scale(panel: Axes, which: str, parts: Sequence[float]) -> None:
-    """Make axis `x` or `y` of a drawn panel logarithmic, with ticks in plain decimals.
-
-    Ticks are at these parts of a decade, or evenly spaced in a range below a factor of two.
-    """
+    """Make axis `x` or `y` of a drawn panel logarithmic, with plain ticks at parts of a decade."""
     (panel.set_xscale if which == "x" else panel.set_yscale)("log")
     axis = panel.xaxis if which == "x" else panel.yaxis
     low, high = axis.get_view_interval()
     narrow = high < 2 * low
-    axis.set_major_locator(
-        MaxNLocator(5, steps=[1, 2, 5, 10]) if narrow else LogLocator(subs=parts)
-    )
+    even = MaxNLocator(5, steps=[1, 2, 5, 10])
+    axis.set_major_locator(even if narrow else LogLocator(subs=parts))
     axis.set_major_formatter("{x:.4g}")
     axis.set_minor_locator(NullLocator())
 
@@ -124,12 +125,18 @@ def mark_sites(panel: Axes, rows: Rows) -> None:
 
 
 def legend(figure: Figure, panels: Iterable[Axes], columns: int = 4, **style: Any) -> None:
-    """Put one legend above all panels, each label once."""
+    """Put one legend above all panels, each label once, in as many columns as the width takes."""
     found: dict[str, Any] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
+
+    def width(n: int) -> float:  # inches, about
+        parts = np.array_split(list(found), n)
+        return float(sum(0.5 + 0.065 * max(map(len, part)) for part in parts))
+
+    most, widest = min(columns, len(found)), figure.get_figwidth()
+    ncols = next((n for n in range(most, 1, -1) if width(n) < widest), 1)
     if found:
-        figure.legend(
-            found.values(), found.keys(), loc="outside upper center", ncols=columns, **style
-        )
+        place = "outside upper center"
+        figure.legend(found.values(), found.keys(), loc=place, ncols=ncols, **style)

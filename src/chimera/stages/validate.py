@@ -14,6 +14,8 @@ from chimera.files.artifacts import read_params, write_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import Index, Name, Positive, Settings, read_settings
 from chimera.models.forecasting.building import check_model
+from chimera.models.parity.admission import require_real
+from chimera.models.parity.search_space import declared_space
 from chimera.probes.common.registry import probe_settings
 from chimera.training.settings import TrainSettings, train_settings
 
@@ -51,6 +53,7 @@ def main() -> None:
     for name, fields in study.models.items():
         check_model(fields, f"models.{name}")
         train_settings(params["train"], fields, f"models.{name}")
+        declared_space(fields, f"models.{name}")
     for name, fields in study.probes.items():
         probe_settings(name, fields)
     for key in ("replicates", "model_names", "datasets", "probe_names"):
@@ -67,6 +70,13 @@ def main() -> None:
         for value in values:
             if value not in known:
                 raise InputError(f"{key} has {value!r}, expected one of {', '.join(known)}")
+    if study.train.compile:
+        fed = (
+            len(data.fields) + len(data.conditioning),
+            *(side or 1 << 10 for side in data.shape[1:]),
+        )
+        for name in {study.baseline, *study.model_names}:
+            require_real(study.models[name], fed, len(data.fields), f"models.{name}")
     write_yaml(Path("metrics/gates/params.yaml"), {"passed": True})
 
 

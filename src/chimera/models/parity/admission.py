@@ -23,13 +23,7 @@ _FLOAT_BYTES = 4
 
 
 def admit(settings: Mapping[str, Any], out_channels: int, key: str) -> nn.Module:
-    """Build the network of a model's settings, fitted to its data, and return it.
-
-    Raises:
-        InputError: If it cannot be built or run, needs more memory than there is, has no parameter,
-            an output of another shape or kind, a random one, one that depends on earlier calls, or
-            sites that are not called once.
-    """
+    """Build the network of a model's settings, fitted to its data, or refuse it in one sentence."""
     _require_memory(settings, key)
     network, shape = build_model(settings, key), settings["input_shape"]
     what = f"{key} is a {settings['type']}"
@@ -51,12 +45,22 @@ def admit(settings: Mapping[str, Any], out_channels: int, key: str) -> nn.Module
     return network
 
 
-def _require_memory(settings: Mapping[str, Any], key: str) -> None:
-    """Raise InputError if training needs more memory than the machine has.
+def require_real(fields: Mapping[str, Any], fed: Sequence[int], num_fields: int, key: str) -> None:
+    """Refuse complex weights in a model's section, fed (C + K, H, W): torch compiles none."""
+    given = {"padding": ["circular"] * 2, "out_channels": num_fields}
+    settings = {**given, **fields, "input_shape": list(fed)}
+    try:
+        with torch.device("meta"):
+            network = build_model(settings, key)
+    except Exception:  # it cannot be built there
+        network = build_model(settings, key)
+    if any(parameter.is_complex() for parameter in network.parameters()):
+        why = "has complex weights, which torch does not compile"
+        raise InputError(f"{key} {why}, expected train.compile: false")
 
-    The parameters are counted on the meta device, which holds none. A network that cannot be built
-    there is not checked.
-    """
+
+def _require_memory(settings: Mapping[str, Any], key: str) -> None:
+    """Refuse more than the machine's memory; what the meta device cannot build is not counted."""
     try:
         with torch.device("meta"):
             params = count_params(build_model(settings, key))

@@ -18,15 +18,13 @@ import numpy as np
 from chimera.interface.errors import InputError
 
 _MAX_COMBINATIONS = 10**8
-_FIXED = ("type", "sites", "search", "input_shape", "out_channels", "padding")
+_MAX_NUMBER = 10**6
+_FIXED = {"type", "source", "sites", "train", "search", "input_shape", "out_channels", "padding"}
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The numbers that vary, in the order of `values`; `present` is where the search begins.
-
-    `lengths` has an entry for each setting: the length of its list, or None for a number.
-    """
+    """Numbers that vary, and where the search begins; lengths of lists, None for a number."""
 
     lengths: dict[str, int | None]
     values: list[np.ndarray]
@@ -49,13 +47,9 @@ class SearchSpace:
 def search_spaces(
     settings: Mapping[str, Any], baseline: Mapping[str, Any], key: str
 ) -> list[SearchSpace]:
-    """Return what varies of a model, the space to be searched first in front.
-
-    Raises:
-        InputError: If nothing varies, a name is no setting of the model, or a range has no number.
-    """
-    if (declared := settings.get("search")) is not None:
-        return [_declared(declared, settings, key)]
+    """Return what varies of a model, the space to be searched first in front."""
+    if declared := declared_space(settings, key):
+        return [declared]
     widths = baseline.get("channels")
     if not isinstance(widths, list | tuple) or "channels" not in settings:
         raise InputError(
@@ -78,7 +72,10 @@ def lattice(widths: Sequence[int], base: int) -> list[np.ndarray]:
     return levels
 
 
-def _declared(declared: Any, settings: Mapping[str, Any], key: str) -> SearchSpace:
+def declared_space(settings: Mapping[str, Any], key: str) -> SearchSpace | None:
+    """Return what `search` in a model's section declares, None if it is absent; see above."""
+    if (declared := settings.get("search")) is None:
+        return None
     if not isinstance(declared, Mapping) or not declared:
         raise InputError(f"{key}.search is {declared!r}, expected settings, each with a range")
     varying = [name for name in settings if name not in _FIXED]
@@ -89,12 +86,14 @@ def _declared(declared: Any, settings: Mapping[str, Any], key: str) -> SearchSpa
             raise InputError(f"{key}.search has {name!r}, expected settings of {key}: {known}")
         value, where = settings[name], f"{key}.search.{name}"
         several = isinstance(value, list | tuple)
-        if several and (not isinstance(ranges, list | tuple) or len(ranges) != len(value)):
+        if several and not (value and isinstance(ranges, list) and len(ranges) == len(value)):
             raise InputError(f"{where} is {ranges!r}, expected {len(value)} ranges, as {value} has")
         space.lengths[name] = len(value) if several else None
         for number, limits in zip(value, ranges, strict=True) if several else [(value, ranges)]:
             if not _is_whole(number):
-                raise InputError(f"{where} varies {number!r}, expected a whole number above 0")
+                raise InputError(
+                    f"{where} varies {number!r}, expected a whole number from 1 to {_MAX_NUMBER:,}"
+                )
             space.values.append(_range(limits, where))
             space.present.append(number)
     if (size := prod(map(len, space.values))) > _MAX_COMBINATIONS:
@@ -106,7 +105,7 @@ def _declared(declared: Any, settings: Mapping[str, Any], key: str) -> SearchSpa
 
 
 def _is_whole(number: Any) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number > 0
+    return isinstance(number, int) and not isinstance(number, bool) and 0 < number <= _MAX_NUMBER
 
 
 def _range(limits: Any, where: str) -> np.ndarray:
@@ -114,6 +113,6 @@ def _range(limits: Any, where: str) -> np.ndarray:
     if not all(map(_is_whole, numbers)) or numbers[0] > numbers[1]:
         raise InputError(
             f"{where} has {limits!r}, expected [lowest, highest] or [lowest, highest, step] of "
-            "whole numbers above 0"
+            f"whole numbers from 1 to {_MAX_NUMBER:,}"
         )
     return np.arange(numbers[0], numbers[1] + 1, *numbers[2:], dtype=np.int64)

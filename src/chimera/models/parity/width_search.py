@@ -33,10 +33,8 @@ _DEGREE = 2
 class Solution:
     """Settings within tolerance of the baseline.
 
-    `profile_change` is a confound of the comparison. For the lattice around the baseline's widths
-    it is the root-mean-square, over neighbouring levels, of the change of log2(b_{l+1} / b_l)
-    against the baseline: 0 where the widths grow as the baseline's do. For a declared search it is
-    that of log2(number / present number).
+    `profile_change`, a confound, is the root-mean-square change, over neighbouring levels, of
+    log2(b_{l+1} / b_l) against the baseline's widths, or of a declared search's log2(number).
     """
 
     settings: dict[str, Any]
@@ -50,16 +48,9 @@ class Solution:
 def solve_widths(
     settings: Mapping[str, Any], baseline: Mapping[str, Any], tolerance: float, key: str = "model"
 ) -> list[Solution]:
-    """Find settings that bring a network within tolerance of the baseline.
+    """Find up to ten settings within tolerance, such as 0.05, the least change of profile first.
 
-    Args:
-        settings: The network's settings, fitted to the data, with `search`: see `search_space.py`.
-        baseline: The baseline's settings, fitted to the data.
-        tolerance: Largest relative gap in parameters and in MACs, such as 0.05.
-        key: Dotted, for messages.
-
-    Returns:
-        Up to ten solutions, each built and counted, the smallest change of profile first.
+    Both networks' settings are fitted to the data; `key` is dotted, for messages.
 
     Raises:
         InputError: If no combination is within tolerance, or `search` cannot be used.
@@ -146,8 +137,6 @@ def _size(settings: Mapping[str, Any], key: str) -> tuple[int, int]:
         with torch.device("meta"):
             network = build_model(settings, key)
         return count(network, settings["input_shape"])
-    except InputError:
-        raise
     except Exception:
         return count(build_model(settings, key), settings["input_shape"])
 
