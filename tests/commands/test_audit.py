@@ -46,7 +46,7 @@ def study(recorded, tmp_path):
 
 def faults(study):
     """Return the faults by the first word of their claim."""
-    return {claim.text.split()[0]: claim.faults for claim in study_claims(study)}
+    return {claim.text.split()[0]: claim.faults for claim in study_claims(Kept(study))}
 
 
 def test_a_record_passes_alone_within_ten_seconds(recorded):

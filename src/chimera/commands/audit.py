@@ -84,15 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for record in records:
         record_files(record)
     held = []
-    for study in [*([] if options.record else [Path()]), *records]:
-        name = "default run" if study == Path() else str(study)
+    studies = [Kept(folder) for folder in (records if options.record else [Path(), *records])]
+    for study in studies:
+        name = "default run" if study.root == Path() else str(study.root)
         held += [report(name, claim) for claim in study_claims(study)]
         if options.deep:
-            held.append(report(name, evaluate_anew(Kept(study))))
+            held.append(report(name, evaluate_anew(study)))
     if not options.record:
-        readme = read_text(Path("README.md"))
-        kept = [Kept(folder) for folder in (Path(), *records)]
-        held.append(report("README.md", readme_claim(readme, kept)))
+        held.append(report("README.md", readme_claim(read_text(Path("README.md")), studies)))
     wrong = held.count(False)
     print(f"{len(held)} claims, {wrong} wrong")  # noqa: T201
     if wrong:
