@@ -247,7 +247,7 @@ def test_every_wrong_digit_of_a_hash_or_a_setting_in_the_lock_is_found(study, se
     path.write_text(yaml.safe_dump(lock))
     found = faults(study)["dvc.lock"]
     assert any(item["path"] in fault for fault in found)
-    assert any(fault.startswith("train is ") for fault in found)
+    assert any(fault.startswith("train.lr is ") for fault in found)
 
 
 def test_every_wrong_number_of_readme_is_named(recorded):

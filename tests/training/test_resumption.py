@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from test_training import same, training
 
@@ -69,12 +70,14 @@ def test_a_changed_bit_discards_the_state_and_the_run_ends_the_same(tmp_path, ca
     whole = training()
     run_resumable(whole, "train", tmp_path / "whole")
     saved = (tmp_path / "whole/state").read_bytes()
-    # The digest, the header, the first and the last tensor.
-    for number, place in enumerate((0, 40, len(saved) // 2, len(saved) - 1)):
+    generator = np.random.default_rng(0)
+    # The digest, the header, the first and the last tensor, and wherever else a bit may flip.
+    places = (0, 40, len(saved) // 2, len(saved) - 1, *generator.integers(len(saved), size=36))
+    for number, place in enumerate(places):
         folder = tmp_path / str(number)
         folder.mkdir()
         changed = bytearray(saved)
-        changed[place] ^= 1
+        changed[place] ^= 1 << generator.integers(8)
         (folder / "state").write_bytes(changed)
         again = training()
         run_resumable(again, "train", folder)

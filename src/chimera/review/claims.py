@@ -19,9 +19,9 @@ from chimera.files import artifacts
 from chimera.governance.analysis import analyse
 from chimera.governance.plan import Preregistration, declared_block, nearest_block, whole_plan
 from chimera.interface.errors import InputError
-from chimera.metadata.packing import METADATA, frozen_files, metadata
+from chimera.metadata.packing import frozen_files, metadata
 from chimera.report.verdict import beaten_by_baselines, percent, verdicts
-from chimera.review.leaves import wrong_leaves
+from chimera.review.leaves import flatten, wrong_leaves
 from chimera.study.aggregation import summarise, summarise_probes
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
@@ -174,16 +174,16 @@ def _data(kept: Kept) -> list[str]:
 
 
 def _lock(kept: Kept) -> list[str]:
-    faults: list[str] = []
     recorded: dict[str, dict[str, Any]] = {}
+    faults, running = list[str](), flatten(kept.params)
     for stage, entry in artifacts.read_yaml(kept.root / "dvc.lock")["stages"].items():
         for item in [*entry.get("deps", []), *entry.get("outs", [])]:
             path = item["path"]
             if recorded.setdefault(path, item) != item:
                 faults.append(f"{path} has two hashes in dvc.lock, of {stage} {item['md5']}")
-        for key, value in entry.get("params", {}).get("params.yaml", {}).items():
-            if (running := _at(kept.params, key)) != value:
-                faults.append(f"{key} is {running} in params.yaml, {value} in {stage} of dvc.lock")
+        for key, value in flatten(entry.get("params", {}).get("params.yaml", {})).items():
+            if running.get(key) != value:
+                faults.append(f"{key} is {running.get(key)} in params.yaml, {value} in {stage}")
     for path, item in recorded.items():
         file = kept.root / path
         if IN_GIT.fullmatch(path) and (file.exists() or not OPTIONAL.fullmatch(path)):
@@ -193,12 +193,6 @@ def _lock(kept: Kept) -> list[str]:
                 if item.get(name) != value
             ]
     return faults
-
-
-def _at(params: Any, key: str) -> Any:
-    for name in key.split("."):
-        params = params.get(name) if isinstance(params, Mapping) else None
-    return params
 
 
 def dvc_entry(path: Path) -> dict[str, Any]:
@@ -234,11 +228,10 @@ def _tuning(kept: Kept) -> list[str]:
 def _metadata(kept: Kept) -> list[str]:
     if not (kept.root / "provenance.yaml").exists():
         return []  # the work tree; a record has it
-    found = metadata(kept.root)
     return [
         f"{name} is not what the record's files say"
-        for name in METADATA
-        if artifacts.read_json(kept.root / name) != found[name]
+        for name, content in metadata(kept.root).items()
+        if artifacts.read_json(kept.root / name) != content
     ]
 
 
