@@ -3,13 +3,15 @@
 import copy
 import math
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from chimera.interface.errors import InputError
-from chimera.stages import validate
+from chimera.stages import generate, ingest, validate
+from workspaces import call, copy_tree
 
 PARAMS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
 # A force may point backward, and physics may be as strong as anyone likes: the solver's own limits
@@ -64,3 +66,38 @@ def test_a_name_that_is_a_path_or_a_command_is_refused(monkeypatch, section, nam
         InputError, match=rf"{section} has the key {re.escape(repr(name))}, expected text of"
     ):
         validate.main()
+
+
+@pytest.mark.parametrize("stage", [generate, ingest])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_dataset_s_name_that_is_a_path_replaces_nothing(tmp_path, monkeypatch, stage, absolute):
+    """Even without the stage `validate`, which dvc.yaml runs before."""
+    work, mine = tmp_path / "work", tmp_path / "mine"
+    (work / "data").mkdir(parents=True)
+    mine.mkdir()
+    (mine / "file").write_text("mine")
+    monkeypatch.chdir(work)
+    name = str(mine) if absolute else "../../mine"
+    params = copy.deepcopy(PARAMS)
+    params["datasets"].append(name)
+    described = params["data"]["datasets"]
+    described[name] = next(iter(described.values()))
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.setattr(sys, "argv", ["stage", "--dataset", name])
+    with pytest.raises(InputError, match=re.escape(repr(name))):
+        stage.main()
+    assert [path.name for path in mine.iterdir()] == ["file"]
+    assert (mine / "file").read_text() == "mine"
+
+
+def test_dvc_runs_no_part_of_a_name(tmp_path):
+    workspace = tmp_path / "chimera"
+    copy_tree(workspace)
+    for model in ("unet;touch x;echo", "unet';touch x;'", "$(touch x)"):
+        params = copy.deepcopy(PARAMS)
+        params["models"][model] = params["models"]["unet"]
+        params["model_names"] = ["unet", model]
+        (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+        printed = call(workspace, "dvc", "repro", expect=255)
+        assert f"error: model_names[1] is {model!r}, expected text of" in printed
+        assert not list(tmp_path.rglob("x"))

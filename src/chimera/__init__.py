@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+import chimera.interface.errors  # noqa: F401 - first, for how an interrupted import ends
+
 
 def __getattr__(name: str) -> Any:
     """Import what is public when it is used: `chimera` itself loads no torch."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from chimera.commands.intact import read_lock, rotten
 from chimera.interface.errors import InputError
+from workspaces import call, command, sentence
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,3 +96,27 @@ def test_a_rotten_object_is_found_before_it_is_believed(tmp_path):
         path.write_bytes(whole)
     unread.write_bytes(b"other")
     assert list(rotten(stages, tmp_path)) == []
+
+
+def test_a_cut_lock_reruns_nothing_and_a_rotten_checkpoint_is_named(finished, tmp_path):
+    """The kept lock is older than the cut one: what finished since is in DVC's run cache."""
+    workspace = tmp_path / "chimera"
+    shutil.copytree(finished, workspace, symlinks=True)
+    lock, kept = workspace / "dvc.lock", workspace / ".scratch/dvc.lock"
+    whole = lock.read_bytes()
+    older = yaml.safe_load(whole)
+    del older["stages"]["train@unet-0"], older["stages"]["stats"]
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(yaml.safe_dump(older, sort_keys=False))
+    lock.write_bytes(whole[: len(whole) // 2 + 7])
+    assert "was cut in two, and is again the last whole one" in command(workspace, "intact")
+    printed = call(workspace, "dvc", "repro")
+    assert "Running stage" not in printed
+    assert yaml.safe_load(lock.read_text()) == yaml.safe_load(whole)
+    listing = yaml.safe_load(whole)["stages"]["train@unet-0"]["outs"][0]["md5"]
+    item = workspace / ".dvc/cache/files/md5" / listing[:2] / listing[2:]
+    item.chmod(0o644)
+    item.write_bytes(item.read_bytes() + b" ")
+    assert f"{listing[2:]} (checkpoints/unet/0) was changed" in sentence(
+        command(workspace, "intact", expect=2)
+    )

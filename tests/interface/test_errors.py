@@ -1,11 +1,14 @@
 """Every end of a stage but success is one sentence with a status of its own."""
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 END = """
 import sys
@@ -48,10 +51,21 @@ def test_what_nobody_expected_asks_for_a_report(tmp_path):
     assert 'File "<string>", line 5, in main' in written
 
 
-def test_an_interrupt_is_one_line():
-    body = "import time; print('begun', flush=True); time.sleep(60)"
-    command = [sys.executable, "-c", END.format(body=body)]
+SLOW = "import time; print('begun', flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize("arguments", [
+    ("-c", END.format(body=SLOW)),
+    ("-m", "chimera.stages.aggregate"),  # while it imports what is no part of the project
+    ("-m", "chimera.commands.intact"),
+])  # fmt: skip
+def test_an_interrupt_is_one_line(tmp_path, arguments):
+    (tmp_path / "yaml.py").write_text(SLOW)
+    (tmp_path / "dvc.py").write_text(SLOW)
+    path = f"{tmp_path}{os.pathsep}{ROOT / 'src'}"
+    command = [sys.executable, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes["env"] = os.environ | {"PYTHONPATH": path}
     # Whoever runs the tests in the background has them ignore the signal.
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, **pipes)

@@ -1,10 +1,12 @@
 """What a killed run leaves is found again by the very same run, and can be read meanwhile."""
 
 import csv
+import shutil
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from test_training import same, training
 
@@ -65,21 +67,34 @@ def test_a_run_goes_on_from_what_lies_in_its_folder(tmp_path):
     same(resumed, whole)
 
 
-def test_a_changed_bit_discards_the_state_and_the_run_ends_the_same(tmp_path, capsys):
+def test_a_changed_bit_discards_the_state_and_the_run_ends_the_same(tmp_path, capsys, monkeypatch):
     whole = training()
     run_resumable(whole, "train", tmp_path / "whole")
     saved = (tmp_path / "whole/state").read_bytes()
-    # The digest, the header, the first and the last tensor.
-    for number, place in enumerate((0, 40, len(saved) // 2, len(saved) - 1)):
-        folder = tmp_path / str(number)
-        folder.mkdir()
+    generator, again = np.random.default_rng(0), training()
+
+    def flip(place):
         changed = bytearray(saved)
-        changed[place] ^= 1
+        changed[place] ^= 1 << generator.integers(8)
+        folder = tmp_path / str(place)
+        folder.mkdir()
         (folder / "state").write_bytes(changed)
-        again = training()
-        run_resumable(again, "train", folder)
-        assert f"{folder}/state was changed since it was saved" in capsys.readouterr().err
-        same(again, whole)
+        return folder
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(again, "advance", stop)  # the first step of a run that restored nothing
+        patch.setattr(again, "restore", None)
+        for place in generator.choice(len(saved), 400, replace=False):
+            folder = flip(place)
+            with pytest.raises(KeyboardInterrupt):
+                run_resumable(again, "train", folder)
+            assert f"{folder}/state was changed since it was saved" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "0", ignore_errors=True)
+    run_resumable(again, "train", flip(0))
+    same(again, whole)
 
 
 def test_a_state_outlives_an_error_and_goes_with_success(tmp_path):

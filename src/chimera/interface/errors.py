@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from tempfile import NamedTemporaryFile
 from traceback import format_exc
 
@@ -58,3 +59,11 @@ def guarded(main: Callable[[], object]) -> None:
 def _end(status: int, sentence: str) -> None:
     print(sentence, file=sys.stderr)  # noqa: T201
     sys.exit(status)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+if sys.argv[0] == "-m":  # the imports of a stage or command, before `guarded`, take seconds
+    sys.excepthook = lambda _, error, __: guarded(partial(_raise, error))

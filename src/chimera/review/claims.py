@@ -10,7 +10,8 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +19,9 @@ from chimera.files import artifacts
 from chimera.governance.analysis import analyse
 from chimera.governance.plan import Preregistration, declared_block, nearest_block, whole_plan
 from chimera.interface.errors import InputError
-from chimera.metadata.packing import METADATA, metadata
+from chimera.metadata.packing import frozen_files, metadata
 from chimera.report.verdict import beaten_by_baselines, percent, verdicts
-from chimera.review.leaves import wrong_leaves
+from chimera.review.leaves import flatten, wrong_leaves
 from chimera.study.aggregation import summarise, summarise_probes
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
@@ -34,10 +35,12 @@ EVALUATED_DIGITS = 5  # in which two kinds of processor agree
 # What git keeps of a study; dvc.lock has the hash of each.
 IN_GIT = re.compile(
     r"(params\.yaml|PREREGISTRATION\.md|Deviation_Log\.md|constraints-numerics\.txt|data/manifests"
-    r"|metrics/\w+\.(json|csv)|metrics/gates/verify(/\w+\.yaml)?|plots/(png|tables))"
+    r"|metrics/\w+\.(json|csv|yaml)|metrics/gates/verify(/\w+\.yaml)?|plots/(png|tables|cost\.csv)"
+    r"|tuning/\w+\.(json|csv))"
 )
-# What only a record has, beside the cache.
-IN_CACHE = re.compile(r"metrics/gates/")
+# What either a clone or a record lacks.
+OPTIONAL = re.compile(r"metrics/(gates/.+|provenance\.yaml)|plots/cost\.csv")
+MD5 = partial(hashlib.md5, usedforsecurity=False)
 NUMBER = re.compile(r"[+-]?\d[\d.,]*(?<![.,])%?")
 
 
@@ -91,27 +94,27 @@ class Kept:
         return content
 
 
-def study_claims(root: Path) -> Iterator[Claim]:
-    """Yield every claim of a study, checked; a file that cannot be used is a fault of its claim."""
-    kept = Kept(root)
+def study_claims(kept: Kept) -> Iterator[Claim]:
+    """Yield every claim of a study, checked."""
     for text, check in CHECKS.items():
-        try:
-            faults = check(kept)
-        except InputError as error:
-            faults = [str(error)]
-        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-            faults = [f"a file has another form: {type(error).__name__}: {error}"]
-        yield Claim(text, faults)
+        yield _checked(text, check, kept)
+
+
+def _checked(text: str, check: Callable[..., list[str]], *of: Any) -> Claim:
+    """Return a claim; a file that cannot be used is a fault of it."""
+    try:
+        return Claim(text, check(*of))
+    except InputError as error:
+        return Claim(text, [str(error)])
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        return Claim(text, [f"a file has another form: {type(error).__name__}: {error}"])
 
 
 def _params(kept: Kept) -> list[str]:
     block, deviating = nearest_block(kept.plan, kept.params)
-    stats = kept.metrics("stats")
-    found = {"deviations": len(deviating), "margin": kept.plan.margin}
-    faults = wrong_leaves({name: stats[name] for name in found}, found, JSON_DIGITS)
-    if stats["standing"] != "exploratory":
-        faults += [f"{d.key} is {d.running}, frozen in {block} as {d.frozen}" for d in deviating]
-    return faults
+    if kept.metrics("stats")["standing"] == "exploratory":
+        return []  # metrics/stats.json counts them
+    return [f"{d.key} is {d.running}, frozen in {block} as {d.frozen}" for d in deviating]
 
 
 def _summary(kept: Kept) -> list[str]:
@@ -119,31 +122,27 @@ def _summary(kept: Kept) -> list[str]:
 
 
 def _stats(kept: Kept) -> list[str]:
-    declared = artifacts.sha256(kept.root / "PREREGISTRATION.md")[:12]
-    found = kept.stats | {"preregistration": declared}
-    return wrong_leaves(kept.metrics("stats"), found, JSON_DIGITS)
+    plan = artifacts.sha256(kept.root / "PREREGISTRATION.md")[:12]
+    return wrong_leaves(kept.metrics("stats"), kept.stats | {"preregistration": plan}, JSON_DIGITS)
 
 
 def _probes(kept: Kept) -> list[str]:
-    probes: dict[tuple[str, int], dict[str, dict[str, float]]] = {
-        (model, replicate): {name: {} for name in kept.params["probe_names"]}
-        for model in kept.params["model_names"]
-        for replicate in kept.params["replicates"]
-    }
+    params = kept.params
+    runs = product(params["model_names"], params["replicates"])
+    probes = {run: {name: dict[str, float]() for name in params["probe_names"]} for run in runs}
     for row in kept.table("statistics"):
-        by_probe = probes[row["model"], int(row["replicate"])]
-        by_probe[row["probe"]][row["statistic"]] = float(row["value"])
+        run = row["model"], int(row["replicate"])
+        probes[run][row["probe"]][row["statistic"]] = float(row["value"])
     return wrong_leaves(kept.metrics("probes"), summarise_probes(probes), JSON_DIGITS)
 
 
 def _errors_table(kept: Kept) -> list[str]:
-    keys, values = BY_RUN.keys, BY_RUN.values
-    small = artifacts.read_csv(kept.root / "plots/tables/errors.csv")
-    written, found = (
-        {" ".join(str(r[k]) for k in keys): {v: float(r[v]) for v in values} for r in rows}
-        for rows in (small, digest(kept.table("errors"), BY_RUN))
-    )
-    return wrong_leaves(written, found, TABLE_DIGITS)
+    def by_run(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+        keys, values = BY_RUN.keys, BY_RUN.values
+        return {" ".join(row[k] for k in keys): {v: float(row[v]) for v in values} for row in rows}
+
+    written = artifacts.read_csv(kept.root / "plots/tables/errors.csv")
+    return wrong_leaves(by_run(written), by_run(digest(kept.table("errors"), BY_RUN)), TABLE_DIGITS)
 
 
 def _parity(kept: Kept) -> list[str]:
@@ -161,59 +160,51 @@ def _parity(kept: Kept) -> list[str]:
 
 def _data(kept: Kept) -> list[str]:
     counts = kept.metrics("verify")
-    folder = kept.root / kept.params["data"]["manifests"]
-    frozen = {
-        entry["path"]: entry["sha256"]
-        for manifest in sorted(folder.glob("*.yaml"))
-        for entry in artifacts.read_yaml(manifest)["files"]
-        if any(entry["path"].startswith(f"data/{name}/") for name in kept.params["datasets"])
-    }
+    frozen = {entry["path"]: entry["sha256"] for entry in frozen_files(kept.root, kept.params)}
     files = sum(count for name, count in counts.items() if name != "files")
     faults = wrong_leaves({"files": counts["files"]}, {"files": files}, 9)
     known = counts["exact"] + counts["equivalent"] + counts["missing"]
     if counts["unfrozen"] == 0 and known != len(frozen):
-        faults.append(f"{known} files are frozen, expected {len(frozen)} as in {folder}")
-    for gate in ("training", "evaluation"):
-        path = kept.root / f"metrics/gates/verify/{gate}.yaml"
-        if path.exists() and not counts["equivalent"]:
+        faults.append(f"{known} files are frozen, expected {len(frozen)} as in the manifests")
+    for path in sorted((kept.root / "metrics/gates/verify").glob("*.yaml")):
+        if not counts["equivalent"]:
             read = artifacts.read_yaml(path)["sha256"]
             faults += wrong_leaves(read, {name: frozen.get(name) for name in read}, 9)
     return faults
 
 
 def _lock(kept: Kept) -> list[str]:
-    faults: list[str] = []
-    recorded: dict[str, str] = {}
+    recorded: dict[str, dict[str, Any]] = {}
+    faults, running = list[str](), flatten(kept.params)
     for stage, entry in artifacts.read_yaml(kept.root / "dvc.lock")["stages"].items():
         for item in [*entry.get("deps", []), *entry.get("outs", [])]:
-            path, md5 = item["path"], item["md5"]
-            if recorded.setdefault(path, md5) != md5:
-                faults.append(f"{path} has two hashes in dvc.lock, of {stage} {md5}")
-        for key, value in entry.get("params", {}).get("params.yaml", {}).items():
-            if (running := _at(kept.params, key)) != value:
-                faults.append(f"{key} is {running} in params.yaml, {value} in {stage} of dvc.lock")
-    for path, md5 in recorded.items():
+            path = item["path"]
+            if recorded.setdefault(path, item) != item:
+                faults.append(f"{path} has two hashes in dvc.lock, of {stage} {item['md5']}")
+        for key, value in flatten(entry.get("params", {}).get("params.yaml", {})).items():
+            if running.get(key) != value:
+                faults.append(f"{key} is {running.get(key)} in params.yaml, {value} in {stage}")
+    for path, item in recorded.items():
         file = kept.root / path
-        is_kept = IN_GIT.fullmatch(path) and (file.exists() or not IN_CACHE.match(path))
-        if is_kept and (found := dvc_hash(file)) != md5:
-            faults.append(f"{path} has the md5 {found}, expected {md5} as in dvc.lock")
+        if IN_GIT.fullmatch(path) and (file.exists() or not OPTIONAL.fullmatch(path)):
+            faults += [
+                f"{path} has the {name} {value}, expected {item.get(name)} as in dvc.lock"
+                for name, value in dvc_entry(file).items()
+                if item.get(name) != value
+            ]
     return faults
 
 
-def _at(params: Any, key: str) -> Any:
-    name, _, rest = key.partition(".")
-    value = params.get(name) if isinstance(params, Mapping) else None
-    return _at(value, rest) if rest else value
-
-
-def dvc_hash(path: Path) -> str:
-    """Return the md5 by which dvc.lock knows a file, or a folder: that of the list of its files."""
+def dvc_entry(path: Path) -> dict[str, Any]:
+    """Return what dvc.lock says of a file, or of a folder: the md5 of the list of its files."""
     if not path.is_dir():
-        return hashlib.md5(artifacts.read_bytes(path), usedforsecurity=False).hexdigest()
+        content = artifacts.read_bytes(path)
+        return {"md5": MD5(content).hexdigest(), "size": len(content)}
     files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    listed = [{"md5": dvc_hash(files[name]), "relpath": name} for name in sorted(files)]
-    text = json.dumps(listed, sort_keys=True).encode()
-    return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+    inner = {name: dvc_entry(files[name]) for name in sorted(files)}
+    listed = [{"md5": entry["md5"], "relpath": name} for name, entry in inner.items()]
+    md5 = MD5(json.dumps(listed).encode()).hexdigest() + ".dir"
+    return {"md5": md5, "size": sum(e["size"] for e in inner.values()), "nfiles": len(files)}
 
 
 def _tuning(kept: Kept) -> list[str]:
@@ -237,11 +228,10 @@ def _tuning(kept: Kept) -> list[str]:
 def _metadata(kept: Kept) -> list[str]:
     if not (kept.root / "provenance.yaml").exists():
         return []  # the work tree; a record has it
-    found = metadata(kept.root)
     return [
         f"{name} is not what the record's files say"
-        for name in METADATA
-        if artifacts.read_json(kept.root / name) != found[name]
+        for name, content in metadata(kept.root).items()
+        if artifacts.read_json(kept.root / name) != content
     ]
 
 
@@ -277,11 +267,19 @@ def readme_claim(text: str, studies: Sequence[Kept]) -> Claim:
     """Return whether every number under `What was found` is one that a study's report says.
 
     A sentence of the report has to have that sentence's own numbers; any other text, some of them.
+    The studies are those that the section links to, all of them without a link.
     """
+    return _checked("README.md says what a study found", _readme, text, studies)
+
+
+def _readme(text: str, studies: Sequence[Kept]) -> list[str]:
     found = re.search(r"^## What was found\n(.+?)^## ", text, flags=re.MULTILINE | re.DOTALL)
-    section = re.sub(r"!\[.*?\]\(.*?\)|\]\(.*?\)", "", found[1]) if found else ""
-    section = " ".join(section.split())
-    sentences = [sentence for kept in studies for sentence in report_sentences(kept)]
+    if not found:
+        return ["README.md has no section `What was found`"]
+    linked = set(re.findall(r"\((records/[\w.-]+)", found[1]))
+    told = {str(kept.root): kept for kept in studies if not linked or str(kept.root) in linked}
+    section = " ".join(re.sub(r"!\[.*?\]\(.*?\)|\]\(.*?\)", "", found[1]).split())
+    sentences = [sentence for kept in told.values() for sentence in report_sentences(kept)]
     known: dict[str, list[list[str]]] = {}  # the numbers of all sentences of one wording
     for sentence in sorted(sentences, key=len, reverse=True):
         wording = NUMBER.pattern.join(map(re.escape, NUMBER.split(sentence)))
@@ -294,9 +292,7 @@ def readme_claim(text: str, studies: Sequence[Kept]) -> Claim:
     every = {number for rows in known.values() for numbers in rows for number in numbers}
     unknown += [number for number in NUMBER.findall(section) if number not in every]
     faults = [f"README.md says {number}, which no study does" for number in unknown]
-    if not found or not sentences:
-        faults.append("README.md has no section `What was found`, or no study is kept")
-    return Claim("README.md says what a study found", faults)
+    return faults + [f"README.md links to {name}, no study" for name in linked - told.keys()]
 
 
 def report_sentences(kept: Kept) -> list[str]:
@@ -304,10 +300,11 @@ def report_sentences(kept: Kept) -> list[str]:
     plan, models = kept.plan, kept.params["model_names"]
     found = verdicts(kept.stats, kept.summary, plan, models, kept.params["baseline"])
     rows = [row[plan.primary] for row in by_model(kept.stats).values() if plan.primary in row]
-    return [
-        *(sentence for verdict in found for sentence in (verdict.headline, *verdict.sentences)),
+    said = [
+        *(text for verdict in found for text in (verdict.headline, *verdict.sentences)),
         *(f"a difference of {percent(row['detectable'])} of error" for row in rows),
         f"a probability of {plan.power:.0%}",
         f"of interest is {percent(plan.margin)}",
         *beaten_by_baselines(kept.summary, models),
     ]
+    return [sentence for text in said for sentence in re.split(r"(?<=\.) (?=[A-Z])", text)]
