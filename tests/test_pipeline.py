@@ -1,7 +1,8 @@
 """House rules: stages declare what they run, imports point downward, and a file's place decides.
 
-The touch table says which stages an edit of a file marks as changed, those by its digest included; what follows runs only if
-their outputs change, and a gate's output is the same for all that pass it.
+The touch table says which stages an edit of a file marks as changed, those that its digest marks
+included; what follows them runs only if their outputs change, and a gate's output is the same for
+all that pass it.
 """
 
 import ast

@@ -98,8 +98,8 @@ def collect(search: Search, folder: str) -> list[dict[str, Any]]:
 def write_tables(search: Search) -> None:
     """Write the tables, then require that every winner lies inside the rates that were tried."""
     artifacts.write_csv(HOME / "trials.csv", collect(search, "trials"))
-    rows = collect(search, "repeats") + collect(search, "longer")
-    artifacts.write_csv(HOME / "repeats.csv", rows)
+    repeats = collect(search, "repeats") + collect(search, "longer")
+    artifacts.write_csv(HOME / "repeats.csv", repeats)
     tables = (artifacts.read_csv(HOME / f"{name}.csv") for name in ("trials", "repeats"))
     found, again = map(trials_by_model, tables)
     batch, report = artifacts.read_params()["train"]["batch_size"], {}

@@ -138,5 +138,6 @@ def legend(figure: Figure, panels: Iterable[Axes], columns: int = 4, **style: An
     most, widest = min(columns, len(found)), figure.get_figwidth()
     ncols = next((n for n in range(most, 1, -1) if width(n) < widest), 1)
     if found:
-        place = "outside upper center"
-        figure.legend(found.values(), found.keys(), loc=place, ncols=ncols, **style)
+        figure.legend(
+            found.values(), found.keys(), loc="outside upper center", ncols=ncols, **style
+        )

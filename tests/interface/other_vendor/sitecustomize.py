@@ -1,7 +1,7 @@
 """On PYTHONPATH: make MKL believe that the processor is of another vendor.
 
-MKL, which torch has within it, asks a function of its own whether the processor is Intel's, and has
-kernels for either answer. Once torch is loaded, and before MKL is used, that function is overwritten
+MKL, within torch, asks a function of its own whether the processor is Intel's, and has kernels for
+either answer. Once torch is loaded, and before MKL is used, that function is overwritten
 by one that gives the other answer. Python imports this file in every process that it starts.
 """
 
@@ -31,7 +31,7 @@ def answer_otherwise(folder: Path) -> None:
 class AfterTorch:
     """A finder that changes how torch alone is loaded."""
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name, *_):
         """Return torch's own spec, whose loader overwrites the functions at its end."""
         if name != "torch":
             return None
