@@ -9,6 +9,7 @@ Loops over the lists in params.yaml: results on disk that are no longer of the s
 """
 
 from pathlib import Path
+from typing import Any
 
 from chimera.files.artifacts import (
     read_csv,
@@ -22,9 +23,20 @@ from chimera.files.artifacts import (
 )
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
+from chimera.interface.settings import read_settings
 from chimera.study.aggregation import summarise, summarise_probes
 from chimera.study.error_table import error_rows, frame_rows, read_errors
 from chimera.study.tables import BY_RUN, DIGESTS, digest
+
+# By forecaster, dataset and error: a number for each trajectory or frame.
+Evaluation = dict[str, dict[str, dict[str, list[float]]]]
+
+
+def read_numbers(path: Path, kind: Any) -> Any:
+    """Return what another stage wrote; InputError if it has not the form `kind`."""
+    content = read_yaml(path) if path.suffix == ".yaml" else read_json(path)
+    read_settings(content, str(path), kind)
+    return content
 
 
 def main() -> None:
@@ -32,19 +44,21 @@ def main() -> None:
     params = read_params()
     cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
     folders = {cell: Path("metrics/runs", *map(str, cell)) for cell in cells}
-    runs = {cell: read_json(folder / "evaluate.json") for cell, folder in folders.items()}
-    errors, datasets = Path("metrics/errors.csv"), list(runs[cells[0]]["model"])
+    runs = {c: read_numbers(f / "evaluate.json", Evaluation) for c, f in folders.items()}
+    errors, datasets = Path("metrics/errors.csv"), params["datasets"]
     write_csv(errors, error_rows(runs, datasets))
     summary = summarise(read_errors(read_csv(errors)), read_preregistration().weights)
     write_json(Path("metrics/summary.json"), summary, digits=6)
-    records = [read_yaml(Path("checkpoints", *map(str, c), "provenance.yaml")) for c in cells]
+    about = [Path("checkpoints", *map(str, cell), "provenance.yaml") for cell in cells]
+    records = [read_numbers(path, dict[str, Any]) for path in about]
     classes = sorted({record["bytes"] for record in records})
     write_yaml(Path("metrics/provenance.yaml"), {"bytes": ", ".join(classes)})
     # As statistics.csv has them, so that what follows can be computed again from it.
     probes = {
         cell: {
-            probe: {k: float(f"{v:.9g}") for k, v in read_json(folder / f"{probe}.json").items()}
+            probe: {key: float(f"{value:.9g}") for key, value in found.items()}
             for probe in params["probe_names"]
+            for found in [read_numbers(folder / f"{probe}.json", dict[str, float])]
         }
         for cell, folder in folders.items()
     }

@@ -16,6 +16,7 @@ from chimera.governance.logbook import named_keys
 from chimera.governance.plan import nearest_block
 from chimera.governance.preregistration import read_preregistration, require_logged
 from chimera.interface.errors import guarded
+from chimera.interface.settings import read_settings
 from chimera.interface.versions import report_differing_versions
 from chimera.study.error_table import read_errors
 
@@ -35,12 +36,15 @@ def main() -> None:
         require_logged(nearest_block(plan, params)[1], logged)
         return
     report_differing_versions("stats")
+    verified = Path("metrics/verify.json")
+    counts = read_json(verified)
+    read_settings(counts, str(verified), dict[str, int])
     report = analyse(
         params,
         plan,
         read_errors(read_csv(Path("metrics/errors.csv"))),
         read_csv(Path("metrics/statistics.csv")),
-        read_json(Path("metrics/verify.json")),
+        counts,
     )
     # Results made before an amendment name another.
     report["preregistration"] = sha256(Path("PREREGISTRATION.md"))[:12]
