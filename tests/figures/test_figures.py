@@ -9,10 +9,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from chimera import figures
+from chimera.figures import style
 from chimera.planning.break_even import Cost
+from chimera.study.labels import model_label
 from chimera.study.tables import BY_RUN, digest
 from figures import tables
 
@@ -209,7 +212,7 @@ def test_fields_are_ranked_and_share_one_symmetric_scale_in_a_row():
         assert high == max(np.abs(image.get_array()).max() for image in row)
     worst = shown[2]
     error = worst.predictions["unet"] - worst.target
-    np.testing.assert_allclose(images[12].get_array(), error.T)
+    np.testing.assert_allclose(images[13].get_array(), error.T)  # truth, forecasts, errors
     relative = np.sqrt((error**2).sum() / (worst.target**2).sum())
     assert f"nRMSE {relative:.2f}" in words(figure)
     assert "vorticity" in words(figure)
@@ -286,7 +289,77 @@ def test_spectra_draw_the_first_and_the_last_frame():
     assert len(panels) == 2 * len(tables.AXES)
     for panel in panels:
         # the truth, and a forecast and an error for each run
-        assert len(panel.lines) == 1 + 2 * len(RUNS)
+        assert sum(len(line.get_xdata()) > 0 for line in panel.lines) == 1 + 2 * len(RUNS)
+
+
+MANY = ("unet", "fractal_unet", "unet_fractal_widths", "fractal_unet_c3", "convnext_unet", "fno")
+SITES = tables.SITES | dict.fromkeys(MANY[2:], ("encoder0", "bottleneck.column1.join"))
+
+
+@pytest.mark.parametrize("number", [2, 4, 6])
+@pytest.mark.parametrize("name", ["errors", "training", "rollout", "spectra", "rome"])
+def test_no_legend_is_wider_than_its_figure(monkeypatch, name, number):
+    models = MANY[:number]
+    monkeypatch.setattr(tables, "MODELS", models)
+    drawn = {
+        "errors": lambda: figures.errors_by_axis(
+            digest(tables.errors(lambda *run: error_of(*run), AXES), BY_RUN), models
+        ),
+        "training": lambda: figures.training_curves(tables.training(), models),
+        "rollout": lambda: figures.rollout_curves(
+            tables.rollout(lambda *run: error_of(*run), AXES), models, 0.25, 0.8
+        ),
+        "spectra": lambda: figures.energy_spectra(tables.spectra(), models, 0.25),
+        "rome": lambda: figures.edit_tradeoff(tables.rome(), models),
+    }[name]()
+    FigureCanvasAgg(drawn).draw()
+    (legend,) = drawn.legends
+    box, whole = legend.get_window_extent(), drawn.bbox
+    assert 0 <= box.x0 < box.x1 <= whole.x1
+    said = [text.get_text() for text in legend.get_texts()]
+    assert len(said) == len(set(said))
+    assert {model_label(model) for model in models} <= set(said)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 6])
+def test_heat_maps_stand_two_in_a_row_and_skip_what_has_no_site(monkeypatch, number):
+    models = MANY[:number]
+    monkeypatch.setattr(tables, "MODELS", models)
+    figure = figures.patching_effects(tables.patching(sites=SITES), [*models, "without"])
+    maps = [panel for panel in figure.axes if panel.images and panel.get_xlabel()]
+    assert [panel.get_xlabel() for panel in maps] == [model_label(model) for model in models]
+    assert {panel.get_subplotspec().colspan.start for panel in maps} == set(range(min(2, number)))
+
+
+def test_probes_draw_no_empty_panel_of_a_model_that_they_withheld():
+    models = [*MODELS, "without"]
+    assert len(figures.dimension_along_network(tables.twonn(), models, "linear").axes) == 2
+    plane = figures.information_plane(tables.ib(), models)
+    assert "without" not in words(plane)
+    assert "without" not in words(figures.edit_tradeoff(tables.rome(), models))
+
+
+def test_more_than_two_models_have_their_errors_below_their_forecasts():
+    arrays = {f"ood_decay.{kind}": np.ones((3, 1, 8, 6)) for kind in ("prediction", "target")}
+    fields = dict.fromkeys(MANY, arrays)
+    shown = figures.examples({"ood_decay": [[0.5, 0.1, 0.3]]}, fields)
+    figure = figures.example_fields(shown, 2.0, 0, "vorticity")
+    rows = {}
+    for panel in figure.axes:
+        if panel.images and panel.get_subplotspec():
+            spec = panel.get_subplotspec()
+            rows.setdefault(spec.rowspan.start, []).append(spec.colspan.start)
+    assert [rows[line] for line in range(6)] == [list(range(7)), list(range(1, 7))] * 3
+
+
+def test_an_axis_has_the_colour_of_no_model():
+    models = style.model_colours(MANY).values()
+    axes = style.axis_colours(["ind", *(f"ood_{i}" for i in range(7))]).values()
+    assert len(set(models)) == 6
+    assert len(set(axes)) == 8
+    assert not set(models) & set(axes)
+    panel = DRAWN["forest"]().axes[0]
+    assert not {line.get_color() for line in panel.lines} & set(models), "a bar is of two models"
 
 
 # Of every axis and colour bar: quantity and unit.

@@ -51,7 +51,7 @@ def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
     for model in edited:
         effects = style.points(style.where(rows, model=model, method="rome"), "effect", "efficacy")
         last.plot(*effects, "o", markersize=4.5, color=colours[model])
-    last.set_title("the failing forecast,\nevery layer", color=style.GREY)
+    last.set_title("failing forecast,\nevery layer", color=style.GREY)
     last.set_xlabel("patching effect\n(dimensionless)", fontsize=7.5)
     panels[0].set_ylabel("part of the error repaired\n1 - e' / e (dimensionless)")
     panels[1].set_xlabel("IND drift: relative rise of the IND error (dimensionless)", fontsize=7.5)
