@@ -29,7 +29,7 @@ from chimera.study.error_table import error_rows, frame_rows, read_errors
 from chimera.study.tables import BY_RUN, DIGESTS, digest
 
 # By forecaster, dataset and error: a number for each trajectory or frame.
-Evaluation = dict[str, dict[str, dict[str, list[float]]]]
+ErrorLists = dict[str, dict[str, dict[str, list[float]]]]
 
 
 def read_numbers(path: Path, kind: Any) -> Any:
@@ -44,7 +44,7 @@ def main() -> None:
     params = read_params()
     cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
     folders = {cell: Path("metrics/runs", *map(str, cell)) for cell in cells}
-    runs = {c: read_numbers(f / "evaluate.json", Evaluation) for c, f in folders.items()}
+    runs = {c: read_numbers(f / "evaluate.json", ErrorLists) for c, f in folders.items()}
     errors, datasets = Path("metrics/errors.csv"), params["datasets"]
     write_csv(errors, error_rows(runs, datasets))
     summary = summarise(read_errors(read_csv(errors)), read_preregistration().weights)
