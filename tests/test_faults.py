@@ -26,7 +26,6 @@ def test_a_failing_file_operation_is_success_or_a_sentence_and_mends(
 
 def test_the_loop_sees_a_fault_that_is_not_mended(finished, tmp_path, monkeypatch):
     """A stage that writes in place is cut by a kill, and one that hides a full disk lies."""
-    from chimera.commands import log
     from chimera.governance import logbook
 
     def in_place(path, title, fields):
@@ -38,7 +37,6 @@ def test_the_loop_sees_a_fault_that_is_not_mended(finished, tmp_path, monkeypatc
             return 0
         return 99
 
-    monkeypatch.setattr(log, "append_entry", in_place)
     monkeypatch.setattr(logbook, "append_entry", in_place)
     workspace = tmp_path / "work"
     shutil.copytree(finished, workspace, ignore=shutil.ignore_patterns("cache"))

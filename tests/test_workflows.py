@@ -159,7 +159,7 @@ def test_a_comment_takes_the_place_of_the_last_one_with_its_marker_and_of_no_oth
     )
     tool.chmod(0o755)
     shutil.copy(ROOT / "Makefile", tmp_path)
-    assert (ROOT / "src/chimera/review/comment.md").read_text().startswith(MARKER)
+    assert f"\n{MARKER}\n" in (ROOT / "src/chimera/review/comment.md").read_text()
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PULL_REQUEST": "7"}
     for listed in ("", "11\n12\n"):
         (tmp_path / "listed").write_text(listed)

@@ -1,6 +1,5 @@
 """What a study will cost, against counts by hand."""
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -124,7 +123,7 @@ def test_the_plan_of_a_device_is_macs_over_throughput(gpu, capsys):
     lines = {line[:24].strip(): line for line in capsys.readouterr().out.splitlines()}
     cost = network_cost(params["models"]["unet"])
     first = 9 * 2 * 16 * 128**2  # the first convolution's, for two channels of conditioning
-    cost = dataclasses.replace(cost, macs=cost.macs + first)
+    cost = cost._replace(macs=cost.macs + first)
     samples, forecasts = training_counts(train, 32, 41)
     macs = 10 * (3 * samples + forecasts) * cost.macs
     assert f"{macs:.3g} MACs" in lines["train unet"]

@@ -179,6 +179,7 @@ def test_the_comment_goes_from_the_verdict_to_the_details(repository):
         "<summary>summary: ",
         "<summary>Figures: ",
     ]
+    assert text.startswith(parts[0])
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
