@@ -1,6 +1,14 @@
 """Names by which a reader knows models, axes and endpoints, in figures and in the report."""
 
-MODEL_LABELS = {"unet": "UNet", "fractal_unet": "FractalUNet"}
+MODEL_LABELS = {
+    "unet": "UNet",
+    "unet_fractal_widths": "UNet (fractal widths)",
+    "fractal_unet": "FractalUNet",
+    "fractal_unet_c3": "FractalUNet (C = 3)",
+    "convnext_unet": "ConvNeXt U-Net",
+    "dilated_resnet": "dilated ResNet",
+    "fno": "FNO",
+}
 ENDPOINT_LABELS = {
     "ood_nrmse": "OOD error, all axes",
     "ind_nrmse": "IND error",
