@@ -1,0 +1,76 @@
+"""An animation has a picture a frame, one colour scale, and a bounded size."""
+
+import numpy as np
+from PIL import Image
+
+from chimera.figures.animation import animate
+
+
+def pictures(path):
+    with Image.open(path) as file:
+        found = []
+        for number in range(file.n_frames):
+            file.seek(number)
+            found.append(np.asarray(file.convert("RGB"), dtype=float))
+        return found, file.info["loop"]
+
+
+def maps_of(picture, count):
+    """Return the middle of each map: the panels have equal widths, left of the colour scale."""
+    _, width, _ = picture.shape
+    panel = (width - 60) / count
+    return [
+        picture[60:-30, int((k + 0.3) * panel) : int((k + 0.7) * panel)].mean(axis=(0, 1))
+        for k in range(count)
+    ]
+
+
+def test_frames_follow_and_share_one_colour_scale(tmp_path):
+    ones = np.ones((3, 8, 8))
+    rising = np.array([0.0, 1.0, 2.0])[:, None, None] * ones
+    shown = {"truth": rising, "forecast": -rising, "error": -2 * rising}
+    animate(tmp_path / "a.webp", shown, ["0", "1", "2"], "vorticity")
+    found, loop = pictures(tmp_path / "a.webp")
+    assert len(found) == 3
+    assert loop == 0  # for ever
+    for colour in maps_of(found[0], 3):
+        assert colour.min() > 240  # zero is white
+    truth, forecast, error = maps_of(found[2], 3)
+    assert truth[0] > truth[2] + 50  # above zero red, below blue
+    assert forecast[2] > forecast[0] + 50
+    assert error[2] > error[0] + 30
+    assert error.sum() < forecast.sum() - 50  # twice as far from zero is darker: one scale
+    middle = maps_of(found[1], 3)
+    assert np.abs(middle[2] - forecast).max() < 12  # -2 in the one frame as in the other
+
+
+def test_an_axis_x_runs_to_the_right(tmp_path):
+    field = np.zeros((1, 8, 8))
+    field[:, 4:] = 1.0  # the second half along x, the first axis of an array
+    animate(tmp_path / "a.webp", {"truth": field}, ["0"], "u")
+    ((picture,), _) = pictures(tmp_path / "a.webp")
+    left, right = picture[100:180, 40:90].mean(axis=(0, 1)), picture[100:180, 140:180].mean((0, 1))
+    assert left.min() > 240
+    assert right[0] > right[2] + 50
+
+
+def test_what_ends_sooner_goes_blank(tmp_path):
+    shown = {"truth": np.ones((1, 8, 8)), "forecast": np.ones((2, 8, 8))}
+    animate(tmp_path / "a.webp", shown, ["0", "1"], "u")
+    (first, second), _ = pictures(tmp_path / "a.webp")
+    truth, forecast = maps_of(first, 2)
+    np.testing.assert_allclose(truth, forecast, atol=3)
+    gone, stays = maps_of(second, 2)
+    assert gone.min() > 240
+    np.testing.assert_allclose(stays, forecast, atol=3)
+
+
+def test_more_than_the_bytes_allowed_is_compressed_more(tmp_path):
+    noise = np.random.default_rng(0).standard_normal((3, 6, 64, 64))
+    shown = dict(zip(("truth", "forecast", "error"), noise, strict=True))
+    sizes = []
+    for largest in (10**6, 10**5):
+        animate(tmp_path / "a.webp", shown, [str(t) for t in range(6)], "u", largest)
+        sizes.append((tmp_path / "a.webp").stat().st_size)
+        assert len(pictures(tmp_path / "a.webp")[0]) == 6
+    assert sizes[1] <= 10**5 < sizes[0] <= 10**6
