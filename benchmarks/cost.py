@@ -48,6 +48,7 @@ from chimera.interface.settings import read_settings
 from chimera.models.forecasting.building import build_model, fit_to_data
 from chimera.models.forecasting.checkpoint import Trained
 from chimera.models.forecasting.devices import describe, prepare_device
+from chimera.models.forecasting.stepping import states
 from chimera.models.parity.counting import count
 from chimera.planning.break_even import BATCH, COST_FILE, DATA, FRAMES, TIMES
 from chimera.training.loop import Training
@@ -61,7 +62,7 @@ class Axis:
     """Test frames of one dataset, and what forecasts them.
 
     Attributes:
-        frames: BATCH frames drawn from all trajectories, (BATCH, C, H, W).
+        frames: BATCH states drawn from all trajectories, (BATCH, P C, H, W).
         numbers: Of their trajectories.
         forecasters: By name.
     """
@@ -73,9 +74,10 @@ class Axis:
         split = Split(Path("data") / dataset / "data/test", data["fields"], data["conditioning"])
         read = torch.from_numpy(split.read(0, min(len(split), BATCH))).to(device)
         C, drawn = len(data["fields"]), np.random.default_rng(0)
-        frame = drawn.integers(read.shape[1], size=BATCH)
+        drawable = states(read[:, :, :C], data["past_frames"], C)
+        frame = drawn.integers(drawable.shape[1], size=BATCH)
         self.numbers = torch.arange(BATCH, device=device) % len(read)
-        self.frames = read[self.numbers, torch.from_numpy(frame).to(device), :C]
+        self.frames = drawable[self.numbers, torch.from_numpy(frame).to(device)]
         self.forecasters: dict[str, Stepper] = {
             name: network_forecaster(trained, read[:, 0, C:]) for name, trained in networks.items()
         }
@@ -103,12 +105,14 @@ def train(training: Training) -> int:
     return STEPS * training.settings.batch_size
 
 
-def training_of(fields: Mapping, settings: TrainSettings, frames: Tensor, C: int) -> Training:
+def training_of(
+    fields: Mapping, settings: TrainSettings, frames: Tensor, C: int, P: int
+) -> Training:
     """Return a training on frames (n, T, C + K, H, W) that never looks at a validation split."""
     endless = replace(settings, steps=10**9, validate_every=10**9, schedule="constant")
-    windows = Windows(frames, Form(1 + settings.unroll, settings.batch_size, (0,)))
+    windows = Windows(frames, Form(P + settings.unroll, settings.batch_size, (0,)))
     network = build_model(fields).to(frames.device)
-    return Training(network, windows, frames, endless, num_fields=C)
+    return Training(network, windows, frames, endless, num_fields=C, past_frames=P)
 
 
 def generate(data: GeneratedData, dataset: str) -> int:
@@ -124,17 +128,18 @@ def measure(params: Mapping[str, Any], device: torch.device, rounds: int) -> lis
     axes = list(read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values())
     layout = axes[0]["layout"]
     C, K, clock = len(data["fields"]), len(data["conditioning"]), clock_of(device)
+    P, shape = data["past_frames"], (C, *layout["grid"])
     models = {
-        name: fit_to_data(fields, (C, *layout["grid"]), layout["boundary"], conditioning=K)
+        name: fit_to_data(fields, shape, layout["boundary"], conditioning=K, past_frames=P)
         for name, fields in params["models"].items()
         if name in params["model_names"]
     }
-    shape = (C + K, *layout["grid"])
-    noise = torch.randn(8, 4 + params["train"]["unroll"], *shape, device=device)
-    mean, std = torch.zeros(C + K, 1, 1, device=device), torch.ones(C + K, 1, 1, device=device)
+    length = P + 3 + params["train"]["unroll"]
+    noise = torch.randn(8, length, C + K, *layout["grid"], device=device)
+    mean = torch.zeros(P * C + K, 1, 1, device=device)
     channels = tuple(data["fields"]), tuple(data["conditioning"])
     networks = {
-        name: Trained(build_model(fields).to(device).eval(), mean, std, *channels)
+        name: Trained(build_model(fields).to(device).eval(), mean, mean + 1, *channels, P)
         for name, fields in models.items()
     }
     prepared = [Axis(axis, params, networks, device) for axis in axes]
@@ -144,7 +149,7 @@ def measure(params: Mapping[str, Any], device: torch.device, rounds: int) -> lis
         calls[name, "ms_per_frame_batch"] = lambda axis, name=name: axis.forecast(name, BATCH)
     for name, fields in models.items():
         settings = train_settings(params["train"], params["models"][name], f"models.{name}")
-        training = training_of(fields, settings, noise, C)
+        training = training_of(fields, settings, noise, C, P)
         calls[name, "ms_per_training_sample"] = lambda _, training=training: train(training)
     if data["source"] == "generated" and device.type == "cpu":
         generated = read_settings(data, "data", GeneratedData)

@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_params, read_yaml
 from chimera.models.forecasting.checkpoint import read_network
+from chimera.models.forecasting.stepping import states
 from chimera.probes.common.registry import probe_measure, probe_settings
 from chimera.probes.common.subject import Subject
 from chimera.probes.ib.ksg import mutual_information, rank, shuffled_information
@@ -129,13 +130,13 @@ def read_subject(cell: str) -> Subject:
     """Return the network of a cell, `model/replicate`, with the test trajectories of all axes."""
     trained = read_network(Path("checkpoints") / cell / "model.safetensors", torch.device("cpu"))
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"]
-    C = len(trained.fields)
+    C, P = len(trained.fields), trained.past_frames
 
     def trajectories(dataset: str) -> torch.Tensor:
         folder = Path("data") / dataset / "data" / "test"
         split = Split(folder, trained.fields, trained.conditioning)
         frames = torch.from_numpy(split.read(0, split.fitting(2**30)))
-        return frames.sub_(trained.mean).div_(trained.std)
+        return states(frames, P, C).sub_(trained.mean).div_(trained.std)
 
     return Subject(
         network=trained.network,
@@ -144,6 +145,7 @@ def read_subject(cell: str) -> Subject:
         std=trained.std[:C],
         domain_extent=axes["ind"]["layout"]["extent"][0],
         fields=trained.fields,
+        past_frames=P,
     )
 
 

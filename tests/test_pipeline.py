@@ -355,7 +355,7 @@ TOUCH = {
     "models/parity/*.py": {"parity", "validate"},
     "models/networks/unet.py": NETWORKS | {"validate"},
     "models/networks/fractal_unet.py": NETWORKS | {"validate"},
-    "models/forecasting/stepping.py": TRAIN | EVALUATE | STEPPED | {"parity", "validate"},
+    "models/forecasting/stepping.py": TRAIN | EVALUATE | EVERY_PROBE | {"parity", "validate"},
     "fields/metrics.py": EVALUATE,
     "fields/bands.py": STEPPED,
     "fields/nrmse.py": TRAIN | EVALUATE | STEPPED,

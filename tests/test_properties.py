@@ -138,6 +138,7 @@ def test_every_trajectory_is_in_one_split_of_one_dataset(tmp_path, counts, share
         shape=(),
         fields=("a",),
         conditioning=(),
+        past_frames=1,
         names=tuple(datasets),
         generated=(),
         imported=(),

@@ -77,9 +77,7 @@ def test_a_rollout_that_blows_up_is_capped_and_finite():
 
 
 def test_the_horizon_must_fit():
-    with pytest.raises(
-        InputError, match=r"evaluate\.horizon is 4, expected less than the 4 frames"
-    ):
+    with pytest.raises(InputError, match=r"evaluate\.horizon is 4, expected at most 3, the"):
         rollout_errors(persistence, geometric(1.0, T=4), SETTINGS)
 
 

@@ -35,7 +35,7 @@ def test_what_was_written_is_read(tmp_path, fields, moments):
     assert not found.training
     x = torch.randn(2, *fields["input_shape"])
     assert torch.equal(found(x), network(x))
-    assert read == [("vorticity",), tuple(names["conditioning"])]
+    assert read == [("vorticity",), tuple(names["conditioning"]), 1]
     assert mean.flatten().tolist() == moments["mean"]
     assert std.flatten().tolist() == moments["std"]
     assert mean.shape == std.shape == (C, 1, 1)

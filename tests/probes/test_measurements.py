@@ -379,7 +379,7 @@ def test_settings_that_no_probe_could_use(name, section, sentence):
 
 def test_trajectories_shorter_than_the_frames_asked_for(study):
     settings = SpectraSettings(frames=(1, 8), slope_shells=(2, 6))
-    with pytest.raises(InputError, match="ends with 8, expected less than the 8 frames"):
+    with pytest.raises(InputError, match="ends with 8, expected at most 7, the"):
         measure_spectra(study, settings, np.random.default_rng(0), plain)
 
 

@@ -53,7 +53,7 @@ def write_workspace(folder, norm="group", **train):
     """Write what the stage reads: parameters, its gates, two splits of travelling waves."""
     model = MODEL | {"norm": norm}
     params = {"seed": 0, "datasets": ["waves"], "models": {"net": model}, "train": TRAIN | train}
-    params["data"] = {"fields": ["vorticity"], "conditioning": []}
+    params["data"] = {"fields": ["vorticity"], "conditioning": [], "past_frames": 1}
     write_yaml(folder / "params.yaml", params)
     ind = {"dataset": "waves", "layout": {"boundary": ["periodic", "periodic"]}}
     verified = {"axes": {"ind": ind}, "sha256": {}}

@@ -2,9 +2,10 @@
 
 `python -m chimera.commands.forecast --checkpoint checkpoints/unet/0 --input FILE --steps 20
 --output forecast.nc` writes The Well's layout, or an archive where the output ends in .npz. The
-first frame of each trajectory is forecast from; where the file has later ones, their nRMSE is
-printed and stored as `nrmse` (trajectory, step). `--export torch` writes the network itself, one
-step in physical units, as a file of torch.export, and its model card README.md beside it.
+first frames of each trajectory are forecast from, as many as the network takes; where the file has
+later ones, their nRMSE is printed and stored as `nrmse` (trajectory, step). `--export torch` writes
+the network itself, one step in physical units, as a file of torch.export, and its model card
+README.md beside it.
 """
 
 import argparse
@@ -54,14 +55,15 @@ def main() -> None:
     files, scalars = [recording], shared_scalars([recording], members)
     known = {k: read_conditioning(k, files, members, scalars) for k in forecaster.conditioning}
     truth = np.empty((layout.num_frames, len(names), *layout.grid), dtype=np.float32)
-    errors = np.empty((n, min(options.steps, layout.num_frames - 1)))
+    P = forecaster.past_frames
+    errors = np.empty((n, min(options.steps, max(layout.num_frames - P, 0))))
     forecasts = np.empty((n, options.steps, *truth.shape[1:]), dtype=np.float32)
     for number, start, block in channel_blocks(recording, range(n), names):
         truth[start : start + len(block)] = block
         if start + len(block) == layout.num_frames:
             given = {name: values[number, None] for name, values in known.items()}
-            forecasts[number] = forecaster.forecast(truth[None, 0], options.steps, given)[0]
-            later = forecasts[number, : errors.shape[1]], truth[1 : errors.shape[1] + 1]
+            forecasts[number] = forecaster.forecast(truth[None, :P], options.steps, given)[0]
+            later = forecasts[number, : errors.shape[1]], truth[P : errors.shape[1] + P]
             errors[number] = nrmse(*later).mean(axis=1)
     if options.output.suffix == ".npz":
         write_arrays(options.output, {"trajectories": forecasts, "nrmse": errors, **scalars})

@@ -29,6 +29,7 @@ def write_subject(model: str) -> None:
     content = {
         "fields": params["data"]["fields"],
         "conditioning": params["data"]["conditioning"],
+        "past_frames": params["data"]["past_frames"],
         "model": {k: v for k, v in params["models"][model].items() if k != "train"},
         "train": {k: v for k, v in params["train"].items() if k not in TUNED},
         "network": artifacts.read_yaml(Path(f"metrics/gates/networks/{model}.yaml")),
@@ -49,7 +50,7 @@ def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: 
     settings = train_settings(subject["train"] | tuned | {"steps": steps, "devices": 1}, {})
     device, ind = prepare_device(settings.device, settings.threads), gate["axes"]["ind"]
     folder, boundary = Path("data") / ind["dataset"], ind["layout"]["boundary"]
-    sections = subject["fields"], subject["conditioning"], subject["model"]
+    sections = (subject[key] for key in ("fields", "conditioning", "past_frames", "model"))
     training, about = set_up(folder, boundary, *sections, settings, entropy, device)
     key = "-".join(["tune", model, *map(str, entropy), f"{tuned['lr']:g}", str(steps)])
     identity = {"entropy": entropy, "train": as_plain(settings), **about}

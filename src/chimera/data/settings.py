@@ -104,6 +104,7 @@ class DataSettings(Settings, frozen=True):
     manifests: str
     fields: tuple[str, ...]
     conditioning: tuple[str, ...]
+    past_frames: Count
     shape: tuple[Count | None, ...]
     names: Annotated[tuple[Name, ...], Meta(min_length=1)]
     generated: tuple[Name, ...]
@@ -133,6 +134,11 @@ class GeneratedData(DataSettings, frozen=True):
             raise InputError(
                 f"warm_up_points is {self.warm_up_points}, expected at least data.num_points "
                 f"({self.num_points}) and at most data.simulated_points ({self.simulated_points})"
+            )
+        if self.past_frames >= self.num_frames:
+            raise InputError(
+                f"past_frames is {self.past_frames}, expected less than the {self.num_frames} "
+                "frames of a trajectory, so that one follows them"
             )
         cell = self.domain_extent / self.simulated_points
         for name, dataset in self.datasets.items():

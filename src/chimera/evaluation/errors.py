@@ -1,6 +1,8 @@
 """Errors of a forecaster per trajectory, one frame ahead and over a rollout.
 
-B batch, n trajectories, T time, C fields, H, W space.
+The first P frames of a trajectory are given: all forecasters are judged by the frames after them.
+
+B batch, n trajectories, T time, C fields, P past frames, H, W space.
 """
 
 from collections.abc import Sequence
@@ -13,25 +15,27 @@ from chimera.evaluation.forecasters import Stepper
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.fields.metrics import band_rmse, correlation, nrmse, valid_time, vrmse
 from chimera.interface.errors import InputError
+from chimera.models.forecasting.stepping import states
 
 # Cap that keeps the mean over a diverged rollout finite.
 MAX_ROLLOUT_NRMSE = 10.0
 
 
 def one_step_errors(
-    forecaster: Stepper, trajectories: Tensor, batch_size: int
+    forecaster: Stepper, trajectories: Tensor, batch_size: int, past_frames: int = 1
 ) -> dict[str, Tensor]:
     """Return nrmse, vrmse, rmse_low, rmse_mid and rmse_high of one-step forecasts, each (n,).
 
     They are means over frames and channels of physical frames (n, T, C, H, W).
     """
-    n, T = trajectories.shape[:2]
-    inputs = trajectories[:, :-1].flatten(0, 1).split(batch_size)  # (n (T - 1), C, H, W)
-    targets = trajectories[:, 1:].flatten(0, 1).split(batch_size)
-    numbers = torch.arange(n, device=trajectories.device).repeat_interleave(T - 1)
+    n, T, C = trajectories.shape[:3]
+    given = states(trajectories[:, :-1], past_frames, C)
+    inputs = given.flatten(0, 1).split(batch_size)  # (n (T - P), P C, H, W)
+    targets = trajectories[:, past_frames:].flatten(0, 1).split(batch_size)
+    numbers = torch.arange(n, device=trajectories.device).repeat_interleave(T - past_frames)
     rows: list[Tensor] = []
-    for frames, target, of in zip(inputs, targets, numbers.split(batch_size), strict=True):
-        prediction = forecaster(frames, of)
+    for state, target, of in zip(inputs, targets, numbers.split(batch_size), strict=True):
+        prediction = forecaster(state, of)[:, :C]
         bands = band_rmse(prediction, target)
         columns = (nrmse(prediction, target), vrmse(prediction, target), *bands)
         rows.append(torch.stack([column.mean(dim=1) for column in columns]))  # mean over C
@@ -40,27 +44,27 @@ def one_step_errors(
 
 
 def rollout_errors(
-    forecaster: Stepper, trajectories: Tensor, settings: EvaluateSettings
+    forecaster: Stepper, trajectories: Tensor, settings: EvaluateSettings, past_frames: int = 1
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """Return the errors of autoregressive forecasts from each trajectory's first frame.
+    """Return the errors of autoregressive forecasts from each trajectory's first P frames.
 
     They are `rollout_nrmse` and `valid_time` (n,), and `frame_nrmse` and `frame_correlation`
     (horizon,); with them comes the forecast (n, C, H, W) at settings.field_frame.
     """
-    horizon = settings.horizon
-    if trajectories.shape[1] <= horizon:
+    P, C, horizon = past_frames, trajectories.shape[2], settings.horizon
+    if trajectories.shape[1] < P + horizon:
         raise InputError(
-            f"evaluate.horizon is {horizon}, expected less than the {trajectories.shape[1]} frames "
-            "of a trajectory"
+            f"evaluate.horizon is {horizon}, expected at most {trajectories.shape[1] - P}, the "
+            "frames of a trajectory that follow the first data.past_frames"
         )
-    frames, predictions = trajectories[:, 0], []
-    numbers = torch.arange(len(frames), device=frames.device).split(settings.batch_size)
+    state, predictions = states(trajectories[:, :P], P, C)[:, 0], []
+    numbers = torch.arange(len(state), device=state.device).split(settings.batch_size)
     for _ in range(horizon):
-        parts = zip(frames.split(settings.batch_size), numbers, strict=True)
-        frames = torch.cat([forecaster(*part) for part in parts])
-        predictions.append(frames)
+        parts = zip(state.split(settings.batch_size), numbers, strict=True)
+        predictions.append(torch.cat([forecaster(*part)[:, :C] for part in parts]))
+        state = torch.cat([predictions[-1], state[:, :-C]], dim=1)
     prediction = torch.stack(predictions, dim=2)  # (n, C, T, H, W)
-    target = trajectories[:, 1 : 1 + horizon].transpose(1, 2)
+    target = trajectories[:, P : P + horizon].transpose(1, 2)
     error = nrmse(prediction, target).mean(dim=1)  # (n, T)
     error = error.nan_to_num(torch.inf).clamp(max=MAX_ROLLOUT_NRMSE)
     agreement = correlation(prediction, target).nan_to_num(0.0).mean(dim=1)
@@ -72,9 +76,11 @@ def rollout_errors(
     }, predictions[settings.field_frame - 1].nan_to_num()
 
 
-def limit_horizon(settings: EvaluateSettings, num_frames: int) -> EvaluateSettings:
-    """Return the settings with a horizon of at most num_frames - 1."""
-    horizon = min(settings.horizon, num_frames - 1)
+def limit_horizon(
+    settings: EvaluateSettings, num_frames: int, past_frames: int = 1
+) -> EvaluateSettings:
+    """Return the settings with a horizon of at most num_frames - past_frames."""
+    horizon = min(settings.horizon, num_frames - past_frames)
     return replace(settings, horizon=horizon, field_frame=min(settings.field_frame, horizon))
 
 
@@ -95,10 +101,10 @@ def join_evaluations(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[
 
 
 def evaluate(
-    forecaster: Stepper, trajectories: Tensor, settings: EvaluateSettings
+    forecaster: Stepper, trajectories: Tensor, settings: EvaluateSettings, past_frames: int = 1
 ) -> tuple[dict[str, list[float]], Tensor]:
     """Return all errors of one forecaster on one dataset, and the field of `rollout_errors`."""
-    one_step = one_step_errors(forecaster, trajectories, settings.batch_size)
-    rollout, field = rollout_errors(forecaster, trajectories, settings)
+    one_step = one_step_errors(forecaster, trajectories, settings.batch_size, past_frames)
+    rollout, field = rollout_errors(forecaster, trajectories, settings, past_frames)
     tensors = one_step | rollout
     return {name: values.double().tolist() for name, values in tensors.items()}, field

@@ -1,9 +1,11 @@
-"""Forecasters: maps from physical frames (B, C, H, W) to the frames one interval later.
+"""Forecasters: maps from physical states (B, P C, H, W) to the frames one interval later.
 
-A forecaster is given the numbers (B,) of the frames' trajectories too, by which it knows what is
-constant in each: a network its conditioning, a classical method the physics.
+A state has the newest of P frames first; of what a forecaster returns, the first C channels are the
+forecast, so that a map of one frame is a forecaster too. It is given the numbers (B,) of the
+states' trajectories, by which it knows what is constant in each: a network its conditioning, a
+classical method the physics.
 
-B batch, n trajectories, C fields, K conditioning channels, H, W space.
+B batch, n trajectories, C fields, K conditioning channels, P past frames, H, W space.
 """
 
 import math
@@ -34,14 +36,15 @@ def network_forecaster(trained: Trained, conditioning: Tensor) -> Stepper:
         conditioning: Physical values of each trajectory, (n, K, H, W).
     """
     C, K = len(trained.fields), len(trained.conditioning)
-    constant = (conditioning - trained.mean[C:]) / trained.std[C:]
-    mean, std = trained.mean[:C], trained.std[:C]
+    own = trained.past_frames * C
+    constant = (conditioning - trained.mean[own:]) / trained.std[own:]
+    mean, std = trained.mean[:own], trained.std[:own]
 
     @torch.no_grad()
     def forecaster(frames: Tensor, numbers: Tensor) -> Tensor:
         normalised = (frames - mean) / std
         inputs = torch.cat([normalised, constant[numbers]], dim=1) if K else normalised
-        return stepping.step(trained.network, inputs)[:, :C] * std + mean
+        return stepping.step(trained.network, inputs)[:, :C] * std[:C] + mean[:C]
 
     return forecaster
 

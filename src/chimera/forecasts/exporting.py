@@ -1,6 +1,6 @@
 """A trained network as a file of `torch.export`, for use without this package, and its model card.
 
-B batch, C fields, K conditioning channels, H, W space.
+B batch, C fields, K conditioning channels, P past frames, H, W space.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from chimera.models.forecasting.checkpoint import Trained, read_network
 
 
 class PhysicalStep(nn.Module):
-    """The step from frames (B, C + K, H, W) in physical units to the next (B, C, H, W)."""
+    """The step from states (B, P C + K, H, W) in physical units to the next (B, C, H, W)."""
 
     mean: Tensor
     std: Tensor
@@ -62,10 +62,11 @@ def export_torch(folder: Path, path: Path) -> None:
         "weights_sha256": sha256(weights),
     }
     fields, C = ", ".join(trained.fields), len(trained.fields)
+    older = [f"{f} {p} before" for p in range(1, trained.past_frames) for f in trained.fields]
     text = (
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {cell}\n\n"
         f'`torch.export.load("{path.name}").module()(frames)` maps physical frames\n'
         f"(B, {channels}, {H}, {W}) to (B, {C}, {H}, {W}), one frame interval later.\n\n"
-        f"Channels: {', '.join([*trained.fields, *trained.conditioning])}, to {fields}.\n"
+        f"Channels: {', '.join([*trained.fields, *older, *trained.conditioning])}, to {fields}.\n"
     )
     write_text(path.with_name("README.md"), text)

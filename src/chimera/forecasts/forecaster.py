@@ -1,6 +1,6 @@
 """A trained network in physical units: `chimera.load("checkpoints/unet/0").forecast(frames, 20)`.
 
-B batch, T time, C fields, K conditioning channels, H, W space.
+B batch, T time, C fields, K conditioning channels, P past frames, H, W space.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from chimera.evaluation.forecasters import network_forecaster
 from chimera.fields.nrmse import Field
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.checkpoint import Trained, read_network
+from chimera.models.forecasting.stepping import states
 
 
 class Forecaster:
@@ -23,10 +24,12 @@ class Forecaster:
     Attributes:
         fields: Names of the C channels, in order.
         conditioning: Names of the scalars and constant fields that a forecast needs.
+        past_frames: P, the frames that a forecast is made from.
     """
 
     def __init__(self, trained: Trained) -> None:
         self._trained, self.fields = trained, trained.fields
+        self.past_frames = trained.past_frames
         self.conditioning = tuple(name.removeprefix("ln ") for name in trained.conditioning)
 
     def forecast(
@@ -35,31 +38,34 @@ class Forecaster:
         """Return the next frames (B, steps, C, H, W), each one interval of the training later.
 
         Args:
-            frames: (B, C, H, W), or (B, T, C, H, W), of which the last are used.
+            frames: (B, T, C, H, W), of which the last P are used, or (B, C, H, W) if P is 1.
             steps: How many frames.
             conditioning: A number, (B,) or (B, H, W) for each name.
 
         Raises:
             InputError: If a shape does not fit, a name is missing or a value is not finite.
         """
-        last, C = _tensor(frames, self._trained.mean.device), len(self.fields)
-        if last.dim() not in (4, 5) or last.shape[-3] != C or steps < 1:
+        given, C, P = _tensor(frames, self._trained.mean.device), len(self.fields), self.past_frames
+        last = given[:, None] if given.dim() == 4 else given
+        if last.dim() != 5 or last.shape[2] != C or last.shape[1] < P or steps < 1:
+            one = "(B, C, H, W) or " if P == 1 else ""
             raise InputError(
-                f"frames have shape {tuple(last.shape)} and steps is {steps}, expected at least 1 "
-                f"step from (B, C, H, W) or (B, T, C, H, W), C = {C}: {', '.join(self.fields)}"
+                f"frames have shape {tuple(given.shape)} and steps is {steps}, expected at least 1 "
+                f"step from {one}(B, T, C, H, W), T >= {P}, C = {C}: {', '.join(self.fields)}"
             )
-        last = last[:, -1] if last.dim() == 5 else last
-        if not last.isfinite().all():
+        state = states(last[:, -P:], P, C)[:, 0]
+        if not state.isfinite().all():
             raise InputError("frames have values that are not finite, expected finite numbers")
-        step = network_forecaster(self._trained, self._channels(last, conditioning or {}))
-        predictions, numbers = [last], torch.arange(len(last), device=last.device)
+        step = network_forecaster(self._trained, self._channels(state, conditioning or {}))
+        predictions, numbers = [], torch.arange(len(state), device=state.device)
         try:
             for _ in range(steps):
-                predictions.append(step(predictions[-1], numbers))
+                predictions.append(step(state, numbers))
+                state = torch.cat([predictions[-1], state[:, :-C]], dim=1)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"frames have shape {tuple(last.shape)}: {reason}") from None
-        forecast = torch.stack(predictions[1:], dim=1)
+            raise InputError(f"frames have shape {tuple(given.shape)}: {reason}") from None
+        forecast = torch.stack(predictions, dim=1)
         return forecast if isinstance(frames, Tensor) else forecast.cpu().numpy()
 
     def _channels(self, frames: Tensor, given: Mapping[str, Any]) -> Tensor:

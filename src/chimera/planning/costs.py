@@ -159,10 +159,11 @@ def run_parts(
     A rollout has `horizon` forecasts.
     """
     datasets = [data.datasets[n] for n in names]
-    counts = training_counts(train, datasets[0].trajectories["valid"], data.num_frames)
+    targets = data.num_frames - data.past_frames  # of a trajectory
+    counts = training_counts(train, datasets[0].trajectories["valid"], targets + 1)
     samples, validation = (replicates * number for number in counts)
     trajectories = replicates * sum(dataset.trajectories["test"] for dataset in datasets)
-    forecasts = trajectories * (data.num_frames - 1 + horizon)
+    forecasts = trajectories * (targets + horizon)
     once = laws.evaluation.seconds(network.macs, network.activation_bytes)
     training = samples * network.sample_seconds(laws) + validation * once
     macs = (3 * samples + validation) * network.macs

@@ -41,7 +41,7 @@ def main() -> None:
     cell = f"{options.model}/{options.replicate}"
     trained = read_network(Path("checkpoints") / cell / "model.safetensors", device)
 
-    C, label = len(trained.fields), f"evaluate-{cell}"
+    C, P, label = len(trained.fields), trained.past_frames, f"evaluate-{cell}"
     report: dict[str, dict[str, Any]] = {}
     fields: dict[str, torch.Tensor] = {}
     report_differing_versions(label)
@@ -50,10 +50,10 @@ def main() -> None:
         dataset, layout = axis["dataset"], axis["layout"]
         folder = Path("data") / dataset / "data" / "test"
         split = Split(folder, trained.fields, trained.conditioning)
-        here = limit_horizon(settings, split.shape[1])
+        here = limit_horizon(settings, split.shape[1], P)
         parts: dict[str, list[dict[str, list[float]]]] = {}
         first = 0
-        for group in split.groups(GROUP):
+        for group in split.groups(GROUP // P):
             frames = torch.from_numpy(group).to(device)  # (n, T, C + K, H, W)
             trajectories, constant = frames[:, :, :C], frames[:, 0, C:]
             forecasters = {
@@ -66,10 +66,10 @@ def main() -> None:
                 physics = physics_of(scalars, layout["extent"][0], layout["frame_interval"])
                 forecasters |= classical(physics, split.shape[-1])
             for name, forecaster in forecasters.items():
-                errors, field = evaluate(forecaster, trajectories, here)
+                errors, field = evaluate(forecaster, trajectories, here, P)
                 if name == "model" and first == 0:  # the first group is enough for the figures
                     fields[f"{dataset}.prediction"] = field
-                    fields[f"{dataset}.target"] = trajectories[:, here.field_frame]
+                    fields[f"{dataset}.target"] = trajectories[:, P - 1 + here.field_frame]
                 parts.setdefault(name, []).append(errors)
             first += len(group)
         for name, found in parts.items():

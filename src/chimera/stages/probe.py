@@ -19,6 +19,7 @@ from chimera.interface.progress import track
 from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.checkpoint import read_network
 from chimera.models.forecasting.devices import prepare_device
+from chimera.models.forecasting.stepping import states
 from chimera.probes.common.registry import probe_measure, probe_settings
 from chimera.probes.common.subject import Measurement, Subject
 from chimera.stages import read_keys
@@ -32,11 +33,11 @@ def main() -> None:
     device = prepare_device(params["evaluate"]["device"], params["evaluate"]["threads"])
     cell = f"{options.model}/{options.replicate}"
     trained = read_network(Path("checkpoints") / cell / "model.safetensors", device)
-    C = len(trained.fields)
+    C, P = len(trained.fields), trained.past_frames
 
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"]
     layout = axes["ind"]["layout"]
-    memory = int(params["train"]["memory"] * 2**30) // len(axes)
+    memory = int(params["train"]["memory"] * 2**30) // (len(axes) * P)
 
     is_ours = layout["source"] == "generated" and trained.fields == ("vorticity",)
 
@@ -47,9 +48,9 @@ def main() -> None:
     def trajectories(axis: str) -> torch.Tensor:
         split = split_of(axis)
         frames = torch.from_numpy(split.read(0, split.fitting(memory))).to(device)
-        return frames.sub_(trained.mean).div_(trained.std)  # (n, T, C + K, H, W)
+        return states(frames, P, C).sub_(trained.mean).div_(trained.std)  # (n, S, P C + K, H, W)
 
-    means, stds = (part[C:].flatten().tolist() for part in (trained.mean, trained.std))
+    means, stds = (part[P * C :].flatten().tolist() for part in (trained.mean, trained.std))
     subject = Subject(
         network=trained.network,
         trajectories={axis: trajectories(axis) for axis in axes},
@@ -57,6 +58,7 @@ def main() -> None:
         std=trained.std[:C],
         domain_extent=layout["extent"][0] if layout["extent"] else 1.0,
         fields=trained.fields,
+        past_frames=P,
         constants=dict(zip(trained.conditioning, zip(means, stds, strict=True), strict=True)),
         physics=(split_of("ind").scalars, layout["extent"][0], layout["frame_interval"])
         if is_ours

@@ -34,9 +34,10 @@ def train_model(
     ind, entropy = gate["axes"]["ind"], (params["seed"], options.replicate)
     numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
     device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
-    names, section = (data["fields"], data["conditioning"]), params["models"][options.model]
+    inputs = data["fields"], data["conditioning"], data["past_frames"]
     folder, boundary = Path("data") / ind["dataset"], ind["layout"]["boundary"]
-    training, about = set_up(folder, boundary, *names, section, settings, entropy, device, group)
+    section = params["models"][options.model]
+    training, about = set_up(folder, boundary, *inputs, section, settings, entropy, device, group)
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
 
     key = f"train-{options.model}-{options.replicate}"

@@ -72,7 +72,7 @@ def main() -> None:
                 raise InputError(f"{key} has {value!r}, expected one of {', '.join(known)}")
     if study.train.compile:
         fed = (
-            len(data.fields) + len(data.conditioning),
+            data.past_frames * len(data.fields) + len(data.conditioning),
             *(side or 1 << 10 for side in data.shape[1:]),
         )
         for name in {study.baseline, *study.model_names}:

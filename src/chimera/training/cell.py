@@ -22,6 +22,7 @@ def set_up(
     boundary: Sequence[str],
     fields: Sequence[str],
     conditioning: Sequence[str],
+    past_frames: int,
     section: Mapping[str, Any],
     settings: TrainSettings,
     entropy: tuple[int, ...],
@@ -35,6 +36,7 @@ def set_up(
         boundary: Of each direction of space, as in the dataset's layout.
         fields: Names of what is predicted.
         conditioning: Names of what is known beside it.
+        past_frames: How many frames a forecast is made from.
         section: Section `models.<name>`.
         settings: Section `train`, with what the model sets in its place.
         entropy: Seeds weights, dropout and drop-path through torch's generator, and the batches.
@@ -42,16 +44,19 @@ def set_up(
         group: The processes that share the batches.
     """
     train, valid, conditions, moments = open_inputs(folder, fields, conditioning)
-    shape = len(fields), *train.layout.grid
-    model = fit_to_data(section, shape, boundary, conditioning=len(conditions))
+    shape, K = (len(fields), *train.layout.grid), len(conditions)
+    model = fit_to_data(section, shape, boundary, conditioning=K, past_frames=past_frames)
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
     network = build_model(model).to(device)
-    form = Form(1 + settings.unroll, settings.batch_size, entropy, (group.rank, group.size))
+    length, share = past_frames + settings.unroll, (group.rank, group.size)
+    form = Form(length, settings.batch_size, entropy, share)
     data = read_splits(train, valid, moments, form, device, int(settings.memory * 2**30))
-    about = {
+    about: dict[str, Any] = {
         "model": model,
         "fields": list(fields),
         "conditioning": list(conditions),
         "normalisation": normalisation(moments),
     }
-    return Training(network, *data, settings, group, num_fields=len(fields)), about
+    if past_frames > 1:
+        about["past_frames"] = past_frames
+    return Training(network, *data, settings, group, len(fields), past_frames), about

@@ -9,7 +9,7 @@ The batch and the learning rate follow from the number of the step, so the state
 weights, moments, average and random generator. No step makes the host wait for a GPU: the loss is
 read every log_every steps.
 
-B batch, T time, C fields, K conditioning channels, H, W space.
+B batch, T time, C fields, K conditioning channels, P past frames, H, W space.
 """
 
 import math
@@ -76,16 +76,21 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
 class Objective(nn.Module):
     """The loss of a network as one module, to be compiled and parallelised."""
 
-    def __init__(self, network: nn.Module, unroll: int, num_fields: int | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, unroll: int, num_fields: int | None = None, past_frames: int = 1
+    ) -> None:
         super().__init__()
         self.network, self.unroll, self.num_fields = network, unroll, num_fields
+        self.past_frames = past_frames
 
     def forward(self, window: Tensor) -> Tensor:
-        """Return the mean squared error of the fields of (B, 1 + unroll, C + K, H, W)."""
-        frames, loss = window[:, 0], torch.zeros((), device=window.device)
-        for u in range(1, 1 + self.unroll):
-            frames = stepping.step(self.network, frames)
-            error = (frames - window[:, u])[:, : self.num_fields]
+        """Return the mean squared error of the fields of (B, P + unroll, C + K, H, W)."""
+        P, C = self.past_frames, self.num_fields or window.shape[2]
+        state = stepping.states(window[:, :P], P, C)[:, 0]
+        loss = torch.zeros((), device=window.device)
+        for target in window[:, P:].unbind(1):
+            state = stepping.step(self.network, state, P)
+            error = state[:, :C] - target[:, :C]
             loss = loss + error.square().mean() / self.unroll
         return loss
 
@@ -94,12 +99,13 @@ class Training:
     """A run in progress.
 
     Args:
-        network: Maps (B, C + K, H, W) to the increment (B, C, H, W); trained in place.
-        train: This process's share of the windows of 1 + unroll normalised frames, by step.
+        network: Maps (B, P C + K, H, W) to the increment (B, C, H, W); trained in place.
+        train: This process's share of the windows of P + unroll normalised frames, by step.
         valid: Normalised frames (n, T, C + K, H, W) of the validation split.
         settings: Section `train`.
         group: The processes that share the batches.
         num_fields: C; all channels by default.
+        past_frames: P.
     """
 
     def __init__(
@@ -110,10 +116,11 @@ class Training:
         settings: TrainSettings,
         group: Group = Group(),  # noqa: B008 - frozen
         num_fields: int | None = None,
+        past_frames: int = 1,
     ) -> None:
         self.network = network.train()
         self.train, self.valid, self.settings, self.group = train, valid, settings, group
-        self.num_fields = num_fields
+        self.num_fields, self.past_frames = num_fields, past_frames
         self.parameters = dict(network.named_parameters())
         self.device = next(network.parameters()).device
         for layer in network.modules():
@@ -121,7 +128,7 @@ class Training:
                 layer.share = group.rank, group.size  # type: ignore[assignment]
         drops = getattr(network, "leaves_out_parameters", False)
         objective = group.parallelize(
-            Objective(network, settings.unroll, num_fields), some_unused=drops
+            Objective(network, settings.unroll, num_fields, past_frames), some_unused=drops
         )
         if settings.compile:
             require_compiler()
@@ -159,7 +166,7 @@ class Training:
         rate = learning_rate(self.completed, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        window = self.train.batch(self.completed)  # (B / N, 1 + unroll, C, H, W)
+        window = self.train.batch(self.completed)  # (B / N, P + unroll, C + K, H, W)
         half = settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             loss = self._objective(window)
@@ -216,9 +223,11 @@ class Training:
     def valid_nrmse(self) -> float:
         """Return the one-step nRMSE of the current weights in float32, see `VALID_SPACING`."""
         self.network.eval()
-        own = slice(self.group.rank, None, self.group.size)
-        inputs = self.valid[:, :-1:VALID_SPACING].flatten(0, 1)[own]  # (n T / S N, C + K, H, W)
-        targets = self.valid[:, 1::VALID_SPACING, : self.num_fields].flatten(0, 1)[own]
+        own, P = slice(self.group.rank, None, self.group.size), self.past_frames
+        C = self.num_fields or self.valid.shape[2]
+        given = stepping.states(self.valid[:, :-1], P, C, VALID_SPACING)
+        inputs = given.flatten(0, 1)[own]  # (n T / S N, P C + K, H, W)
+        targets = self.valid[:, P::VALID_SPACING, :C].flatten(0, 1)[own]
         size = self.settings.batch_size
         errors = [
             nrmse(self._forecast(x.to(self.device)), y.to(self.device)).reshape(-1)

@@ -31,6 +31,7 @@ def config(source, root, fields=("vorticity",), **changes):
     section = {
         "source": source,
         "conditioning": (),
+        "past_frames": 1,
         "root": str(root),
         "seed": 0,
         "manifests": "data/manifests/test",

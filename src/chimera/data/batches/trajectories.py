@@ -39,7 +39,8 @@ class Order:
     def __init__(self, n: int, T: int, form: Form) -> None:
         if form.length > T:
             raise InputError(
-                f"trajectories have {T} frames, expected at least {form.length} (1 + train.unroll)"
+                f"trajectories have {T} frames, expected at least {form.length} "
+                "(data.past_frames + train.unroll)"
             )
         starts = np.arange(n)[:, None] * T + np.arange(T - form.length + 1)
         self._starts, self._form = starts.reshape(-1), form

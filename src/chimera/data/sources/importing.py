@@ -92,6 +92,11 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     splits = members_of(recordings, data)[name]
     used = [recordings[r] for r in sorted({r for members in splits.values() for r, _ in members})]
     layout = used[0].layout
+    if layout.num_frames <= data.past_frames:
+        raise InputError(
+            f"data.past_frames is {data.past_frames}, expected less than the {layout.num_frames} "
+            f"frames of the trajectories of {used[0].path}, so that one follows them"
+        )
     for recording in used:
         recording.require_same_layout(used[0])
         require_fields(recording, data.fields)

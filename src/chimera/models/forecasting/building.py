@@ -4,8 +4,8 @@
 import path; `source` is the place of its code, `sites` names modules that probes read, `train` is
 read by the training and `search` by the width search. All other keys are the network's own: the
 settings of a registered network, the keyword arguments of another class. Such a class is given
-`input_shape` (C + K, H, W), `padding` along H and W and `out_channels` C, too, where its signature
-names them.
+`input_shape` (P C + K, H, W), `padding` along H and W and `out_channels` C, too, where its
+signature names them.
 """
 
 import inspect
@@ -64,6 +64,7 @@ def fit_to_data(
     key: str = "model",
     *,
     conditioning: int = 0,
+    past_frames: int = 1,
 ) -> dict[str, Any]:
     """Return a model's settings for its data, without what decides nothing of the network.
 
@@ -72,7 +73,8 @@ def fit_to_data(
         shape: (C, H, W) of the data.
         boundary: `periodic` or not, along H and W; the default of `padding`.
         key: Dotted, for messages.
-        conditioning: Number of further input channels.
+        conditioning: Number of channels beside the fields, K.
+        past_frames: Number of frames of the fields, P.
     """
     is_own = settings.get("type") not in REGISTERED
     wanted = settings.get("input_shape", [None] * len(shape) if is_own else None)
@@ -85,8 +87,8 @@ def fit_to_data(
             f"in data.shape stands for what they have"
         )
     C, *grid = filled
-    result = {**settings, "input_shape": [C + conditioning, *grid]}
-    if conditioning or is_own:
+    result = {**settings, "input_shape": [past_frames * C + conditioning, *grid]}
+    if result["input_shape"] != filled or is_own:
         result["out_channels"] = C
     for name in ("train", "search") if is_own else ("source", "train", "search"):
         result.pop(name, None)

@@ -1,6 +1,6 @@
 """A checkpoint: a network's weights, its settings, and the normalisation of its inputs.
 
-C fields, K conditioning channels.
+C fields, K conditioning channels, P past frames.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,12 @@ class Trained(NamedTuple):
     """A trained network in evaluation mode.
 
     Attributes:
-        network: Maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W).
-        mean: Of every channel, (C + K, 1, 1).
-        std: Of every channel, (C + K, 1, 1).
+        network: Maps normalised states (B, P C + K, H, W) to the increment (B, C, H, W).
+        mean: Of every channel of a state (chimera.models.forecasting.stepping), (P C + K, 1, 1).
+        std: Likewise.
         fields: Names of the C fields.
         conditioning: Names of the K channels, see `chimera.data.layout.conditioning`.
+        past_frames: P.
     """
 
     network: nn.Module
@@ -36,6 +37,7 @@ class Trained(NamedTuple):
     std: Tensor
     fields: tuple[str, ...]
     conditioning: tuple[str, ...]
+    past_frames: int = 1
 
 
 def read_network(path: Path, device: torch.device) -> Trained:
@@ -47,12 +49,14 @@ def read_network(path: Path, device: torch.device) -> Trained:
     try:
         network = build_model(about["model"]).to(device).eval()
         network.load_state_dict(weights)
-        mean, std = (
-            torch.tensor(about["normalisation"][m], device=device).reshape(-1, 1, 1)
-            for m in ("mean", "std")
+        names, P = (
+            [tuple(about[n]) for n in ("fields", "conditioning")],
+            about.get("past_frames", 1),
         )
-        names = tuple(about["fields"]), tuple(about["conditioning"])
+        moments = (torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std"))
+        parts = (of.reshape(-1, 1, 1).split([len(name) for name in names]) for of in moments)
+        mean, std = (torch.cat([own.repeat(P, 1, 1), known]) for own, known in parts)
     except (KeyError, TypeError, RuntimeError) as error:  # RuntimeError: missing weights
         reason = " ".join(str(error).split())
         raise InputError(f"{path} holds no network with its normalisation: {reason}") from None
-    return Trained(network, mean, std, *names)
+    return Trained(network, mean, std, *names, P)

@@ -1,37 +1,51 @@
-"""A network as a time stepper: x_{t+1} = x_t + f(x_t, c), applied once or over a rollout.
+"""A network as a time stepper: x_{t+1} = x_t + f(x_t, .., x_{t-P+1}, c), once or over a rollout.
 
-The network predicts the increment of the normalised frame, so that f = 0 is persistence
+The network predicts the increment of the newest normalised frame, so that f = 0 is persistence
 (residual prediction, as in Gupta & Brandstetter 2023, "Towards multi-spatiotemporal-scale
-generalized PDE modeling", section 4). The conditioning c, which is constant in time, is carried as
-the last K channels of a frame.
+generalized PDE modeling", section 4). Its input is a state (P C + K, H, W): the C fields of the
+newest of P frames, those of older ones, and the conditioning c, which is constant in time.
 
-B batch, T time, C fields, K conditioning channels, H, W space.
+B batch, T time, C fields, K conditioning channels, P past frames, H, W space.
 """
 
 import torch
 from torch import Tensor, nn
 
 
-def step(network: nn.Module, frames: Tensor) -> Tensor:
-    """Return the next frames (B, C + K, H, W) of normalised frames (B, C + K, H, W).
+def states(frames: Tensor, past_frames: int, num_fields: int, every: int = 1) -> Tensor:
+    """Return the states (B, S, P C + K, H, W) at the ends of all P consecutive frames, or of some.
 
-    The network maps them to the increment (B, C, H, W) of the fields.
+    Frames are (B, T, C + K, H, W), and S = T - P + 1 if every state is taken.
     """
-    increment = network(frames)
+    if past_frames == 1:
+        return frames[:, ::every]
+    T, C = frames.shape[1], num_fields
+    newest = range(past_frames - 1, -1, -1)
+    past = [frames[:, p : T - past_frames + 1 + p : every, :C] for p in newest]
+    return torch.cat([*past, frames[:, past_frames - 1 :: every, C:]], dim=2)
+
+
+def step(network: nn.Module, state: Tensor, past_frames: int = 1) -> Tensor:
+    """Return the next states (B, P C + K, H, W) of normalised states.
+
+    The network maps them to the increment (B, C, H, W) of the newest fields.
+    """
+    increment = network(state)
     C = increment.shape[1]
-    if frames.shape[1] == C:
-        return frames + increment
-    return torch.cat([frames[:, :C] + increment, frames[:, C:]], dim=1)
+    if state.shape[1] == C:
+        return state + increment
+    older = [state[:, : (past_frames - 1) * C], state[:, past_frames * C :]]
+    return torch.cat([state[:, :C] + increment, *older], dim=1)
 
 
 @torch.no_grad()
-def rollout(network: nn.Module, frames: Tensor, horizon: int) -> Tensor:
-    """Return the predictions (B, horizon, C + K, H, W) from normalised frames (B, C + K, H, W).
+def rollout(network: nn.Module, state: Tensor, horizon: int, past_frames: int = 1) -> Tensor:
+    """Return the predicted states (B, horizon, P C + K, H, W) from states (B, P C + K, H, W).
 
     A rollout that blows up is not stopped.
     """
     predictions = []
     for _ in range(horizon):
-        frames = step(network, frames)
-        predictions.append(frames)
+        state = step(network, state, past_frames)
+        predictions.append(state)
     return torch.stack(predictions, dim=1)

@@ -1,7 +1,7 @@
 """What a network has to be, before any is trained: built, of a size that fits, and a function.
 
-A network maps (B, C + K, H, W) to real numbers (B, C, H, W); in evaluation mode its output depends
-on nothing but its input and its weights.
+A network maps (B, P C + K, H, W) to real numbers (B, C, H, W); in evaluation mode its output
+depends on nothing but its input and its weights.
 """
 
 import copy
@@ -46,7 +46,7 @@ def admit(settings: Mapping[str, Any], out_channels: int, key: str) -> nn.Module
 
 
 def require_real(fields: Mapping[str, Any], fed: Sequence[int], num_fields: int, key: str) -> None:
-    """Refuse complex weights in a model's section, fed (C + K, H, W): torch compiles none."""
+    """Refuse complex weights in a model's section, fed (P C + K, H, W): torch compiles none."""
     given = {"padding": ["circular"] * 2, "out_channels": num_fields}
     settings = {**given, **fields, "input_shape": list(fed)}
     try:

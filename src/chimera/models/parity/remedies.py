@@ -14,10 +14,18 @@ def fit_models(
     shape: tuple[int, ...],
     boundary: Sequence[str],
     conditioning: int,
+    past_frames: int,
 ) -> dict[str, dict[str, Any]]:
     """Return the settings of models on data of a shape (C, H, W), with what may be searched."""
     return {
-        name: fit_to_data(fields, shape, boundary, f"models.{name}", conditioning=conditioning)
+        name: fit_to_data(
+            fields,
+            shape,
+            boundary,
+            f"models.{name}",
+            conditioning=conditioning,
+            past_frames=past_frames,
+        )
         | ({"search": fields["search"]} if "search" in fields else {})
         for name, fields in models.items()
     }

@@ -24,12 +24,13 @@ Track = Callable[[Sequence[Any]], Iterator[Any]]
 class Subject:
     """A trained network and the frozen test trajectories.
 
-    The network maps normalised frames (B, C + K, H, W), fields and conditioning, to the increment
-    (B, C, H, W) of the fields. Trajectories are normalised frames (n, T, C + K, H, W) by axis,
-    `ind` first and then `ood_<axis>`; mean and standard deviation (C, 1, 1) are those of the IND
-    train split. `fields` are the names of the C fields, `constants` those of the K channels with
-    their mean and standard deviation. `physics` has the arguments of
-    chimera.evaluation.forecasters.physics_of for the IND trajectories, None where it is unknown.
+    The network maps normalised states (B, P C + K, H, W), the fields of P past frames, the newest
+    first, and conditioning, to the increment (B, C, H, W) of the newest. Trajectories are
+    normalised states (n, T, P C + K, H, W) by axis, `ind` first and then `ood_<axis>`; mean and
+    standard deviation (C, 1, 1) are those of the IND train split. `fields` are the names of the C
+    fields, `constants` those of the K channels with their mean and standard deviation. `physics`
+    has the arguments of chimera.evaluation.forecasters.physics_of for the IND trajectories, None
+    where it is unknown.
     """
 
     network: nn.Module
@@ -40,6 +41,7 @@ class Subject:
     fields: tuple[str, ...] = ("vorticity",)
     constants: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     physics: tuple[Any, ...] | None = None
+    past_frames: int = 1
 
     @cached_property
     def sites(self) -> tuple[str, ...]:
@@ -56,12 +58,12 @@ class Subject:
         return self.sites
 
     def flow(self, axis: str) -> Tensor:
-        """Return the fields alone of an axis, (n, T, C, H, W)."""
+        """Return the newest fields alone of an axis, (n, T, C, H, W)."""
         return self.trajectories[axis][:, :, : len(self.fields)]
 
     def conditioning(self, axis: str) -> Tensor:
         """Return what is constant in time of an axis, (n, K, H, W)."""
-        return self.trajectories[axis][:, 0, len(self.fields) :]
+        return self.trajectories[axis][:, 0, self.past_frames * len(self.fields) :]
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ def make_twins(subject: Subject, factor: str, num_pairs: int, rng: np.random.Gen
     Raises:
         InapplicableError: If the equation is not known, or all trajectories share the factor.
     """
+    if subject.past_frames > 1:
+        raise InapplicableError(
+            f"counterfactual twins are withheld: data.past_frames is {subject.past_frames}, "
+            "expected 1, as the state that the solver changes and goes on from is one frame"
+        )
     if subject.physics is None:
         raise InapplicableError(
             "counterfactual twins are withheld: no equation of these flows is known, expected "

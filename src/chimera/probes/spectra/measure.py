@@ -108,13 +108,13 @@ def _measure_axis(subject: Subject, axis: str, settings: SpectraSettings) -> _Ax
     trajectories, horizon = subject.trajectories[axis], settings.frames[-1]
     if trajectories.shape[1] <= horizon:
         raise InapplicableError(
-            f"probes.spectra.frames ends with {horizon}, expected less than the "
-            f"{trajectories.shape[1]} frames of a trajectory"
+            f"probes.spectra.frames ends with {horizon}, expected at most "
+            f"{trajectories.shape[1] - 1}, the frames that follow the first data.past_frames"
         )
-    C = len(subject.fields)
+    C, P = len(subject.fields), subject.past_frames
     with evaluation_mode(subject.network):
         batches = trajectories[:, 0].split(32)
-        predicted = torch.cat([rollout(subject.network, x, horizon)[:, :, :C] for x in batches])
+        predicted = torch.cat([rollout(subject.network, x, horizon, P)[:, :, :C] for x in batches])
     finite = predicted.flatten(1).isfinite().all(dim=1)
     diverged = int((~finite).sum())
     sites = [site for site in subject.sites if axis == "ind" or site == "bottleneck"]
