@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import chimera
 import flows
 from chimera.data.sources.importing import open_any
+from chimera.figures.animation import animate
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import InputError
 from chimera.models import build_model
@@ -175,6 +177,9 @@ def test_a_command_that_cannot_run_is_one_sentence(checkpoint, tmp_path):
     for change, words in (
         ({"--output": "forecast.png"}, "--output is forecast.png, expected one of .nc, .hdf5"),
         ({"--steps": "0"}, "--steps is 0, expected at least 1"),
+        ({"--animation": "a.gif"}, "--animation is a.gif, expected a name in .webp"),
+        ({"--trajectory": "4"}, "--trajectory is 4, expected 0 to 3"),
+        ({"--field": "pressure"}, "--field is pressure, expected vorticity"),
         ({"--input": "gone.npz"}, "gone.npz is not a whole npz archive"),
         ({"--checkpoint": "gone"}, "cannot read gone/model.safetensors"),
     ):
@@ -187,6 +192,28 @@ def test_a_command_that_cannot_run_is_one_sentence(checkpoint, tmp_path):
         words_given = [word for pair in (options | change).items() for word in pair]
         assert words in sentence(command(tmp_path, "forecast", *words_given, expect=2))
         assert not (tmp_path / "forecast.nc").exists()
+
+
+def test_an_animation_shows_the_trajectory_that_is_asked_for(checkpoint, tmp_path):
+    folder, network = checkpoint
+    truth = flows.flow()[2].astype(np.float32)
+    flows.write_arrays(tmp_path / "a.npz")
+    options = ["--checkpoint", str(folder), "--input", "a.npz", "--steps", "10", "--output", "f.nc"]
+    command(tmp_path, "forecast", *options, "--animation", "a.webp", "--trajectory", "2")
+    forecast = by_hand(network, torch.from_numpy(truth[2:3, :1]), 10)[0, :, 0].numpy()
+    known = {"truth": truth[2, 1:], "forecast": forecast, "error": forecast[:8] - truth[2, 1:]}
+    titles = [f"{step} frames after the last that is given" for step in range(1, 11)]
+    animate(tmp_path / "expected.webp", known, titles, "vorticity")
+    shown, expected = (picture(tmp_path / f"{name}.webp", 7) for name in ("a", "expected"))
+    assert np.abs(shown - expected).mean() < 0.5  # of 255: roundings of the network
+    assert np.abs(shown - picture(tmp_path / "a.webp", 0)).mean() > 5
+
+
+def picture(path, frame):
+    with Image.open(path) as file:
+        assert file.n_frames == 10
+        file.seek(frame)
+        return np.asarray(file.convert("RGB"), dtype=float)
 
 
 @pytest.mark.filterwarnings("ignore:No complete tensor found")
