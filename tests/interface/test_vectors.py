@@ -40,6 +40,20 @@ DISPATCHES = {
     },
     "another vendor": {"PYTHONPATH": os.pathsep.join([OTHER_VENDOR, *sys.path])},
 }
+# Prints a digest of each of OpenBLAS's parts that the probes use, with so many threads.
+FACTORS = """
+import hashlib, os, sys
+from chimera.interface.vectors import hold_to_avx2
+os.environ["OPENBLAS_NUM_THREADS"] = sys.argv[1]
+if sys.argv[2] == "held":
+    hold_to_avx2(["python"])
+import numpy as np
+from scipy import linalg
+x, y = np.random.default_rng(0).standard_normal((2, 513, 129))
+gram = x.T @ x
+for result in (linalg.cho_solve(linalg.cho_factor(gram), x.T), x.T @ y, np.linalg.svd(x)[1]):
+    print(hashlib.sha256(np.ascontiguousarray(result).tobytes()).hexdigest())
+"""
 # Prints a digest of each of MKL's parts that torch uses.
 OPERATIONS = """
 import hashlib, os, sys
@@ -125,6 +139,17 @@ def test_an_import_sets_nothing(room):
     )
     environment = {k: v for k, v in os.environ.items() if k not in SWITCHES}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core has one thread")
+def test_the_cores_decide_no_byte_of_products_and_factors():
+    def digests(threads, held):
+        command = [sys.executable, "-c", FACTORS, threads, held]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.check_output(command, env=environment, text=True).split()
+
+    assert digests("1", "held") == digests("2", "held")
+    assert not set(digests("1", "free")) & set(digests("2", "free")), "the switch is needed"
 
 
 def test_the_vendor_of_a_processor_decides_no_byte():

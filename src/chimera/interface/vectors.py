@@ -10,7 +10,8 @@ import re
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
-# OpenBLAS: numpy's and scipy's. Its Haswell kernels are those of AMD's processors with AVX2, too.
+# OpenBLAS: numpy's and scipy's. Its Haswell kernels are those of AMD's processors with AVX2, too;
+# it takes other blocks for other numbers of threads, on one core for one.
 # numpy: what it knows above AVX2; on a processor without them nothing is disabled.
 SWITCHES = {
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -19,6 +20,7 @@ SWITCHES = {
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_CORETYPE": "Haswell",
+    "OPENBLAS_NUM_THREADS": "1",
 }
 # What would have a say beside them. (numpy refuses to be told both what to enable and to disable.)
 FOREIGN = ("NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
