@@ -1,0 +1,88 @@
+"""Dimension, information and faithfulness by depth, one above the other, in distribution."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from chimera.figures import style
+from chimera.study.labels import model_label
+
+_ENDS = {"input": 0.0, "target": 1.0, "output": 1.0}
+
+
+class _Quantity(NamedTuple):
+    table: str
+    rows: Mapping[str, str]
+    column: str
+    label: str
+
+
+_QUANTITIES = (
+    _Quantity(
+        "twonn",
+        {"axis": "ind", "estimator": "linear"},
+        "dimension",
+        "intrinsic\ndimension\n(dimensionless)",
+    ),
+    _Quantity(
+        "ib",
+        {"axis": "ind", "pair": "x_t", "withheld": "0"},
+        "information",
+        "I(X; T)\nabout the input\n(nats)",
+    ),
+    _Quantity(
+        "ib",
+        {"axis": "ind", "pair": "t_y", "withheld": "0"},
+        "information",
+        "I(T; Y)\nabout the output\n(nats)",
+    ),
+    _Quantity(
+        "patching",
+        {"donor": "twin_phase", "band": "all"},
+        "faithfulness",
+        "faithfulness\nto a forcing of\nanother phase",
+    ),
+)
+
+
+def quantities_by_depth(tables: Mapping[str, style.Rows], models: Sequence[str]) -> Figure:
+    """Draw the probes' quantities at every site: a point for each replicate, a line of their means.
+
+    Tables `twonn`, `ib` and `patching` have rows with model, site, depth. The n sites of a model
+    lie at 1 / (n + 1), 2 / (n + 1), ... of its forward pass, between input 0 and output 1.
+    """
+    figure = Figure(figsize=(style.WIDTH, 0.9 + 1.5 * len(_QUANTITIES)))
+    panels = figure.subplots(len(_QUANTITIES), 1, sharex=True)
+    places = {model: _places(tables.values(), model) for model in models}
+    for panel, quantity in zip(panels, _QUANTITIES, strict=True):
+        rows = style.where(tables[quantity.table], **quantity.rows)
+        for model, colour in style.model_colours(models).items():
+            here = [
+                {"place": places[model][row["site"]], "value": row[quantity.column]}
+                for row in style.where(rows, model=model)
+            ]
+            points = style.points(here, "place", "value")
+            panel.plot(*points, "o", color=colour, markersize=2.2, alpha=0.6)
+            line = style.means(here, "place", "value")
+            panel.plot(*line, color=colour, linewidth=1, label=model_label(model))
+        if not rows:
+            why = {"s": f"No value of the probe `{quantity.table}`", "color": style.GREY}
+            panel.text(0.5, 0.5, ha="center", transform=panel.transAxes, **why)
+            panel.set_yticks([])
+        panel.set_ylabel(quantity.label, fontsize=8)
+        panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
+    panels[-1].set_xlabel("site, part of the forward pass (0: input, 1: output)")
+    figure.align_ylabels(panels)
+    style.legend(figure, panels)
+    return figure
+
+
+def _places(tables: Sequence[style.Rows], model: str) -> dict[str, float]:
+    """Return the place of every site, in the order of the table that has most of them."""
+    orders = []
+    for rows in tables:
+        depths = {row["site"]: float(row["depth"]) for row in style.where(rows, model=model)}
+        orders.append(sorted(depths.keys() - _ENDS.keys(), key=depths.__getitem__))
+    sites = max(orders, key=len)
+    return _ENDS | {site: (i + 1) / (len(sites) + 1) for i, site in enumerate(sites)}
