@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workspaces import ENVIRONMENT, ROOT, call, command, commit, copy_tree
+import warm
+from workspaces import BIN, ENVIRONMENT, ROOT, SMOKE, call, command, commit, copy_tree
 
-# Cells travel alike, whatever is measured on them: one probe.
-OVERRIDES = "scale=smoke replicates=[0] probe_names=[spectra]"
+# Cells travel alike, whatever is measured on them: one probe. They are cells of the finished
+# workspace, whose cache is that of the machine that works alone.
+OVERRIDES = " ".join([*SMOKE, "replicates=[0]", "probe_names=[spectra]"])
 CELLS = list(product(("unet", "fractal_unet"), (0,)))
 
 
@@ -48,8 +50,12 @@ def lend_environment(clone):
     """Give a clone this process's environment, up to date, for `make install` to find."""
     target = clone / ".venv"
     target.mkdir(parents=True)
-    for name in ("bin", "lib", "pyvenv.cfg"):
+    for name in ("lib", "pyvenv.cfg"):
         (target / name).symlink_to(Path(sys.prefix) / name)
+    (target / "bin").mkdir()
+    for program in (*warm.FOLDER.glob("python"), *BIN.iterdir()):
+        if not (target / "bin" / program.name).exists():
+            (target / "bin" / program.name).symlink_to(program)
     for name in ("installed", "installed-s3"):
         (target / name).touch()
         os.utime(target / name, (2**31, 2**31))
@@ -186,10 +192,10 @@ def test_workflow_and_slurm_over_s3_two_at_once_and_one_killed(origin, alone, tm
         assert f"train@{model}-{replicate}" in ran(log.read_text())
         assert not [name for name in ran(log.read_text()) if name.startswith("generate")]
 
-    for model, replicate in CELLS:
-        stages = run_job("cell", machine, environment, model=model, replicate=replicate)
-        assert not made_again(stages)
-        assert (machine / f"checkpoints/{model}/{replicate}/model.safetensors").exists()
+    model, replicate = CELLS[0]  # of the task that was killed
+    stages = run_job("cell", machine, environment, model=model, replicate=replicate)
+    assert not made_again(stages)
+    assert (machine / f"checkpoints/{model}/{replicate}/model.safetensors").exists()
     last = clone_of(origin, tmp_path / "last")
     stages = run_job("collect", last, environment)
     assert "aggregate" in stages

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import warm
 from chimera.interface.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,7 @@ SMOKE = (
     "scale.datasets=[cfd2d_ind_v2,cfd2d_ood_amplitude_v2,cfd2d_ood_decay_v2]",
 )
 BIN = Path(sys.executable).parent
-ENVIRONMENT = os.environ | {
+FRESH = os.environ | {  # every process starts from nothing
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
     "GIT_AUTHOR_NAME": "test",
@@ -30,10 +31,12 @@ ENVIRONMENT = os.environ | {
     "GIT_COMMITTER_NAME": "test",
     "GIT_COMMITTER_EMAIL": "test@example.org",
 }
+ENVIRONMENT = FRESH | {"PATH": f"{warm.FOLDER}{os.pathsep}{FRESH['PATH']}"}
 
 
 def call(workspace, *command, expect=0, environment=ENVIRONMENT):
     """Run a command in a workspace and return what it printed."""
+    warm.start()
     done = subprocess.run(
         command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
     )

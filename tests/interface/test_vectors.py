@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chimera.interface.vectors import FOREIGN, SWITCHES, hold_to_avx2
-from workspaces import ENVIRONMENT, call
+from workspaces import FRESH, call
 
 INTEL = "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu sse4_2 fma avx2 avx512f\n"
 SANDY = "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu sse4_2 avx\n"
@@ -175,7 +175,7 @@ def test_every_stage_writes_the_same_bytes_under_any_dispatch(finished, tmp_path
     for path in (workspace / "data", workspace / "checkpoints", workspace / "metrics"):
         call(workspace, "chmod", "-R", "u+w", str(path))
     before = contents(workspace)
-    environment = ENVIRONMENT | DISPATCHES[dispatch]
+    environment = FRESH | DISPATCHES[dispatch]
     for name, *arguments in STAGES:
         module = f"chimera.stages.{name}"
         call(workspace, "python", "-m", module, *arguments, environment=environment)
