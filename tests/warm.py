@@ -20,8 +20,11 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-FOLDER = Path(tempfile.mkdtemp(prefix="warm-"))  # of what stands for `python`, and of the socket
-atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+IS_SERVER = __name__ == "__main__"
+# Of the socket, and of what stands for `python`.
+FOLDER = Path(sys.argv[1] if IS_SERVER else tempfile.mkdtemp(prefix="warm-"))
+if not IS_SERVER:
+    atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 FRONT = f"""#!{sys.executable} -IS
 import os, pickle, socket, sys
@@ -62,11 +65,11 @@ def load():
     gc.freeze()
 
 
-def serve(folder):
+def serve():
     """Fork a process for each stage until standard input ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that hand on a status
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(folder / "socket"))
+        listening.bind(str(FOLDER / "socket"))
         listening.listen(16)
         print("ready", flush=True)  # noqa: T201
         while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
@@ -127,5 +130,5 @@ def run(streams, arguments, folder, environment):
     os._exit(status)
 
 
-if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+if IS_SERVER:
+    serve()
