@@ -58,15 +58,15 @@ def hdf5_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     path = file.filename
     try:
         dataset = file[name]
-    except (KeyError, OSError, RuntimeError):
-        raise InputError(f"{path} has no dataset {name!r}, expected one") from None
-    is_filled = isinstance(dataset, h5py.Dataset) and dataset.shape is not None
-    if not is_filled or dataset.dtype.kind not in "fiu":
-        kind = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
+        is_set = isinstance(dataset, h5py.Dataset)
+        kind, stored = (dataset.dtype, dataset.id.get_storage_size()) if is_set else ("a group", 0)
+    except (KeyError, OSError, RuntimeError, ValueError):  # a damaged header has no type or size
+        raise InputError(f"{path} has no whole dataset {name!r}, expected one") from None
+    if not is_set or dataset.shape is None or dataset.dtype.kind not in "fiu":
         raise InputError(f"{path}: {name} is {kind}, expected a dataset of real numbers")
     if dataset.is_virtual or dataset.external or dataset.file.filename != file.filename:
         raise InputError(f"{path}: {name} is in other files, expected everything in this one")
-    if dataset.nbytes > _MAX_RATIO * (dataset.id.get_storage_size() + 1):
+    if dataset.nbytes > _MAX_RATIO * (stored + 1):
         raise InputError(
             f"{path}: {name} has shape {dataset.shape}, expected one whose values the file holds"
         )
