@@ -1,6 +1,6 @@
 """Dimension, information and faithfulness by depth, one above the other, in distribution."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -78,7 +78,7 @@ def quantities_by_depth(tables: Mapping[str, style.Rows], models: Sequence[str])
     return figure
 
 
-def _places(tables: Sequence[style.Rows], model: str) -> dict[str, float]:
+def _places(tables: Iterable[style.Rows], model: str) -> dict[str, float]:
     """Return the place of every site, in the order of the table that has most of them."""
     orders = []
     for rows in tables:

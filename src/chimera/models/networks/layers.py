@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -40,6 +41,20 @@ class GroupNorm(nn.GroupNorm):
         return y.permute(0, 2, 3, 1).reshape(B, H, W, C).permute(0, 3, 1, 2)
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, whose gradient is the sum of their gradients."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        return _Sum.apply(gradient)
+
+
 class BatchNorm(nn.BatchNorm2d):
     """Batch norm (Ioffe & Szegedy 2015) over the whole batch, however many processes share it.
 
@@ -55,11 +70,9 @@ class BatchNorm(nn.BatchNorm2d):
         size = self.share[1]
         if size == 1 or not self.training:
             return super().forward(x)
-        # Imported here: one process needs none of it, and it takes torch a second.
-        from torch.distributed.nn.functional import all_reduce
 
         def mean(values: Tensor) -> Tensor:
-            total: Tensor = all_reduce(values.mean((0, 2, 3), keepdim=True))
+            total: Tensor = _Sum.apply(values.mean((0, 2, 3), keepdim=True))
             return total / size
 
         wide = x.float()
