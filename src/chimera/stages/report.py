@@ -51,6 +51,7 @@ def main() -> None:
         "question": sections["Question"],
         "seen": sections.get("What had been seen", ""),
         "verdicts": verdicts(stats, summary, plan, models, baseline),
+        "plan": plan,
         "cost": account(params, summary, read_costs(metrics["parity"], params["data"]), tuning),
         "baselines": beaten_by_baselines(summary, models),
         "gains": prose.gains_by_model(repeats, models),
@@ -68,18 +69,11 @@ def main() -> None:
             name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
             for name, suffix in PICTURES.items()
         },
-        "tables": {
-            "parity": tables.parity_rows(metrics["parity"], models),
-            "datasets": tables.datasets_rows(params),
-            "tuning": tables.tuning_rows(trials, repeats, models),
-            "contrasts": [tables.contrasts_table(rows, plan) for rows in found.values() if rows],
-            **{name: tables.errors_table(summary, models, name) for name in tables.ERRORS},
-            "probes": tables.probe_tables(probes, models),
-            "correlations": tables.correlations_rows(stats),
-            "deviations": tables.deviations_rows(deviating, log),
-            "amendments": tables.amendments_rows(log),
-            "machines": tables.machines_rows(machines),
-        },
+        "trials": tables.tuning_rows(trials, repeats, models),
+        "statistics": tables.probe_rows(probes, models),
+        "deviating": deviating,
+        "log": log,
+        "machines": tables.runs_by_machine(machines),
     }
     page = templates().get_template("report.html").render(content)
     write_text(Path("plots/report.html"), page)
