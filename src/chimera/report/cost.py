@@ -92,11 +92,10 @@ def forecasts_to_break_even(
         errors = {n: summary[n][axis]["nrmse"] if n in summary else 0.0 for n in grids}
         row = found[axis] = {}
         for model, spent in upfront.items():
-            grid = equal_error(errors, times, summary[model][axis]["nrmse"])
-            row[model] = grid and (
-                grid_of(grid),
-                break_even(spent, costs[model].batched, times[grid]),
-            )
+            row[model] = None
+            if grid := equal_error(errors, times, summary[model][axis]["nrmse"]):
+                number = break_even(spent, costs[model].batched, times[grid])
+                row[model] = grid_of(grid), number
     return found
 
 

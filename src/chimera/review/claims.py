@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from chimera.interface.errors import InputError
 from chimera.metadata.packing import frozen_files, metadata
 from chimera.report.verdict import beaten_by_baselines, percent, verdicts
 from chimera.review.leaves import flatten, wrong_leaves
-from chimera.study.aggregation import summarise, summarise_probes
+from chimera.study.aggregation import read_statistics, summarise, summarise_probes
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.error_table import Runs, read_errors
@@ -127,13 +126,8 @@ def _stats(kept: Kept) -> list[str]:
 
 
 def _probes(kept: Kept) -> list[str]:
-    params = kept.params
-    runs = product(params["model_names"], params["replicates"])
-    probes = {run: {name: dict[str, float]() for name in params["probe_names"]} for run in runs}
-    for row in kept.table("statistics"):
-        run = row["model"], int(row["replicate"])
-        probes[run][row["probe"]][row["statistic"]] = float(row["value"])
-    return wrong_leaves(kept.metrics("probes"), summarise_probes(probes), JSON_DIGITS)
+    probes = summarise_probes(read_statistics(kept.table("statistics"), kept.params))
+    return wrong_leaves(kept.metrics("probes"), probes, JSON_DIGITS)
 
 
 def _errors_table(kept: Kept) -> list[str]:

@@ -5,12 +5,10 @@ training depends, only when the gate is passed. `--solve-widths` prints settings
 """
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
@@ -19,13 +17,7 @@ from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import dead_parts, gaps, require_distinct, require_live
 from chimera.models.parity.liveness import liveness
 from chimera.models.parity.remedies import fit_models, require_parity_or_remedy, solution_lines
-
-
-@dataclass
-class Options:
-    """Print settings at parity instead of running the gate."""
-
-    solve_widths: bool = False
+from chimera.stages import read_flag
 
 
 def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: float) -> None:
@@ -54,7 +46,7 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
 
 def main() -> None:
     """Run the gate, or the search for settings that pass it."""
-    solves, params = ArgumentParser(Options).parse_args().solve_widths, read_params()
+    solves, params = read_flag("solve-widths", "print settings at parity; no gate"), read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
     data, path = params["data"], Path("metrics/gates/generate") / params["datasets"][0]

@@ -1,9 +1,11 @@
 """Means over replicates, and seed-to-seed standard deviations (`_sd`, n - 1 in the denominator)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from statistics import fmean, stdev
 from typing import Any
 
+from chimera.interface.errors import InputError
 from chimera.study.endpoints import endpoint
 from chimera.study.error_table import METRICS, Errors, Runs
 
@@ -46,6 +48,26 @@ def mean_and_sd(rows: list[dict[str, float]]) -> dict[str, float]:
             values.setdefault(name, []).append(value)
     spread = {f"{name}_sd": stdev(found) for name, found in values.items() if len(found) > 1}
     return {name: fmean(found) for name, found in values.items()} | spread
+
+
+def read_statistics(rows: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> Statistics:
+    """Return the statistics of every run of a study, from the rows of metrics/statistics.csv.
+
+    Raises:
+        InputError: If a row is of another study.
+    """
+    runs = product(params["model_names"], params["replicates"])
+    found = {run: {probe: dict[str, float]() for probe in params["probe_names"]} for run in runs}
+    for row in rows:
+        try:
+            of_run = found[row["model"], int(row["replicate"])]
+            of_run[row["probe"]][row["statistic"]] = float(row["value"])
+        except (KeyError, ValueError):
+            text = ", ".join(map(str, row.values()))
+            raise InputError(
+                f"statistics.csv has the row {text}, expected runs and probes of params.yaml"
+            ) from None
+    return found
 
 
 def summarise_probes(runs: Statistics) -> dict[str, dict[str, dict[str, float]]]:
