@@ -26,7 +26,7 @@ from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.error_table import Runs, read_errors
 from chimera.study.tables import BY_RUN, digest
-from chimera.tuning.table import ranked, trials_by_model
+from chimera.tuning.table import trials_by_model, winner
 
 JSON_DIGITS, TABLE_DIGITS = 6, 4  # significant digits of metrics/*.json and plots/tables/*.csv
 EVALUATED_DIGITS = 5  # in which two kinds of processor agree
@@ -205,11 +205,8 @@ def _tuning(kept: Kept) -> list[str]:
     trials = kept.root / "tuning/trials.csv"
     if not trials.exists():
         return []
-    found = {
-        model: {"trials": len(rows)}
-        | {f"best_{name}": float(ranked(rows)[0][name]) for name in ("lr", "valid_nrmse")}
-        for model, rows in trials_by_model(artifacts.read_csv(trials)).items()
-    }
+    searched = trials_by_model(artifacts.read_csv(trials))
+    found = {model: winner(rows) for model, rows in searched.items()}
     metrics = artifacts.read_json(kept.root / "tuning/metrics.json")
     written = {m: {k: row[k] for k in found.get(m, row)} for m, row in metrics.items()}
     faults = wrong_leaves(written, found, TABLE_DIGITS)

@@ -12,11 +12,12 @@ import torch
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
+from chimera.models.forecasting.building import fit_to_data
 from chimera.models.parity.admission import admit
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import dead_parts, gaps, require_distinct, require_live
 from chimera.models.parity.liveness import liveness
-from chimera.models.parity.remedies import fit_models, require_parity_or_remedy, solution_lines
+from chimera.models.parity.remedies import require_parity_or_remedy, solution_lines
 from chimera.stages import read_flag
 
 
@@ -54,8 +55,12 @@ def main() -> None:
     if (path / "layout.yaml").exists() or None in data["shape"]:
         layout = read_yaml(path / "layout.yaml")
     shape, extra = (len(data["fields"]), *layout["grid"]), len(data["conditioning"])
-    studied = {n: s for n, s in models.items() if n in {baseline, *params["model_names"]}}
-    fitted = fit_models(studied, shape, layout["boundary"], extra)
+    fitted = {
+        name: fit_to_data(s, shape, layout["boundary"], f"models.{name}", conditioning=extra)
+        | ({"search": s["search"]} if "search" in s else {})
+        for name, s in models.items()
+        if name in {baseline, *params["model_names"]}
+    }
     if solves:
         for line in solution_lines(fitted, baseline, tolerance):
             print(line)  # noqa: T201

@@ -12,7 +12,7 @@ from chimera.interface.settings import read_settings
 
 _NUMBERS = "estimate ci_low ci_high p q p_equivalence e_value sign_flip_p hedges_gz detectable n"
 _ENDS = [(name, float | str) for name in ("cs_low", "cs_high")]  # a word where they are unbounded
-_CONTRAST = defstruct("_CONTRAST", [*((name, float) for name in _NUMBERS.split()), *_ENDS])
+_Contrast = defstruct("_Contrast", [*((name, float) for name in _NUMBERS.split()), *_ENDS])
 # Of each file of metrics/; `...` stands for every other key.
 FORMS: dict[str, Any] = {
     "verify": dict[str, int],
@@ -27,7 +27,7 @@ FORMS: dict[str, Any] = {
         ...: {
             "verdict": str,
             **dict.fromkeys(("decided_at", "further", "decision_probability"), float),
-            ...: _CONTRAST,
+            ...: _Contrast,
         },
     },
 }
