@@ -81,7 +81,14 @@ class Kept:
     def stats(self) -> dict[str, Any]:
         """Content of metrics/stats.json, computed anew."""
         statistics, verify = self.table("statistics"), self.metrics("verify")
-        return analyse(self.params, self.plan, self.runs, statistics, verify)
+        plan = artifacts.sha256(self.root / "PREREGISTRATION.md")[:12]
+        found = analyse(self.params, self.plan, self.runs, statistics, verify)
+        return found | {"preregistration": plan}
+
+    @cached_property
+    def probes(self) -> dict[str, Any]:
+        """Content of metrics/probes.json, computed anew."""
+        return summarise_probes(read_statistics(self.table("statistics"), self.params))
 
     def table(self, name: str) -> list[dict[str, str]]:
         """Return the rows of metrics/<name>.csv."""
@@ -116,18 +123,8 @@ def _params(kept: Kept) -> list[str]:
     return [f"{d.key} is {d.running}, frozen in {block} as {d.frozen}" for d in deviating]
 
 
-def _summary(kept: Kept) -> list[str]:
-    return wrong_leaves(kept.metrics("summary"), kept.summary, JSON_DIGITS)
-
-
-def _stats(kept: Kept) -> list[str]:
-    plan = artifacts.sha256(kept.root / "PREREGISTRATION.md")[:12]
-    return wrong_leaves(kept.metrics("stats"), kept.stats | {"preregistration": plan}, JSON_DIGITS)
-
-
-def _probes(kept: Kept) -> list[str]:
-    probes = summarise_probes(read_statistics(kept.table("statistics"), kept.params))
-    return wrong_leaves(kept.metrics("probes"), probes, JSON_DIGITS)
+def _metrics(name: str, kept: Kept) -> list[str]:
+    return wrong_leaves(kept.metrics(name), getattr(kept, name), JSON_DIGITS)
 
 
 def _errors_table(kept: Kept) -> list[str]:
@@ -228,9 +225,9 @@ def _metadata(kept: Kept) -> list[str]:
 
 CHECKS: dict[str, Callable[[Kept], list[str]]] = {
     "params.yaml is what PREREGISTRATION.md froze, or says how far not": _params,
-    "metrics/summary.json follows from metrics/errors.csv": _summary,
-    "metrics/stats.json follows from metrics/errors.csv": _stats,
-    "metrics/probes.json follows from metrics/statistics.csv": _probes,
+    "metrics/summary.json follows from metrics/errors.csv": partial(_metrics, "summary"),
+    "metrics/stats.json follows from metrics/errors.csv": partial(_metrics, "stats"),
+    "metrics/probes.json follows from metrics/statistics.csv": partial(_metrics, "probes"),
     "plots/tables/errors.csv follows from metrics/errors.csv": _errors_table,
     "metrics/parity.json is within its tolerance": _parity,
     "metrics/verify.json counts the files of the manifests": _data,

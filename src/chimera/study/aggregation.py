@@ -5,7 +5,6 @@ from itertools import product
 from statistics import fmean, stdev
 from typing import Any
 
-from chimera.interface.errors import InputError
 from chimera.study.endpoints import endpoint
 from chimera.study.error_table import METRICS, Errors, Runs
 
@@ -51,22 +50,13 @@ def mean_and_sd(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def read_statistics(rows: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> Statistics:
-    """Return the statistics of every run of a study, from the rows of metrics/statistics.csv.
-
-    Raises:
-        InputError: If a row is of another study.
-    """
+    """Return a study's statistics from the rows of metrics/statistics.csv; others stay out."""
     runs = product(params["model_names"], params["replicates"])
     found = {run: {probe: dict[str, float]() for probe in params["probe_names"]} for run in runs}
     for row in rows:
-        try:
-            of_run = found[row["model"], int(row["replicate"])]
-            of_run[row["probe"]][row["statistic"]] = float(row["value"])
-        except (KeyError, ValueError):
-            text = ", ".join(map(str, row.values()))
-            raise InputError(
-                f"statistics.csv has the row {text}, expected runs and probes of params.yaml"
-            ) from None
+        probes = found.get((row["model"], int(row["replicate"])), {})
+        if row["probe"] in probes:
+            probes[row["probe"]][row["statistic"]] = float(row["value"])
     return found
 
 
