@@ -65,8 +65,10 @@ def _require_form(content: Any, key: str, form: Any) -> None:
             read_settings({name: content[name]}, key, of_one)
 
 
-def read_numbers(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Return the rows of a CSV file, in which these columns hold numbers.
+def read_numbers(
+    path: Path, columns: Sequence[str], *, blanks: bool = False
+) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, in which these columns hold numbers, or nothing with `blanks`.
 
     Raises:
         InputError: If a column is missing or has another value.
@@ -75,7 +77,7 @@ def read_numbers(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     for line, row in enumerate(rows, start=2):
         for name in columns:
             try:
-                float(row[name])
+                float(row[name] or ("0" if blanks else ""))
             except (KeyError, TypeError, ValueError):
                 found = f"{name} in line {line} is {row.get(name)!r}"
                 raise InputError(f"{path}: {found}, expected a number") from None
