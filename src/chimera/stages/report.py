@@ -38,7 +38,7 @@ def main() -> None:
         for gate in ("training", "evaluation")
     ]
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
-    repeats = read_numbers(Path("tuning/repeats.csv"), ("lr", "steps", "valid_nrmse"))
+    repeats = read_numbers(Path("tuning/repeats.csv"), ("steps", "valid_nrmse"))
     tuning = read_result(Path("tuning/metrics.json"), dict[str, dict[str, float]])
     files = [*SOURCES, *(f"metrics/{name}.json" for name in FORMS)]
     found, probes = by_model(stats), metrics["probes"]
