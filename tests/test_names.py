@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/chimera"
-EVERYWHERE = {"main", "Options"}  # every command and stage has its own
+EVERYWHERE = {"main"}  # every command and stage has its own
 
 
 def defined(tree):

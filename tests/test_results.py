@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from functools import reduce
+from operator import getitem
 
 import pytest
 
+from chimera.files.artifacts import read_csv, write_csv
 from chimera.interface.errors import InputError
-from chimera.stages import aggregate, stats
+from chimera.stages import aggregate, figures, report, stats
 
 EVALUATE, PROBE = "metrics/runs/unet/0/evaluate.json", "metrics/runs/unet/0/twonn.json"
 ABOUT, VERIFY = "checkpoints/unet/0/provenance.yaml", "metrics/verify.json"
@@ -26,6 +29,24 @@ WRONG = [
     (VERIFY, None, "is None, expected a mapping"),
     (VERIFY, {"files": "nine"}, r"files is 'nine', expected a whole number"),
     (VERIFY, {"files": 9}, "has no 'unfrozen'"),
+]
+# Of what a finished study has: a place in it, another value there, and the stages that refuse it.
+CHANGED = [
+    ("metrics/stats.json", (), None, "is None, expected a mapping", (figures, report)),
+    ("metrics/stats.json", ("replicates",), "few", r"replicates is 'few', expected", (report,)),
+    ("metrics/stats.json", ("fractal_unet",), [], r"fractal_unet is \[\], ex", (figures, report)),
+    ("metrics/stats.json", ("fractal_unet", "verdict"), None, "verdict is None", (report,)),
+    ("metrics/stats.json", ("fractal_unet", "gap"), "small", "gap is 'small'", (figures, report)),
+    ("metrics/stats.json", ("fractal_unet", "gap", "p"), None, "gap.p is None", (figures, report)),
+    ("metrics/stats.json", ("spearman",), None, "spearman is None, expected", (report,)),
+    ("metrics/parity.json", ("tolerance",), {}, r"tolerance is {}, exp", (figures, report)),
+    ("metrics/parity.json", ("unet",), 3, "unet is 3, expected a mapping", (figures, report)),
+    ("metrics/parity.json", ("unet", "macs"), "many", "macs is 'many'", (figures, report)),
+    ("metrics/summary.json", ("unet", "ind"), 0.5, r"unet.ind is 0\.5", (report,)),
+    ("metrics/summary.json", ("unet", "ind", "nrmse"), None, "nrmse is None", (report,)),
+    ("metrics/probes.json", ("unet",), [], r"unet is \[\], expected a mapping", (report,)),
+    ("metrics/verify.json", ("files",), None, "files is None, expected", (report,)),
+    ("tuning/metrics.json", ("unet",), "none", "unet is 'none', expected", (report,)),
 ]
 
 
@@ -50,5 +71,52 @@ def test_a_result_of_another_form_is_one_sentence(study, monkeypatch, name, cont
             stage.main()
         assert str(caught.value).startswith(name)
         assert "\n" not in str(caught.value)
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize(("name", "place", "value", "sentence", "stages"), CHANGED)
+def test_a_study_with_another_value_is_neither_drawn_nor_told(
+    study, monkeypatch, name, place, value, sentence, stages
+):
+    monkeypatch.chdir(study)
+    path = study / name
+    before = path.read_bytes()
+    content = {"whole": json.loads(before)}
+    *outer, last = ("whole", *place)
+    reduce(getitem, outer, content)[last] = value
+    path.unlink()
+    path.write_text(json.dumps(content["whole"]))
+    try:
+        for stage in stages:
+            with pytest.raises(InputError, match=sentence) as caught:
+                stage.main()
+            assert str(caught.value).startswith(name)
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "stages"),
+    [
+        ("metrics/errors.csv", "nrmse", (stats, figures)),
+        ("metrics/statistics.csv", "value", (stats,)),
+        ("tuning/trials.csv", "lr", (figures, report)),
+        ("metrics/tables/twonn.csv", "dimension", (figures,)),
+    ],
+)
+def test_a_word_in_a_column_of_numbers_is_one_sentence(study, monkeypatch, name, column, stages):
+    monkeypatch.chdir(study)
+    monkeypatch.setattr("sys.argv", ["stage"])
+    path = study / name
+    before = path.read_bytes()
+    rows = read_csv(path)
+    path.unlink()
+    write_csv(path, [rows[0] | {column: "word"}, *rows[1:]])
+    try:
+        for stage in stages:
+            sentence = f"{name}: {column} in line 2 is 'word', expected a number"
+            with pytest.raises(InputError, match=sentence):
+                stage.main()
     finally:
         path.write_bytes(before)

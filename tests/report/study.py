@@ -1,6 +1,8 @@
 """A small finished study in a folder: our own parameters, metrics made up for the tests."""
 
+import html
 import math
+import re
 import shutil
 from contextlib import chdir
 from pathlib import Path
@@ -11,6 +13,7 @@ from safetensors.numpy import save_file
 
 from chimera.figures.style import where
 from chimera.files.artifacts import write_csv, write_json, write_yaml
+from chimera.report.document import templates
 from chimera.stages import aggregate
 from chimera.study.axes import axis_name
 from figures import tables
@@ -23,6 +26,14 @@ PARITY = {
     "fractal_unet": {"params": 1020, "macs": 49_000, "params_gap": 0.02, "macs_gap": -0.02},
 }
 VERIFY = {"files": 9, "exact": 9, "equivalent": 0, "mismatched": 0, "missing": 0, "unfrozen": 0}
+
+
+def cells(macro, *values):
+    """Return the rows of text of a table of templates/tables.html."""
+    module = templates().get_template("tables.html").module
+    rows = re.findall("<tr>(.*?)</tr>", str(getattr(module, macro)(*values)), re.DOTALL)
+    found = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [tuple(html.unescape(cell) for cell in row) for row in found]
 
 
 def contrast(estimate, half, p, n):

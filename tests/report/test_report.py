@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from chimera.files.artifacts import write_bytes
-from chimera.governance.plan import Preregistration
+from chimera.governance.plan import Deviation, Preregistration
 from chimera.interface.errors import InputError
 from chimera.report import prose, tables
 from chimera.report.document import git_object, templates
 from chimera.report.verdict import beaten_by_baselines, verdicts
 from chimera.stages import figures, report
+from chimera.study.endpoints import by_model
 from chimera.study.stopping import Stopping
 from figures import tables as search
 from report import study
@@ -229,9 +230,29 @@ def test_the_table_of_errors_has_every_mean_and_its_spread():
         "unet": {"ind": {"nrmse": 0.0761, "nrmse_sd": 0.0012}, "gap": 1.0},
         "persistence": {"ind": {"nrmse": 0.3}},
     }
-    table = tables.errors_table(summary, ["unet"], "nrmse")
-    assert table.header == ("axis", "UNet", "persistence")
-    assert table.rows == (("IND", "0.0761 ± 0.0012", "0.300"),)
+    names = ["unet", "persistence"]
+    assert study.cells("errors", summary, names, "nrmse") == [("IND", "0.0761 ± 0.0012", "0.300")]
+
+
+def test_the_table_of_contrasts_has_the_primary_first_and_frames_as_they_are():
+    """exp(0.03) is 1.030, exp(0.03 -+ 0.15) 0.887 and 1.197; 0.15 of a logarithm is 16.2%."""
+    rows = by_model(statistics())["fractal_unet"]
+    primary, *others = study.cells("contrasts", rows, PLAN)
+    first = ("OOD error, all axes (primary)", "1.030", "0.887 to 1.197", "unbounded", "0.490")
+    rest = ("0.490", "0.070", "1.5", "0.250", "+0.40", "16.2%", "40%", "3", "no")
+    assert primary == first + rest
+    (frames,) = (row for row in others if row[0] == "IND valid time")
+    assert frames[1:3] == ("+0.03 frames", "-0.12 to +0.18")
+    assert frames[10:12] == ("0.15 frames", "-")
+
+
+def test_a_deviation_has_its_last_reason_in_the_log():
+    log = [{"key": "seed", "reason": "old"}, {"title": "x"}, {"key": "seed", "reason": "new"}]
+    found = [Deviation("seed", 0, 1), Deviation("train.lr", 0.12345, None)]
+    assert study.cells("deviating", found, log) == [
+        ("seed", "0", "1", "new"),
+        ("train.lr", "0.1235", "none", "no entry in the log"),
+    ]
 
 
 def test_git_names_a_file_as_git_does(tmp_path):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from chimera.interface.errors import InputError
-from chimera.study.aggregation import summarise, summarise_probes
+from chimera.study.aggregation import read_statistics, summarise, summarise_probes
 from chimera.study.axes import axis_name
 from chimera.study.error_table import METRICS, error_rows, evaluated, frame_rows, read_errors
 from chimera.study.tables import Digest, digest
@@ -148,4 +148,16 @@ def test_probe_statistics_by_hand():
             "rome": {"edits": 1.0, "edits_sd": 0.0},
         },
         "b": {"twonn": {"samples": 3.0, "ind": 5.0}},
+    }
+
+
+def test_statistics_are_read_by_run_and_probe_and_those_of_other_studies_stay_out():
+    params = {"model_names": ["a", "b"], "replicates": [0], "probe_names": ["p", "q"]}
+    cells = [("a", 0, "p", "s", "0.5"), ("a", 1, "p", "s", "1"), ("c", 0, "p", "s", "2")]
+    cells += [("b", 0, "gone", "s", "3"), ("b", 0, "q", "t", "4")]
+    columns = ("model", "replicate", "probe", "statistic", "value")
+    rows = [dict(zip(columns, map(str, row), strict=True)) for row in cells]
+    assert read_statistics(rows, params) == {
+        ("a", 0): {"p": {"s": 0.5}, "q": {}},
+        ("b", 0): {"p": {}, "q": {"t": 4.0}},
     }

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chimera.files.artifacts import read_json, read_params
+from chimera.files.artifacts import read_params
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError, guarded
 from chimera.report.verdict import verdicts
 from chimera.review.changes import metric_changes, strongest
 from chimera.review.revisions import read_revision, resolve, with_work_tree
+from chimera.study.results import read_metrics
 
 
 def comparison(summary: Mapping[str, Any]) -> str | None:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     argparse.ArgumentParser(prog="outcome", description=__doc__).parse_args(arguments)
     params, plan = read_params(), read_preregistration()
-    stats, summary = (read_json(Path(f"metrics/{name}.json")) for name in ("stats", "summary"))
+    stats, summary = read_metrics("stats"), read_metrics("summary")
     found = verdicts(stats, summary, plan, params["model_names"], params["baseline"])
     lines = [verdict.headline for verdict in found]
     report = Path("plots/report.html")

@@ -9,9 +9,8 @@ it in place of one that exists.
 import argparse
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dvc.repo import Repo
 
@@ -46,14 +45,6 @@ def provenance() -> dict[str, object]:
     }
 
 
-def present_stages(lock: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dvc.lock without stages that these parameters do not have: DVC never removes one."""
-    with Repo() as repo:
-        names = [stage.addressing for stage in repo.index.stages]
-    stages = {name: entry for name, entry in lock["stages"].items() if name in names}
-    return dict(lock) | {"stages": stages}
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="record", description=(__doc__ or "").splitlines()[0])
@@ -70,7 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for file in files:
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, fresh / file)
-        lock = present_stages(artifacts.read_yaml(Path("dvc.lock")))
+        with Repo() as repo:
+            names = [stage.addressing for stage in repo.index.stages]
+        lock = artifacts.read_yaml(Path("dvc.lock"))
+        # Without stages that these parameters do not have: DVC never removes one.
+        lock["stages"] = {n: entry for n, entry in lock["stages"].items() if n in names}
         artifacts.write_yaml(fresh / "dvc.lock", lock)
         artifacts.write_yaml(fresh / "provenance.yaml", about)
         for path, content in metadata(fresh).items():

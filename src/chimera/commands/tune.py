@@ -14,7 +14,7 @@ from chimera.files import artifacts
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import as_plain, read_settings
 from chimera.tuning.search import Search, draws
-from chimera.tuning.table import ranked, require_bracketed, trials_by_model
+from chimera.tuning.table import ranked, require_bracketed, trials_by_model, winner
 
 HOME = Path("tuning")
 TUNED = ("steps", "lr", "weight_decay")  # what a trial sets itself
@@ -106,9 +106,7 @@ def write_tables(search: Search) -> None:
     batch, report = artifacts.read_params()["train"]["batch_size"], {}
     for model, rows in found.items():
         steps = len(rows) * search.steps + sum(int(row["steps"]) for row in again.get(model, []))
-        names, best = ("lr", "weight_decay", "valid_nrmse"), ranked(rows)[0]
-        numbers = {f"best_{name}": float(best[name]) for name in names}
-        report[model] = {"trials": len(rows)} | numbers | {"samples": steps * batch}
+        report[model] = winner(rows) | {"samples": steps * batch}
     artifacts.write_json(HOME / "metrics.json", report)
     for model, rows in found.items():
         require_bracketed(model, rows)

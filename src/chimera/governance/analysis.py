@@ -5,6 +5,7 @@ from typing import Any
 
 from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.standing import standing
+from chimera.study.aggregation import read_statistics
 from chimera.study.contrasts import compare, correlations
 from chimera.study.endpoints import endpoint
 from chimera.study.error_table import Runs
@@ -24,17 +25,15 @@ def analyse(
     """
     models, baseline, replicates = (params[k] for k in ("model_names", "baseline", "replicates"))
     runs = {(model, r): errors[model, r] for model in models for r in replicates}
+    measured = read_statistics(statistics, params)
     compared = [model for model in models if model != baseline and baseline in models]
     report: dict[str, Any] = dict(compare(runs, compared, baseline, replicates, plan))
     decided_at = [report[model].get("decided_at") for model in compared]
     if len(params["datasets"]) > 1:
-        values = {
-            (row["model"], int(row["replicate"]), f"{row['probe']}.{row['statistic']}"): row
-            for row in statistics
-        }
         probes = {
-            name: [float(r["value"]) if (r := values.get((*run, name))) else None for run in runs]
+            name: [found.get(probe, {}).get(statistic) for found in measured.values()]
             for name in plan.correlations
+            for probe, _, statistic in [name.partition(".")]
         }
         ood = [endpoint("ood_nrmse", found, plan.weights) for found in runs.values()]
         report["spearman"] = correlations(probes, ood, [m for m, _ in runs], plan.alpha)

@@ -17,10 +17,7 @@ from chimera.planning.break_even import (
     grid_of,
     solvers,
 )
-from chimera.report.tables import Table
 from chimera.study.labels import axis_label, model_label
-
-NEVER = "never"
 
 
 class Effort(NamedTuple):
@@ -60,50 +57,46 @@ def account(
     """
     models, costs = params["model_names"], next(iter(devices.values()), {})
     efforts = {model: effort(params, model, tuning) for model in models}
-    table = break_even_table(summary, costs, efforts)
-    cells = [cell for row in table.rows for cell in row[1:]] if table else []
+    numbers = forecasts_to_break_even(summary, costs, efforts)
+    found = [number for row in numbers.values() for number in row.values()]
     return {
         "classical": best_solver(summary, costs, models),
         "batch": BATCH,
-        "never": bool(cells) and all(cell.startswith(NEVER) for cell in cells),
+        "never": bool(found) and all(number and number[1] is None for number in found),
         "unmeasured": unmeasured([*models, *solvers(list(summary))], costs),
-        "break_even": table,
-        "times": [times_table(device, found, efforts) for device, found in devices.items()],
+        "break_even": numbers,
+        "untuned": [model for model in models if model in costs and efforts[model].tuned is None],
+        "times": {device: times(measured, efforts) for device, measured in devices.items()},
     }
 
 
-def break_even_table(
+def forecasts_to_break_even(
     summary: Mapping[str, Any], costs: Mapping[str, Cost], efforts: Mapping[str, Effort]
-) -> Table | None:
-    """Return the break-even number of forecasts by axis, None where no cost or solver is known."""
+) -> dict[str, dict[str, tuple[int, int | None] | None]]:
+    """Return the grid of the cheapest solver that errs no more, and the break-even number.
+
+    By axis and model; nothing where no cost or solver is known. There is no pair where every solver
+    errs more, and no number where the network never costs less.
+    """
     grids = solvers(list(costs))
-    models = [model for model in efforts if model in costs]
-    if not (grids and models and DATA in costs):
-        return None
+    if not grids or DATA not in costs:
+        return {}
     times = {name: costs[name].batched for name in grids}
-    rows = []
-    for axis in _axes(summary):
+    upfront = {
+        model: sum(effort.parts(costs[model], costs[DATA]))
+        for model, effort in efforts.items()
+        if model in costs
+    }
+    found: dict[str, dict[str, tuple[int, int | None] | None]] = {}
+    for axis in _axes(summary) if upfront else ():
         errors = {n: summary[n][axis]["nrmse"] if n in summary else 0.0 for n in grids}
-        cells = []
-        for model in models:
-            grid = equal_error(errors, times, summary[model][axis]["nrmse"])
-            if grid is None:
-                cells.append("no such solver")
-                continue
-            upfront = sum(efforts[model].parts(costs[model], costs[DATA]))
-            number = break_even(upfront, costs[model].batched, times[grid])
-            count = NEVER if number is None else f"{float(f'{number:.3g}'):,.0f}"
-            cells.append(f"{count} ({grid_of(grid)}²)")
-        rows.append((axis_label(axis), *cells))
-    untuned = [model for model in models if efforts[model].tuned is None]
-    caption = (
-        "Break-even: the number of forecasts, each of one frame, from which on a network, with its "
-        "data, tuning and one training, has cost less than the cheapest solver that errs no more, "
-        f"whose grid is in brackets. One core, batches of {BATCH}."
-    )
-    if untuned:
-        caption += f" No tuning counted: {_listed(untuned)}."
-    return Table(caption, ("axis", *map(model_label, models)), tuple(rows))
+        row = found[axis] = {}
+        for model, spent in upfront.items():
+            row[model] = None
+            if grid := equal_error(errors, times, summary[model][axis]["nrmse"]):
+                number = break_even(spent, costs[model].batched, times[grid])
+                row[model] = grid_of(grid), number
+    return found
 
 
 def best_solver(
@@ -143,30 +136,27 @@ def unmeasured(names: Sequence[str], costs: Mapping[str, Cost]) -> str:
     >>> unmeasured(["unet"], {})
     'plots/cost.csv has no times, at this size, of UNet; `make cost` measures them.'
     """
-    listed = _listed([name for name in names if name not in costs])
+    listed = ", ".join(model_label(name) for name in names if name not in costs)
     said = f"plots/cost.csv has no times, at this size, of {listed}; `{REMEASURE}` measures them."
     return said if listed else ""
 
 
-def times_table(device: str, costs: Mapping[str, Cost], efforts: Mapping[str, Effort]) -> Table:
-    """Return the times of one device, and what each network takes before its first forecast."""
-    rows = []
-    for name, cost in costs.items():
-        cells = [f"{cost.alone:.3g}", f"{cost.batched:.3g}"]
-        if name in efforts and DATA in costs:
-            parts = efforts[name].parts(cost, costs[DATA])
-            cells += [f"{cost.sample:.3g}", *(f"{part / 1e3:.0f}" for part in parts)]
-        if name != DATA:
-            rows.append((model_label(name), *cells, *["-"] * (6 - len(cells))))
-    times = ("ms a frame, alone", f"ms a frame, {BATCH} at once", "ms a training sample")
-    header = ("forecaster", *times, "data (s)", "tuning (s)", "one training (s)")
-    return Table(f"Times on {device}, of a CPU on one core.", header, tuple(rows))
+def times(
+    costs: Mapping[str, Cost], efforts: Mapping[str, Effort]
+) -> dict[str, tuple[Cost, list[float]]]:
+    """Return the times of one device, and the seconds a network takes before its first forecast."""
+    return {
+        name: (
+            cost,
+            [part / 1e3 for part in efforts[name].parts(cost, costs[DATA])]
+            if name in efforts and DATA in costs
+            else [],
+        )
+        for name, cost in costs.items()
+        if name != DATA
+    }
 
 
 def _axes(summary: Mapping[str, Any]) -> list[str]:
     first = next(iter(summary.values()))
     return [axis for axis, row in first.items() if isinstance(row, Mapping) and axis != "ood"]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(model_label, names))

@@ -3,12 +3,31 @@
 The page loads nothing, and runs its own script alone, which its content security policy enforces.
 """
 
+import math
 from base64 import b64encode
 from hashlib import sha1, sha256
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from chimera.study.labels import model_label
+from chimera.governance.plan import deviations
+from chimera.report.tables import mean_and_spread, plain
+from chimera.report.verdict import p_value, percent
+from chimera.study.axes import axis_name
+from chimera.study.endpoints import by_model
+from chimera.study.labels import axis_label, contrast_label, model_label
+
+CALLABLE = {  # in templates
+    "axis_label": axis_label,
+    "axis_name": axis_name,
+    "by_model": by_model,
+    "contrast_label": contrast_label,
+    "deviations": deviations,
+    "exp": math.exp,
+    "mean_and_spread": mean_and_spread,
+    "p_value": p_value,
+    "percent": percent,
+    "plain": plain,
+}
 
 
 def templates() -> Environment:
@@ -21,6 +40,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["model"] = model_label
+    environment.globals |= CALLABLE
     environment.filters["sha256"] = lambda s: b64encode(sha256(s.encode()).digest()).decode()
     return environment
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +21,12 @@ from chimera.interface.errors import InputError
 from chimera.metadata.packing import frozen_files, metadata
 from chimera.report.verdict import beaten_by_baselines, percent, verdicts
 from chimera.review.leaves import flatten, wrong_leaves
-from chimera.study.aggregation import summarise, summarise_probes
+from chimera.study.aggregation import read_statistics, summarise, summarise_probes
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.error_table import Runs, read_errors
 from chimera.study.tables import BY_RUN, digest
-from chimera.tuning.table import ranked, trials_by_model
+from chimera.tuning.table import trials_by_model, winner
 
 JSON_DIGITS, TABLE_DIGITS = 6, 4  # significant digits of metrics/*.json and plots/tables/*.csv
 EVALUATED_DIGITS = 5  # in which two kinds of processor agree
@@ -82,7 +81,14 @@ class Kept:
     def stats(self) -> dict[str, Any]:
         """Content of metrics/stats.json, computed anew."""
         statistics, verify = self.table("statistics"), self.metrics("verify")
-        return analyse(self.params, self.plan, self.runs, statistics, verify)
+        plan = artifacts.sha256(self.root / "PREREGISTRATION.md")[:12]
+        found = analyse(self.params, self.plan, self.runs, statistics, verify)
+        return found | {"preregistration": plan}
+
+    @cached_property
+    def probes(self) -> dict[str, Any]:
+        """Content of metrics/probes.json, computed anew."""
+        return summarise_probes(read_statistics(self.table("statistics"), self.params))
 
     def table(self, name: str) -> list[dict[str, str]]:
         """Return the rows of metrics/<name>.csv."""
@@ -117,23 +123,8 @@ def _params(kept: Kept) -> list[str]:
     return [f"{d.key} is {d.running}, frozen in {block} as {d.frozen}" for d in deviating]
 
 
-def _summary(kept: Kept) -> list[str]:
-    return wrong_leaves(kept.metrics("summary"), kept.summary, JSON_DIGITS)
-
-
-def _stats(kept: Kept) -> list[str]:
-    plan = artifacts.sha256(kept.root / "PREREGISTRATION.md")[:12]
-    return wrong_leaves(kept.metrics("stats"), kept.stats | {"preregistration": plan}, JSON_DIGITS)
-
-
-def _probes(kept: Kept) -> list[str]:
-    params = kept.params
-    runs = product(params["model_names"], params["replicates"])
-    probes = {run: {name: dict[str, float]() for name in params["probe_names"]} for run in runs}
-    for row in kept.table("statistics"):
-        run = row["model"], int(row["replicate"])
-        probes[run][row["probe"]][row["statistic"]] = float(row["value"])
-    return wrong_leaves(kept.metrics("probes"), summarise_probes(probes), JSON_DIGITS)
+def _metrics(name: str, kept: Kept) -> list[str]:
+    return wrong_leaves(kept.metrics(name), getattr(kept, name), JSON_DIGITS)
 
 
 def _errors_table(kept: Kept) -> list[str]:
@@ -211,11 +202,8 @@ def _tuning(kept: Kept) -> list[str]:
     trials = kept.root / "tuning/trials.csv"
     if not trials.exists():
         return []
-    found = {
-        model: {"trials": len(rows)}
-        | {f"best_{name}": float(ranked(rows)[0][name]) for name in ("lr", "valid_nrmse")}
-        for model, rows in trials_by_model(artifacts.read_csv(trials)).items()
-    }
+    searched = trials_by_model(artifacts.read_csv(trials))
+    found = {model: winner(rows) for model, rows in searched.items()}
     metrics = artifacts.read_json(kept.root / "tuning/metrics.json")
     written = {m: {k: row[k] for k in found.get(m, row)} for m, row in metrics.items()}
     faults = wrong_leaves(written, found, TABLE_DIGITS)
@@ -237,9 +225,9 @@ def _metadata(kept: Kept) -> list[str]:
 
 CHECKS: dict[str, Callable[[Kept], list[str]]] = {
     "params.yaml is what PREREGISTRATION.md froze, or says how far not": _params,
-    "metrics/summary.json follows from metrics/errors.csv": _summary,
-    "metrics/stats.json follows from metrics/errors.csv": _stats,
-    "metrics/probes.json follows from metrics/statistics.csv": _probes,
+    "metrics/summary.json follows from metrics/errors.csv": partial(_metrics, "summary"),
+    "metrics/stats.json follows from metrics/errors.csv": partial(_metrics, "stats"),
+    "metrics/probes.json follows from metrics/statistics.csv": partial(_metrics, "probes"),
     "plots/tables/errors.csv follows from metrics/errors.csv": _errors_table,
     "metrics/parity.json is within its tolerance": _parity,
     "metrics/verify.json counts the files of the manifests": _data,

@@ -18,6 +18,13 @@ if sys.argv[0] == "-m":  # as Python has it while it looks for the module of `py
     hold_to_avx2(sys.orig_argv)
 
 
+def read_flag(name: str, meaning: str) -> bool:
+    """Return whether the command line has `--<name>`; anything else there is refused."""
+    parser = ArgumentParser()
+    parser.add_argument(f"--{name}", action="store_true", dest="given", help=meaning)
+    return bool(parser.parse_args().given)
+
+
 def read_keys(**kinds: type) -> Namespace:
     """Return the keys of a cell in the stage's matrix, given as `--<name> <value>`."""
     parser = ArgumentParser()

@@ -9,13 +9,10 @@ Loops over the lists in params.yaml: results on disk that are no longer of the s
 """
 
 from pathlib import Path
-from typing import Any
 
 from chimera.files.artifacts import (
     read_csv,
-    read_json,
     read_params,
-    read_yaml,
     whole_folder,
     write_csv,
     write_json,
@@ -23,20 +20,10 @@ from chimera.files.artifacts import (
 )
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
-from chimera.interface.settings import read_settings
-from chimera.study.aggregation import summarise, summarise_probes
-from chimera.study.error_table import error_rows, frame_rows, read_errors
+from chimera.study.aggregation import read_statistics, summarise, summarise_probes
+from chimera.study.error_table import Evaluation, error_rows, frame_rows, read_errors
+from chimera.study.results import read_result
 from chimera.study.tables import BY_RUN, DIGESTS, digest
-
-# By forecaster, dataset and error: a number for each trajectory or frame.
-ErrorLists = dict[str, dict[str, dict[str, list[float]]]]
-
-
-def read_numbers(path: Path, kind: Any) -> Any:
-    """Return what another stage wrote; InputError if it has not the form `kind`."""
-    content = read_yaml(path) if path.suffix == ".yaml" else read_json(path)
-    read_settings(content, str(path), kind)
-    return content
 
 
 def main() -> None:
@@ -44,32 +31,26 @@ def main() -> None:
     params = read_params()
     cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
     folders = {cell: Path("metrics/runs", *map(str, cell)) for cell in cells}
-    runs = {c: read_numbers(f / "evaluate.json", ErrorLists) for c, f in folders.items()}
+    runs = {c: read_result(f / "evaluate.json", Evaluation) for c, f in folders.items()}
     errors, datasets = Path("metrics/errors.csv"), params["datasets"]
     write_csv(errors, error_rows(runs, datasets))
     summary = summarise(read_errors(read_csv(errors)), read_preregistration().weights)
     write_json(Path("metrics/summary.json"), summary, digits=6)
     about = [Path("checkpoints", *map(str, cell), "provenance.yaml") for cell in cells]
-    records = [read_numbers(path, dict[str, Any]) for path in about]
+    records = [read_result(path, {"bytes": str}) for path in about]
     classes = sorted({record["bytes"] for record in records})
     write_yaml(Path("metrics/provenance.yaml"), {"bytes": ", ".join(classes)})
-    # As statistics.csv has them, so that what follows can be computed again from it.
-    probes = {
-        cell: {
-            probe: {key: float(f"{value:.9g}") for key, value in found.items()}
-            for probe in params["probe_names"]
-            for found in [read_numbers(folder / f"{probe}.json", dict[str, float])]
-        }
-        for cell, folder in folders.items()
-    }
+    table = Path("metrics/statistics.csv")
     statistics = [
-        {"model": model, "replicate": r, "probe": probe, "statistic": name, "value": value}
-        for (model, r), by_probe in probes.items()
-        for probe, found in by_probe.items()
-        for name, value in found.items()
+        {"model": model, "replicate": r, "probe": probe, "statistic": name, "value": float(value)}
+        for (model, r), folder in folders.items()
+        for probe in params["probe_names"]
+        for name, value in read_result(folder / f"{probe}.json", dict[str, float]).items()
     ]
-    write_csv(Path("metrics/statistics.csv"), statistics)
-    write_json(Path("metrics/probes.json"), summarise_probes(probes), digits=6)
+    write_csv(table, statistics)
+    # As the table has them, so that what follows can be computed again from it.
+    probes = summarise_probes(read_statistics(read_csv(table), params))
+    write_json(Path("metrics/probes.json"), probes, digits=6)
     sources = {"training": {c: Path("checkpoints", *map(str, c), "history.csv") for c in cells}}
     sources |= {p: {c: folders[c] / f"{p}.csv" for c in cells} for p in params["probe_names"]}
     with whole_folder(Path("metrics/tables")) as full, whole_folder(Path("plots/tables")) as small:

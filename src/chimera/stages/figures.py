@@ -7,27 +7,31 @@ from matplotlib.figure import Figure
 
 from chimera import figures
 from chimera.files.arrays import read_safetensors
-from chimera.files.artifacts import (
-    read_csv,
-    read_json,
-    read_params,
-    read_yaml,
-    whole_folder,
-    write_bytes,
-)
+from chimera.files.artifacts import read_params, whole_folder, write_bytes
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
 from chimera.planning.break_even import read_costs
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model, differences
-from chimera.study.error_table import read_errors
+from chimera.study.error_table import METRICS, read_errors
+from chimera.study.results import read_metrics, read_numbers, read_result
 from chimera.study.tables import BY_RUN, digest
+
+TABLES = {  # what is drawn of metrics/tables/, blank where it was withheld
+    "training": ("step", "train_loss", "valid_nrmse"),
+    "rollout": ("frame", "nrmse", "correlation"),
+    "spectra": ("frame", "wavenumber", "energy"),
+    "twonn": ("depth", "dimension"),
+    "ib": ("depth", "information"),
+    "patching": ("depth", "faithfulness"),
+    "rome": ("effect", "ind_drift", "efficacy", "later_frames", "other_trajectories"),
+}
 
 
 def table(name: str) -> figures.Rows:
     """Return a table of metrics/tables/, empty for a probe that is not in the study."""
     path = Path("metrics/tables") / f"{name}.csv"
-    return read_csv(path) if path.exists() else []
+    return read_numbers(path, TABLES[name], blanks=True) if path.exists() else []
 
 
 def fields(params: dict[str, Any], runs: dict[tuple[str, int], Any], interval: float) -> Figure:
@@ -49,9 +53,10 @@ def main() -> None:
     """Run the stage."""
     params, plan = read_params(), read_preregistration()
     models, baseline = params["model_names"], params["baseline"]
-    layout = read_yaml(Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml")
-    interval = layout["frame_interval"] or 1.0  # if no file states it
-    rows = read_csv(Path("metrics/errors.csv"))
+    layout = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
+    # One if no file states it.
+    interval = read_result(layout, {"frame_interval": float | None})["frame_interval"] or 1.0
+    rows = read_numbers(Path("metrics/errors.csv"), ("replicate", *METRICS))
     errors = {run: found for run, found in read_errors(rows).items() if run[0] in models}
     comparisons = [
         figures.Comparison(
@@ -59,16 +64,17 @@ def main() -> None:
             found,
             {name: differences(name, errors, model, baseline, plan.weights) for name in found},
         )
-        for model, found in by_model(read_json(Path("metrics/stats.json"))).items()
+        for model, found in by_model(read_metrics("stats")).items()
     ]
-    parity, valid = read_json(Path("metrics/parity.json")), params["evaluate"]["valid_correlation"]
+    parity, valid = read_metrics("parity"), params["evaluate"]["valid_correlation"]
     costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
     by_run = digest(rows, BY_RUN)
+    trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
     drawn = {
         "cost": figures.error_against_cost(by_run, costs, models),
         "fig1_errors": figures.errors_by_axis(by_run, models),
         "training": figures.training_curves(table("training"), models),
-        "tuning": figures.tuning_search(read_csv(Path("tuning/trials.csv")), models),
+        "tuning": figures.tuning_search(trials, models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
         "fields": fields(params, errors, interval),
         "forest": figures.forest_plot(

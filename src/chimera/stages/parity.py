@@ -5,27 +5,20 @@ training depends, only when the gate is passed. `--solve-widths` prints settings
 """
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from argparse_dataclass import ArgumentParser
 
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
+from chimera.models.forecasting.building import fit_to_data
 from chimera.models.parity.admission import admit
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import dead_parts, gaps, require_distinct, require_live
 from chimera.models.parity.liveness import liveness
-from chimera.models.parity.remedies import fit_models, require_parity_or_remedy, solution_lines
-
-
-@dataclass
-class Options:
-    """Print settings at parity instead of running the gate."""
-
-    solve_widths: bool = False
+from chimera.models.parity.remedies import require_parity_or_remedy, solution_lines
+from chimera.stages import read_flag
 
 
 def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: float) -> None:
@@ -54,16 +47,21 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
 
 def main() -> None:
     """Run the gate, or the search for settings that pass it."""
-    solves, params = ArgumentParser(Options).parse_args().solve_widths, read_params()
+    solves, params = read_flag("solve-widths", "print settings at parity; no gate"), read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
     data, path = params["data"], Path("metrics/gates/generate") / params["datasets"][0]
     layout = {"grid": data["shape"][1:], "boundary": ["periodic", "periodic"]}
     if (path / "layout.yaml").exists() or None in data["shape"]:
         layout = read_yaml(path / "layout.yaml")
-    shape, K = (len(data["fields"]), *layout["grid"]), len(data["conditioning"])
-    studied = {n: s for n, s in models.items() if n in {baseline, *params["model_names"]}}
-    fitted = fit_models(studied, shape, layout["boundary"], K, data["past_frames"])
+    shape, boundary = (len(data["fields"]), *layout["grid"]), layout["boundary"]
+    own = {"conditioning": len(data["conditioning"]), "past_frames": data["past_frames"]}
+    fitted = {
+        name: fit_to_data(s, shape, boundary, f"models.{name}", **own)
+        | ({"search": s["search"]} if "search" in s else {})
+        for name, s in models.items()
+        if name in {baseline, *params["model_names"]}
+    }
     if solves:
         for line in solution_lines(fitted, baseline, tolerance):
             print(line)  # noqa: T201

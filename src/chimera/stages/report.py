@@ -3,15 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from chimera.files.artifacts import (
-    read_bytes,
-    read_csv,
-    read_json,
-    read_params,
-    read_text,
-    read_yaml,
-    write_text,
-)
+from chimera.files.artifacts import read_bytes, read_params, read_text, write_text
 from chimera.governance.logbook import read_log
 from chimera.governance.plan import nearest_block
 from chimera.governance.preregistration import read_preregistration, read_sections
@@ -22,6 +14,7 @@ from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, templates
 from chimera.report.verdict import beaten_by_baselines, verdicts
 from chimera.study.endpoints import by_model
+from chimera.study.results import FORMS, read_metrics, read_numbers, read_result
 
 # Lines as SVG, which stays sharp; fields as PNG, which is smaller.
 DRAWN = "cost fig1_errors training tuning rollout forest parity spectra twonn ib patching rome"
@@ -33,16 +26,21 @@ def main() -> None:
     """Run the stage."""
     params, plan, sections = read_params(), read_preregistration(), read_sections()
     models, baseline = params["model_names"], params["baseline"]
-    names = ("verify", "parity", "summary", "probes", "stats")
-    metrics: dict[str, Any] = {name: read_json(Path(f"metrics/{name}.json")) for name in names}
+    metrics = {name: read_metrics(name) for name in FORMS}
     stats, summary = metrics["stats"], metrics["summary"]
     (_, deviating), log = nearest_block(plan, params), read_log(Path("Deviation_Log.md"))
     runs = [f"{model}/{replicate}" for model in models for replicate in params["replicates"]]
-    machines = {r: read_yaml(Path(f"checkpoints/{r}/provenance.yaml")) for r in runs}
-    gates = [read_yaml(Path(f"metrics/gates/verify/{g}.yaml")) for g in ("training", "evaluation")]
-    trials, repeats = (read_csv(Path(f"tuning/{name}.csv")) for name in ("trials", "repeats"))
-    files = [*SOURCES, *(f"metrics/{name}.json" for name in names)]
-    tuning = read_json(Path("tuning/metrics.json"))
+    machines = {
+        run: read_result(Path(f"checkpoints/{run}/provenance.yaml"), dict[str, Any]) for run in runs
+    }
+    gates = [
+        read_result(Path(f"metrics/gates/verify/{gate}.yaml"), {"sha256": dict[str, str]})
+        for gate in ("training", "evaluation")
+    ]
+    trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
+    repeats = read_numbers(Path("tuning/repeats.csv"), ("steps", "valid_nrmse"))
+    tuning = read_result(Path("tuning/metrics.json"), dict[str, dict[str, float]])
+    files = [*SOURCES, *(f"metrics/{name}.json" for name in FORMS)]
     found, probes = by_model(stats), metrics["probes"]
     edits = {model: probes[model]["rome"] for model in models if "rome" in probes.get(model, {})}
     content = {
@@ -51,6 +49,7 @@ def main() -> None:
         "question": sections["Question"],
         "seen": sections.get("What had been seen", ""),
         "verdicts": verdicts(stats, summary, plan, models, baseline),
+        "plan": plan,
         "cost": account(params, summary, read_costs(metrics["parity"], params["data"]), tuning),
         "baselines": beaten_by_baselines(summary, models),
         "gains": prose.gains_by_model(repeats, models),
@@ -68,18 +67,11 @@ def main() -> None:
             name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
             for name, suffix in PICTURES.items()
         },
-        "tables": {
-            "parity": tables.parity_rows(metrics["parity"], models),
-            "datasets": tables.datasets_rows(params),
-            "tuning": tables.tuning_rows(trials, repeats, models),
-            "contrasts": [tables.contrasts_table(rows, plan) for rows in found.values() if rows],
-            **{name: tables.errors_table(summary, models, name) for name in tables.ERRORS},
-            "probes": tables.probe_tables(probes, models),
-            "correlations": tables.correlations_rows(stats),
-            "deviations": tables.deviations_rows(deviating, log),
-            "amendments": tables.amendments_rows(log),
-            "machines": tables.machines_rows(machines),
-        },
+        "trials": tables.tuning_rows(trials, repeats, models),
+        "statistics": tables.probe_rows(probes, models),
+        "deviating": deviating,
+        "log": log,
+        "machines": tables.runs_by_machine(machines),
     }
     page = templates().get_template("report.html").render(content)
     write_text(Path("plots/report.html"), page)

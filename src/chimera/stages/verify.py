@@ -6,31 +6,23 @@ the hashes of the files that training and evaluation may read. `--hash-missing` 
 to the manifests.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from argparse_dataclass import ArgumentParser
 from tqdm import tqdm
 
 from chimera.data import verification
 from chimera.data.layout.leakage import read_frames, require_disjoint
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
+from chimera.stages import read_flag
 from chimera.study.axes import axis_name
-
-
-@dataclass
-class Options:
-    """Action in place of the gate."""
-
-    hash_missing: bool = False
 
 
 def main() -> None:
     """Run the gate, or the action of an option."""
-    params = read_params()
+    fills, params = read_flag("hash-missing", "fill in manifests; no gate"), read_params()
     datasets, manifests = params["datasets"], Path(params["data"]["manifests"])
-    if ArgumentParser(Options).parse_args().hash_missing:
+    if fills:
         diff = verification.hash_missing(datasets, manifests)
         print(diff or "nothing is missing")  # noqa: T201
         return

@@ -1,6 +1,7 @@
 """Means over replicates, and seed-to-seed standard deviations (`_sd`, n - 1 in the denominator)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from statistics import fmean, stdev
 from typing import Any
 
@@ -46,6 +47,17 @@ def mean_and_sd(rows: list[dict[str, float]]) -> dict[str, float]:
             values.setdefault(name, []).append(value)
     spread = {f"{name}_sd": stdev(found) for name, found in values.items() if len(found) > 1}
     return {name: fmean(found) for name, found in values.items()} | spread
+
+
+def read_statistics(rows: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> Statistics:
+    """Return a study's statistics from the rows of metrics/statistics.csv; others stay out."""
+    runs = product(params["model_names"], params["replicates"])
+    found = {run: {probe: dict[str, float]() for probe in params["probe_names"]} for run in runs}
+    for row in rows:
+        probes = found.get((row["model"], int(row["replicate"])), {})
+        if row["probe"] in probes:
+            probes[row["probe"]][row["statistic"]] = float(row["value"])
+    return found
 
 
 def summarise_probes(runs: Statistics) -> dict[str, dict[str, dict[str, float]]]:

@@ -33,6 +33,12 @@ def trials_by_model(rows: Sequence[Trial]) -> dict[str, list[Trial]]:
     return found
 
 
+def winner(rows: Sequence[Trial]) -> dict[str, float]:
+    """Return the number of trials of one model, and what is the best one's, by `best_<column>`."""
+    best, names = ranked(rows)[0], ("lr", "weight_decay", "valid_nrmse")
+    return {"trials": len(rows)} | {f"best_{name}": float(best[name]) for name in names}
+
+
 def require_bracketed(model: str, rows: Sequence[Trial]) -> None:
     """Require that the best trial is neither that of the lowest rate nor that of the highest.
 

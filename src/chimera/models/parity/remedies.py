@@ -1,34 +1,11 @@
 """What to set so that models pass the gate, in the words of `dvc exp run`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chimera.interface.errors import InputError
-from chimera.models.forecasting.building import fit_to_data
 from chimera.models.parity.gate import gaps, require_parity
 from chimera.models.parity.width_search import Solution, solve_widths
-
-
-def fit_models(
-    models: Mapping[str, dict[str, Any]],
-    shape: tuple[int, ...],
-    boundary: Sequence[str],
-    conditioning: int,
-    past_frames: int,
-) -> dict[str, dict[str, Any]]:
-    """Return the settings of models on data of a shape (C, H, W), with what may be searched."""
-    return {
-        name: fit_to_data(
-            fields,
-            shape,
-            boundary,
-            f"models.{name}",
-            conditioning=conditioning,
-            past_frames=past_frames,
-        )
-        | ({"search": fields["search"]} if "search" in fields else {})
-        for name, fields in models.items()
-    }
 
 
 def require_parity_or_remedy(
@@ -37,23 +14,19 @@ def require_parity_or_remedy(
     baseline: str,
     tolerance: float,
 ) -> None:
-    """Refuse models beyond the tolerance, with what would bring them within it."""
+    """Refuse models beyond the tolerance, with what would bring them within it, or why nothing."""
     try:
         require_parity(sizes, baseline, tolerance)
     except InputError as error:
         missed = [n for n, gap in gaps(sizes, baseline).items() if max(map(abs, gap)) > tolerance]
-        raise InputError(f"{error}, {remedy(settings, missed, baseline, tolerance)}") from None
-
-
-def remedy(settings: Mapping[str, Any], missed: list[str], baseline: str, tolerance: float) -> str:
-    """Return the overrides that bring models to parity, or why there are none."""
-    try:
-        return "such as " + " ".join(
-            overrides(n, solve_widths(settings[n], settings[baseline], tolerance, f"models.{n}")[0])
-            for n in missed
-        )
-    except InputError as error:
-        return f"but {error}"
+        remedy = "such as"
+        try:
+            for n in missed:
+                found = solve_widths(settings[n], settings[baseline], tolerance, f"models.{n}")
+                remedy += f" {overrides(n, found[0])}"
+        except InputError as unsolved:
+            remedy = f"but {unsolved}"
+        raise InputError(f"{error}, {remedy}") from None
 
 
 def overrides(name: str, solution: Solution) -> str:
