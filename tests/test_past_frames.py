@@ -17,10 +17,9 @@ from chimera.data.batches.trajectories import Form, Order, Windows
 from chimera.data.settings import read_data
 from chimera.data.sources.importing import import_dataset
 from chimera.evaluation.errors import evaluate, limit_horizon
-from chimera.evaluation.forecasters import network_forecaster, persistence
+from chimera.evaluation.forecasters import PhysicalStep, network_forecaster, persistence
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.tensors import read_tensors, write_tensors
-from chimera.forecasts.exporting import PhysicalStep
 from chimera.interface.errors import InapplicableError, InputError
 from chimera.models import build_model
 from chimera.models.forecasting.building import fit_to_data

@@ -38,7 +38,7 @@ def write_subject(model: str) -> None:
 
 
 def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: int) -> float:
-    """Return the validation nRMSE at the end of a training, infinite if it diverges."""
+    """Return the validation nRMSE of the weights that are kept, infinite if it diverges."""
     from chimera.models.forecasting.devices import prepare_device
     from chimera.training.cell import set_up
     from chimera.training.loop import DivergedError
@@ -60,7 +60,8 @@ def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: 
             run_resumable(training, key, scratch)
         except DivergedError:
             return inf
-    return training.history[-1].valid_nrmse
+    errors = [row.valid_nrmse for row in training.history]
+    return min(errors) if settings.keep == "best" else errors[-1]
 
 
 def run_trial(search: Search, model: str, trial: int) -> None:

@@ -61,9 +61,10 @@ def main() -> None:
     layout = {"grid": data["shape"][1:], "boundary": ["periodic", "periodic"]}
     if (path / "layout.yaml").exists() or None in data["shape"]:
         layout = read_yaml(path / "layout.yaml")
-    shape, K = (len(data["fields"]), *layout["grid"]), len(data["conditioning"])
+    shape, P = (len(data["fields"]), *layout["grid"]), data["past_frames"]
+    inputs = {"conditioning": len(data["conditioning"]), "past_frames": P}
     studied = {n: s for n, s in models.items() if n in {baseline, *params["model_names"]}}
-    fitted = fit_models(studied, shape, layout["boundary"], K, data["past_frames"])
+    fitted = fit_models(studied, shape, layout["boundary"], **inputs)
     if solves:
         for line in solution_lines(fitted, baseline, tolerance):
             print(line)  # noqa: T201

@@ -13,19 +13,14 @@ def fit_models(
     models: Mapping[str, dict[str, Any]],
     shape: tuple[int, ...],
     boundary: Sequence[str],
-    conditioning: int,
-    past_frames: int,
+    **inputs: int,
 ) -> dict[str, dict[str, Any]]:
-    """Return the settings of models on data of a shape (C, H, W), with what may be searched."""
+    """Return the settings of models on data of a shape (C, H, W), with what may be searched.
+
+    Inputs are those of `fit_to_data`.
+    """
     return {
-        name: fit_to_data(
-            fields,
-            shape,
-            boundary,
-            f"models.{name}",
-            conditioning=conditioning,
-            past_frames=past_frames,
-        )
+        name: fit_to_data(fields, shape, boundary, f"models.{name}", **inputs)
         | ({"search": fields["search"]} if "search" in fields else {})
         for name, fields in models.items()
     }
