@@ -262,7 +262,7 @@ def test_twins_are_withheld_because_a_solver_s_state_is_one_frame():
         (0, r"data\.past_frames is 0, expected"),
         (-1, r"data\.past_frames is -1, expected"),
         (1.5, r"data\.past_frames is 1\.5, expected"),
-        (9, r"data\.past_frames is 9, expected less than the 9 frames of a trajectory"),
+        (9, r"data\.past_frames is 9, expected less than num_frames \(9\)"),
     ],
 )
 def test_a_number_that_cannot_be_used_is_one_sentence(value, words):

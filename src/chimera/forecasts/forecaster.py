@@ -28,8 +28,7 @@ class Forecaster:
     """
 
     def __init__(self, trained: Trained) -> None:
-        self._trained, self.fields = trained, trained.fields
-        self.past_frames = trained.past_frames
+        self._trained, self.fields, self.past_frames = trained, trained.fields, trained.past_frames
         self.conditioning = tuple(name.removeprefix("ln ") for name in trained.conditioning)
 
     def forecast(

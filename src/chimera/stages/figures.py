@@ -63,11 +63,11 @@ def main() -> None:
     ]
     parity, valid = read_json(Path("metrics/parity.json")), params["evaluate"]["valid_correlation"]
     costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
-    by_run = digest(rows, BY_RUN)
+    by_run, loss = digest(rows, BY_RUN), params["train"].get("loss", "mse")
     drawn = {
         "cost": figures.error_against_cost(by_run, costs, models),
         "fig1_errors": figures.errors_by_axis(by_run, models),
-        "training": figures.training_curves(table("training"), models),
+        "training": figures.training_curves(table("training"), models, loss),
         "tuning": figures.tuning_search(read_csv(Path("tuning/trials.csv")), models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
         "fields": fields(params, errors, interval),
