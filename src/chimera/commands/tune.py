@@ -50,7 +50,7 @@ def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: 
     settings = train_settings(subject["train"] | tuned | {"steps": steps, "devices": 1}, {})
     device, ind = prepare_device(settings.device, settings.threads), gate["axes"]["ind"]
     folder, boundary = Path("data") / ind["dataset"], ind["layout"]["boundary"]
-    sections = (subject[key] for key in ("fields", "conditioning", "past_frames", "model"))
+    sections = subject["fields"], subject["conditioning"], subject["past_frames"], subject["model"]
     training, about = set_up(folder, boundary, *sections, settings, entropy, device)
     key = "-".join(["tune", model, *map(str, entropy), f"{tuned['lr']:g}", str(steps)])
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
