@@ -49,8 +49,8 @@ def read_network(path: Path, device: torch.device) -> Trained:
     try:
         network = build_model(about["model"]).to(device).eval()
         network.load_state_dict(weights)
+        moments = [torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std")]
         fields, known, P = about["fields"], about["conditioning"], about.get("past_frames", 1)
-        moments = (torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std"))
         parts = (of.reshape(-1, 1, 1).split([len(fields), len(known)]) for of in moments)
         mean, std = (torch.cat([own.repeat(P, 1, 1), other]) for own, other in parts)
     except (KeyError, TypeError, RuntimeError) as error:  # RuntimeError: missing weights
