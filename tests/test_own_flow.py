@@ -10,8 +10,11 @@ import pytest
 import torch
 import yaml
 
+import chimera
+
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 import flows
+from chimera.data.layout.splits import Split
 from workspaces import call, command, commit, copy_tree, sentence, stage
 
 
@@ -97,6 +100,57 @@ def test_a_well_folder_with_an_axis_by_scalar(clone, tmp_path):
     (clone / "params.yaml").write_text(params.replace("memory: 0\n", "memory: 0.75\n"))
     stage(clone, "train", "--model", "fractal_unet", "--replicate", "0")
     assert (clone / "checkpoints/fractal_unet/0/model.safetensors").read_bytes() == streamed
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:No complete tensor found")
+@pytest.mark.parametrize("source", ["well", "pdebench"])
+def test_four_past_frames_of_two_fields_and_a_scalar(clone, tmp_path, source):
+    if source == "well":
+        root, scalar = flows.write_well_folder(tmp_path / "waves", sizes=(4, 2, 3)), "viscosity"
+    else:
+        root, scalar = flows.write_pdebench(tmp_path / "flow.hdf5", n=16), "eta"
+    fields = "data.fields=[velocity_x,velocity_y]"
+    given = (f"data={source}", f"data.root={root}", fields, f"data.conditioning=[{scalar}]")
+    given = (*given, "parity.tolerance=0.1")  # of widths that are equal for other channels
+    counted = {}
+    for P in (1, 4):
+        assert gates(clone, *given, f"data.past_frames={P}") == ["ind"]
+        counted[P] = json.loads((clone / "metrics/parity.json").read_text())
+    channels = yaml.safe_load((clone / "params.yaml").read_text())["models"]["unet"]["channels"]
+    further = counted[4]["unet"]["params"] - counted[1]["unet"]["params"]
+    assert further == 3 * 2 * 9 * channels[0], "three frames more of two fields, 3 x 3 weights each"
+    report = trained(clone)
+    for errors in report.values():
+        assert len(errors["ind"]["frame_nrmse"]) == 9 - 4, "frames of the truth after the given"
+    split = Split(clone / "data/ind/data/test", ("velocity_x", "velocity_y"))
+    frames = torch.from_numpy(split.read())  # (n, 9, 2, H, W)
+    change = (frames[:, 4:] - frames[:, 3:-1]).flatten(3).norm(dim=3)
+    ratios = change / frames[:, 4:].flatten(3).norm(dim=3)
+    assert report["persistence"]["ind"]["nrmse"] == pytest.approx(ratios.mean(dim=(1, 2)).tolist())
+    folder = clone / "checkpoints/fractal_unet/0"
+    forecast = chimera.load(folder).forecast(frames[:, :4], 5, {scalar: 0.01})
+    first = (forecast[:, 0] - frames[:, 4]).flatten(2).norm(dim=2)
+    first /= frames[:, 4].flatten(2).norm(dim=2)
+    assert report["model"]["ind"]["frame_nrmse"][0] == pytest.approx(float(first.mean()), rel=1e-4)
+    cell = ("--model", "fractal_unet", "--replicate", "0")
+    for probe in ("twonn", "ib", "spectra", "patching", "rome"):
+        printed = stage(clone, "probe", "--probe", probe, *cell)
+        assert "Traceback" not in printed
+        found = json.loads((clone / f"metrics/runs/fractal_unet/0/{probe}.json").read_text())
+        if probe == "spectra":
+            assert "data.fields is ['velocity_x', 'velocity_y'], expected [vorticity]" in printed
+        if probe == "patching":
+            assert "twins are withheld: data.past_frames is 4, expected 1" in printed
+            assert "ind_into_ind_bottleneck_sufficiency" in found
+    options = ["--export", "torch", "--checkpoint", str(folder), "--output", "out/network.pt2"]
+    command(clone, "forecast", *options)
+    exported = torch.export.load(clone / "out/network.pt2").module()
+    state = torch.cat([frames[:, t] for t in (3, 2, 1, 0)], dim=1)
+    known = chimera.load(folder)._channels(state, {scalar: 0.01})
+    torch.testing.assert_close(exported(torch.cat([state, known], dim=1)), forecast[:, 0])
+    card = (clone / "out/README.md").read_text()
+    assert "Channels: velocity_x, velocity_y, velocity_x 1 before, velocity_y 1 before" in card
 
 
 def test_pairs_of_arrays(clone, tmp_path):

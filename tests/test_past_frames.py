@@ -17,10 +17,9 @@ from chimera.data.batches.trajectories import Form, Order, Windows
 from chimera.data.settings import read_data
 from chimera.data.sources.importing import import_dataset
 from chimera.evaluation.errors import evaluate, limit_horizon
-from chimera.evaluation.forecasters import network_forecaster, persistence
+from chimera.evaluation.forecasters import PhysicalStep, network_forecaster, persistence
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.tensors import read_tensors, write_tensors
-from chimera.forecasts.exporting import PhysicalStep
 from chimera.interface.errors import InapplicableError, InputError
 from chimera.models import build_model
 from chimera.models.forecasting.building import fit_to_data
@@ -263,7 +262,7 @@ def test_twins_are_withheld_because_a_solver_s_state_is_one_frame():
         (0, r"data\.past_frames is 0, expected"),
         (-1, r"data\.past_frames is -1, expected"),
         (1.5, r"data\.past_frames is 1\.5, expected"),
-        (9, r"data\.past_frames is 9, expected less than the 9 frames of a trajectory"),
+        (9, r"data\.past_frames is 9, expected less than num_frames \(9\)"),
     ],
 )
 def test_a_number_that_cannot_be_used_is_one_sentence(value, words):

@@ -150,6 +150,9 @@ def test_every_run_is_a_line():
     for panel in figures.training_curves(TRAINING, MODELS).axes:
         assert len(panel.lines) == len(RUNS)
         assert panel.get_xlabel() == "optimiser step (count)"
+    for loss, name in (("mse", "mean squared error"), ("relative_l2", "relative error")):
+        first = figures.training_curves(TRAINING, MODELS, loss).axes[0]
+        assert first.get_ylabel().startswith(f"training loss: {name}")
     panels = figures.rollout_curves(ROLLOUT, MODELS, 0.25, 0.8).axes
     assert len(panels) == 2 * len(AXES)
     for number, panel in enumerate(panels):

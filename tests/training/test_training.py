@@ -15,7 +15,7 @@ from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain, read_settings
 from chimera.models import build_model
-from chimera.training.loop import VALID_SPACING, Training, learning_rate
+from chimera.training.loop import VALID_SPACING, Objective, Training, learning_rate
 from chimera.training.settings import TrainSettings, train_settings
 
 SETTINGS = TrainSettings(
@@ -418,3 +418,100 @@ def test_complex_and_shared_weights_train_and_resume_to_the_same_bytes(tmp_path)
     for name in ("whole", "resumed"):
         write_tensors(tmp_path / name, {"whole": whole, "resumed": resumed}[name].weights(), {})
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "resumed").read_bytes()
+
+
+@pytest.mark.parametrize("unroll", [1, 2])
+def test_other_losses_are_what_they_are_called(unroll):
+    """The prediction is 0.8^u x and the target 0.5^u x: ||error|| / ||target|| is 1.6^u - 1."""
+    for loss in ("mae", "relative_l2"):
+        one, decaying = scaling(-0.2, replace(SETTINGS, unroll=unroll, loss=loss))
+        x = one.train.batch(0)[:, 0]
+        one.advance()
+        gains = [0.8**u - 0.5**u for u in range(1, 1 + unroll)]
+        expected = float(x.abs().mean()) * sum(gains) / unroll
+        if loss == "relative_l2":
+            expected = sum(1.6**u - 1 for u in range(1, 1 + unroll)) / unroll
+        assert one.read_loss() == pytest.approx(expected, rel=1e-5)
+        change = (decaying[:, 1:] - decaying[:, :-1]).abs().mean()
+        scale = float(change) if loss == "mae" else 1.0  # ||x / 2|| / ||x / 2||
+        assert one._persistence == pytest.approx(scale, rel=1e-5)
+
+
+def test_noise_is_added_to_the_fields_of_the_input_alone():
+    """With f = 0 and x_{t+1} = x_t the error is the noise, of variance 0.3^2; c never changes."""
+    still = torch.randn(3, 1, 2, 64, 64).expand(3, 2, 2, 64, 64).contiguous()
+    seen = []
+
+    class Zero(Scale):
+        def forward(self, x):
+            seen.append(x)
+            return 0 * self.a * x[:, :1]
+
+    windows = Windows(still, Form(2, 4, (0,)))
+    one = Training(Zero(1.0), windows, still, replace(SETTINGS, input_noise=0.3), num_fields=1)
+    x, deviation = windows.batch(0)[:, 0], 0.3**2 * math.sqrt(2 / (4 * 64 * 64))
+    loss = float(one._objective(windows.batch(0)).detach())
+    assert loss == pytest.approx(0.3**2, abs=5 * deviation)
+    assert torch.equal(seen[0][:, 1], x[:, 1])
+    noise = seen[0][:, 0] - x[:, 0]
+    assert float(noise.square().mean()) == pytest.approx(loss, rel=1e-4)
+    assert abs(float(noise.mean())) < 5 * 0.3 / 128
+    one.valid_nrmse()
+    assert torch.equal(seen[1], still[:, 0]), "none in the validation"
+
+
+def test_processes_share_the_noise_of_one_batch():
+    x = torch.zeros(4, 2, 1, 8, 8)
+    whole = Objective(nn.Identity(), 1, input_noise=0.5)
+    drawn = []
+    for share, part in (((0, 1), x), ((0, 2), x[:2]), ((1, 2), x[2:])):
+        torch.manual_seed(3)
+        whole.share = share
+        drawn.append(float(whole(part)))
+        drawn.append(float(torch.rand(())))
+    assert drawn[0] == pytest.approx((drawn[2] + drawn[4]) / 2, rel=1e-5)
+    assert drawn[1] == drawn[3] == drawn[5], "the generator is left in one state"
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 11])
+def test_resuming_with_every_option_changes_nothing(tmp_path, step):
+    settings = replace(SETTINGS, loss="mae", input_noise=0.2, keep="best", ema_decay=0.9, unroll=2)
+    whole = finish(training(settings))
+    killed = training(settings)
+    while killed.completed < step:
+        killed.advance()
+    write_tensors(tmp_path / "state", *killed.state())
+    resumed = training(settings, seed=99)
+    resumed.train = killed.train
+    resumed.restore(*read_tensors(tmp_path / "state"))
+    same(finish(resumed), whole)
+
+
+def test_the_best_weights_are_those_of_the_least_validation_error():
+    """a is driven by hand: |1 + a - 0.5| / 0.5 is the error, least at the second of four rows."""
+    settings = replace(SETTINGS, keep="best", validate_every=1, steps=4, lr=1e-9)
+    one, _ = scaling(0.0, settings)
+    assert one.weights()["a"] == 0.0, "before there is any row"
+    for a in (-0.1, -0.45, -0.45, -0.6):
+        one.network.a.data.fill_(a)
+        one.advance()
+    errors = [row.valid_nrmse for row in one.history]
+    assert errors == pytest.approx([0.8, 0.1, 0.1, 0.2], rel=1e-4)
+    assert float(one.weights()["a"]) == pytest.approx(-0.45, rel=1e-5)
+    last, _ = scaling(-0.6, replace(settings, keep="last"))
+    assert not any(name.startswith("best") for name in last.state()[0])
+    assert float(finish(last).weights()["a"]) == pytest.approx(-0.6, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"loss": "l1"}, r"train\.loss is 'l1', expected one of"),
+        ({"input_noise": -0.1}, r"train\.input_noise is -0\.1, expected"),
+        ({"input_noise": math.nan}, r"train\.input_noise is nan, expected"),
+        ({"keep": "first"}, r"train\.keep is 'first', expected one of"),
+    ],
+)
+def test_an_option_that_is_none_is_one_sentence(change, words):
+    with pytest.raises(InputError, match=words):
+        read_settings(as_plain(SETTINGS) | change, "train", TrainSettings)

@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     resident *= data.num_points**2 * (len(data.fields) + K) * FLOAT_BYTES
     for name in params["model_names"]:
         section = params["models"][name]
-        inputs = {"conditioning": K, "past_frames": data.past_frames}
-        fields = fit_to_data(section, shape, ("periodic", "periodic"), **inputs)
+        fit = partial(fit_to_data, conditioning=K, past_frames=data.past_frames)
+        fields = fit(section, shape, ("periodic", "periodic"))
         train = train_settings(params["train"], section, f"models.{name}")
         cost = network_cost(fields, train.precision)
         parts += run_parts(name, cost, replicates, train, horizon, data, names, laws)

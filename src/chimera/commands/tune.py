@@ -38,7 +38,7 @@ def write_subject(model: str) -> None:
 
 
 def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: int) -> float:
-    """Return the validation nRMSE at the end of a training, infinite if it diverges."""
+    """Return the validation nRMSE of the weights that are kept, infinite if it diverges."""
     from chimera.models.forecasting.devices import prepare_device
     from chimera.training.cell import set_up
     from chimera.training.loop import DivergedError
@@ -50,7 +50,7 @@ def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: 
     settings = train_settings(subject["train"] | tuned | {"steps": steps, "devices": 1}, {})
     device, ind = prepare_device(settings.device, settings.threads), gate["axes"]["ind"]
     folder, boundary = Path("data") / ind["dataset"], ind["layout"]["boundary"]
-    sections = (subject[key] for key in ("fields", "conditioning", "past_frames", "model"))
+    sections = subject["fields"], subject["conditioning"], subject["past_frames"], subject["model"]
     training, about = set_up(folder, boundary, *sections, settings, entropy, device)
     key = "-".join(["tune", model, *map(str, entropy), f"{tuned['lr']:g}", str(steps)])
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
@@ -60,7 +60,8 @@ def train(model: str, entropy: tuple[int, ...], tuned: dict[str, float], steps: 
             run_resumable(training, key, scratch)
         except DivergedError:
             return inf
-    return training.history[-1].valid_nrmse
+    errors = [row.valid_nrmse for row in training.history]
+    return min(errors) if settings.keep == "best" else errors[-1]
 
 
 def run_trial(search: Search, model: str, trial: int) -> None:

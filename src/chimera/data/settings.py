@@ -137,8 +137,8 @@ class GeneratedData(DataSettings, frozen=True):
             )
         if self.past_frames >= self.num_frames:
             raise InputError(
-                f"past_frames is {self.past_frames}, expected less than the {self.num_frames} "
-                "frames of a trajectory, so that one follows them"
+                f"past_frames is {self.past_frames}, expected less than num_frames "
+                f"({self.num_frames})"
             )
         cell = self.domain_extent / self.simulated_points
         for name, dataset in self.datasets.items():

@@ -106,5 +106,4 @@ def evaluate(
     """Return all errors of one forecaster on one dataset, and the field of `rollout_errors`."""
     one_step = one_step_errors(forecaster, trajectories, settings.batch_size, past_frames)
     rollout, field = rollout_errors(forecaster, trajectories, settings, past_frames)
-    tensors = one_step | rollout
-    return {name: values.double().tolist() for name, values in tensors.items()}, field
+    return {n: values.double().tolist() for n, values in (one_step | rollout).items()}, field

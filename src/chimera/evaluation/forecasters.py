@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from chimera.fields.fourier import integer_wavenumbers, resample, velocity
 from chimera.models.forecasting import stepping
@@ -28,6 +28,25 @@ Stepper = Callable[[Tensor, Tensor], Tensor]
 SOLVER_GRIDS = (64, 48, 32)
 
 
+class PhysicalStep(nn.Module):
+    """The step from states (B, P C + K, H, W) in physical units to the next fields (B, C, H, W)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, trained: Trained) -> None:
+        super().__init__()
+        self.network, self.num_fields = trained.network, len(trained.fields)
+        self.register_buffer("mean", trained.mean)
+        self.register_buffer("std", trained.std)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Return the next fields."""
+        C = self.num_fields
+        following = stepping.step(self.network, (state - self.mean) / self.std)[:, :C]
+        return following * self.std[:C] + self.mean[:C]
+
+
 def network_forecaster(trained: Trained, conditioning: Tensor) -> Stepper:
     """Return the forecaster of a network.
 
@@ -35,16 +54,12 @@ def network_forecaster(trained: Trained, conditioning: Tensor) -> Stepper:
         trained: The network and its normalisation.
         conditioning: Physical values of each trajectory, (n, K, H, W).
     """
-    C, K = len(trained.fields), len(trained.conditioning)
-    own = trained.past_frames * C
-    constant = (conditioning - trained.mean[own:]) / trained.std[own:]
-    mean, std = trained.mean[:own], trained.std[:own]
+    step = PhysicalStep(trained)
 
     @torch.no_grad()
     def forecaster(frames: Tensor, numbers: Tensor) -> Tensor:
-        normalised = (frames - mean) / std
-        inputs = torch.cat([normalised, constant[numbers]], dim=1) if K else normalised
-        return stepping.step(trained.network, inputs)[:, :C] * std[:C] + mean[:C]
+        following: Tensor = step(torch.cat([frames, conditioning[numbers]], dim=1))
+        return following
 
     return forecaster
 

@@ -8,13 +8,14 @@ from chimera.figures import style
 from chimera.study.labels import model_label
 
 COLUMNS = {
-    "train_loss": "training loss: mean squared error\nof normalised frames (dimensionless)",
+    "train_loss": "training loss: {loss}\nof normalised frames (dimensionless)",
     "valid_nrmse": "one-step nRMSE, validation split\n(dimensionless)",
 }
+LOSSES = {"mse": "mean squared error", "mae": "mean |error|", "relative_l2": "relative error"}
 
 
-def training_curves(rows: style.Rows, models: Sequence[str]) -> Figure:
-    """Draw both over the steps, a line for each replicate.
+def training_curves(rows: style.Rows, models: Sequence[str], loss: str = "mse") -> Figure:
+    """Draw both over the steps, a line for each replicate; `loss` is train.loss.
 
     Rows have model, replicate, step, train_loss, valid_nrmse.
     """
@@ -30,6 +31,6 @@ def training_curves(rows: style.Rows, models: Sequence[str]) -> Figure:
         style.plain_log_scale(panel, "y", (1, 1.4, 2, 3, 5, 7))
         panel.set_xlim(left=0)
         panel.set_xlabel("optimiser step (count)")
-        panel.set_ylabel(label)
+        panel.set_ylabel(label.format(loss=LOSSES[loss]))
     style.legend(figure, panels)
     return figure

@@ -8,31 +8,11 @@ from statistics import fmean
 
 import torch
 import yaml
-from torch import Tensor, nn
 
+from chimera.evaluation.forecasters import PhysicalStep
 from chimera.files.artifacts import read_json, read_yaml, sha256, whole_file, write_text
 from chimera.files.tensors import read_tensors
-from chimera.models.forecasting import stepping
-from chimera.models.forecasting.checkpoint import Trained, read_network
-
-
-class PhysicalStep(nn.Module):
-    """The step from states (B, P C + K, H, W) in physical units to the next (B, C, H, W)."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, trained: Trained) -> None:
-        super().__init__()
-        self.network, self.num_fields = trained.network, len(trained.fields)
-        self.register_buffer("mean", trained.mean)
-        self.register_buffer("std", trained.std)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Return the next fields."""
-        C = self.num_fields
-        following = stepping.step(self.network, (frames - self.mean) / self.std)[:, :C]
-        return following * self.std[:C] + self.mean[:C]
+from chimera.models.forecasting.checkpoint import read_network
 
 
 def export_torch(folder: Path, path: Path) -> None:

@@ -28,8 +28,7 @@ class Forecaster:
     """
 
     def __init__(self, trained: Trained) -> None:
-        self._trained, self.fields = trained, trained.fields
-        self.past_frames = trained.past_frames
+        self._trained, self.fields, self.past_frames = trained, trained.fields, trained.past_frames
         self.conditioning = tuple(name.removeprefix("ln ") for name in trained.conditioning)
 
     def forecast(
@@ -48,10 +47,9 @@ class Forecaster:
         given, C, P = _tensor(frames, self._trained.mean.device), len(self.fields), self.past_frames
         last = given[:, None] if given.dim() == 4 else given
         if last.dim() != 5 or last.shape[2] != C or last.shape[1] < P or steps < 1:
-            one = "(B, C, H, W) or " if P == 1 else ""
             raise InputError(
                 f"frames have shape {tuple(given.shape)} and steps is {steps}, expected at least 1 "
-                f"step from {one}(B, T, C, H, W), T >= {P}, C = {C}: {', '.join(self.fields)}"
+                f"step from (B, T, C, H, W), T >= {P}, C = {C}: {', '.join(self.fields)}"
             )
         state = states(last[:, -P:], P, C)[:, 0]
         if not state.isfinite().all():

@@ -11,12 +11,7 @@ import torch
 
 from chimera.data.layout.splits import Split
 from chimera.evaluation.errors import evaluate, join_evaluations, limit_horizon
-from chimera.evaluation.forecasters import (
-    classical,
-    network_forecaster,
-    persistence,
-    physics_of,
-)
+from chimera.evaluation.forecasters import classical, network_forecaster, persistence, physics_of
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.artifacts import read_params, read_yaml, write_json
 from chimera.files.tensors import write_tensors
@@ -56,10 +51,8 @@ def main() -> None:
         for group in split.groups(GROUP // P):
             frames = torch.from_numpy(group).to(device)  # (n, T, C + K, H, W)
             trajectories, constant = frames[:, :, :C], frames[:, 0, C:]
-            forecasters = {
-                "model": network_forecaster(trained, constant),
-                "persistence": persistence,
-            }
+            network = network_forecaster(trained, constant)
+            forecasters = {"model": network, "persistence": persistence}
             if layout["source"] == "generated" and trained.fields == ("vorticity",):
                 members = slice(first, first + len(group))
                 scalars = {name: values[members] for name, values in split.scalars.items()}

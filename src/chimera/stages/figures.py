@@ -68,12 +68,12 @@ def main() -> None:
     ]
     parity, valid = read_metrics("parity"), params["evaluate"]["valid_correlation"]
     costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
-    by_run = digest(rows, BY_RUN)
+    by_run, loss = digest(rows, BY_RUN), params["train"].get("loss", "mse")
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
     drawn = {
         "cost": figures.error_against_cost(by_run, costs, models),
         "fig1_errors": figures.errors_by_axis(by_run, models),
-        "training": figures.training_curves(table("training"), models),
+        "training": figures.training_curves(table("training"), models, loss),
         "tuning": figures.tuning_search(trials, models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
         "fields": fields(params, errors, interval),

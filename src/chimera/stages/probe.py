@@ -72,7 +72,7 @@ def main() -> None:
     try:
         found = probe_measure(options.probe)(subject, settings, rng, partial(track, label))
     except InapplicableError as error:
-        if is_ours and not isinstance(error, NoSiteError):
+        if is_ours and P == 1 and not isinstance(error, NoSiteError):
             raise
         # User data may be too small, not square or not periodic, and a network without a site or a
         # layer that can be edited: the study continues without the probe.

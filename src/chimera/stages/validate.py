@@ -71,10 +71,8 @@ def main() -> None:
             if value not in known:
                 raise InputError(f"{key} has {value!r}, expected one of {', '.join(known)}")
     if study.train.compile:
-        fed = (
-            data.past_frames * len(data.fields) + len(data.conditioning),
-            *(side or 1 << 10 for side in data.shape[1:]),
-        )
+        channels = data.past_frames * len(data.fields) + len(data.conditioning)
+        fed = (channels, *(side or 1 << 10 for side in data.shape[1:]))
         for name in {study.baseline, *study.model_names}:
             require_real(study.models[name], fed, len(data.fields), f"models.{name}")
     write_yaml(Path("metrics/gates/params.yaml"), {"passed": True})

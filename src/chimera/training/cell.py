@@ -48,7 +48,7 @@ def set_up(
     model = fit_to_data(section, shape, boundary, conditioning=K, past_frames=past_frames)
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
     network = build_model(model).to(device)
-    length, share = past_frames + settings.unroll, (group.rank, group.size)
+    share, length = (group.rank, group.size), past_frames + settings.unroll
     form = Form(length, settings.batch_size, entropy, share)
     data = read_splits(train, valid, moments, form, device, int(settings.memory * 2**30))
     about: dict[str, Any] = {

@@ -1,7 +1,9 @@
 """Training that gives the same bytes when it is interrupted and resumed.
 
-Minimises the mean of ||x_{t+u} - x̂_{t+u}||^2 over u = 1 .. unroll, where x̂ is the network's own
-rollout from x_t (chimera.models.forecasting.stepping), with AdamW (Loshchilov & Hutter 2019,
+Minimises the mean of a loss of x̂_{t+u}, ||x_{t+u} - x̂_{t+u}||^2 by default, over u = 1 .. unroll,
+where x̂ is the network's own rollout from x_t (chimera.models.forecasting.stepping) or, with
+input_noise, from x_t + noise (Sanchez-Gonzalez et al. 2020, arXiv:2002.09405, section 3.3). It uses
+AdamW (Loshchilov & Hutter 2019,
 algorithm 2), the one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient
 (Pascanu et al. 2013).
 
@@ -73,25 +75,48 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
     return half_cosine(settings.lr, lowest / 1e4, fall)
 
 
+def mismatch(prediction: Tensor, target: Tensor, loss: str) -> Tensor:
+    """Return the loss of fields (B, C, H, W); relative_l2 is the mean of ||error|| / ||target||."""
+    error = prediction - target
+    if loss == "relative_l2":
+        return (error.flatten(1).norm(dim=1) / target.flatten(1).norm(dim=1)).mean()
+    return (error.square() if loss == "mse" else error.abs()).mean()
+
+
 class Objective(nn.Module):
-    """The loss of a network as one module, to be compiled and parallelised."""
+    """The loss of a network as one module, to be compiled and parallelised.
+
+    Processes that divide a batch draw the noise of the whole batch, and use their part of it.
+    """
+
+    share: tuple[int, int] = (0, 1)  # rank and number of the processes
 
     def __init__(
-        self, network: nn.Module, unroll: int, num_fields: int | None = None, past_frames: int = 1
+        self,
+        network: nn.Module,
+        unroll: int,
+        num_fields: int | None = None,
+        past_frames: int = 1,
+        loss: str = "mse",
+        input_noise: float = 0.0,
     ) -> None:
         super().__init__()
-        self.network, self.unroll, self.num_fields = network, unroll, num_fields
-        self.past_frames = past_frames
+        self.network, self.unroll, self.loss, self.noise = network, unroll, loss, input_noise
+        self.num_fields, self.past_frames = num_fields, past_frames
 
     def forward(self, window: Tensor) -> Tensor:
-        """Return the mean squared error of the fields of (B, P + unroll, C + K, H, W)."""
+        """Return the loss of the fields of (B, P + unroll, C + K, H, W)."""
         P, C = self.past_frames, self.num_fields or window.shape[2]
-        state = stepping.states(window[:, :P], P, C)[:, 0]
+        state, (rank, size) = stepping.states(window[:, :P], P, C)[:, 0], self.share
+        if self.noise:
+            own = state[:, : P * C]
+            noise = own.new_empty((size, *own.shape)).normal_(std=self.noise)[rank]
+            state = torch.cat([own + noise, state[:, P * C :]], dim=1)
         loss = torch.zeros((), device=window.device)
         for target in window[:, P:].unbind(1):
             state = stepping.step(self.network, state, P)
-            error = state[:, :C] - target[:, :C]
-            loss = loss + error.square().mean() / self.unroll
+            error = mismatch(state[:, :C], target[:, :C], self.loss)
+            loss = loss + error / self.unroll
         return loss
 
 
@@ -123,19 +148,18 @@ class Training:
         self.num_fields, self.past_frames = num_fields, past_frames
         self.parameters = dict(network.named_parameters())
         self.device = next(network.parameters()).device
-        for layer in network.modules():
-            if hasattr(layer, "share"):  # draws the mask of the whole batch and takes its part
+        options = settings.loss, settings.input_noise
+        alone = Objective(network, settings.unroll, num_fields, past_frames, *options)
+        for layer in alone.modules():
+            if hasattr(layer, "share"):  # draws for the whole batch and takes its part
                 layer.share = group.rank, group.size  # type: ignore[assignment]
         drops = getattr(network, "leaves_out_parameters", False)
-        objective = group.parallelize(
-            Objective(network, settings.unroll, num_fields, past_frames), some_unused=drops
-        )
+        objective = group.parallelize(alone, some_unused=drops)
         if settings.compile:
             require_compiler()
         self._objective = torch.compile(objective) if settings.compile else objective
-        fused = not any(
-            p.is_complex() for p in self.parameters.values()
-        )  # torch has no such kernel
+        # torch has no fused kernel of complex numbers.
+        fused = not any(p.is_complex() for p in self.parameters.values())
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(), settings.lr, weight_decay=settings.weight_decay, fused=fused
         )
@@ -145,11 +169,12 @@ class Training:
             for name, tensor in network.state_dict().items()
             if tensor.is_floating_point() or tensor.is_complex()
         }
+        self.best: dict[str, Tensor] = {}  # the checkpoint at the least validation error, if kept
         self.completed = 0
         self.history: list[HistoryRow] = []
         self._loss_sum = torch.zeros((), device=self.device)  # since the last row of the history
         fields = valid[:, :, :num_fields]
-        self._persistence = float((fields[:, 1:] - fields[:, :-1]).square().mean())
+        self._persistence = float(mismatch(fields[:, :-1], fields[:, 1:], settings.loss))
 
     @property
     def finished(self) -> bool:
@@ -207,6 +232,8 @@ class Training:
         # The loss belongs to the weights before the last step, the error to the weights after it.
         if not math.isfinite(error):
             raise self._diverged(f"the validation nRMSE is {error}", "a finite number")
+        if self.settings.keep == "best" and all(error < row.valid_nrmse for row in self.history):
+            self.best = self._current()
         self.history.append(HistoryRow(self.completed, rate, loss, error))
         self._loss_sum.zero_()
 
@@ -230,17 +257,18 @@ class Training:
         targets = self.valid[:, P::VALID_SPACING, :C].flatten(0, 1)[own]
         size = self.settings.batch_size
         errors = [
-            nrmse(self._forecast(x.to(self.device)), y.to(self.device)).reshape(-1)
+            nrmse(stepping.step(self.network, x.to(self.device))[:, :C], y.to(self.device)).ravel()
             for x, y in zip(inputs.split(size), targets.split(size), strict=True)
         ]
         self.network.train()  # not in every step, where it would cost as much as clipping
         return float(self.group.mean(torch.cat(errors)))
 
-    def _forecast(self, frames: Tensor) -> Tensor:
-        return stepping.step(self.network, frames)[:, : self.num_fields]
-
     def weights(self) -> dict[str, Tensor]:
-        """Return the content of the checkpoint, with averaged weights if ema_decay is above 0."""
+        """Return the content of the checkpoint: the best weights if they are kept, or the last."""
+        return self.best or self._current()
+
+    def _current(self) -> dict[str, Tensor]:
+        """Return the weights, averaged ones if ema_decay is above 0."""
         state = self.network.state_dict()
         if self.settings.ema_decay > 0:
             state |= self.average
@@ -254,6 +282,7 @@ class Training:
         self._loss_sum = self.group.mean(self._loss_sum)
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
         for name, parameter in self.parameters.items():
             for key, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{key}.{name}"] = value
@@ -273,6 +302,7 @@ class Training:
         self.network.load_state_dict(part("network."))
         for name, value in part("average.").items():
             self.average[name].copy_(value)
+        self.best = {name: value.to(self.device) for name, value in part("best.").items()}
         self.optimizer.state.clear()
         for name, parameter in self.parameters.items():
             if f"optimizer.step.{name}" not in tensors:

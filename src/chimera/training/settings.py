@@ -44,6 +44,9 @@ class TrainSettings(Settings, frozen=True):
     deterministic: bool
     compile: bool
     memory: Annotated[float, Meta(ge=0, le=1e6)] = 0.75
+    loss: Literal["mse", "mae", "relative_l2"] = "mse"
+    input_noise: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    keep: Literal["last", "best"] = "last"
 
     def __post_init__(self) -> None:
         """Require a batch that the processes can share evenly."""

@@ -49,14 +49,11 @@ def read_network(path: Path, device: torch.device) -> Trained:
     try:
         network = build_model(about["model"]).to(device).eval()
         network.load_state_dict(weights)
-        names, P = (
-            [tuple(about[n]) for n in ("fields", "conditioning")],
-            about.get("past_frames", 1),
-        )
-        moments = (torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std"))
-        parts = (of.reshape(-1, 1, 1).split([len(name) for name in names]) for of in moments)
-        mean, std = (torch.cat([own.repeat(P, 1, 1), known]) for own, known in parts)
+        moments = [torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std")]
+        fields, known, P = about["fields"], about["conditioning"], about.get("past_frames", 1)
+        parts = (of.reshape(-1, 1, 1).split([len(fields), len(known)]) for of in moments)
+        mean, std = (torch.cat([own.repeat(P, 1, 1), other]) for own, other in parts)
     except (KeyError, TypeError, RuntimeError) as error:  # RuntimeError: missing weights
         reason = " ".join(str(error).split())
         raise InputError(f"{path} holds no network with its normalisation: {reason}") from None
-    return Trained(network, mean, std, *names, P)
+    return Trained(network, mean, std, tuple(fields), tuple(known), P)

@@ -19,10 +19,9 @@ def states(frames: Tensor, past_frames: int, num_fields: int, every: int = 1) ->
     """
     if past_frames == 1:
         return frames[:, ::every]
-    T, C = frames.shape[1], num_fields
-    newest = range(past_frames - 1, -1, -1)
-    past = [frames[:, p : T - past_frames + 1 + p : every, :C] for p in newest]
-    return torch.cat([*past, frames[:, past_frames - 1 :: every, C:]], dim=2)
+    P, C = past_frames, num_fields
+    past = [frames[:, p : p - P + 1 or None : every, :C] for p in reversed(range(P))]
+    return torch.cat([*past, frames[:, P - 1 :: every, C:]], dim=2)
 
 
 def step(network: nn.Module, state: Tensor, past_frames: int = 1) -> Tensor:

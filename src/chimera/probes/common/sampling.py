@@ -243,7 +243,7 @@ def all_patches(
 ) -> dict[str, Tensor]:
     """Return the patches (n, D) of the `input`, of every site, and of the increment, `target`.
 
-    The input and the increment are those of the fields.
+    The input and the increment are those of the newest fields.
     """
     flow, frames = subject.flow(axis), subject.trajectories[axis]
     parts: dict[str, list[Tensor]] = {name: [] for name in ("input", *sites, "target")}
