@@ -61,7 +61,6 @@ TESTS = {
     "statistics/multiplicity": "tests/statistics",
     "statistics/effect_sizes": "tests/statistics/test_effect_sizes.py",
     "statistics/resampling": f"tests/statistics -k '{QUICK}'",
-    "statistics/two_way": f"tests/statistics/test_intervals.py -k '{QUICK}'",
     "study": "src/chimera/study tests/study",
 }
 # Imported once: each run of tests is a fork of this process, which saves ten seconds of imports.

@@ -48,7 +48,6 @@ PUBLIC = {
         "percentile_interval": "values",
         "probability_of_superiority": "x, y",
         "required_replicates": "effect",
-        "satterthwaite_interval": "differences",
         "sign_flip_p": "differences",
         "spearman": "x, y",
         "spearman_interval": "x, y",

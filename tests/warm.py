@@ -1,8 +1,9 @@
-"""Stages in forks of a process that has loaded torch, which a fresh process takes two seconds to do.
+"""Stages in forks of a process that has loaded torch, which takes a fresh process two seconds.
 
 `python -m chimera.stages.<stage>` then runs as it always does, from the import of its module on:
-with its own arguments, folder, environment and files. Training stays in processes of its own, which
-tests kill. That a fresh process computes the same bytes is what the test of cells side by side asks.
+with its own arguments, folder, environment and files. Training stays in processes of its own,
+which tests kill. That a fresh process computes the same bytes is what the test of cells side by
+side asks.
 """
 
 import atexit
@@ -58,7 +59,7 @@ def load():
 
     hold_to_avx2([])
     gc.disable()
-    import h5py, numba, safetensors.torch, scipy.optimize, scipy.stats, torch  # noqa: E401, F401
+    import h5py  # noqa: F401
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "chimera"]:
         del sys.modules[name]  # the stage imports its own, which may be a workspace's

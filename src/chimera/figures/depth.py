@@ -1,7 +1,6 @@
 """Dimension, information and faithfulness by depth, one above the other, in distribution."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -9,39 +8,17 @@ from chimera.figures import style
 from chimera.study.labels import model_label
 
 _ENDS = {"input": 0.0, "target": 1.0, "output": 1.0}
-
-
-class _Quantity(NamedTuple):
-    table: str
-    rows: Mapping[str, str]
-    column: str
-    label: str
-
-
+_REPORTED = {"axis": "ind", "withheld": "0"}
+# Label, table, its rows, column.
 _QUANTITIES = (
-    _Quantity(
-        "twonn",
-        {"axis": "ind", "estimator": "linear"},
-        "dimension",
-        "intrinsic\ndimension\n(dimensionless)",
-    ),
-    _Quantity(
-        "ib",
-        {"axis": "ind", "pair": "x_t", "withheld": "0"},
-        "information",
-        "I(X; T)\nabout the input\n(nats)",
-    ),
-    _Quantity(
-        "ib",
-        {"axis": "ind", "pair": "t_y", "withheld": "0"},
-        "information",
-        "I(T; Y)\nabout the output\n(nats)",
-    ),
-    _Quantity(
+    ("intrinsic dimension", "twonn", {"axis": "ind", "estimator": "linear"}, "dimension"),
+    ("I(X; T): about\nthe input (nats)", "ib", _REPORTED | {"pair": "x_t"}, "information"),
+    ("I(T; Y): about\nthe output (nats)", "ib", _REPORTED | {"pair": "t_y"}, "information"),
+    (
+        "faithfulness to a\nforcing of other phase",
         "patching",
         {"donor": "twin_phase", "band": "all"},
         "faithfulness",
-        "faithfulness\nto a forcing of\nanother phase",
     ),
 )
 
@@ -55,22 +32,20 @@ def quantities_by_depth(tables: Mapping[str, style.Rows], models: Sequence[str])
     figure = Figure(figsize=(style.WIDTH, 0.9 + 1.5 * len(_QUANTITIES)))
     panels = figure.subplots(len(_QUANTITIES), 1, sharex=True)
     places = {model: _places(tables.values(), model) for model in models}
-    for panel, quantity in zip(panels, _QUANTITIES, strict=True):
-        rows = style.where(tables[quantity.table], **quantity.rows)
+    for panel, (label, table, wanted, column) in zip(panels, _QUANTITIES, strict=True):
+        rows = style.where(tables[table], **wanted)
         for model, colour in style.model_colours(models).items():
-            here = [
-                {"place": places[model][row["site"]], "value": row[quantity.column]}
-                for row in style.where(rows, model=model)
-            ]
+            of_model = style.where(rows, model=model)
+            here = [{"place": places[model][r["site"]], "value": r[column]} for r in of_model]
             points = style.points(here, "place", "value")
             panel.plot(*points, "o", color=colour, markersize=2.2, alpha=0.6)
             line = style.means(here, "place", "value")
             panel.plot(*line, color=colour, linewidth=1, label=model_label(model))
         if not rows:
-            why = {"s": f"No value of the probe `{quantity.table}`", "color": style.GREY}
+            why = {"s": f"No value of the probe `{table}`", "color": style.GREY}
             panel.text(0.5, 0.5, ha="center", transform=panel.transAxes, **why)
             panel.set_yticks([])
-        panel.set_ylabel(quantity.label, fontsize=8)
+        panel.set_ylabel(label, fontsize=8)
         panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
     panels[-1].set_xlabel("site, part of the forward pass (0: input, 1: output)")
     figure.align_ylabels(panels)

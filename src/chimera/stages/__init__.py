@@ -7,6 +7,9 @@ params.yaml, calls the rooms below with plain arguments, and writes its outputs.
 import gc
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import field, make_dataclass
+
+import argparse_dataclass
 
 from chimera.interface.settings import Name, read_settings
 from chimera.interface.vectors import hold_to_avx2
@@ -19,10 +22,10 @@ if sys.argv[0] == "-m":  # as Python has it while it looks for the module of `py
 
 
 def read_flag(name: str, meaning: str) -> bool:
-    """Return whether the command line has `--<name>`; anything else there is refused."""
-    parser = ArgumentParser()
-    parser.add_argument(f"--{name}", action="store_true", dest="given", help=meaning)
-    return bool(parser.parse_args().given)
+    """Return whether the command line has the option of a name; anything else there is refused."""
+    flag = field(default=False, metadata={"help": meaning})
+    options = argparse_dataclass.ArgumentParser(make_dataclass("Options", [(name, bool, flag)]))
+    return bool(getattr(options.parse_args(), name))
 
 
 def read_keys(**kinds: type) -> Namespace:

@@ -47,7 +47,7 @@ def gate(settings: dict[str, Any], num_fields: int, baseline: str, tolerance: fl
 
 def main() -> None:
     """Run the gate, or the search for settings that pass it."""
-    solves, params = read_flag("solve-widths", "print settings at parity; no gate"), read_params()
+    solves, params = read_flag("solve_widths", "print settings at parity; no gate"), read_params()
     models, baseline = params["models"], params["baseline"]
     tolerance = params["parity"]["tolerance"]
     data, path = params["data"], Path("metrics/gates/generate") / params["datasets"][0]

@@ -21,7 +21,7 @@ from chimera.study.results import read_metrics, read_numbers
 
 def main() -> None:
     """Run the stage."""
-    checks = read_flag("check-deviations", "require an entry for each; no statistics")
+    checks = read_flag("check_deviations", "require an entry for each; no statistics")
     params, plan = read_params(), read_preregistration()
     if checks:
         logged = named_keys(read_text(Path("Deviation_Log.md")))

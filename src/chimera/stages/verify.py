@@ -20,7 +20,7 @@ from chimera.study.axes import axis_name
 
 def main() -> None:
     """Run the gate, or the action of an option."""
-    fills, params = read_flag("hash-missing", "fill in manifests; no gate"), read_params()
+    fills, params = read_flag("hash_missing", "fill in manifests; no gate"), read_params()
     datasets, manifests = params["datasets"], Path(params["data"]["manifests"])
     if fills:
         diff = verification.hash_missing(datasets, manifests)

@@ -28,7 +28,6 @@ _NAMES = {
     "multiplicity": ["benjamini_hochberg", "holm"],
     "power": ["detectable_effect", "paired_t_power", "required_replicates"],
     "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
-    "two_way": ["satterthwaite_interval"],
 }
 __all__ = sorted(name for names in _NAMES.values() for name in names)
 

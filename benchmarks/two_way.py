@@ -1,5 +1,7 @@
 """Interval of the mean of paired differences over random seeds and random trajectories.
 
+The study does not use it: see calibration.py.
+
     d_rt = mu + a_r + b_t + e_rt,   r = 1..R replicates, t = 1..T trajectories
 
     V  = (MS_R + max(MS_T - MS_E, 0)) / (R T)              estimates var(mean d)
