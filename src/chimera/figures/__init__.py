@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "cost": ["error_against_cost"],
+        "depth": ["quantities_by_depth"],
         "dimension": ["dimension_along_network"],
         "editing": ["edit_tradeoff"],
         "errors": ["errors_by_axis"],

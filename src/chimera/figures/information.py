@@ -23,6 +23,8 @@ def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
     """
     if not rows:
         return style.message("No information plane: the probe `ib` has not run")
+    if not _points(rows, {"0", "1"}):
+        return style.message("No information plane: the probe `ib` withheld every value of a site")
     axes, models = style.distinct(rows, "axis"), style.present(rows, models)
     figure = Figure(figsize=(max(style.WIDTH, 1.2 * len(axes)), 1.4 + 1.8 * len(models)))
     panels = figure.subplots(len(models), len(axes), sharex=True, sharey=True, squeeze=False)

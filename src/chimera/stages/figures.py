@@ -81,6 +81,9 @@ def main() -> None:
             comparisons, baseline, plan.primary, 1 - plan.alpha, plan.margin
         ),
         "parity": figures.parity_bars(parity, models, baseline),
+        "depth": figures.quantities_by_depth(
+            {name: table(name) for name in ("twonn", "ib", "patching")}, models
+        ),
         "spectra": figures.energy_spectra(table("spectra"), models, interval),
         "twonn": figures.dimension_along_network(table("twonn"), models, "linear"),
         "ib": figures.information_plane(table("ib"), models),

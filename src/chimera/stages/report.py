@@ -17,8 +17,9 @@ from chimera.study.endpoints import by_model
 from chimera.study.results import FORMS, read_metrics, read_numbers, read_result
 
 # Lines as SVG, which stays sharp; fields as PNG, which is smaller.
-DRAWN = "cost fig1_errors training tuning rollout forest parity spectra twonn ib patching rome"
-PICTURES = {"fields": "png"} | dict.fromkeys(DRAWN.split(), "svg")
+LINES = "cost fig1_errors training tuning rollout forest parity"
+PROBED = "depth spectra twonn ib patching rome"
+PICTURES = {"fields": "png"} | dict.fromkeys([*LINES.split(), *PROBED.split()], "svg")
 SOURCES = ("params.yaml", "PREREGISTRATION.md", "Deviation_Log.md")
 
 
