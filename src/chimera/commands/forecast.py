@@ -30,7 +30,7 @@ from chimera.forecasts.exporting import export_torch
 from chimera.forecasts.forecaster import load_forecaster
 from chimera.interface.errors import InputError, guarded
 
-Array = NDArray[np.float32]
+_Array = NDArray[np.float32]
 _SUFFIXES = (".nc", ".hdf5", ".h5", ".npz")
 
 
@@ -100,7 +100,7 @@ def _number(field: str | None, names: Sequence[str]) -> int:
     return 0 if field is None else names.index(field)
 
 
-def _show(path: Path, truth: Array, forecast: Array, field: str) -> None:
+def _show(path: Path, truth: _Array, forecast: _Array, field: str) -> None:
     """Write a forecast (steps, H, W) beside the truth (T, H, W), as far as the file has it."""
     T = min(len(truth), len(forecast))
     maps = {"truth": truth[:T], "forecast": forecast, "error": forecast[:T] - truth[:T]}

@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "patching": ["patching_effects"],
         "rollout": ["rollout_curves"],
         "spectra": ["energy_spectra"],
-        "style": ["Rows", "message", "pictures"],
+        "style": ["TABLES", "Rows", "message", "pictures"],
         "training": ["training_curves"],
         "tuning": ["tuning_search"],
     },

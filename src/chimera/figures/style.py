@@ -23,6 +23,15 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 AXIS_PALETTE = ("#332288", "#88CCEE", "#117733", "#DDCC77", "#CC6677", "#AA4499", "#44AA99")
 GREY = "0.45"
 Rows = Sequence[Mapping[str, Any]]
+TABLES = {  # numbers that are drawn of metrics/tables/, blank where withheld
+    "training": ("step", "train_loss", "valid_nrmse"),
+    "rollout": ("frame", "nrmse", "correlation"),
+    "spectra": ("frame", "wavenumber", "energy"),
+    "twonn": ("depth", "dimension"),
+    "ib": ("depth", "information"),
+    "patching": ("depth", "faithfulness"),
+    "rome": ("effect", "ind_drift", "efficacy", "later_frames", "other_trajectories"),
+}
 
 mpl.rcParams.update(
     {

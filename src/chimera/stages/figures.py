@@ -17,21 +17,11 @@ from chimera.study.error_table import METRICS, read_errors
 from chimera.study.results import read_metrics, read_numbers, read_result
 from chimera.study.tables import BY_RUN, digest
 
-TABLES = {  # what is drawn of metrics/tables/, blank where it was withheld
-    "training": ("step", "train_loss", "valid_nrmse"),
-    "rollout": ("frame", "nrmse", "correlation"),
-    "spectra": ("frame", "wavenumber", "energy"),
-    "twonn": ("depth", "dimension"),
-    "ib": ("depth", "information"),
-    "patching": ("depth", "faithfulness"),
-    "rome": ("effect", "ind_drift", "efficacy", "later_frames", "other_trajectories"),
-}
-
 
 def table(name: str) -> figures.Rows:
     """Return a table of metrics/tables/, empty for a probe that is not in the study."""
     path = Path("metrics/tables") / f"{name}.csv"
-    return read_numbers(path, TABLES[name], blanks=True) if path.exists() else []
+    return read_numbers(path, figures.TABLES[name], blanks=True) if path.exists() else []
 
 
 def fields(params: dict[str, Any], runs: dict[tuple[str, int], Any], interval: float) -> Figure:
