@@ -8,12 +8,15 @@ import pytest
 import yaml
 
 from chimera.files.artifacts import read_csv, write_csv
+from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError
-from chimera.study.error_table import METRICS
+from chimera.study.endpoints import endpoint
+from chimera.study.error_table import METRICS, read_errors
 from governance.plans import PLAN, markdown, running
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from same_model import main, share_found
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from same_model import main, same_model_rows, share_found
 
 
 @pytest.mark.parametrize("n", [12, 21, 40])
@@ -57,3 +60,21 @@ def test_a_record_gives_the_table_of_its_models(tmp_path, capsys):
         assert float(row["share"]) == pytest.approx(share_found(values), abs=1e-9)
         assert 0.02 < float(row["share"]) < 0.09
     assert "24 runs of unet: " in capsys.readouterr().out
+
+
+def test_docs_say_what_the_record_gives():
+    rows = same_model_rows(ROOT / "records/E1")
+    written = read_csv(ROOT / "benchmarks/same_model.csv")
+    assert [(r["model"], float(r["share"])) for r in written] == [
+        (row["model"], pytest.approx(row["share"], rel=1e-3)) for row in rows
+    ]
+    shares = {row["model"]: f"{row['share']:.1%}" for row in rows}
+    text = " ".join((ROOT / "docs/study.md").read_text().split())
+    said = f"Of the {rows[0]['runs']} runs of FractalUNet in `records/E1` {shares['fractal_unet']}"
+    assert said in text
+    assert f"of UNet's {shares['unet']}: one of its runs errs half as much again" in text
+    plan = read_preregistration(ROOT / "records/E1/PREREGISTRATION.md")
+    found = read_errors(read_csv(ROOT / "records/E1/metrics/errors.csv"))
+    values = [endpoint(plan.primary, e, plan.weights) for (m, _), e in found.items() if m == "unet"]
+    *others, worst = sorted(values)
+    assert np.exp(worst - np.mean(others)) == pytest.approx(1.5, abs=0.1)
