@@ -64,6 +64,13 @@ def test_every_model_is_reported_and_nothing_is_confirmed(results):
     assert len(PARAMS["replicates"]) == 3
 
 
+@pytest.mark.parametrize(("shown", "kept"), [("e2_errors", "fig1_errors"), ("e2_cost", "cost")])
+def test_the_pictures_are_those_of_the_record(results, shown, kept):
+    assert f"(pictures/{shown}.png)" in results
+    picture = ROOT / f"docs/pictures/{shown}.png"
+    assert picture.read_bytes() == (RECORD / f"plots/png/{kept}.png").read_bytes()
+
+
 def test_conf_composes_what_was_run():
     composed = parse_yaml(compose(["experiment=E2_architectures"]), "params.yaml")
     for key in ("models", "model_names", "baseline", "replicates", "datasets", "probe_names"):
