@@ -69,7 +69,7 @@ def test_metrics_are_complete_and_finite(finished):
 
 def test_every_figure_the_report_and_every_plot_are_there(workspace):
     pictures = sorted((workspace / "plots/png").glob("*.png"))
-    assert len(pictures) == 13
+    assert len(pictures) == 14
     for picture in pictures:
         assert 0 < picture.stat().st_size < 150_000
         assert (workspace / "plots/svg" / f"{picture.stem}.svg").stat().st_size > 0
@@ -117,7 +117,7 @@ def test_a_probe_that_is_left_out_leaves_a_message_in_its_place(workspace):
     assert not (workspace / "plots/tables/rome.csv").read_text().strip()
     assert not (workspace / "metrics/tables/rome.csv").exists()
     assert "rome" not in json.loads((workspace / "metrics/probes.json").read_text())["unet"]
-    assert (workspace / "plots/report.html").read_text().count("<img") == 13
+    assert (workspace / "plots/report.html").read_text().count("<img") == 14
 
 
 def test_second_repro_has_nothing_to_do(workspace):

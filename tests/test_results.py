@@ -102,7 +102,7 @@ def test_a_study_with_another_value_is_neither_drawn_nor_told(
         ("metrics/errors.csv", "nrmse", (stats, figures)),
         ("metrics/statistics.csv", "value", (stats,)),
         ("tuning/trials.csv", "lr", (figures, report)),
-        ("metrics/tables/twonn.csv", "dimension", (figures,)),
+        ("metrics/tables/rollout.csv", "nrmse", (figures,)),
     ],
 )
 def test_a_word_in_a_column_of_numbers_is_one_sentence(study, monkeypatch, name, column, stages):

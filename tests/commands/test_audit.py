@@ -284,7 +284,8 @@ def test_a_tuning_table_decides_the_rates(study):
     )
     (study / "tuning").mkdir(exist_ok=True)
     (study / "tuning/trials.csv").write_text("model,trial,lr,weight_decay,valid_nrmse\n" + rows)
-    metrics = {m: {"trials": 2, "best_lr": lr, "best_valid_nrmse": 0.1} for m, lr in rates.items()}
+    best = {"trials": 2, "best_weight_decay": 0, "best_valid_nrmse": 0.1}
+    metrics = {model: best | {"best_lr": lr} for model, lr in rates.items()}
     (study / "tuning/metrics.json").write_text(json.dumps(metrics))
     assert not faults(study)["tuning/metrics.json"]
     metrics["unet"]["best_lr"] *= 2

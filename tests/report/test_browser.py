@@ -54,7 +54,7 @@ def test_report_loads_alone_and_fits(page, page_file, width):
         "[...document.images].map(i => [i.naturalWidth, i.clientWidth, "
         "i.parentElement.clientWidth, i.alt])"
     )
-    assert len(images) == 13
+    assert len(images) == 14
     for natural, drawn, box, alternative in images:
         assert natural > 0
         # 9 pt of a picture 7.2 inches wide are 9 pixels or more at this width
