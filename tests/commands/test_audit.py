@@ -307,8 +307,8 @@ def test_what_is_missing_is_one_sentence(recorded, study):
     (study / "metrics/errors.csv").unlink()
     error = sentence(command(recorded, "audit", str(study), expect=2))
     assert "E1/metrics/errors.csv is missing" in error
-    error = sentence(command(recorded, "audit", "records/E2", expect=2))
-    assert "records/E2/params.yaml is missing" in error
+    error = sentence(command(recorded, "audit", "records/other", expect=2))
+    assert "records/other/params.yaml is missing" in error
     error = sentence(command(recorded, "record", "E1", expect=2))
     assert "records/E1 exists, expected another name or --replace" in error
     command(recorded, "record", "E1", "--replace")
@@ -321,13 +321,13 @@ def test_an_unfinished_or_faulty_study_is_not_kept(recorded, tmp_path):
     shutil.copytree(recorded, workspace, symlinks=True)
     report = workspace / "plots/report.html"
     report.rename(tmp_path / "report.html")
-    error = sentence(command(workspace, "record", "E2", expect=2))
+    error = sentence(command(workspace, "record", "other", expect=2))
     assert "plots/report.html is missing, expected every file of a finished study" in error
     (tmp_path / "report.html").rename(report)
     stats = workspace / "metrics/stats.json"
     stats.write_text(stats.read_text().replace('"n": ', '"n": 1', 1))
-    assert "faults, expected none" in sentence(command(workspace, "record", "E2", expect=2))
-    assert not (workspace / "records/E2").exists()
+    assert "faults, expected none" in sentence(command(workspace, "record", "other", expect=2))
+    assert not (workspace / "records/other").exists()
 
 
 def test_a_wrong_claim_ends_with_status_one(study, monkeypatch, capsys):
