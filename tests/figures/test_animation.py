@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from chimera.figures.animation import animate
+from chimera.figures import animate, animation
 
 
 def pictures(path):
@@ -65,12 +65,27 @@ def test_what_ends_sooner_goes_blank(tmp_path):
     np.testing.assert_allclose(stays, forecast, atol=3)
 
 
-def test_more_than_the_bytes_allowed_is_compressed_more(tmp_path):
+def test_more_than_the_bytes_allowed_is_compressed_more(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).standard_normal((3, 6, 64, 64))
     shown = dict(zip(("truth", "forecast", "error"), noise, strict=True))
     sizes = []
     for largest in (10**6, 10**5):
-        animate(tmp_path / "a.webp", shown, [str(t) for t in range(6)], "u", largest)
+        monkeypatch.setattr(animation, "_LARGEST", largest)
+        animate(tmp_path / "a.webp", shown, [str(t) for t in range(6)], "u")
         sizes.append((tmp_path / "a.webp").stat().st_size)
         assert len(pictures(tmp_path / "a.webp")[0]) == 6
     assert sizes[1] <= 10**5 < sizes[0] <= 10**6
+
+
+def test_a_forecast_that_diverges_leaves_the_rest_to_be_seen(tmp_path):
+    wild = np.stack([np.ones((8, 8)), np.full((8, 8), np.nan), np.full((8, 8), np.inf)])
+    animate(tmp_path / "a.webp", {"truth": np.ones((3, 8, 8)), "forecast": wild}, list("012"), "u")
+    found, _ = pictures(tmp_path / "a.webp")
+    (first, also), (truth, gone) = maps_of(found[0], 2), maps_of(found[1], 2)
+    np.testing.assert_allclose(first, also, atol=3)
+    np.testing.assert_allclose(truth, first, atol=3)  # the scale is that of what is finite
+    assert gone.min() > 240
+    assert maps_of(found[2], 2)[1].min() > 240  # infinite, too
+    animate(tmp_path / "b.webp", {"truth": np.zeros((1, 8, 8))}, ["0"], "u")
+    ((rest,), _) = pictures(tmp_path / "b.webp")
+    assert maps_of(rest, 1)[0].min() > 240

@@ -141,7 +141,6 @@ def test_an_import_sets_nothing(room):
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core has one thread")
 def test_the_cores_decide_no_byte_of_products_and_factors():
     def digests(threads, held):
         command = [sys.executable, "-c", FACTORS, threads, held]
@@ -149,7 +148,8 @@ def test_the_cores_decide_no_byte_of_products_and_factors():
         return subprocess.check_output(command, env=environment, text=True).split()
 
     assert digests("1", "held") == digests("2", "held")
-    assert not set(digests("1", "free")) & set(digests("2", "free")), "the switch is needed"
+    if (os.cpu_count() or 1) > 1:  # one core has one thread, whatever is asked
+        assert not set(digests("1", "free")) & set(digests("2", "free")), "the switch is needed"
 
 
 def test_the_vendor_of_a_processor_decides_no_byte():

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from chimera import figures
 from chimera.data.layout.conditioning import read_conditioning
 from chimera.data.layout.recordings import shared_scalars
 from chimera.data.sources.importing import channel_blocks, open_any, require_fields
 from chimera.data.sources.well_writer import create_trajectories
 from chimera.fields.metrics import nrmse
-from chimera.figures.animation import animate
 from chimera.files.arrays import write_arrays
 from chimera.files.artifacts import whole_file
 from chimera.forecasts.exporting import export_torch
@@ -105,7 +105,7 @@ def _show(path: Path, truth: _Array, forecast: _Array, field: str) -> None:
     T = min(len(truth), len(forecast))
     maps = {"truth": truth[:T], "forecast": forecast, "error": forecast[:T] - truth[:T]}
     titles = [f"{step} frames after the last that is given" for step in range(1, len(forecast) + 1)]
-    animate(path, maps if T else {"forecast": forecast}, titles, field)
+    figures.animate(path, maps if T else {"forecast": forecast}, titles, field)
 
 
 if __name__ == "__main__":

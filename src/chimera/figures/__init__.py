@@ -10,6 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "animation": ["animate"],
         "cost": ["error_against_cost"],
         "depth": ["quantities_by_depth"],
         "dimension": ["dimension_along_network"],

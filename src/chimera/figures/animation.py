@@ -13,21 +13,19 @@ from chimera.figures import style
 from chimera.files.artifacts import whole_file
 
 _MILLISECONDS = 200  # a frame
+_LARGEST = 2_000_000  # bytes
 
 
 def animate(
-    path: Path,
-    maps: Mapping[str, NDArray[np.floating]],
-    titles: Sequence[str],
-    quantity: str,
-    largest: int = 2_000_000,
+    path: Path, maps: Mapping[str, NDArray[np.floating]], titles: Sequence[str], quantity: str
 ) -> None:
     """Write maps (T, H, W), x along H, as an endless loop with a title for each frame.
 
     A shorter one goes blank after its last frame. Where the sharpest pictures take more than
-    `largest` bytes they are compressed more.
+    2 MB they are compressed more. What is not finite is blank.
     """
-    limit = max(float(np.abs(frames).max()) for frames in maps.values() if frames.size)
+    ends = [np.abs(frames[np.isfinite(frames)]).max(initial=0.0) for frames in maps.values()]
+    limit = float(max(ends)) or 1.0
     figure = Figure(figsize=(0.6 + 2.1 * len(maps), 2.6), dpi=100)
     canvas = FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(maps), squeeze=False)[0]
@@ -50,5 +48,5 @@ def animate(
         for quality in (90, 60, 30, 10):
             options = {"save_all": True, "append_images": pictures[1:], "loop": 0, "method": 4}
             pictures[0].save(temporary, "webp", quality=quality, duration=_MILLISECONDS, **options)
-            if temporary.stat().st_size <= largest:
+            if temporary.stat().st_size <= _LARGEST:
                 break
