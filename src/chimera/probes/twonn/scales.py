@@ -8,9 +8,9 @@ the estimate and the corrected one.
 
 A plateau is a run of at least four scales up to the largest, from the first or the second on, since
 the smallest may be that of noise, whose corrected dimensions agree within a tenth. Its dimension is
-stated as the range from the mean estimate to the mean corrected one, a tenth wider at both ends.
+stated as the range from the mean estimate to the mean corrected one, 12% wider at both ends.
 There is none where the curve keeps falling or rising, or where the ends of the range differ by more
-than a factor of two.
+than a factor of two. These numbers were chosen on sets of known dimension (docs/estimators.md).
 
 N points, S scales.
 """
@@ -23,7 +23,8 @@ import numpy as np
 from chimera.probes.twonn.estimator import distinct_neighbors, scale_dimension
 from chimera.statistics.resampling.samples import Floats
 
-TOLERANCE = 0.1
+FLATNESS = 0.1
+MARGIN = 0.12
 FEWEST_SCALES = 4
 WIDEST_RANGE = 2.0
 
@@ -64,9 +65,9 @@ def find_plateau(curve: Sequence[float], scales: Sequence[int], cubes: Floats) -
         run = slice(first, None)
         if len(scales[run]) < FEWEST_SCALES:
             break
-        low = (1 - TOLERANCE) * float(min(estimates[run].mean(), corrected[run].mean()))
-        high = (1 + TOLERANCE) * float(corrected[run].mean())
-        flat = corrected[run].max() <= (1 + TOLERANCE) * corrected[run].min()
+        low = (1 - MARGIN) * float(min(estimates[run].mean(), corrected[run].mean()))
+        high = (1 + MARGIN) * float(corrected[run].mean())
+        flat = corrected[run].max() <= (1 + FLATNESS) * corrected[run].min()
         if flat and high <= WIDEST_RANGE * low:
             return Plateau(scales[first], scales[-1], low, high)
     return None
