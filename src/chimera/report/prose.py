@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from chimera.files.artifacts import read_yaml
 from chimera.study.endpoints import by_model
@@ -86,6 +86,6 @@ def localisation_intervals(
     for model, row in edits.items():
         if "localisation_rho_sd" in row:
             rho, sd = row["localisation_rho"], row["localisation_rho_sd"]
-            half = float(t.isf(0.025, replicates - 1)) * sd / math.sqrt(replicates)
+            half = float(-stdtrit(replicates - 1, 0.025)) * sd / math.sqrt(replicates)
             found[model] = max(rho - half, -1.0), min(rho + half, 1.0)
     return found

@@ -58,7 +58,7 @@ def main() -> None:
     ]
     parity, valid = read_metrics("parity"), params["evaluate"]["valid_correlation"]
     costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
-    by_run, loss = digest(rows, BY_RUN), params["train"].get("loss", "mse")
+    by_run, loss = digest(rows, BY_RUN), params["train"]["loss"]
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
     drawn = {
         "cost": figures.error_against_cost(by_run, costs, models),

@@ -3,9 +3,8 @@
 Minimises the mean of a loss of x̂_{t+u}, ||x_{t+u} - x̂_{t+u}||^2 by default, over u = 1 .. unroll,
 where x̂ is the network's own rollout from x_t (chimera.models.forecasting.stepping) or, with
 input_noise, from x_t + noise (Sanchez-Gonzalez et al. 2020, arXiv:2002.09405, section 3.3). It uses
-AdamW (Loshchilov & Hutter 2019,
-algorithm 2), the one-cycle schedule (Smith & Topin 2018) and clipping by the norm of the gradient
-(Pascanu et al. 2013).
+AdamW (Loshchilov & Hutter 2019, algorithm 2), the one-cycle schedule (Smith & Topin 2018) and
+clipping by the norm of the gradient (Pascanu et al. 2013).
 
 The batch and the learning rate follow from the number of the step, so the state consists of
 weights, moments, average and random generator. No step makes the host wait for a GPU: the loss is

@@ -3,7 +3,6 @@
 from statistics import fmean
 
 import numpy as np
-from scipy.stats import rankdata
 from torch import Tensor
 
 from chimera.files.artifacts import Row
@@ -103,11 +102,17 @@ def _rank_correlation(rows: list[Row]) -> float | None:
     for axis in dict.fromkeys(row["axis"] for row in rows):
         found = [row for row in rows if row["axis"] == axis and row["method"] == "rome"]
         values = [[float(row[name]) for row in found] for name in ("effect", "efficacy")]
-        # Effects that are equal but for rounding, such as those that are 1, tie.
-        ranks.append(np.array([rankdata(np.round(v, 6)) - (len(v) + 1) / 2 for v in values]))
+        ranks.append(np.array([_centred_ranks(v) for v in values]))
     x, y = np.concatenate(ranks, axis=1) if ranks else np.zeros((2, 0))
     norm = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / norm) if norm > 0 else None
+
+
+def _centred_ranks(values: list[float]) -> np.ndarray:
+    """Return ranks less their mean; values equal but for rounding, such as effects of 1, tie."""
+    rounded = np.round(values, 6)
+    ends = (np.searchsorted(np.sort(rounded), rounded, side) for side in ("left", "right"))
+    return (np.add(*ends) - len(rounded)) / 2
 
 
 def _editable_blocks(subject: Subject, inputs: Tensor) -> dict[str, str]:
