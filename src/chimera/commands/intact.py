@@ -24,11 +24,7 @@ RESULTS = ("checkpoints/", "metrics/runs/")
 
 
 def read_lock(lock: Path = LOCK, kept: Path = artifacts.SCRATCH / LOCK) -> dict[str, Any]:
-    """Return the stages of dvc.lock, which is kept, or replaced by the one that was kept.
-
-    Raises:
-        InputError: If it is cut and none was kept.
-    """
+    """Return the stages of dvc.lock, kept or, if cut, put back; InputError if none was kept."""
     if not lock.exists():
         return {}
     try:

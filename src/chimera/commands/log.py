@@ -32,7 +32,6 @@ def main() -> None:
     check = commands.add_parser("check", help=fails)
     check.add_argument("--base", default="main", help="revision to compare with")
     options = parser.parse_args()
-
     if options.command == "check":
         for path in (DECISIONS, DEVIATIONS):
             logbook.require_appended(path, options.base)

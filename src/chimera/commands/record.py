@@ -2,8 +2,7 @@
 
 `python -m chimera.commands.record E1`: parameters, lock, metrics, errors per trajectory, manifests,
 tables, figures, report, the preregistration as it stands, the tuning tables, what computed it, and
-metadata that other tools read: an RO-Crate of the run and Croissant of its data. `--replace` puts
-it in place of one that exists.
+metadata for other tools: an RO-Crate of the run, Croissant of its data. `--replace` replaces one.
 """
 
 import argparse

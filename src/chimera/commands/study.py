@@ -51,11 +51,7 @@ class DeclaredStudy(NamedTuple):
     overrides: tuple[str, ...] = ()
 
     def composed(self, n: int) -> str:
-        """Return params.yaml with the first n replicates.
-
-        Raises:
-            InputError: If the parameters are not those that the preregistration declares.
-        """
+        """Return params.yaml with the first n replicates; InputError unless it is as declared."""
         replicates = ",".join(map(str, self.plan.study["replicates"][:n]))
         text = compose(["scale=study", f"replicates=[{replicates}]", *self.overrides])
         block, deviating = nearest_block(self.plan, artifacts.parse_yaml(text, PARAMS.name))
@@ -68,11 +64,7 @@ class DeclaredStudy(NamedTuple):
         return text
 
     def begun(self) -> int:
-        """Return how many replicates the study in this work tree has, 0 if it has not begun.
-
-        Raises:
-            InputError: If params.yaml has edits that composing for the study would lose.
-        """
+        """Return how many replicates began; InputError if edits of params.yaml would be lost."""
         present = artifacts.read_text(PARAMS)
         replicates = artifacts.read_params().get("replicates")
         n = len(replicates) if isinstance(replicates, list) else 0

@@ -26,10 +26,8 @@ def write_subject(model: str) -> None:
     if model not in params["models"]:
         known = ", ".join(params["models"])
         raise InputError(f"tuning/params.yaml: models has {model}, expected names of {known}")
-    content = {
-        "fields": params["data"]["fields"],
-        "conditioning": params["data"]["conditioning"],
-        "past_frames": params["data"]["past_frames"],
+    data = {key: params["data"][key] for key in ("fields", "conditioning", "past_frames")}
+    content = data | {
         "model": {k: v for k, v in params["models"][model].items() if k != "train"},
         "train": {k: v for k, v in params["train"].items() if k not in TUNED},
         "network": artifacts.read_yaml(Path(f"metrics/gates/networks/{model}.yaml")),

@@ -10,17 +10,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import Meta
 
+from chimera.interface import settings
 from chimera.interface.errors import InputError
-from chimera.interface.settings import (
-    Count,
-    Finite,
-    Index,
-    Name,
-    NotNegative,
-    Positive,
-    Settings,
-    read_settings,
-)
+from chimera.interface.settings import Count, Finite, Index, Name, NotNegative, Positive, Settings
 
 SPLITS = ("train", "valid", "test")
 # Limit on the cells that the fastest fluid crosses in a trajectory; a time step crosses about one.
@@ -29,8 +21,6 @@ _MAX_CELLS_CROSSED = 1e7
 NumTrajectories = Annotated[int, Meta(ge=1, le=10**6)]
 NumFrames = Annotated[int, Meta(ge=2, le=10**6)]
 NumPoints = Annotated[int, Meta(ge=1, le=1 << 14)]
-
-
 Number = TypeVar("Number", int, float)
 
 
@@ -45,8 +35,7 @@ class Distribution(Settings, Generic[Number], frozen=True, omit_defaults=True):
 
     uniform: tuple[Number, Number] | None = None  # bounds
     log_uniform: tuple[Positive, Positive] | None = None  # bounds; the logarithm is uniform
-    # Numbers of equal probability.
-    choice: Annotated[tuple[Number, ...], Meta(min_length=1)] | None = None
+    choice: Annotated[tuple[Number, ...], Meta(min_length=1)] | None = None  # equally probable
 
     def __post_init__(self) -> None:
         """Refuse none or several distributions, and bounds in the wrong order."""
@@ -71,10 +60,7 @@ class Forcing(Settings, frozen=True, omit_defaults=True):
 
 
 class Dataset(Settings, frozen=True):
-    """One regime of the flow, and the number of its trajectories by split.
-
-    conf/data/generated.yaml explains the keys; flow without forcing decays.
-    """
+    """One regime of the flow; without forcing it decays. conf/data/generated.yaml has the keys."""
 
     trajectories: dict[str, NumTrajectories]
     viscosity: NotNegative | Distribution[NotNegative]
@@ -203,7 +189,7 @@ def read_data(section: Any) -> GeneratedData | ImportedData:
     source = section.get("source") if isinstance(section, Mapping) else None
     if isinstance(source, str) and source not in _SOURCES:
         raise InputError(f"data.source is {source!r}, expected one of {', '.join(_SOURCES)}")
-    data = read_settings(section, "data", _SOURCES.get(str(source), ImportedData))
+    data = settings.read_settings(section, "data", _SOURCES.get(str(source), ImportedData))
     inputs = [*data.fields, *data.conditioning]
     if len(set(inputs)) < len(inputs):
         raise InputError(

@@ -70,10 +70,7 @@ def read_written(dataset: str) -> dict[str, Entry]:
 
 
 def check_intact(dataset: str, advance: Callable[[int], object]) -> list[FileVerdict]:
-    """Compare every file of a dataset with its checksums.yaml; an intact file is `unfrozen` here.
-
-    `advance` is called with each number of bytes that were hashed.
-    """
+    """Compare every file of a dataset with its checksums.yaml; an intact one is `unfrozen` here."""
     digest = cache(partial(sha256, advance=advance))  # reads a file of several splits once
     return [
         _check_file(path, entry["sha256"], digest) for path, entry in read_written(dataset).items()
@@ -85,11 +82,10 @@ def _check_file(name: str, expected: str, digest: Callable[[Path], str]) -> File
     path = Path(name)
     if not path.exists():
         return _missing(name, expected)
-    verdict = FileVerdict(name, "unfrozen", digest(path))
-    if verdict.sha256 != expected:
-        fault = (
-            f"{name} was changed: its sha256 is {verdict.sha256}, expected {expected} as written"
-        )
+    found = digest(path)
+    verdict = FileVerdict(name, "unfrozen", found)
+    if found != expected:
+        fault = f"{name} was changed: its sha256 is {found}, expected {expected} as written"
         return replace(verdict, verdict="mismatched", fault=fault)
     for link in read_links(path) if path.name == NAME else ():
         try:
@@ -191,8 +187,7 @@ def require_verified(verdicts: Iterable[FileVerdict]) -> None:
 def hash_missing(datasets: Sequence[str], manifests: Path) -> str:
     """Fill in every sha256 that a manifest leaves null, and list the files that it does not list.
 
-    Each manifest is replaced as a whole; all other lines keep their bytes. Returns the unified
-    diff, empty if nothing was missing.
+    Each manifest is replaced as a whole, other lines unchanged. Returns the diff, empty if none.
     """
     require_verified(v for dataset in datasets for v in check_intact(dataset, lambda _: None))
     written: dict[Path, dict[str, Entry]] = defaultdict(dict)

@@ -44,8 +44,7 @@ def locked(path: Path) -> Iterator[None]:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` when the block ends without an error.
 
-    Raises:
-        InputError: If the disk is full or the folder cannot be written; `path` is unchanged.
+    InputError, and `path` is unchanged, if the disk is full or the folder cannot be written.
     """
     with _temporary(path) as folder:
         fresh = folder / path.name
@@ -211,11 +210,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, content: Any, digits: int | None = None) -> None:
-    """Write plain values as JSON, floats with all or with `digits` significant digits.
-
-    Raises:
-        InputError: If a number is not finite.
-    """
+    """Write JSON, floats to all or `digits` significant digits; InputError if one is not finite."""
 
     def rounded(value: Any, key: str) -> Any:
         if isinstance(value, Mapping):
@@ -237,9 +232,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]], digits: int = 9)
     writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(
-            {k: f"{v:.{digits}g}" if isinstance(v, float) else v for k, v in row.items()}
-        )
+        shown = {k: f"{v:.{digits}g}" if isinstance(v, float) else v for k, v in row.items()}
+        writer.writerow(shown)
     write_text(path, stream.getvalue())
 
 

@@ -11,8 +11,7 @@ from chimera.interface.errors import InputError
 def imported_files(module: str, package: str) -> dict[str, Path]:
     """Return the files of a module and of all its imports from its package, by dotted name.
 
-    Raises:
-        InputError: If the package does not exist, or a file is not Python.
+    InputError if the package does not exist, or a file is not Python.
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:

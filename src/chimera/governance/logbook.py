@@ -1,7 +1,4 @@
-"""The append-only logs: Decision_Log.md and Deviation_Log.md.
-
-An entry is a level-two heading with its number, then a list of fields.
-"""
+"""The append-only logs Decision_Log.md and Deviation_Log.md: numbered headings, lists of fields."""
 
 import hashlib
 import re
@@ -19,11 +16,7 @@ _KEY = re.compile(r"^- key: (\S+)$", flags=re.MULTILINE)
 
 
 def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
-    """Add an entry at the end of a log and return its number.
-
-    Raises:
-        InputError: If the title or a field is empty or has more than one line.
-    """
+    """Append an entry of one-line title and fields, else InputError, and return its number."""
     for name, value in ({"title": title} | dict(fields)).items():
         if not value.strip() or "\n" in value:
             raise InputError(f"{name} is {value!r}, expected one line that is not empty")
@@ -59,10 +52,7 @@ def current_commit() -> str:
 def require_appended(path: Path, base: str) -> None:
     """Require that a log begins with its content at the merge base of HEAD and `base`.
 
-    The working directory is the repository's root.
-
-    Raises:
-        InputError: With the first line that differs, or if the revision does not exist.
+    In the repository's root. InputError with the first line that differs, or for an unknown base.
     """
     (commit, before), now = _at_merge_base(path, base), read_bytes(path)
     if before is None or now.startswith(before):
@@ -78,11 +68,9 @@ def require_appended(path: Path, base: str) -> None:
 def require_amended(path: Path, log: Path, base: str) -> None:
     """Require that a file is as its last amendment in a log says, and newer only by an amendment.
 
-    An amendment is an entry of the log with the field `sha256`, that of the whole file.
-
-    Raises:
-        InputError: If the file differs from the one at the merge base of HEAD and `base` and no
-            amendment was added since, or if the last amendment names another content.
+    An amendment is an entry of the log with the field `sha256`, that of the whole file. InputError
+    if the file differs from the one at the merge base of HEAD and `base` and no amendment was added
+    since, or if the last amendment names another content.
     """
     now, amendments = read_bytes(path), _amendments(read_text(log))
     digest = hashlib.sha256(now).hexdigest()

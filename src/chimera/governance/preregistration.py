@@ -68,9 +68,8 @@ def read_preregistration(path: Path = Path("PREREGISTRATION.md")) -> Preregistra
 def parse_preregistration(text: str, name: str) -> Preregistration:
     """Return the content of the single YAML block of the text of the file `name`.
 
-    Raises:
-        InputError: If a key is missing, empty or out of range, an endpoint does not exist, or the
-            study uses a seed, a dataset or a replicate twice.
+    InputError if a key is missing, empty or out of range, an endpoint does not exist, or the study
+    uses a seed, a dataset or a replicate twice.
     """
     declared = declared_block(text, name)
     read_settings(declared, name, _Declaration)

@@ -17,10 +17,7 @@ def standing(
     verify: Mapping[str, int],
     decided_at: Sequence[int | None],
 ) -> str:
-    """Return the study's standing, by params.yaml and metrics/verify.json.
-
-    `decided_at` has the replicates at which each compared model was decided, None if it was not.
-    """
+    """Return the standing; `decided_at` has the replicates that decided each model, else None."""
     block, deviating = nearest_block(plan, params)
     frozen = not any(verify[verdict] for verdict in ("unfrozen", "mismatched", "missing"))
     if deviating or not frozen:

@@ -15,13 +15,8 @@ _SECONDS_BETWEEN_LINES = 60.0
 class Progress:
     """Reports completed units of work on stderr, with rate and remaining time.
 
-    Args:
-        label: Name of the work.
-        total: Number of units.
-        completed: Units that an earlier run has completed.
-        unit: Name of a unit.
-        samples: Samples per unit, if the rate is to be reported in samples.
-        shown: False for all processes of a group but one.
+    An earlier run has `completed` some of the `total` units; with `samples` of each, the rate is in
+    samples. Of the processes of a group only one has it `shown`.
     """
 
     def __init__(
@@ -36,9 +31,8 @@ class Progress:
     ) -> None:
         self._label, self._total, self._unit, self._samples = label, total, unit, samples
         self._shown, self._terminal = shown, shown and sys.stderr.isatty()
-        self._bar = tqdm(
-            total=total, initial=completed, desc=label, unit=unit, disable=not self._terminal
-        )
+        hidden = not self._terminal
+        self._bar = tqdm(total=total, initial=completed, desc=label, unit=unit, disable=hidden)
         self._first = self._completed = completed
         self._start = time.monotonic()
         self._next_line = self._start + _SECONDS_BETWEEN_LINES

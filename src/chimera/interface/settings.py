@@ -41,15 +41,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_settings(values: Any, key: str, kind: type[T]) -> T:
-    """Return a record of a subclass `kind` of `Settings`.
+    """Return a record of class `kind` of the YAML's content at a dotted key, empty for a file.
 
-    Args:
-        values: Content of the YAML at `key`.
-        key: Dotted name for messages, empty for a whole file.
-        kind: Class of the record.
-
-    Raises:
-        InputError: If a key is missing or unknown, or a value has another type or is out of range.
+    InputError if a key is missing or unknown, or a value has another type or is out of range.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{key or 'params.yaml'} is {values!r}, expected a mapping")
@@ -114,14 +108,8 @@ def _explain(fault: str, value: Any, key: str, kind: Any) -> str:
 
 
 _OF_A_NAME = "of letters, digits, dots, _ and -, the first a letter or digit"
-_NOUNS = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "text",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-}
+_NOUNS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+_NOUNS |= {"array": "a list", "object": "a mapping"}
 _BOUNDS = {">=": "of at least", ">": "above", "<=": "of at most", "<": "below"}
 
 

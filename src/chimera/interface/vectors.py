@@ -35,8 +35,7 @@ def hold_to_avx2(
 ) -> None:
     """Set the switches, whatever their values, before any of those libraries is loaded.
 
-    Nothing is set for `python -m chimera.stages.train` where params.yaml has
-    `train.deterministic: false`.
+    Not for `python -m chimera.stages.train` where params.yaml has `train.deterministic: false`.
     """
     if not _flags(processor) >= _NEEDED:
         return

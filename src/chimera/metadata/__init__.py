@@ -1,4 +1,1 @@
-"""What other tools read of a finished study: an RO-Crate of its run, Croissant of its data.
-
-Both are written from files that a record holds, by `make crate`.
-"""
+"""An RO-Crate of a finished study and Croissant of its data, for other tools: `make crate`."""

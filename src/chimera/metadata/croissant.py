@@ -19,11 +19,8 @@ def croissant(
 ) -> dict[str, Any]:
     """Return the JSON-LD of a study's data.
 
-    Args:
-        params: Of the study.
-        files: Entries of the manifests for its datasets: path, sha256, bytes.
-        about: The record's `name`, `date` and `version`.
-        terms: Content of terms.yaml.
+    `files` are its manifests' entries {path, sha256, bytes}, `about` the record's `name`, `date`,
+    `version`, `terms` the content of terms.yaml.
     """
     source = "generated" if params["data"]["source"] == "generated" else "imported"
     dataset = {

@@ -23,11 +23,7 @@ def frozen_files(study: Path, params: Mapping[str, Any]) -> list[dict[str, Any]]
 
 
 def metadata(record: Path) -> dict[str, dict[str, Any]]:
-    """Return the content of METADATA for a record.
-
-    Raises:
-        InputError: If a file of the record is missing or unreadable.
-    """
+    """Return the content of METADATA for a record; InputError if a file of it cannot be read."""
     params, about = read_params(record / "params.yaml"), read_yaml(record / "provenance.yaml")
     files = frozen_files(record, params)
     kept = sorted(path for path in record.rglob("*") if path.is_file())

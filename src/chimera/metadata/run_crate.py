@@ -28,12 +28,9 @@ def run_crate(
 ) -> dict[str, Any]:
     """Return the JSON-LD of a record.
 
-    Args:
-        lock: Stages of dvc.lock.
-        sizes: Bytes of every file of the record, by its path; dvc.yaml is one.
-        hashes: sha256 of these files, and of files outside of the record, by path.
-        about: The record's provenance: `name`, `commit`, `date`, `version`, `computed`.
-        terms: Content of terms.yaml.
+    `lock` has the stages of dvc.lock, `sizes` the bytes of every file of the record, also dvc.yaml,
+    and `hashes` the sha256 of these and of files outside of it, by path. `about` is its provenance:
+    `name`, `commit`, `date`, `version`, `computed`; `terms` is the content of terms.yaml.
     """
     name, computed = about["name"], about["computed"][0]
     author, profiles = {"@id": terms["authors"]["@id"]}, terms["profiles"]

@@ -61,9 +61,8 @@ def _verdict(
             if n < 2
             else "none of the declared endpoints can be computed from these datasets"
         )
-        return Verdict(
-            nothing, (f"No test was made: {reason}.", *_observed(model, baseline, summary))
-        )
+        observed = _observed(model, baseline, summary)
+        return Verdict(nothing, (f"No test was made: {reason}.", *observed))
     sentences = []
     endpoint = plan.primary if plan.primary in rows else next(iter(rows))
     if endpoint != plan.primary:
@@ -170,10 +169,8 @@ def endpoint_phrase(name: str) -> str:
     >>> endpoint_phrase("ood_nrmse"), endpoint_phrase("ood_decay_nrmse")
     ('one-step OOD error', 'one-step OOD decay error')
     """
-    phrases = {
-        "ind_valid_time": "IND valid time",
-        "gap": "generalisation gap (OOD error / IND error)",
-    }
+    gap = "generalisation gap (OOD error / IND error)"
+    phrases = {"ind_valid_time": "IND valid time", "gap": gap}
     return phrases.get(name, f"one-step {axis_label(name.removesuffix('_nrmse'))} error")
 
 

@@ -22,15 +22,12 @@ NEGLIGIBLE = 1e-5  # relative change that is none: metrics have six digits
 
 
 class Change(NamedTuple):
-    """One metric at the base (before) and the head (after), `None` if it is absent.
-
-    `sd` is the pooled seed-to-seed standard deviation, `None` for a metric without one.
-    """
+    """One metric at the base (before) and the head (after), None if it is absent."""
 
     name: str
     before: float | None
     after: float | None
-    sd: float | None
+    sd: float | None  # the pooled seed-to-seed deviation, None for a metric without one
 
     @property
     def z(self) -> float | None:
@@ -86,10 +83,7 @@ def chance(counts: Sequence[int], threshold: float = THRESHOLD) -> float | None:
 
 
 def spread(metrics: Mapping[str, float], key: str) -> float | None:
-    """Return the seed-to-seed standard deviation of one metric.
-
-    It is `<key>_sd` or, for a contrast, that of the paired differences, estimate / d_z.
-    """
+    """Return the seed-to-seed deviation of a metric: `<key>_sd`; of a contrast, estimate / d_z."""
     stem, _, leaf = key.rpartition(".")
     if leaf == "estimate" and metrics.get(f"{stem}.cohens_dz"):
         return abs(metrics[key] / metrics[f"{stem}.cohens_dz"])

@@ -24,10 +24,7 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
 
 
 def wrong_leaves(written: Mapping[str, Any], found: Mapping[str, Any], digits: int) -> list[str]:
-    """Return a sentence for every leaf of `written` that is not the one found, computed anew.
-
-    The floats of `written` are rounded to so many significant digits.
-    """
+    """Return a sentence for every leaf of `written`, to so many digits, that is not as found."""
     here, there = flatten(written), flatten(found)
     return [
         f"{key} is {here.get(key, 'missing')}, expected {_rounded(there.get(key), digits)}"

@@ -5,11 +5,7 @@ from pathlib import Path
 from chimera.interface.errors import InputError
 
 FILES = (
-    "params.yaml",
-    "dvc.lock",
-    "dvc.yaml",
-    "PREREGISTRATION.md",
-    "Deviation_Log.md",
+    *("params.yaml", "dvc.lock", "dvc.yaml", "PREREGISTRATION.md", "Deviation_Log.md"),
     "constraints-numerics.txt",
     *(f"metrics/{name}.json" for name in ("summary", "stats", "probes", "verify", "parity")),
     *(f"metrics/{name}.csv" for name in ("errors", "statistics")),
@@ -21,11 +17,7 @@ TUNING = ("tuning/*.csv", "tuning/metrics.json")  # where the rates were searche
 
 
 def record_files(root: Path) -> list[Path]:
-    """Return the files of a record, below its root.
-
-    Raises:
-        InputError: If one is missing.
-    """
+    """Return the files of a record, below its root; InputError if one is missing."""
     files = [root / name for name in FILES]
     for folder, pattern in FOLDERS.items():
         files += sorted((root / folder).glob(pattern)) or [root / folder / pattern]

@@ -21,27 +21,20 @@ LOGS = ("Deviation_Log.md", "Decision_Log.md")
 
 
 class Revision(NamedTuple):
-    """The experiment at one commit.
-
-    `params`, `metrics` (by file) and `words`, those of metrics/stats.json, are leaves by dotted
-    key, `figures` and `code` the blob ids of every plots/png/*.png and of the package's files.
-    `deviating` has the frozen parameters with another value, and whether an entry names them;
-    `machine` is the class of bytes of what was trained; `remark` is a sentence about what could
-    not be read.
-    """
+    """The experiment at one commit."""
 
     name: str
     commit: str
-    params: dict[str, Any]
-    metrics: dict[str, dict[str, float]]
-    words: dict[str, str]
+    params: dict[str, Any]  # leaves by dotted key
+    metrics: dict[str, dict[str, float]]  # leaves by dotted key of each file
+    words: dict[str, str]  # of metrics/stats.json, by dotted key
     logs: dict[str, str]
     plan: Preregistration | None
-    figures: dict[str, str]
-    code: dict[str, str]
-    deviating: dict[str, bool]
-    machine: str = ""
-    remark: str = ""
+    figures: dict[str, str]  # the blob id of every plots/png/*.png
+    code: dict[str, str]  # the blob id of every file of the package
+    deviating: dict[str, bool]  # frozen parameters of another value: whether an entry names them
+    machine: str = ""  # the class of bytes of what was trained
+    remark: str = ""  # a sentence about what could not be read
 
     @property
     def replicates(self) -> int:
@@ -61,8 +54,7 @@ class Revision(NamedTuple):
 def read_revision(name: str, commit: str | None = None) -> Revision:
     """Return the experiment at a revision, or at a commit that is shown by that name.
 
-    Raises:
-        InputError: If git does not know the revision, or a file has another form.
+    InputError if git does not know the revision, or a file has another form.
     """
     commit = resolve(commit or name)
     listed = git("ls-tree", "-r", "-z", commit).decode().split("\0")[:-1]

@@ -1,7 +1,6 @@
 """Measure one trained network with one probe, on the IND test split and every OOD axis.
 
-Writes metrics/runs/<model>/<replicate>/<probe>.json (statistics) and <probe>.csv (the table that
-its figure draws).
+Writes metrics/runs/<model>/<replicate>/<probe>.json (statistics) and .csv (its figure's table).
 """
 
 import sys
@@ -34,11 +33,9 @@ def main() -> None:
     cell = f"{options.model}/{options.replicate}"
     trained = read_network(Path("checkpoints") / cell / "model.safetensors", device)
     C, P = len(trained.fields), trained.past_frames
-
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"]
     layout = axes["ind"]["layout"]
     memory = int(params["train"]["memory"] * 2**30) // (len(axes) * P)
-
     is_ours = layout["source"] == "generated" and trained.fields == ("vorticity",)
 
     def split_of(axis: str) -> Split:
@@ -50,19 +47,18 @@ def main() -> None:
         frames = torch.from_numpy(split.read(0, split.fitting(memory))).to(device)
         return states(frames, P, C).sub_(trained.mean).div_(trained.std)  # (n, S, P C + K, H, W)
 
+    box = layout["extent"][0] if layout["extent"] else 1.0
     means, stds = (part[P * C :].flatten().tolist() for part in (trained.mean, trained.std))
     subject = Subject(
         network=trained.network,
         trajectories={axis: trajectories(axis) for axis in axes},
         mean=trained.mean[:C],
         std=trained.std[:C],
-        domain_extent=layout["extent"][0] if layout["extent"] else 1.0,
+        domain_extent=box,
         fields=trained.fields,
         past_frames=P,
         constants=dict(zip(trained.conditioning, zip(means, stds, strict=True), strict=True)),
-        physics=(split_of("ind").scalars, layout["extent"][0], layout["frame_interval"])
-        if is_ours
-        else None,
+        physics=(split_of("ind").scalars, box, layout["frame_interval"]) if is_ours else None,
     )
     # Both models of a replicate see the same draws; two probes see different ones.
     entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))

@@ -2,8 +2,7 @@
 
 Writes checkpoints/<model>/<replicate>/model.safetensors (weights, the model's settings and the
 normalisation), history.csv and provenance.yaml (the class of bytes, versions and the digests of the
-network's source). With `train.devices` above 1, torch's elastic launcher runs the same command
-once for each device.
+network's source). With `train.devices` above 1, torch's launcher runs the command once for each.
 """
 
 import sys
@@ -39,7 +38,6 @@ def train_model(
     section = params["models"][options.model]
     training, about = set_up(folder, boundary, *inputs, section, settings, entropy, device, group)
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
-
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:
         report_differing_versions(key)

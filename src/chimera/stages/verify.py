@@ -2,8 +2,7 @@
 
 Writes metrics/verify.json whatever the verdict. If the gate is passed, it also writes
 metrics/gates/verify/training.yaml and evaluation.yaml: the axes (dataset and layout of each) and
-the hashes of the files that training and evaluation may read. `--hash-missing` adds missing hashes
-to the manifests.
+the hashes of the files that both may read. `--hash-missing` adds missing hashes to the manifests.
 """
 
 from pathlib import Path
@@ -23,8 +22,7 @@ def main() -> None:
     fills, params = read_flag("hash_missing", "fill in manifests; no gate"), read_params()
     datasets, manifests = params["datasets"], Path(params["data"]["manifests"])
     if fills:
-        diff = verification.hash_missing(datasets, manifests)
-        print(diff or "nothing is missing")  # noqa: T201
+        print(verification.hash_missing(datasets, manifests) or "nothing is missing")  # noqa: T201
         return
     total = verification.stored_bytes(datasets)
     with tqdm(total=total, desc="verify", unit="B", unit_scale=True, disable=None) as bar:
@@ -32,13 +30,8 @@ def main() -> None:
     write_json(Path("metrics/verify.json"), verification.counts(verdicts))
     verification.require_verified(verdicts)
     made, passed = Path("metrics/gates/generate"), Path("metrics/gates/verify")
-    require_disjoint(
-        {
-            f"data/{dataset}/data/{split}": frames
-            for dataset in datasets
-            for split, frames in read_frames(made / dataset / "frames.npz").items()
-        }
-    )
+    frames = {d: read_frames(made / d / "frames.npz") for d in datasets}
+    require_disjoint({f"data/{d}/data/{s}": f for d in datasets for s, f in frames[d].items()})
     axes = {
         axis_name(d, datasets): {"dataset": d, "layout": read_yaml(made / d / "layout.yaml")}
         for d in datasets

@@ -47,8 +47,7 @@ class Group:
     def parallelize(self, network: nn.Module, *, some_unused: bool) -> nn.Module:
         """Return the network whose backward pass averages gradients over the processes.
 
-        Weights must be the same in all; with `some_unused` a pass may leave out parameters, the
-        same ones in every process.
+        All have equal weights; with `some_unused` a pass may leave out parameters, the same in all.
         """
         if self.size == 1:
             return network
@@ -98,9 +97,8 @@ def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
         loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
         for library in ("GLOO", "NCCL"):
             os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
-        distributed.init_process_group(
-            "nccl" if device == "cuda" else "gloo", timeout=timedelta(minutes=30)
-        )
+        backend = "nccl" if device == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=timedelta(minutes=30))
         yield Group(rank, size)
         distributed.destroy_process_group()
     except RuntimeError:
@@ -115,11 +113,7 @@ def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
 
 
 def launch(module: str, arguments: Sequence[str], size: int) -> None:
-    """Run `python -m module arguments` in `size` processes and wait for them.
-
-    Raises:
-        InputError: If a process raised one, or ended or was killed before it finished.
-    """
+    """Run `python -m module arguments` in `size` processes; InputError if one fails or dies."""
     # The error sentence replaces the launcher's own log.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

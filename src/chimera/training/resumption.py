@@ -1,10 +1,9 @@
 """Training runs that can be interrupted and followed.
 
-DVC removes a stage's outputs before it runs, so a run keeps its state in
-.scratch/<stage key>/<fingerprint of parameters, code and data>/: a state is resumed only under the
-conditions under which it was saved. The folder holds `state`, a sha256 and the safetensors file of
-which it is, and `history.csv`, the rows so far, which can be read at any time because files are
-replaced whole.
+DVC removes a stage's outputs before it runs, so a run keeps its state in .scratch/<stage key>/
+<fingerprint of parameters, code and data>/: a state is resumed only under the conditions under
+which it was saved. The folder holds `state`, a sha256 and the safetensors file of which it is, and
+`history.csv`, the rows so far, which can be read at any time because files are replaced whole.
 """
 
 import hashlib
@@ -25,10 +24,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 def fingerprint(settings: Mapping[str, object], files: Mapping[str, str]) -> str:
-    """Return a digest of the settings, the files' hashes and the source of every loaded module.
-
-    chimera.interface is left out, because it has no influence on outputs.
-    """
+    """Return a digest of settings, files' hashes and loaded code; `interface` decides no output."""
     digest = hashlib.sha256(json.dumps([settings, files], sort_keys=True).encode())
     for name, module in sorted(sys.modules.items()):
         decides = name.startswith("chimera.") and not name.startswith("chimera.interface")
@@ -59,10 +55,7 @@ def scratch_folder(root: Path, key: str, fingerprint: str) -> Iterator[Path]:
 def run_resumable(training: Training, label: str, folder: Path) -> None:
     """Run all steps, from the state in the folder if there is one.
 
-    Every process of a group must call this; rank 0 writes and reports.
-
-    Raises:
-        InputError: If the training diverges, or the folder cannot be written.
+    Every process of a group calls this; rank 0 writes and reports. InputError if training diverges.
     """
     group, settings = training.group, training.settings
     is_first = group.rank == 0

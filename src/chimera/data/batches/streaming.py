@@ -1,9 +1,7 @@
 """Normalised windows of a split: in memory if it fits, else read ahead of the training.
 
 A batch is the same function of its number, and the same bytes, either way
-(chimera.data.batches.trajectories).
-
-n trajectories, B batch, T time, C channel, H, W space.
+(chimera.data.batches.trajectories). Axes: n trajectories, B batch, T time, C channel, H, W space.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,10 +47,7 @@ def normalised(frames: Array, moments: Moments) -> Array:
 
 
 def first_frames(split: Split, moments: Moments, memory: int, device: torch.device) -> Tensor:
-    """Return the first trajectories (m, T, C, H, W) that fit into `memory` bytes, at least one.
-
-    They are on the device if it has room.
-    """
+    """Return the first trajectories (m, T, C, H, W) that fit into `memory` bytes, at least one."""
     frames = torch.from_numpy(normalised(split.read(0, split.fitting(memory)), moments))
     return frames.to(device) if has_room(frames.nbytes, device) else frames
 
@@ -73,8 +68,7 @@ def read_splits(
 ) -> tuple[Batches, Tensor]:
     """Return batches of the train split, and frames (m, T, C, H, W) of the validation split.
 
-    Three quarters of `memory` (bytes) are for the train split, a quarter for the validation split;
-    of that, the trajectories that fit are used.
+    Three quarters of `memory` (bytes) are for the first; of the other, what fits the rest is used.
     """
     batches = open_windows(train, moments, form, device, 3 * memory // 4)
     return batches, first_frames(valid, moments, memory // 4, device)

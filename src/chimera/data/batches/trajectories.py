@@ -4,9 +4,7 @@ Every epoch visits each window once, in a permutation drawn from
 SeedSequence(entropy, spawn_key=(epoch,)); steps take consecutive windows of the endless sequence of
 epochs. Batch k is therefore a function of k: a resumed run needs no state of the sampler, and two
 models with the same entropy see the same batches in the same order. With several processes, each
-takes a part of every batch.
-
-n trajectories, B batch, T time, C channel, H, W space.
+takes a part of every batch. Axes: n trajectories, B batch, T time, C channel, H, W space.
 """
 
 from typing import NamedTuple

@@ -2,12 +2,9 @@
 
 A name is that of a field that is constant in time, such as the source term `forcing`, or of a
 scalar, such as `viscosity`, which fills a channel with one number. A network that is not given them
-cannot know them, least of all where they leave the range of its training.
-
-`ln viscosity` is the natural logarithm of the scalar: coefficients of equations span decades. The
-scalars that are positive in every training trajectory enter in this form.
-
-n trajectories, H, W space.
+cannot know them, least of all where they leave the range of its training. `ln viscosity` is the
+natural logarithm of the scalar: coefficients of equations span decades. The scalars that are
+positive in every training trajectory enter in this form. Axes: n trajectories, H, W space.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +21,7 @@ _LOGARITHM = "ln "
 def with_logarithms(
     names: Sequence[str], scalars: Mapping[str, NDArray[np.float64]]
 ) -> tuple[str, ...]:
-    """Return the names of data.conditioning with `ln` before those that are positive in training.
-
-    The scalars are those of the training trajectories, (n,) by name.
-    """
+    """Return the names of data.conditioning, `ln` before those of positive training values (n,)."""
     return tuple(
         _LOGARITHM + name if name in scalars and (scalars[name] > 0).all() else name
         for name in names

@@ -109,11 +109,7 @@ def _is_even(steps: NDArray[np.float64]) -> bool:
 
 
 def frame_interval(file: h5py.File, name: str, num_frames: int) -> float | None:
-    """Return the time between two frames of all trajectories, None if none is stored.
-
-    Raises:
-        InputError: If it varies: one network step is one interval.
-    """
+    """Return the time between two frames, None if none is stored; InputError if it varies."""
     steps = _steps(file, name, num_frames)
     if steps is None:
         return None
@@ -128,10 +124,7 @@ def frame_interval(file: h5py.File, name: str, num_frames: int) -> float | None:
 def box(
     file: h5py.File, names: Sequence[str], grid: Sequence[int]
 ) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
-    """Return the lengths of a domain of N cells along each axis, and which axes are uneven.
-
-    A length is negative where the coordinate descends; there are none if a spacing is unknown.
-    """
+    """Return the lengths of the axes, if known, negative where they descend, and uneven axes."""
     steps = [_steps(file, name, N) for name, N in zip(names, grid, strict=True)]
     known = [(s, name, N) for s, name, N in zip(steps, names, grid, strict=True) if s is not None]
     uneven = tuple(name for s, name, _ in known if not _is_even(s))
@@ -142,10 +135,7 @@ def box(
 def alike(
     file: h5py.File, wanted: Mapping[str, Place]
 ) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
-    """Return the places of fields that have the first one's n, T, H and W, and these.
-
-    Between them stands, by name, why every other field is set aside.
-    """
+    """Return places of fields of equal n, T, H, W, why others are set aside, by name, and these."""
     path = file.filename
     places: dict[str, Place] = {}
     aside: dict[str, str] = {}
@@ -163,19 +153,15 @@ def alike(
         except InputError as error:
             aside[name] = str(error)
     if not places:
-        raise InputError(
-            next(iter(aside.values()), f"{path} has no field that varies in time, expected one")
-        )
+        none = f"{path} has no field that varies in time, expected one"
+        raise InputError(next(iter(aside.values()), none))
     return places, aside, shape
 
 
 def numbers(
     file: h5py.File, group: str, count: int
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
-    """Return the scalars (count,) of a group, and why other datasets of it are none, by name.
-
-    They are constant in time; one value holds for all trajectories.
-    """
+    """Return the scalars (count,) of a group by name, and why its other datasets are none."""
     path, found, aside = file.filename, {}, {}
     for name in file.get(group, ()):
         try:

@@ -1,9 +1,8 @@
 """The interface of every source: recordings, each one file of trajectories on one grid.
 
 A recording describes a file without reading its fields, and reads them in blocks of frames, so that
-memory is bounded whatever the size of the file.
-
-n trajectories, T time, C channel, H, W space (x before y).
+memory is bounded whatever the size of the file. Axes: n trajectories, T time, C channel, H, W space
+(x before y).
 """
 
 import math
@@ -162,10 +161,7 @@ def _shown(value: Any) -> str:
 def shared_scalars(
     recordings: Sequence[Recording], members: Sequence[tuple[int, int]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scalars (n,) that all files of the members declare.
-
-    Each of the n members is the number of a recording, and that of a trajectory within it.
-    """
+    """Return the scalars (n,) that all files of n members (recording, trajectory) declare."""
     used = [recordings[r].scalars for r in dict.fromkeys(r for r, _ in members)]
     return {
         name: np.array([recordings[r].scalars[name][i] for r, i in members])
@@ -175,10 +171,7 @@ def shared_scalars(
 
 
 def files_below(root: Path, suffixes: Sequence[str], outside: bool = False) -> list[Path]:
-    """Return the root itself or the files below it, in the order of their names.
-
-    Links to files that are not below the root are refused unless `outside` is true.
-    """
+    """Return the root or the files below it, sorted; links that lead out of it need `outside`."""
     if root.is_file():
         return [root]
     found = [p for p in root.rglob("*") if p.is_file() and p.suffix in suffixes]

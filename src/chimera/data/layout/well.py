@@ -15,15 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from chimera.data.layout.hdf5 import (
-    HDF5Recording,
-    Place,
-    hdf5_dataset,
-    numbers,
-    open_hdf5,
-    read_hdf5,
-    recorded,
-)
+from chimera.data.layout import hdf5
+from chimera.data.layout.hdf5 import HDF5Recording, Place, hdf5_dataset, open_hdf5, read_hdf5
 from chimera.data.layout.recordings import Array
 from chimera.interface.errors import InputError
 
@@ -44,8 +37,8 @@ def open_well(path: Path) -> HDF5Recording:
             raise InputError(f"{path} has the dimensions {', '.join(axes)}, expected two")
         varying, still = _fields(file, axes)
         coordinates = [f"dimensions/{axis}" for axis in ("time", *axes)]
-        found = recorded(file, "well", varying, coordinates, _boundary(file, axes))
-        scalars, others = numbers(file, "scalars", found.count)
+        found = hdf5.recorded(file, "well", varying, coordinates, _boundary(file, axes))
+        scalars, others = hdf5.numbers(file, "scalars", found.count)
         shapes = (found.layout.grid, (found.count, *found.layout.grid))
         constants = {
             name: partial(_constant, path, where)

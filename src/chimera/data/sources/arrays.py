@@ -3,9 +3,8 @@
 Three forms: an array (N, T, C, H, W), as APEBench (Koehler et al. 2024) publishes it, an archive
 with such an array `trajectories`, or one with a pair `x`, `y` (C, H, W), a frame and the next one.
 Any further array of one number, or of N numbers, is a scalar of the trajectories. Channels have no
-names in a file: they take those of data.fields, in order.
-
-A member of an archive is a stream, read once from its first byte to its last.
+names in a file: they take those of data.fields, in order. A member of an archive is a stream, read
+once from its first byte to its last.
 """
 
 import math
@@ -71,11 +70,7 @@ class ArrayRecording(Recording):
 def _open_member(
     path: Path, name: str
 ) -> Iterator[tuple[IO[bytes], np.dtype[Any], tuple[int, ...]]]:
-    """Yield the stream of one member after its header, with its dtype and shape.
-
-    Raises:
-        InputError: If there is none, or it cannot be read to where the block reads it.
-    """
+    """Yield a member's stream after its header, dtype and shape; InputError if it is not whole."""
     try:
         with ExitStack() as stack:
             stream: IO[bytes]

@@ -14,8 +14,7 @@ from chimera.files.streams import Stream
 def export_pdebench(folder: Path, path: Path) -> None:
     """Write the velocity of a split, data/<dataset>/data/<split>, in PDEBench's NS_incom layout.
 
-    See chimera.data.sources.pdebench. A chunk is one frame; the physical parameters that all
-    trajectories share are among the settings.
+    Its settings hold the parameters that all trajectories share; see chimera.data.sources.pdebench.
     """
     split = Split(folder, ("velocity_x", "velocity_y"))
     layout, (n, T, _, H, W) = split.layout, split.shape
@@ -31,14 +30,8 @@ def export_pdebench(folder: Path, path: Path) -> None:
     with closing(Stream(path)) as stream, h5py.File(stream, "w") as file:
         file.attrs["config"] = "".join(f"{name}: {value}\n" for name, value in config.items())
         file.attrs["latestIndex"] = T - 1
-        velocity = file.create_dataset(
-            "velocity",
-            (n, T, H, W, 2),
-            np.float32,
-            chunks=(1, 1, H, W, 2),
-            compression="lzf",
-            shuffle=True,
-        )
+        form = {"chunks": (1, 1, H, W, 2), "compression": "lzf", "shuffle": True}
+        velocity = file.create_dataset("velocity", (n, T, H, W, 2), np.float32, **form)
         times = np.arange(T, dtype=np.float32) * np.float32(layout.frame_interval or 1.0)
         file["t"] = np.broadcast_to(times, (n, T))
         for trajectory, start, block in read_blocks(layout, range(n), 2, read):

@@ -59,11 +59,8 @@ class Regime:
         """The warm-up: on warm_up_points^2, its last frame interval on simulated_points^2."""
         is_coarse = self.warm_up_points < self.simulated_points
         coarse = max(self.warm_up - self.frame_interval, 0.0) if is_coarse else 0.0
-        parts = []
-        for points, time in (
-            (self.warm_up_points, coarse),
-            (self.simulated_points, self.warm_up - coarse),
-        ):
+        parts, fine = [], self.warm_up - coarse
+        for points, time in ((self.warm_up_points, coarse), (self.simulated_points, fine)):
             steps = self._steps_per_interval(points)
             number = math.ceil(time / self.frame_interval * steps)
             parts.append(WarmUpPart(points, number, self.frame_interval / steps))
@@ -123,8 +120,7 @@ def draw_trajectory(regime: Regime, entropy: Sequence[int], number: int) -> tupl
 
 
 def _draw(
-    value: float | Distribution[float] | Choice[float] | Choice[int],
-    generator: np.random.Generator,
+    value: float | Distribution[float] | Choice[float] | Choice[int], generator: np.random.Generator
 ) -> float:
     """Return a number as it is, and one draw of a distribution."""
     if not isinstance(value, Distribution | Choice):
@@ -148,8 +144,7 @@ def simulate_trajectories(
 ) -> NDArray[np.float32]:
     """Return the vorticity (len(numbers), T, N, N), simulated in this process.
 
-    The entropy, such as (seed, dataset, split), seeds the trajectories. `progress` is called with
-    the number of steps since its last call.
+    `entropy`, as (seed, dataset, split), seeds it; `progress` takes the steps since its last call.
     """
     starts, physics = zip(*(draw_trajectory(regime, entropy, n) for n in numbers), strict=True)
     shared: dict[str, Any] = {
@@ -189,8 +184,7 @@ def generate(
 ) -> list[NDArray[np.float32]]:
     """Return the vorticity (count, T, N, N) of each split, simulated in parallel processes.
 
-    A split is an entropy and a number of trajectories. There are at most so many `processes`, of
-    one thread each; progress reports name the work by its label.
+    A split is (entropy, number of trajectories); at most so many `processes` run, one thread each.
     """
     jobs = [
         (entropy, range(first, min(first + AT_ONCE, count)))

@@ -40,10 +40,7 @@ def read_condition(text: str, key: str) -> list[tuple[str, str, float]]:
 def select(
     recordings: Sequence[Recording], selection: Selection, root: Path, key: str
 ) -> list[Member]:
-    """Return the trajectories that fulfil every condition of a selection, in order.
-
-    Patterns of files are below `root`; `key` is that of the selection, for messages.
-    """
+    """Return the trajectories that fulfil a selection, in order; `key` is its own, for messages."""
     members = [(r, i) for r, recording in enumerate(recordings) for i in range(recording.count)]
     if selection.trajectories is not None:
         wrong = [i for i in selection.trajectories if i >= len(members)]

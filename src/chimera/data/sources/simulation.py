@@ -54,15 +54,13 @@ def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
         count = len(vorticity)
         path = f"data/{split}/{name}_{split}.hdf5"
         (folder / path).parent.mkdir(parents=True)
-        scalars = _scalars(physics)
-        write_trajectories(folder / path, vorticity, forcing, layout, name, scalars)
+        write_trajectories(folder / path, vorticity, forcing, layout, name, _scalars(physics))
         parameters = {"regime": identity, "seed": seeds[split], "count": count}
         digest = recipe(GENERATOR, parameters)
         files.append((path, flow_fingerprint(vorticity, box, digest)))
         if split == "train":
             stats = statistics(vorticity, forcing, box)
-            std = [stats["std"]["vorticity"]]
-            files.append(("stats.yaml", {"recipe": digest, "std": std}))
+            files.append(("stats.yaml", {"recipe": digest, "std": [stats["std"]["vorticity"]]}))
         places = [f"trajectory {i} of data/{name}/{path}" for i in range(count)]
         frames[split] = Frames(np.stack([digest_frames(one) for one in vorticity]), places)
     return Made(layout, stats, files, frames)

@@ -1,9 +1,8 @@
 """Vorticity of a velocity field, omega = dv/dx - du/dy.
 
 Along a periodic axis the derivative is the spectral one, exact for every resolved mode; along an
-open axis it is the central difference of second order, one-sided at the two edges.
-
-T time, H, W space (x before y).
+open axis it is the central difference of second order, one-sided at the two edges. Axes: T time,
+H, W space (x before y).
 """
 
 from collections.abc import Sequence
@@ -16,10 +15,7 @@ from chimera.fields.fourier import axis_derivative
 
 
 def vorticity(u: Array, v: Array, extent: Sequence[float], boundary: Sequence[str]) -> Array:
-    """Return the vorticity (T, H, W) of the velocity u, v (T, H, W) on a domain of this extent.
-
-    The boundary is `periodic` or `open` along x and y.
-    """
+    """Return the vorticity (T, H, W) of u, v (T, H, W); each axis is `periodic` or `open`."""
     dv_dx = _derivative(v, extent[0], boundary[0], -2)
     du_dy = _derivative(u, extent[1], boundary[1], -1)
     return (dv_dx - du_dy).astype(np.float32)

@@ -19,6 +19,7 @@ from chimera.fields.fourier import velocity
 from chimera.files.streams import Stream
 
 _VARYING = {"sample_varying": True, "time_varying": True, "dim_varying": [True, True]}
+_SHARED = {"sample_varying": False, "time_varying": False}
 
 
 def write_trajectories(
@@ -29,10 +30,7 @@ def write_trajectories(
     dataset_name: str,
     scalars: Mapping[str, NDArray[np.float64]],
 ) -> None:
-    """Write or overwrite a file of the solver's vorticity (n, T, N, N), and of its velocity.
-
-    The forcing is curl F (n, N, N), constant in time; scalars have a value a trajectory, (n,).
-    """
+    """Write vorticity (n, T, N, N), its velocity, the forcing curl F (n, N, N) and scalars (n,)."""
     box, _ = layout.extent or layout.grid
     # In memory: the HDF5 library does not survive a full disk.
     with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
@@ -60,8 +58,7 @@ def create_trajectories(
 ) -> Iterator[h5py.File]:
     """Yield a new open file of scalar fields in `t0_fields`, to be filled in block by block.
 
-    Each field is a dataset (count, T, H, W) of zeros. An unknown side or interval becomes 1 a point
-    or frame.
+    Each field is (count, T, H, W) of zeros; an unknown side or interval becomes 1 a point or frame.
     """
     plain = {
         name: float(values[0]) if (values == values[0]).all() else np.asarray(values)
@@ -88,13 +85,8 @@ def _describe(
     file: h5py.File, name: str, count: int, layout: Layout, scalars: Mapping[str, Any]
 ) -> None:
     """Write everything but the fields."""
-    file.attrs.update(
-        dataset_name=name,
-        grid_type="cartesian",
-        n_spatial_dims=2,
-        n_trajectories=count,
-        simulation_parameters=list(scalars),
-    )
+    about = {"dataset_name": name, "grid_type": "cartesian", "n_spatial_dims": 2}
+    file.attrs.update(about, n_trajectories=count, simulation_parameters=list(scalars))
     file.attrs.update({name: value for name, value in scalars.items() if np.ndim(value) == 0})
 
     dimensions = file.create_group("dimensions")
@@ -104,18 +96,13 @@ def _describe(
     _write(dimensions, "time", time, sample_varying=False, time_varying=True)
     for axis, N, length in zip("xy", layout.grid, layout.extent or layout.grid, strict=True):
         grid = np.arange(N, dtype=np.float32) * np.float32(length / N)
-        _write(dimensions, axis, grid, sample_varying=False, time_varying=False)
+        _write(dimensions, axis, grid, **_SHARED)
 
     conditions = file.create_group("boundary_conditions")
     for axis, N, kind in zip("xy", layout.grid, layout.boundary, strict=True):
         condition = conditions.create_group(f"{axis}_{kind}")
-        condition.attrs.update(
-            associated_dims=[axis],
-            associated_fields=[],
-            bc_type=kind.upper(),
-            sample_varying=False,
-            time_varying=False,
-        )
+        named = {"associated_dims": [axis], "associated_fields": [], "bc_type": kind.upper()}
+        condition.attrs.update(named | _SHARED)
         mask = np.zeros(N, dtype=bool)
         mask[[0, -1]] = True
         condition.create_dataset("mask", data=mask)
@@ -134,9 +121,8 @@ def _write(group: h5py.Group, name: str, data: Any, **attributes: Any) -> None:
 def statistics(vorticity: Array, forcing: Array, domain_extent: float) -> dict[str, dict[str, Any]]:
     """Return the content of stats.yaml as The Well's loader expects it, of the solver's flow.
 
-    These are `mean`, `std` and `rms` of the vorticity (n, T, N, N), of both components of its
-    velocity, of the changes of both from frame to frame (`_delta`), and of the constant curl F
-    (n, N, N).
+    These are `mean`, `std` and `rms` of the vorticity (n, T, N, N), its velocity, the changes of
+    both from frame to frame (`_delta`), and the constant curl F (n, N, N).
     """
     field = torch.from_numpy(vorticity).double()
     flow = velocity(field, domain_extent)

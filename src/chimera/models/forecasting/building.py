@@ -26,16 +26,9 @@ _OFFERED = ("input_shape", "padding", "out_channels")
 def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
     """Return the network of the settings, with weights drawn from torch's default generator.
 
-    Args:
-        settings: `type` and the fields of that network's settings, such as `UNetSettings`, or the
-            arguments of the class that `type` names.
-        key: Dotted, for messages.
-
-    Returns:
-        A network from (B, C, H, W) to (B, C_out, H, W).
-
-    Raises:
-        InputError: If a field is missing or unknown, or has a value that cannot be used.
+    It maps (B, C, H, W) to (B, C_out, H, W). The settings are `type` and the fields of its own, as
+    `UNetSettings`, or the arguments of the class that `type` names; `key` is dotted, for messages.
+    InputError if a field is missing or unknown, or has a value that cannot be used.
     """
     kind = network_class(settings, key)
     read = _read(kind, settings, key)
@@ -68,13 +61,9 @@ def fit_to_data(
 ) -> dict[str, Any]:
     """Return a model's settings for its data, without what decides nothing of the network.
 
-    Args:
-        settings: As in params.yaml; nulls in `input_shape` are replaced by the data's shape.
-        shape: (C, H, W) of the data.
-        boundary: `periodic` or not, along H and W; the default of `padding`.
-        key: Dotted, for messages.
-        conditioning: Number of channels beside the fields, K.
-        past_frames: Number of frames of the fields, P.
+    The data's `shape` (C, H, W) replaces nulls in `input_shape`; the `boundary` along H and W,
+    `periodic` or not, is the default of `padding`. K = `conditioning` channels stand beside the C
+    fields of each of P = `past_frames` frames. `key` is dotted, for messages.
     """
     is_own = settings.get("type") not in REGISTERED
     wanted = settings.get("input_shape", [None] * len(shape) if is_own else None)

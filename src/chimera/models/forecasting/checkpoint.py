@@ -1,7 +1,4 @@
-"""A checkpoint: a network's weights, its settings, and the normalisation of its inputs.
-
-C fields, K conditioning channels, P past frames.
-"""
+"""A checkpoint: weights, settings, normalisation. C fields, K channels beside, P past frames."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,30 +18,18 @@ def normalisation(moments: Mapping[str, list[float]]) -> dict[str, float | list[
 
 
 class Trained(NamedTuple):
-    """A trained network in evaluation mode.
+    """A trained network in evaluation mode."""
 
-    Attributes:
-        network: Maps normalised states (B, P C + K, H, W) to the increment (B, C, H, W).
-        mean: Of every channel of a state (chimera.models.forecasting.stepping), (P C + K, 1, 1).
-        std: Likewise.
-        fields: Names of the C fields.
-        conditioning: Names of the K channels, see `chimera.data.layout.conditioning`.
-        past_frames: P.
-    """
-
-    network: nn.Module
-    mean: Tensor
-    std: Tensor
-    fields: tuple[str, ...]
-    conditioning: tuple[str, ...]
-    past_frames: int = 1
+    network: nn.Module  # from normalised states (B, P C + K, H, W) to the increment (B, C, H, W)
+    mean: Tensor  # of each channel of a state (chimera.models.forecasting.stepping): (P C + K, 1, 1)
+    std: Tensor  # likewise
+    fields: tuple[str, ...]  # names of the C fields
+    conditioning: tuple[str, ...]  # names of the K channels, see chimera.data.layout.conditioning
+    past_frames: int = 1  # P
 
 
 def read_network(path: Path, device: torch.device) -> Trained:
-    """Return a trained network on a device.
-
-    `path` is a model.safetensors of stage `train`; InputError if it contains something else.
-    """
+    """Return the network of a model.safetensors of stage `train`; InputError if it has none."""
     weights, about = read_tensors(path)
     try:
         network = build_model(about["model"]).to(device).eval()

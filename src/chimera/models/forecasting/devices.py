@@ -39,13 +39,9 @@ def prepare_device(
 ) -> torch.device:
     """Return the device, by default with deterministic algorithms and full float32 precision.
 
-    Args:
-        choice: See `device_type`.
-        threads: Threads of one process on a CPU; the number decides the last bits of sums.
-        number: Index of the GPU.
-        tf32: Whether a GPU may round the factors of float32 products to 10 bits.
-        deterministic: Whether a GPU computes the same bits every time; if not, it uses the
-            algorithms that are fastest in a trial.
+    The number of CPU `threads` decides the last bits of sums; `number` is the index of the GPU.
+    With `tf32` a GPU may round the factors of float32 products to 10 bits; unless `deterministic`,
+    it uses the algorithms that are fastest in a trial, and its bits vary.
     """
     torch.set_num_threads(threads)
     if device_type(choice) == "cpu":

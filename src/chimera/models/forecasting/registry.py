@@ -32,13 +32,9 @@ def network_path(settings: Mapping[str, Any], key: str = "model") -> str:
 
 
 def network_class(settings: Mapping[str, Any], key: str = "model") -> Any:
-    """Import the network's class.
+    """Import the network's class; InputError if there is none, or its module fails when imported.
 
-    A module that is not registered is looked for on Python's path, and then in the folder that
-    holds the settings' `source`.
-
-    Raises:
-        InputError: If there is no such class, or its module fails when it is imported.
+    A module that is not registered is sought on Python's path, then in the folder of `source`.
     """
     module, _, name = network_path(settings, key).rpartition(".")
     if settings["type"] not in REGISTERED and "source" in settings:

@@ -41,9 +41,7 @@ def trace_sites(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
 
     The network is in evaluation mode. A module counts from its call on, before the modules that it
     calls; a site that passes on what another module has made takes its place behind that module.
-
-    Raises:
-        InputError: If a site is not called exactly once, or gives no activation (B, C, H, W).
+    InputError if a site is not called exactly once, or gives no activation (B, C, H, W).
     """
     sites = site_names(network)
     places: dict[str, list[int]] = {name: [] for name in sites}

@@ -105,17 +105,13 @@ class ConvNeXtLevel(Site):
 
 
 class ConvNeXtUNet(nn.Module):
-    """From (B, C_in, H, W) to (B, C_out, H, W).
-
-    Its sites are the levels `encoder{l}`, `bottleneck` and `decoder{l}`, and the edges `skip{l}`.
-    """
+    """The network; its sites: levels `encoder{l}`, `bottleneck`, `decoder{l}`, edges `skip{l}`."""
 
     Settings = ConvNeXtUNetSettings
 
     def __init__(self, settings: ConvNeXtUNetSettings) -> None:
         super().__init__()
-        fields, padding = settings.input_shape[0], settings.padding
-        widths = settings.channels
+        fields, widths, padding = settings.input_shape[0], settings.channels, settings.padding
         self.coarsest = len(widths) - 1
         self.stem = make_stencil(fields, widths[0], 3, padding)
         kind: dict[str, Any] = {"kernel_size": 2, "stride": 2}
@@ -130,10 +126,8 @@ class ConvNeXtUNet(nn.Module):
                 self.add_module(f"skip{level}", Site())
                 self.add_module(f"merge{level}", nn.Conv2d(2 * width, width, 1))
             self.add_module(f"decoder{level}", ConvNeXtLevel(width, settings.blocks, padding))
-            up = nn.Sequential(
-                UnitNorm(width), nn.ConvTranspose2d(width, widths[level - 1], **kind)
-            )
-            self.add_module(f"up{level}", up)
+            refine = nn.ConvTranspose2d(width, widths[level - 1], **kind)
+            self.add_module(f"up{level}", nn.Sequential(UnitNorm(width), refine))
         self.head = make_stencil(widths[0], settings.out_channels or fields, 3, padding)
 
     def forward(self, x: Tensor) -> Tensor:

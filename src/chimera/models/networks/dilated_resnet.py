@@ -59,8 +59,7 @@ class DilatedResNet(nn.Module):
 
     def __init__(self, settings: DilatedResNetSettings) -> None:
         super().__init__()
-        width, padding = settings.width, settings.padding
-        fields = settings.input_shape[0]
+        fields, width, padding = settings.input_shape[0], settings.width, settings.padding
         self.encoder = make_stencil(fields, width, 3, padding)
         self.blocks = nn.Sequential(*(DilatedBlock(width, padding) for _ in range(settings.blocks)))
         self.decoder = make_stencil(width, settings.out_channels or fields, 3, padding)

@@ -59,9 +59,8 @@ class SpectralConv(nn.Module):
         z_hat = torch.fft.rfft2(z.to(torch.promote_types(z.dtype, torch.float32)))
         product_hat = torch.zeros_like(z_hat)
         for rows, weight in ((slice(m), self.low), (slice(-m, None), self.high)):
-            product_hat[:, :, rows, :m] = torch.einsum(
-                "bixy,ioxy->boxy", z_hat[:, :, rows, :m], weight.to(z_hat.dtype)
-            )
+            kept, weights = z_hat[:, :, rows, :m], weight.to(z_hat.dtype)
+            product_hat[:, :, rows, :m] = torch.einsum("bixy,ioxy->boxy", kept, weights)
         return torch.fft.irfft2(product_hat, z.shape[-2:]).to(z.dtype)
 
 

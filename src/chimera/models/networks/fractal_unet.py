@@ -72,8 +72,7 @@ DropPath = GlobalDropPath | LocalDropPath
 def draw_drop_path(columns: int, probability: float) -> DropPath:
     """Draw the drop-path of all blocks in one training pass: global or local with equal chances.
 
-    See Larsson et al. 2017, section 4. Like dropout it draws from torch's default generator, whose
-    state alone makes training resumable.
+    See Larsson et al. 2017, section 4. It draws from torch's default generator, as dropout does.
     """
     if torch.rand(()) < 0.5:
         return GlobalDropPath(int(torch.randint(columns, ())) + 1)
@@ -105,7 +104,6 @@ class FractalBlock(Site):
         for row in range(last, 0, -1):
             if row in needed:
                 needed |= {row - self._length(column) for column in kept[row - 1]}
-
         joined = {0: z}
         for row in sorted(needed - {0}):
             arriving = [self._arrive(column, row, joined) for column in kept[row - 1]]

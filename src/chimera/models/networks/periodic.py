@@ -20,10 +20,7 @@ from torch.nn import functional
 
 
 def wrap(x: Tensor, width: int) -> Tensor:
-    """Pad a periodic field (B, C, H, W) by `width` cells, at most min(H, W), on every side.
-
-    The result has the memory format of `x`, and is `x` itself if the width is 0.
-    """
+    """Pad (B, C, H, W) periodically by `width` <= min(H, W) cells a side, in x's memory format."""
     if width == 0:
         return x
     (B, C, H, W), p = x.shape, width

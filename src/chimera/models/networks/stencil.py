@@ -11,14 +11,9 @@ from chimera.models.networks.padding import PaddedConv2d
 def make_stencil(
     in_channels: int, out_channels: int, kernel_size: int, padding: Sequence[str], **kind: Any
 ) -> nn.Conv2d:
-    """Return a convolution of (B, C_in, H, W) to (B, C_out, H, W).
+    """Return a convolution of (B, C_in, H, W) to (B, C_out, H, W) with an odd kernel.
 
-    Args:
-        in_channels: C_in.
-        out_channels: C_out.
-        kernel_size: Of both axes, odd.
-        padding: `circular` or `replicate` along H and W.
-        kind: `dilation` and `groups`, as of torch's `Conv2d`.
+    `padding` is `circular` or `replicate` along H and W; `kind` is torch's `dilation` and `groups`.
     """
     shape = (in_channels, out_channels, kernel_size)
     if "replicate" in padding:

@@ -102,10 +102,8 @@ class UNet(nn.Module):
     """From (B, C_in, H, W) to (B, C_out, H, W).
 
     Its sites, for levels l: the outputs of the blocks `encoder{l}`, `bottleneck`, `decoder{l}`; the
-    edges `down{l}` (pooled, into level l + 1), `skip{l}` and `up{l}` (into `decoder{l}`).
-
-    Weights and dropout draw from torch's default generator. Weights have channels-last order, in
-    which convolutions are fastest.
+    edges `down{l}` (pooled, into level l + 1), `skip{l}` and `up{l}` (into `decoder{l}`). Weights
+    and dropout draw from torch's default generator; weights are channels-last, fastest to convolve.
     """
 
     Settings: type[UNetSettings] = UNetSettings

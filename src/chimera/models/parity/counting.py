@@ -116,10 +116,9 @@ def _transform(x: Tensor, dims: Sequence[int], *_: Any, out_val: Tensor, **__: A
     return round(share * points.numel() * log2(N))  # numel / N transforms of N log2 N
 
 
+_MATRIX_PRODUCTS = (aten.mm, aten.addmm, aten.bmm, aten.baddbmm)
 FORMULAS: dict[Any, Formula] = {
-    **{
-        op: _with_complex(flop_registry[op]) for op in (aten.mm, aten.addmm, aten.bmm, aten.baddbmm)
-    },
+    **{op: _with_complex(flop_registry[op]) for op in _MATRIX_PRODUCTS},
     **dict.fromkeys((aten.mul, aten.mul_), _product),
     **dict.fromkeys((aten.dot, aten.vdot, aten.mv, aten.addmv), _inner_product),
     **dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform),

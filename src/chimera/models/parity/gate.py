@@ -2,8 +2,7 @@
 
     gap = (size - size_baseline) / size_baseline
 
-for parameters and for MACs, both within the tolerance, of networks all of which takes part in the
-output.
+for parameters and for MACs, both within the tolerance; all of a network takes part in its output.
 """
 
 from collections.abc import Mapping

@@ -58,7 +58,6 @@ def _expression(graph: fx.Graph) -> str:
             return f"({','.join(map(describe, argument))})"
         return repr(argument)
 
-    described = ""
     for node in graph.nodes:
         arguments = [describe(argument) for argument in node.args]
         if node.op == "placeholder":

@@ -4,9 +4,8 @@ A real parameter is live if the gradient of <r, f(x)> with respect to it is not 
 random and x is data-like: smooth random fields of several amplitudes, of mean 0 and variance about
 1, as normalised frames are. The mode is that of evaluation, since in training a bias before a
 batch norm has no effect. Weights that begin at zero, and so close a branch, are replaced by small
-random numbers: training opens it. A gradient that is zero but for rounding counts as live.
-
-A counted operation is live if the output changes when noise is added to the operation's own.
+random numbers: training opens it. A gradient that is zero but for rounding counts as live. A
+counted operation is live if the output changes when noise is added to the operation's own.
 """
 
 import copy
@@ -26,15 +25,11 @@ _AMPLITUDES = (-3.0, -1.0, -0.3, 0.3, 1.0, 3.0)
 
 @dataclass(frozen=True)
 class Liveness:
-    """What is live, and the names of the rest.
-
-    `dead_params` maps the names of parameters to the number of their real numbers that are dead;
-    `dead_operations` names the modules in which a counted operation is dead.
-    """
+    """What is live, and the names of the rest."""
 
     params: int
-    dead_params: dict[str, int]
-    dead_operations: tuple[str, ...]
+    dead_params: dict[str, int]  # by the name of a parameter, how many of its real numbers are dead
+    dead_operations: tuple[str, ...]  # the modules in which a counted operation is dead
 
 
 def live(model: nn.Module, input_shape: Sequence[int]) -> int:
@@ -58,17 +53,13 @@ def liveness(model: nn.Module, input_shape: Sequence[int]) -> Liveness:
 
 
 def _fields(like: Tensor) -> Tensor:
-    """Return random fields (6, C, H, W) whose energy falls with the wavenumber, and a tenth noise.
-
-    The noise keeps every wavenumber above the rounding of the largest.
-    """
+    """Return smooth fields (6, C, H, W) with a tenth noise, above rounding at every wavenumber."""
     noise = torch.randn(len(_AMPLITUDES), *like.shape[1:], dtype=like.dtype, device=like.device)
     noise_hat = torch.fft.rfft2(noise.float())
     H, W = like.shape[-2:]
     rows, columns = torch.fft.fftfreq(H, 1 / H), torch.fft.rfftfreq(W, 1 / W)
-    smooth = torch.fft.irfft2(
-        noise_hat / (1 + rows[:, None] ** 2 + columns**2).to(like.device), (H, W)
-    )
+    squares = (1 + rows[:, None] ** 2 + columns**2).to(like.device)
+    smooth = torch.fft.irfft2(noise_hat / squares, (H, W))
     smooth = smooth / smooth.std() + 0.1 * noise
     return (torch.tensor(_AMPLITUDES, device=like.device)[:, None, None, None] * smooth).to(noise)
 
@@ -115,12 +106,8 @@ def _dead_operations(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
         undisturbed = model(inputs)
     counted = set(counter.flop_registry)
 
-    def run(disturbed: int = -1) -> tuple[Tensor, list[str]]:
-        with (
-            evaluating(model),
-            ModuleTracker() as tracker,
-            _Noise(tracker, counted, disturbed) as mode,
-        ):
+    def run(at: int = -1) -> tuple[Tensor, list[str]]:
+        with evaluating(model), ModuleTracker() as tracker, _Noise(tracker, counted, at) as mode:
             return model(inputs), mode.modules
 
     dead = []

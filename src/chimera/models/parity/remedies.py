@@ -38,11 +38,7 @@ def overrides(name: str, solution: Solution) -> str:
 
 
 def solution_lines(settings: Mapping[str, Any], baseline: str, tolerance: float) -> Iterator[str]:
-    """Yield the settings at parity that are found for each model but the baseline.
-
-    Raises:
-        InputError: In the end, if some model has none.
-    """
+    """Yield settings at parity of all models but the baseline; then InputError if one has none."""
     failed = []
     for name in filter(lambda name: name != baseline, settings):
         try:

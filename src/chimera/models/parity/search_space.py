@@ -58,8 +58,7 @@ def search_spaces(
         )
     steps = [step for step in (8, 4, 2, 1) if 2 * step <= max(2, min(widths))]
     lengths: dict[str, int | None] = {"channels": len(widths)}
-    present = list(widths)
-    return [SearchSpace(lengths, lattice(widths, step), present, True) for step in steps]
+    return [SearchSpace(lengths, lattice(widths, step), list(widths), True) for step in steps]
 
 
 def lattice(widths: Sequence[int], base: int) -> list[np.ndarray]:

@@ -50,10 +50,7 @@ def solve_widths(
 ) -> list[Solution]:
     """Find up to ten settings within tolerance, such as 0.05, the least change of profile first.
 
-    Both networks' settings are fitted to the data; `key` is dotted, for messages.
-
-    Raises:
-        InputError: If no combination is within tolerance, or `search` cannot be used.
+    Both settings are fitted to the data. InputError if none is found, or `search` cannot be used.
     """
     wanted = count(build_model(baseline), baseline["input_shape"])
     spaces = search_spaces(settings, baseline, key)
@@ -109,11 +106,7 @@ def _size_formula(
         return partial(closed_form, network)
     nodes = [np.unique([v[0], v[len(v) // 2], v[-1]]) for v in space.values]
     # A lower set of exponents: interpolation at the nodes of the same numbers has one solution.
-    powers = [
-        power
-        for power in product(*(range(len(n)) for n in nodes))
-        if space.degree(power) <= _DEGREE
-    ]
+    powers = [p for p in product(*(range(len(n)) for n in nodes)) if space.degree(p) <= _DEGREE]
     points = [[int(n[i]) for n, i in zip(nodes, power, strict=True)] for power in powers]
     sizes = [_size({**settings, **space.named(point)}, key) for point in points]
     scale = [float(n[-1]) for n in nodes]
