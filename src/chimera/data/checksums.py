@@ -14,13 +14,8 @@ Entry = Mapping[str, Any]
 
 def checksum_entry(path: Path, origin: str, fingerprint: Entry | None) -> dict[str, Any]:
     """Return the entry of a file."""
-    return {
-        "path": path.as_posix(),
-        "sha256": sha256(path),
-        "bytes": path.stat().st_size,
-        "origin": origin,
-        "fingerprint": fingerprint,
-    }
+    content = {"path": path.as_posix(), "sha256": sha256(path), "bytes": path.stat().st_size}
+    return content | {"origin": origin, "fingerprint": fingerprint}
 
 
 def format_entries(entries: Iterable[Entry]) -> str:

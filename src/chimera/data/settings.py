@@ -158,10 +158,9 @@ class ImportedData(DataSettings, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse fields or fractions that no import could use."""
-        if not self.fields or len(set(self.fields)) < len(self.fields):
-            raise InputError(
-                f"fields is {list(self.fields)}, expected at least one name, none twice"
-            )
+        fields = list(self.fields)
+        if not fields or len(set(fields)) < len(fields):
+            raise InputError(f"fields is {fields}, expected at least one name, none twice")
         if self.extent and not all(self.extent):
             raise InputError(f"extent is {list(self.extent)}, expected two lengths that are not 0")
         if set(self.fractions) != set(SPLITS):

@@ -58,10 +58,8 @@ def agree(one: Entry | None, other: Entry | None) -> bool:
         return False
     names = one.keys() - {"recipe"}
     pairs = [[np.array(side[name], dtype=float) for side in (one, other)] for name in names]
-    return all(
-        a.shape == b.shape and np.allclose(a, b, rtol=FINGERPRINT_TOLERANCE, atol=0.0)
-        for a, b in pairs
-    )
+    close = partial(np.allclose, rtol=FINGERPRINT_TOLERANCE, atol=0.0)
+    return all(a.shape == b.shape and close(a, b) for a, b in pairs)
 
 
 def read_written(dataset: str) -> dict[str, Entry]:
@@ -72,9 +70,7 @@ def read_written(dataset: str) -> dict[str, Entry]:
 def check_intact(dataset: str, advance: Callable[[int], object]) -> list[FileVerdict]:
     """Compare every file of a dataset with its checksums.yaml; an intact one is `unfrozen` here."""
     digest = cache(partial(sha256, advance=advance))  # reads a file of several splits once
-    return [
-        _check_file(path, entry["sha256"], digest) for path, entry in read_written(dataset).items()
-    ]
+    return [_check_file(p, e["sha256"], digest) for p, e in read_written(dataset).items()]
 
 
 def _check_file(name: str, expected: str, digest: Callable[[Path], str]) -> FileVerdict:

@@ -44,7 +44,7 @@ def locked(path: Path) -> Iterator[None]:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` when the block ends without an error.
 
-    InputError, and `path` is unchanged, if the disk is full or the folder cannot be written.
+    A full disk or a folder that cannot be written is an InputError, and leaves `path` unchanged.
     """
     with _temporary(path) as folder:
         fresh = folder / path.name

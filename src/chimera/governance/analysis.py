@@ -20,7 +20,7 @@ def analyse(
 ) -> dict[str, Any]:
     """Return contrasts and verdict of every model, correlations, margin and standing.
 
-    The errors are by (forecaster, replicate); the rest is read from files of that name in metrics/.
+    The errors are by (forecaster, replicate); `statistics` and `verify` are the files in metrics/.
     """
     models, baseline, replicates = (params[k] for k in ("model_names", "baseline", "replicates"))
     runs = {(model, r): errors[model, r] for model in models for r in replicates}

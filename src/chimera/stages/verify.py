@@ -32,10 +32,8 @@ def main() -> None:
     made, passed = Path("metrics/gates/generate"), Path("metrics/gates/verify")
     frames = {d: read_frames(made / d / "frames.npz") for d in datasets}
     require_disjoint({f"data/{d}/data/{s}": f for d in datasets for s, f in frames[d].items()})
-    axes = {
-        axis_name(d, datasets): {"dataset": d, "layout": read_yaml(made / d / "layout.yaml")}
-        for d in datasets
-    }
+    layouts = {d: read_yaml(made / d / "layout.yaml") for d in datasets}
+    axes = {axis_name(d, datasets): {"dataset": d, "layout": layouts[d]} for d in datasets}
     hashes = {verdict.path: verdict.sha256 for verdict in verdicts}
     splits = tuple(f"data/{datasets[0]}/data/{split}/" for split in ("train", "valid"))
     training = (*splits, f"data/{datasets[0]}/stats.yaml")

@@ -38,9 +38,7 @@ class StreamedWindows:
 
 def normalised(frames: Array, moments: Moments) -> Array:
     """Return (frames - mean) / std of frames (..., C, H, W), computed in place."""
-    mean, std = (
-        np.array(moments[moment], dtype=np.float32).reshape(-1, 1, 1) for moment in ("mean", "std")
-    )
+    mean, std = (np.array(moments[m], dtype=np.float32).reshape(-1, 1, 1) for m in ("mean", "std"))
     frames -= mean
     frames /= std
     return frames

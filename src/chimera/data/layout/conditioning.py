@@ -22,10 +22,8 @@ def with_logarithms(
     names: Sequence[str], scalars: Mapping[str, NDArray[np.float64]]
 ) -> tuple[str, ...]:
     """Return the names of data.conditioning, `ln` before those of positive training values (n,)."""
-    return tuple(
-        _LOGARITHM + name if name in scalars and (scalars[name] > 0).all() else name
-        for name in names
-    )
+    positive = {name for name, values in scalars.items() if (values > 0).all()}
+    return tuple(_LOGARITHM + name if name in positive else name for name in names)
 
 
 def read_conditioning(

@@ -84,9 +84,8 @@ def require_disjoint(splits: Mapping[str, Frames]) -> None:
 def repeated_frames(frames: Frames) -> str:
     """Return how many frames of a split repeat another one of it, and the first; empty if none."""
     T = frames.digests.shape[1]
-    _, first, which = np.unique(
-        frames.digests.reshape(-1, 2), axis=0, return_index=True, return_inverse=True
-    )
+    digests = frames.digests.reshape(-1, 2)
+    _, first, which = np.unique(digests, axis=0, return_index=True, return_inverse=True)
     original = first[which.reshape(-1)]
     again = np.flatnonzero(original != np.arange(len(original)))
     if not again.size:

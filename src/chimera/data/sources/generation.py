@@ -186,11 +186,7 @@ def generate(
 
     A split is (entropy, number of trajectories); at most so many `processes` run, one thread each.
     """
-    jobs = [
-        (entropy, range(first, min(first + AT_ONCE, count)))
-        for entropy, count in splits
-        for first in range(0, count, AT_ONCE)
-    ]
+    jobs = [(e, range(i, min(i + AT_ONCE, n))) for e, n in splits for i in range(0, n, AT_ONCE)]
     work = sum(count for _, count in splits) * regime.num_steps * regime.simulated_points**2
     with Progress(label, len(jobs) * regime.num_steps) as progress:
         if processes == 1 or len(jobs) == 1 or work < _MIN_PARALLEL_WORK:

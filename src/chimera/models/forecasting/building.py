@@ -26,7 +26,7 @@ _OFFERED = ("input_shape", "padding", "out_channels")
 def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
     """Return the network of the settings, with weights drawn from torch's default generator.
 
-    It maps (B, C, H, W) to (B, C_out, H, W). The settings are `type` and the fields of its own, as
+    It maps (B, C, H, W) to (B, C_out, H, W). Beside `type` the settings hold the fields of, say,
     `UNetSettings`, or the arguments of the class that `type` names; `key` is dotted, for messages.
     InputError if a field is missing or unknown, or has a value that cannot be used.
     """

@@ -21,7 +21,7 @@ class Trained(NamedTuple):
     """A trained network in evaluation mode."""
 
     network: nn.Module  # from normalised states (B, P C + K, H, W) to the increment (B, C, H, W)
-    mean: Tensor  # of each channel of a state (chimera.models.forecasting.stepping): (P C + K, 1, 1)
+    mean: Tensor  # of every channel of a state (models.forecasting.stepping), (P C + K, 1, 1)
     std: Tensor  # likewise
     fields: tuple[str, ...]  # names of the C fields
     conditioning: tuple[str, ...]  # names of the K channels, see chimera.data.layout.conditioning

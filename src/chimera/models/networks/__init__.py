@@ -1,4 +1,1 @@
-"""The networks, one file each with settings and module.
-
-The attribute `Settings` of a network's class is the record that its constructor takes.
-"""
+"""The networks, one file each with settings and module; `Settings` is what a constructor takes."""

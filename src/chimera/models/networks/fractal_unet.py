@@ -35,10 +35,8 @@ class FractalUNetSettings(UNetSettings, frozen=True, kw_only=True):
 
 def joining_columns(columns: int) -> tuple[tuple[int, ...], ...]:
     """List the columns, counted from 1, that join after each of the 2^(C-1) rows."""
-    rows = range(1, 2 ** (columns - 1) + 1)
-    return tuple(
-        tuple(c for c in range(1, columns + 1) if row % 2 ** (columns - c) == 0) for row in rows
-    )
+    rows, all_columns = range(1, 2 ** (columns - 1) + 1), range(1, columns + 1)
+    return tuple(tuple(c for c in all_columns if row % 2 ** (columns - c) == 0) for row in rows)
 
 
 @dataclass(frozen=True)

@@ -106,11 +106,8 @@ class Dropout(nn.Dropout2d):
         return x * kept[rank * B : (rank + 1) * B]
 
 
-_NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "group": GroupNorm,
-    "batch": BatchNorm,
-    "instance": partial(nn.InstanceNorm2d, affine=True),
-}
+_NORMS: dict[str, Callable[[int], nn.Module]] = {"group": GroupNorm, "batch": BatchNorm}
+_NORMS["instance"] = partial(nn.InstanceNorm2d, affine=True)
 
 
 class ConvUnit(nn.Sequential):

@@ -1,7 +1,6 @@
 """What a network has to be, before any is trained: built, of a size that fits, and a function.
 
-A network maps (B, P C + K, H, W) to real numbers (B, C, H, W); in evaluation mode its output
-depends on nothing but its input and its weights.
+It maps (B, P C + K, H, W) to real (B, C, H, W), by input and weights alone in evaluation mode.
 """
 
 import copy

@@ -26,11 +26,7 @@ def gaps(sizes: Mapping[str, Size], baseline: str) -> dict[str, tuple[float, flo
     if baseline not in sizes:
         raise InputError(f"'baseline' is {baseline!r}, expected one of {', '.join(sizes)}.")
     params, macs = sizes[baseline]
-    return {
-        name: (size[0] / params - 1, size[1] / macs - 1)
-        for name, size in sizes.items()
-        if name != baseline
-    }
+    return {n: (p / params - 1, m / macs - 1) for n, (p, m) in sizes.items() if n != baseline}
 
 
 def require_parity(sizes: Mapping[str, Size], baseline: str, tolerance: float) -> None:
