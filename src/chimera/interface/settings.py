@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_settings(values: Any, key: str, kind: type[T]) -> T:
-    """Return a record of class `kind` of the YAML's content at a dotted key, empty for a file.
+    """Return the YAML's values at a dotted key, empty for a whole file, as a record `kind`.
 
     InputError if a key is missing or unknown, or a value has another type or is out of range.
     """

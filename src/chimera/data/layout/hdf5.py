@@ -124,7 +124,7 @@ def frame_interval(file: h5py.File, name: str, num_frames: int) -> float | None:
 def box(
     file: h5py.File, names: Sequence[str], grid: Sequence[int]
 ) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
-    """Return the lengths of the axes, if known, negative where they descend, and uneven axes."""
+    """Return the lengths of all axes, negative where one descends, or None, and the uneven axes."""
     steps = [_steps(file, name, N) for name, N in zip(names, grid, strict=True)]
     known = [(s, name, N) for s, name, N in zip(steps, names, grid, strict=True) if s is not None]
     uneven = tuple(name for s, name, _ in known if not _is_even(s))
@@ -135,7 +135,7 @@ def box(
 def alike(
     file: h5py.File, wanted: Mapping[str, Place]
 ) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
-    """Return places of fields of equal n, T, H, W, why others are set aside, by name, and these."""
+    """Return the places of fields of one shape, why others are set aside, by name, and the shape."""
     path = file.filename
     places: dict[str, Place] = {}
     aside: dict[str, str] = {}
