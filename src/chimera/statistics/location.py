@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike
 from chimera.interface.errors import InputError
 from chimera.statistics.resampling.samples import ROUNDING, Floats, sample, sample_has_spread
 
-# The 2^20 sums of half a sample take 8 MiB, and a second to compare.
-MAX_SAMPLE_SIZE = 40
+MAX_SAMPLE_SIZE = 40  # the 2^20 sums of half a sample take 8 MiB, and a second to compare
 
 
 def paired_t_p(differences: ArrayLike) -> float:

@@ -24,8 +24,7 @@ Runs = Mapping[tuple[str, int], Errors]  # by forecaster and replicate
 def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int], Errors]:
     """Return the values of every (forecaster, replicate) by axis, the baselines last.
 
-    Raises:
-        InputError: If two datasets are of one axis, such as two versions.
+    Two datasets of one axis, such as two versions, are an InputError.
     """
     axes = {axis_name(dataset, datasets): dataset for dataset in datasets}
     if len(axes) < len(datasets):
