@@ -40,7 +40,7 @@ def derivative(field: Tensor, domain_extent: float, axis: int) -> Tensor:
 
 
 def axis_derivative(field: Tensor, length: float, axis: int) -> Tensor:
-    """Return the `derivative` of a field (..., H, W) along an axis; the other may be aperiodic."""
+    """Return the `derivative` of a field (..., H, W) along the only axis that need be periodic."""
     N = field.shape[axis]
     m = torch.fft.rfftfreq(N, 1 / N, dtype=field.dtype, device=field.device)
     m = torch.where(m * 2 == N, 0.0, m)

@@ -44,9 +44,8 @@ def simulate(
     mu and the body force are each one for all trajectories, or one for each, (B,). The side L is
     `domain_extent`. `progress` is called with the number of steps since its last call.
 
-    Raises:
-        InputError: If the time step is too large for the flow or the solution is no longer finite;
-            it names the trajectory, by number without `names`, and the time from `start_time` on.
+    A time step that is too large for the flow or a solution that is no longer finite is an
+    InputError; it names the trajectory, by number without `names`, and the time.
     """
     _check(vorticity, domain_extent, time_step, num_steps, save_every)
     B, N, _ = vorticity.shape

@@ -30,17 +30,14 @@ def paired_t_p(differences: ArrayLike) -> float:
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
-    """Return the exact p over all signs of differences (n,), 2 <= n <= 40, of independent pairs.
-
-    An assignment of signs counts where its sum is as large up to rounding.
-    """
+    """Return the exact p over all signs of differences (n,), 2 <= n <= 40, of independent pairs."""
     d = sample("differences", differences)
     if len(d) > MAX_SAMPLE_SIZE:
         raise InputError(
             f"'differences' holds {len(d)} values, expected at most {MAX_SAMPLE_SIZE}, "
             "whose 2^n signs can be enumerated"
         )
-    observed = abs(d.sum()) - ROUNDING * np.abs(d).sum()
+    observed = abs(d.sum()) - ROUNDING * np.abs(d).sum()  # sums as large up to rounding count
     if observed <= 0:
         return 1.0
     # Meet in the middle: an assignment is one of each half, and of the sorted sums of one half a

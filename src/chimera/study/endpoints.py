@@ -36,7 +36,7 @@ def endpoint(name: str, errors: Errors, weights: Mapping[str, float] | None = No
 
     `ind_nrmse`, `ood_<axis>_nrmse` are means over trajectories of ln nRMSE, `ood_nrmse` is the mean
     of these over the OOD axes by the declared weights (alike without any), `gap` is
-    ood_nrmse - ind_nrmse, and `ind_valid_time` a mean in frames; others are InputErrors.
+    ood_nrmse - ind_nrmse, and `ind_valid_time` a mean in frames. Another name is an InputError.
     """
 
     def log_mean(axis: str, metric: str) -> float:

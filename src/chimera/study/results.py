@@ -65,10 +65,7 @@ def _require_form(content: Any, key: str, form: Any) -> None:
 def read_numbers(
     path: Path, columns: Sequence[str], *, blanks: bool = False
 ) -> list[dict[str, str]]:
-    """Return the rows of a CSV file, in which these columns hold numbers, or nothing with `blanks`.
-
-    A missing column or another value is an InputError.
-    """
+    """Return a CSV file's rows; InputError if these columns hold other than numbers or `blanks`."""
     rows = read_csv(path)
     for line, row in enumerate(rows, start=2):
         for name in columns:

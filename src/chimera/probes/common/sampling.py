@@ -171,7 +171,8 @@ def draw_samples(
     row, column = (lattice + shift) % N  # (n, frames, patches along one axis)
     axes = np.arange(n)[:, None, None, None], frame[..., None, None], row[..., None]
     places = np.broadcast_arrays(*axes, column[:, :, None, :])
-    return Samples(*(place.ravel() for place in places), side, N, found)
+    trajectory, frame, row, column = (place.ravel() for place in places)
+    return Samples(trajectory, frame, row, column, side, N, found)
 
 
 def thin(samples: Samples, largest: int, rng: np.random.Generator) -> Samples:
@@ -200,10 +201,8 @@ def gather_patches(activation: Tensor, samples: Samples) -> Tensor:
     H, N = activation.shape[-1], samples.num_points
     within = np.arange(max(1, samples.side * H // N))
     row, column = ((at[:, None] * H // N + within) % H for at in (samples.row, samples.column))
-    frame, rows, columns = (
-        torch.from_numpy(i).to(activation.device)
-        for i in (index[:, None, None], row[:, :, None], column[:, None, :])
-    )
+    places = index[:, None, None], row[:, :, None], column[:, None, :]
+    frame, rows, columns = (torch.from_numpy(at).to(activation.device) for at in places)
     return activation[frame, :, rows, columns].movedim(-1, 1).flatten(1)  # (n, C, s, s) to (n, D)
 
 

@@ -84,10 +84,7 @@ def pointwise_information(
 
 
 def count_within(points: Floats, radii: Floats) -> Integers:
-    """Count the points (n, d) no further than a radius (n,) of its own from each, itself included.
-
-    Only points as near in the first coordinate are compared.
-    """
+    """Count the points (n, d) no further from each than its own radius (n,), itself included."""
     return np.asarray(_count(points, points[:, 0].argsort(), radii))
 
 
@@ -100,7 +97,7 @@ def _count(points, order, radii):  # type: ignore[no-untyped-def]
             while 0 <= other < len(order):
                 j = order[other]
                 if abs(points[j, 0] - points[i, 0]) > radii[i]:
-                    break
+                    break  # all others are further away
                 distance = 0.0
                 for axis in range(1, points.shape[1]):
                     distance = max(distance, abs(points[j, axis] - points[i, axis]))

@@ -16,7 +16,7 @@ from chimera.probes.patching.faithfulness import beside_leading, score
 from chimera.probes.patching.settings import PatchingSettings
 from chimera.probes.patching.twins import make_twins
 
-HEADLINE_SITES = ("bottleneck", "skip0")  # the coarsest grid, and the edge that bypasses the others
+HEADLINE_SITES = ("bottleneck", "skip0")  # the coarsest grid; the edge that bypasses all coarser
 TWIN = "twin_"  # before the name of a factor, in the place of a kind of donor
 _COLUMNS = ("band", "effect", "sd", "faithfulness", "null", "p", "complement", "pairs")
 

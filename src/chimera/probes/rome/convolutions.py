@@ -157,14 +157,11 @@ def reference_keys(
     keys_per_dimension: int,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Return keys (G, D, n) of inputs (B, C, H, W), drawn evenly from all samples and positions.
-
-    n is at most keys_per_dimension * D, rounded up in every chunk of inputs.
-    """
+    """Return keys (G, D, n) of inputs (B, C, H, W), drawn evenly from all samples and positions."""
     parts = []
     for chunk in inputs.split(8):
         keys = unfold_keys(conv, _layer_input(model, conv, chunk)[0])
         share = keys_per_dimension * keys.shape[1] * len(chunk) / len(inputs)
-        count = min(keys.shape[2], math.ceil(share))
+        count = min(keys.shape[2], math.ceil(share))  # rounded up in every chunk
         parts.append(keys[:, :, rng.choice(keys.shape[2], count, replace=False)])
     return torch.cat(parts, dim=2)

@@ -61,9 +61,8 @@ def rank_one_update(
     usual keys. A softness lambda of 0 gives the values exactly, more leaves a part of the residual.
     dW (O, D) is computed in float64, and has the type and precision of the weight.
 
-    Raises:
-        InputError: If shapes do not match, C is not positive definite, or the keys are linearly
-            dependent and softness is 0.
+    It is an InputError if shapes do not match, C is not positive definite, or the keys are linearly
+    dependent and softness is 0.
 
     >>> weight, key, value = np.zeros((1, 2)), np.array([1.0, 0.0]), np.array([3.0])
     >>> rank_one_update(weight, key, value, np.array([[2.0, 1.0], [1.0, 2.0]]))
@@ -266,10 +265,7 @@ def _minimise(
 
 @torch.no_grad()
 def _gradient_step(loss: Loss, conv: nn.Conv2d) -> Tensor:
-    """Return the multiple of minus the gradient at 0 with the least loss.
-
-    The step is searched in powers of 4 of ||W||, then between the neighbours of the best.
-    """
+    """Return the multiple of minus the gradient at 0 with the least loss."""
     zero = torch.zeros_like(conv.weight).requires_grad_()
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(loss(zero), zero)
@@ -281,7 +277,7 @@ def _gradient_step(loss: Loss, conv: nn.Conv2d) -> Tensor:
         found = float(loss(2.0**exponent * direction))
         return found if math.isfinite(found) else math.inf
 
-    coarse = min(range(-14, 3, 2), key=at)
+    coarse = min(range(-14, 3, 2), key=at)  # in powers of 4 of ||W||
     bounds = (coarse - 2, coarse + 2)
     fine = minimize_scalar(at, bounds=bounds, method="bounded", options={"maxiter": 10})
     return 2.0 ** float(fine.x) * direction

@@ -51,14 +51,14 @@ def measure_spectra(
     have its `energy_error` and `phase_error`, empty where the target has no signal.
 
     Statistics of IND (`ind_`) and of the OOD axes together (`ood_`): `slope_target` and
-        `slope_prediction`, the exponent of the energy spectrum in the last frame, and the ends
-        `_low` and `_high` of its 95% t interval over trajectories; `enstrophy_ratio`, of prediction
-        to target in that frame; `error_<band>`, the relative error of that frame by band,
-        `energy_error_<band>` and `phase_error_<band>`, means over the trajectories that have a
-        signal there, absent if none has; one frame ahead, in physical units, `well_<bin>` and, on
-        large enough grids, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the
-        mean shell of its activations. `diverged` is the number of infinite rollouts,
-        `withheld_bands` that of trajectories' bands without signal, `reported` the others' share.
+    `slope_prediction`, the exponent of the energy spectrum in the last frame, and the ends
+    `_low` and `_high` of its 95% t interval over trajectories; `enstrophy_ratio`, of prediction
+    to target in that frame; `error_<band>`, the relative error of that frame by band,
+    `energy_error_<band>` and `phase_error_<band>`, means over the trajectories that have a
+    signal there, absent if none has; one frame ahead, in physical units, `well_<bin>` and, on
+    large enough grids, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the
+    mean shell of its activations. `diverged` is the number of infinite rollouts,
+    `withheld_bands` that of trajectories' bands without signal, `reported` the others' share.
     """
     del rng
     if subject.fields != ("vorticity",):
@@ -134,8 +134,8 @@ def _measure_axis(subject: Subject, axis: str, settings: SpectraSettings) -> _Ax
             quantity: FlowSpectra(*(E[:, place].mean(dim=0).sum(dim=0) for E in flow))
             for quantity, flow in spectra.items()
         }
-        squares = (by_quantity[quantity].enstrophy for quantity in ("prediction", "target"))
-        shells = spectral_errors(*squares, cross[:, place].mean(dim=0).sum(dim=0))
+        ours, true = (by_quantity[quantity].enstrophy for quantity in ("prediction", "target"))
+        shells = spectral_errors(ours, true, cross[:, place].mean(dim=0).sum(dim=0))
         for quantity, flow in by_quantity.items():
             rows += _rows(frame, quantity, flow, shells if quantity == "prediction" else None)
     slopes = {}

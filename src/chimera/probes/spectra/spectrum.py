@@ -82,10 +82,7 @@ class FlowSpectra(NamedTuple):
 
 
 def flow_spectra(vorticity: Tensor, domain_extent: float = 2 * math.pi) -> FlowSpectra:
-    """Return the spectra of the flow without mean that has this vorticity.
-
-    The vorticity is (..., N, N) on a square of side `domain_extent`; errors as `energy_spectrum`.
-    """
+    """Return the spectra of the flow without mean on a square with this vorticity (..., N, N)."""
     density = _density(vorticity)
     square = (2 * math.pi / domain_extent * wavenumber(density)).square()
     square[0, 0] = math.inf  # no periodic flow has this mode

@@ -43,10 +43,10 @@ def measure_dimension(
     equal rows.
 
     Statistics by the linear fit: `ind_<place>` and `ood_<place>`, the mean over axes, for the
-        places `input`, `bottleneck`, `max` (over sites) and `target`; `ratio_bottleneck`, OOD over
-        IND; `ind_bottleneck_bootstrap`, its standard deviation; `plateaus`, the share of axes and
-        sites whose curve has one; `samples` of an axis and site; `duplicates` in total; `withheld`,
-        the number of axes and sites with too few samples, and `reported`, the share of the others.
+    places `input`, `bottleneck`, `max` (over sites) and `target`; `ratio_bottleneck`, OOD over
+    IND; `ind_bottleneck_bootstrap`, its standard deviation; `plateaus`, the share of axes and
+    sites whose curve has one; `samples` of an axis and site; `duplicates` in total; `withheld`,
+    the number of axes and sites with too few samples, and `reported`, the share of the others.
     """
     axes = list(subject.trajectories)
     sites = subject.require_sites()

@@ -77,11 +77,8 @@ def _by_product(
 def _least_bounds(
     centred: Tensor, squares: Tensor, rows: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the least lower bounds of ascending rows and the points they belong to, (m, count).
-
-    The bounds are symmetric: for all rows, half of the blocks suffice.
-    """
-    symmetric = len(rows) == len(centred)
+    """Return the least lower bounds of ascending rows and the points they belong to, (m, count)."""
+    symmetric = len(rows) == len(centred)  # bounds are: for all rows, half of the blocks suffice
     everyone = torch.arange(len(centred), device=rows.device)
     right_blocks = everyone.split(BLOCK_POINTS)
     shape = (len(rows), len(right_blocks), count)
