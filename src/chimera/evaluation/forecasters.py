@@ -23,9 +23,7 @@ from chimera.models.forecasting.checkpoint import Trained
 from chimera.solver import MAX_CFL, KolmogorovForcing, simulate
 
 Stepper = Callable[[Tensor, Tensor], Tensor]
-
-# Points a side of the grids, none finer than the frames, on which the solver is a baseline.
-SOLVER_GRIDS = (64, 48, 32)
+SOLVER_GRIDS = (64, 48, 32)  # points a side of the baselines' grids, none finer than the frames
 
 
 class PhysicalStep(nn.Module):
@@ -48,12 +46,7 @@ class PhysicalStep(nn.Module):
 
 
 def network_forecaster(trained: Trained, conditioning: Tensor) -> Stepper:
-    """Return the forecaster of a network.
-
-    Args:
-        trained: The network and its normalisation.
-        conditioning: Physical values of each trajectory, (n, K, H, W).
-    """
+    """Return the forecaster of a network, from trajectories' physical conditioning (n, K, H, W)."""
     step = PhysicalStep(trained)
 
     @torch.no_grad()
@@ -71,37 +64,24 @@ def persistence(frames: Tensor, numbers: Tensor) -> Tensor:
 
 
 class Physics(NamedTuple):
-    """The equation of each of n trajectories of the solver's flow (chimera.solver).
+    """The equation of each of n trajectories of the solver's flow (chimera.solver)."""
 
-    Attributes:
-        viscosity: (n,).
-        drag: (n,).
-        forcing: n forces.
-        domain_extent: Side of the periodic square.
-        interval: Time between two frames.
-    """
-
-    viscosity: Tensor
-    drag: Tensor
+    viscosity: Tensor  # (n,)
+    drag: Tensor  # (n,)
     forcing: Sequence[KolmogorovForcing]
     domain_extent: float
-    interval: float
+    interval: float  # time between two frames
 
 
 def physics_of(
     scalars: Mapping[str, NDArray[np.float64]], domain_extent: float, interval: float
 ) -> Physics:
     """Return the physics from the scalars (n,) of files that the stage `generate` wrote."""
-    forces = zip(
-        *(scalars[f"forcing_{name}"] for name in ("amplitude", "wavenumber", "angle")), strict=True
-    )
-    return Physics(
-        torch.from_numpy(scalars["viscosity"]),
-        torch.from_numpy(scalars["drag"]),
-        [KolmogorovForcing(float(A), int(k), float(angle)) for A, k, angle in forces],
-        domain_extent,
-        interval,
-    )
+    names = ("forcing_amplitude", "forcing_wavenumber", "forcing_angle")
+    rows = zip(*(scalars[name] for name in names), strict=True)
+    forces = [KolmogorovForcing(float(A), int(k), float(angle)) for A, k, angle in rows]
+    viscosity, drag = (torch.from_numpy(scalars[name]) for name in ("viscosity", "drag"))
+    return Physics(viscosity, drag, forces, domain_extent, interval)
 
 
 def linear_diffusion(physics: Physics, num_points: int) -> Stepper:
@@ -132,9 +112,8 @@ def linear_diffusion(physics: Physics, num_points: int) -> Stepper:
 def classical(physics: Physics, num_points: int) -> dict[str, Stepper]:
     """Return the forecasters that know the physics, by name, for frames of num_points^2."""
     grids = [grid for grid in SOLVER_GRIDS if grid <= num_points]
-    return {"linear": linear_diffusion(physics, num_points)} | {
-        f"solver_{grid}": coarse_solver(physics, grid) for grid in grids
-    }
+    solvers = {f"solver_{grid}": coarse_solver(physics, grid) for grid in grids}
+    return {"linear": linear_diffusion(physics, num_points)} | solvers
 
 
 def coarse_solver(physics: Physics, num_points: int) -> Stepper:

@@ -20,11 +20,8 @@ from chimera.fields.nrmse import Field, like_field
 from chimera.interface.errors import InapplicableError, InputError
 
 BANDS = ("low", "mid", "high")
-# Edges of the bands in units of N / 2, as in chimera.fields.metrics.band_rmse.
-BAND_EDGES = (0.0, 0.25, 0.75, math.inf)
-
-# PDEBench's bands of integer shells: 0-3, 4-11, 12 and above.
-PDEBENCH_EDGES = (0, 4, 12)
+BAND_EDGES = (0.0, 0.25, 0.75, math.inf)  # of N / 2, as in chimera.fields.metrics.band_rmse
+PDEBENCH_EDGES = (0, 4, 12)  # PDEBench's bands of integer shells: 0-3, 4-11, 12 and above
 
 
 def coefficients(field: Field, name: str) -> Tensor:
@@ -67,9 +64,8 @@ def well_spectral_mse(prediction: Field, target: Field) -> Field:
     error_hat = _error_coefficients(prediction, target)
     N = error_hat.shape[-1]
     # In float32, as in The Well: at N = 32 and 256 modes are on an edge, and rounding decides.
-    edges: Tensor = torch.logspace(
-        math.log10(2 * math.pi / N), math.log10(math.pi * 2**0.5 + 1e-6), 4
-    )
+    first, last = math.log10(2 * math.pi / N), math.log10(math.pi * 2**0.5 + 1e-6)
+    edges: Tensor = torch.logspace(first, last, 4)
     m = 2 * math.pi * torch.fft.fftfreq(N, device=error_hat.device)
     radians = (m[:, None].square() + m[None, :].square()).sqrt()
     bins = _sums(error_hat.abs().square(), radians, (0.0, *edges[1:].tolist()))
@@ -77,24 +73,16 @@ def well_spectral_mse(prediction: Field, target: Field) -> Field:
 
 
 def pdebench_frmse(prediction: Field, target: Field, full_plane: bool = False) -> Field:
-    """Return PDEBench's fRMSE: the error in shells 0-3, 4-11 and 12 and above.
+    """Return PDEBench's fRMSE: the error in shells 0-3, 4-11 and 12 and above, (3,) or (..., 3).
 
         s(k)^2 = mean_B sum_{floor|m| = k} |e_hat(m)|^2,    fRMSE = mean s(k) over a band's k
 
-    for k < N / 2 (Takamoto et al. 2022). PDEBench keeps only the quadrant 0 <= m_x, m_y < N / 2, in
-    which an error along (1, -1) does not count.
-
-    Args:
-        prediction: (N, N) or (B, ..., N, N), N > 24: the mean over B is taken inside the root.
-        target: The true field.
-        full_plane: Count all modes of a shell instead of the quadrant.
-
-    Returns:
-        (3,) or (..., 3), in the field's unit.
+    for k < N / 2 (Takamoto et al. 2022), of fields (N, N) or (B, ..., N, N), N > 24. PDEBench keeps
+    only the quadrant 0 <= m_x, m_y < N / 2, in which an error along (1, -1) does not count; with
+    `full_plane` all modes of a shell count.
     """
     error_hat = _error_coefficients(prediction, target)
-    N = error_hat.shape[-1]
-    last_edge = PDEBENCH_EDGES[-1]
+    N, last_edge = error_hat.shape[-1], PDEBENCH_EDGES[-1]
     if last_edge >= N // 2:
         raise InputError(
             f"fields have {N} x {N} cells, expected more than {2 * last_edge} for shells above 11"
@@ -103,13 +91,11 @@ def pdebench_frmse(prediction: Field, target: Field, full_plane: bool = False) -
     shell = wavenumber(error_hat).floor().long()
     kept = shell < N // 2
     if not full_plane:
-        kept[N // 2 :] = False
-        kept[:, N // 2 :] = False
+        kept[N // 2 :] = kept[:, N // 2 :] = False
     sums = power.new_zeros((*power.shape[:-2], N // 2))
     sums.index_add_(-1, shell[kept], power[..., kept])
     root = (sums.mean(dim=0) if sums.dim() > 1 else sums).sqrt()
-    edges = (*PDEBENCH_EDGES, N // 2)
-    bands = [root[..., low:high].mean(dim=-1) for low, high in pairwise(edges)]
+    bands = [root[..., a:b].mean(dim=-1) for a, b in pairwise((*PDEBENCH_EDGES, N // 2))]
     return like_field(torch.stack(bands, dim=-1), prediction)
 
 

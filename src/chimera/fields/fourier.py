@@ -31,22 +31,16 @@ def wavenumber(field_hat: Tensor) -> Tensor:
 
 
 def derivative(field: Tensor, domain_extent: float, axis: int) -> Tensor:
-    """Return d field / dx (axis -2) or d field / dy (axis -1) of a field (..., N, N).
-
-    The Nyquist mode has no derivative on the grid and is dropped.
-    """
+    """Return d field / dx (axis -2) or d field / dy (axis -1) of a field (..., N, N)."""
     N = field.shape[-1]
     m = integer_wavenumbers(N, field)[0 if axis == -2 else 1]
-    m = torch.where(m.abs() * 2 == N, 0.0, m)
+    m = torch.where(m.abs() * 2 == N, 0.0, m)  # the Nyquist mode has no derivative on the grid
     field_hat = torch.fft.rfft2(field) * (2j * math.pi / domain_extent * m)
     return torch.fft.irfft2(field_hat, s=(N, N))
 
 
 def axis_derivative(field: Tensor, length: float, axis: int) -> Tensor:
-    """Return the derivative of a field (..., H, W) along one periodic axis, as `derivative`.
-
-    The grid may be rectangular, and the other axis need not be periodic.
-    """
+    """Return the `derivative` of a field (..., H, W) along the only axis that need be periodic."""
     N = field.shape[axis]
     m = torch.fft.rfftfreq(N, 1 / N, dtype=field.dtype, device=field.device)
     m = torch.where(m * 2 == N, 0.0, m)

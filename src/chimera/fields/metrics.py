@@ -1,9 +1,7 @@
 """Errors of a predicted field.
 
-All functions take arrays or tensors (..., H, W) of equal shape and return one value for each
-leading index, so that the caller decides what is averaged.
-
-H, W space; T time.
+All functions take arrays or tensors (..., H, W) of equal shape, H, W space and T time, and return
+one value for each leading index, so that the caller decides what is averaged.
 """
 
 import math
@@ -62,10 +60,7 @@ def band_rmse(prediction: Field, target: Field) -> tuple[Field, Field, Field]:
 
 
 def correlation(prediction: Field, target: Field) -> Field:
-    """Return Pearson's correlation over space, (...), both moments with the same denominator.
-
-    It is NaN for a constant field.
-    """
+    """Return Pearson's correlation over space, moments over n, (...); NaN for constant fields."""
     # The corner is subtracted first so that a constant field is exactly zero.
     p, t = (f - f[..., :1, :1] for f in as_tensors(prediction, target))
     p = p - p.mean(dim=(-2, -1), keepdim=True)

@@ -1,7 +1,4 @@
-"""The error that training reads, in a file of its own: other metrics change without a retraining.
-
-H, W space.
-"""
+"""The error that training reads, in its own file: other metrics change without a retraining."""
 
 from typing import TypeVar
 
@@ -33,7 +30,7 @@ def like_field(result: Tensor, field: Field) -> Field:
 
 
 def nrmse(prediction: Field, target: Field) -> Field:
-    """Return ||prediction - target|| / ||target||, (...).
+    """Return ||prediction - target|| / ||target|| over space H, W, (...).
 
     A target that is zero everywhere gives infinity, or NaN where the prediction is zero too.
     """

@@ -54,9 +54,7 @@ def read_costs(parity: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, 
 
     A row of a network counts if that network takes as many MACs (metrics/parity.json) as the one
     measured, any other if grids and interval of generated frames (`data`) are the measured ones.
-
-    Raises:
-        InputError: If the file does not hold such a table.
+    A file without such a table is an InputError.
     """
     rows = read_csv(COST_FILE) if COST_FILE.exists() else []
     found: dict[str, dict[str, Cost]] = {}

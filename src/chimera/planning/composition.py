@@ -24,8 +24,7 @@ _ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     """Return the YAML of conf/config.yaml with the overrides applied.
 
-    Raises:
-        InputError: If an override, a key or a group does not exist, or a value is missing (`???`).
+    An override, key or group that does not exist and a missing value (`???`) are InputErrors.
     """
     try:
         config = _composed(overrides, conf)

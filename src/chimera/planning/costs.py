@@ -154,16 +154,13 @@ def run_parts(
     names: Sequence[str],
     laws: Laws,
 ) -> tuple[Part, Part]:
-    """Return the cost of training and of evaluation of all replicates, on datasets with IND first.
-
-    A rollout has `horizon` forecasts.
-    """
+    """Return the cost of training and of evaluating all replicates, on datasets with IND first."""
     datasets = [data.datasets[n] for n in names]
     targets = data.num_frames - data.past_frames  # of a trajectory
     counts = training_counts(train, datasets[0].trajectories["valid"], targets + 1)
     samples, validation = (replicates * number for number in counts)
     trajectories = replicates * sum(dataset.trajectories["test"] for dataset in datasets)
-    forecasts = trajectories * (targets + horizon)
+    forecasts = trajectories * (targets + horizon)  # one step each, and one rollout
     once = laws.evaluation.seconds(network.macs, network.activation_bytes)
     training = samples * network.sample_seconds(laws) + validation * once
     macs = (3 * samples + validation) * network.macs

@@ -3,10 +3,8 @@
     -u . grad omega = -(dxx - dyy)(u v) - dxy (v^2 - u^2),    omega = dv/dx - du/dy
 
 (Basdevant 1983, J. Comput. Phys. 50, 209, eq. 7) needs four transforms instead of five: u and v to
-the grid, u v and v^2 - u^2 back. In Fourier space u = i k_y / k^2 omega, v = -i k_x / k^2 omega.
-
-Two engines evaluate it: the one here with torch's transforms, on any device, and
-chimera.solver.compiled.advection, several times faster on a processor.
+the grid, u v and v^2 - u^2 back. Two engines evaluate it: the one here with torch's transforms, on
+any device, and chimera.solver.compiled.advection, several times faster on a processor.
 
 B trajectories, N points a side, M x C kept modes (chimera.solver.spectral_grid).
 """
@@ -57,8 +55,7 @@ class Advection:
         self._from_products = torch.stack(operators[2:])
 
     def _velocity(self, state: Tensor) -> Tensor:
-        modes = self._to_velocity * join_planes(state)[:, None]
-        return self._grid.to_grid(modes)  # (B, 2, N, N)
+        return self._grid.to_grid(self._to_velocity * join_planes(state)[:, None])  # (B, 2, N, N)
 
     def __call__(self, state: Tensor, out: Tensor) -> None:
         """See `Engine`."""

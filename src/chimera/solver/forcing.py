@@ -1,10 +1,8 @@
 """Kolmogorov forcing (Arnold & Meshalkin 1960), a steady shear force.
 
-At angle 0 it points along x,
+    F = A sin(k y') e_x',    curl F = -dF_x'/dy' = -A k cos(k y')
 
-    F = A sin(k y) e_x,    curl F = -dF_x/dy = -A k cos(k y),
-
-and at angle a the pattern is turned by a: F = A sin(k y') e_x', with x' and y' the turned axes.
+with x' and y' the axes x and y turned by the angle a: at angle 0 it points along x.
 """
 
 import math

@@ -1,6 +1,4 @@
-"""Random initial fields with a prescribed spectral peak.
-
-Gaussian random vorticity whose energy spectrum is
+"""Gaussian random initial vorticity whose energy spectrum has a prescribed peak.
 
     E(m) ~ m^4 exp(-2 (m / m_0)^2),    largest at m = m_0,
 
@@ -20,12 +18,8 @@ from chimera.interface.errors import InputError
 def random_vorticity(
     generator: np.random.Generator, num_points: int, domain_extent: float, peak: int
 ) -> Tensor:
-    """Return a random vorticity (N, N), float64, on a box of side `domain_extent`.
-
-    N must be more than six times the peak m_0, so that the grid resolves the spectrum.
-    """
-    # Beyond 3 m_0 the spectrum is below 1e-5 of its peak.
-    highest = 3 * peak
+    """Return a random vorticity (N, N), N > 6 m_0, float64, on a box of side `domain_extent`."""
+    highest = 3 * peak  # beyond it the spectrum is below 1e-5 of its peak
     if peak < 1 or 2 * highest >= num_points:
         raise InputError(
             f"initial_peak is {peak}, expected at least 1 and less than a sixth of the "

@@ -23,13 +23,9 @@ Tendency = Callable[[Tensor, Tensor], None]
 
 
 class AffineRungeKutta4:
-    """The scheme for one step size h; memory is allocated once, in the form of `state`.
+    """The scheme for one step size h; memory is allocated once, in the form of any `state`.
 
-    Args:
-        growth: lambda, real; like `source` of a shape that broadcasts against the state.
-        source: F.
-        time_step: h.
-        state: Any state.
+    `growth` is lambda, real, and `source` is F; both broadcast against the state.
     """
 
     def __init__(self, growth: Tensor, source: Tensor, time_step: float, state: Tensor) -> None:

@@ -37,28 +37,15 @@ def simulate(
     names: Sequence[str] | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Tensor:
-    """Integrate vorticity fields in time.
+    """Integrate vorticity fields in time, to frames (B, 1 + num_steps // save_every, N, N).
 
-    Args:
-        vorticity: Initial fields (B, N, N), x before y, float32 or float64; the computation has the
-            same precision and device. Modes beyond the 2/3 cut are dropped at once.
-        viscosity: nu, one number or one for each trajectory (B,).
-        domain_extent: Side L of the periodic square.
-        time_step: h.
-        num_steps: Number of time steps.
-        save_every: Steps between two saved frames.
-        drag: mu, one number or one for each trajectory (B,).
-        forcing: Body force, one for all or one for each trajectory.
-        start_time: Time of the initial fields, for error messages.
-        names: Names of the trajectories in error messages; "trajectory 0" and so on by default.
-        progress: Called with the number of steps since its last call.
+    The first frame is the initial fields (B, N, N), x before y, float32 or float64, without the
+    modes beyond the 2/3 cut; the computation has the same precision and device. Viscosity nu, drag
+    mu and the body force are each one for all trajectories, or one for each, (B,). The side L is
+    `domain_extent`. `progress` is called with the number of steps since its last call.
 
-    Returns:
-        Frames (B, 1 + num_steps // save_every, N, N), the first at start_time.
-
-    Raises:
-        InputError: If the time step is too large for the flow or the solution is no longer finite;
-            it names the trajectory and the time.
+    A time step that is too large for the flow or a solution that is no longer finite is an
+    InputError; it names the trajectory, by number without `names`, and the time.
     """
     _check(vorticity, domain_extent, time_step, num_steps, save_every)
     B, N, _ = vorticity.shape

@@ -19,10 +19,7 @@ MAX_CFL = 2 * math.sqrt(2) * 3 / (2 * math.pi)
 def check_stability(
     cfl: Tensor, names: Sequence[str] | None, time: float, time_step: float
 ) -> None:
-    """Raise InputError for the first trajectory whose CFL number (B,) is too large or not finite.
-
-    `names` are those of the trajectories; time and time step are for the message.
-    """
+    """Raise InputError for the first trajectory with a CFL number (B,) too large or not finite."""
     unstable = ~(cfl <= MAX_CFL)  # includes NaN
     if not bool(unstable.any()):
         return

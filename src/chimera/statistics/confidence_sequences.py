@@ -26,12 +26,9 @@ from chimera.statistics.resampling.samples import (
 def confidence_sequence(
     differences: ArrayLike, alpha: float = 0.05, *, prior_variance: float = PRIOR_VARIANCE
 ) -> Interval:
-    """Return the ends of C_n, which are -inf and inf where n is too small.
+    """Return the ends of C_n, which are -inf and inf where n is too small; g is `prior_variance`.
 
-    Args:
-        differences: x_i - y_i of independent pairs, (n,), n >= 2; not all the same unless zero.
-        alpha: Probability with which any C_n misses the mean.
-        prior_variance: g of the e-value.
+    Differences x_i - y_i are of independent pairs, (n,), n >= 2; not all the same unless zero.
     """
     d = sample("differences", differences)
     # Differences that are all zero have s = 0, and C_n is the point 0 where n is large enough.
@@ -43,10 +40,7 @@ def confidence_sequence(
 def half_width(
     s: ArrayLike, n: ArrayLike, alpha: float, prior_variance: float = PRIOR_VARIANCE
 ) -> Floats:
-    """Return half the width of C_n for standard deviations s and sample sizes n, which broadcast.
-
-    The width is inf where C_n is the whole line.
-    """
+    """Return half the width of C_n, or inf, for standard deviations s and n, which broadcast."""
     require_fraction("alpha", alpha)
     require_prior(prior_variance)
     n = np.asarray(n, dtype=np.float64)

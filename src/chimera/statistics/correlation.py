@@ -30,6 +30,9 @@ from chimera.interface.errors import InputError
 from chimera.statistics.resampling.intervals import Interval, Rng
 from chimera.statistics.resampling.samples import Floats, pair, require_count, require_fraction
 
+Groups = Sequence[Hashable] | None  # of each value, (n,)
+Ranks = list[tuple[Floats, Floats]]
+
 
 class Correlation(NamedTuple):
     """Spearman's rho and its two-sided permutation p."""
@@ -39,14 +42,9 @@ class Correlation(NamedTuple):
 
 
 def spearman(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    groups: Sequence[Hashable] | None = None,
-    num_resamples: int = 49_999,
-    rng: Rng = 0,
+    x: ArrayLike, y: ArrayLike, *, groups: Groups = None, num_resamples: int = 49_999, rng: Rng = 0
 ) -> Correlation:
-    """Return Spearman's rank correlation, within groups (n,) if given, and the p of no association.
+    """Return Spearman's rank correlation, within groups if given, and the p of no association.
 
     Where n! of each group is at most `num_resamples` (n <= 8 by default) all permutations count,
     and p is exact; otherwise that many, at least 100, are drawn, and the Monte-Carlo standard error
@@ -58,26 +56,17 @@ def spearman(
     return Correlation(_rho(ranks), _p(observed, ranks, num_resamples, rng))
 
 
-def smallest_spearman_p(
-    x: ArrayLike, y: ArrayLike, *, groups: Sequence[Hashable] | None = None
-) -> float:
-    """Return the least p that `spearman` can give for these ties, in whatever order they come.
-
-    It is 1 where either is constant in every group.
-    """
+def smallest_spearman_p(x: ArrayLike, y: ArrayLike, *, groups: Groups = None) -> float:
+    """Return the least p that `spearman` can give for these ties, in whatever order they come."""
     ranks = _ranks(x, y, groups)
-    if _constant(ranks):
+    if _constant(ranks):  # either, in every group
         return 1.0
     ends = (sum(float(np.sort(a) @ np.sort(sign * b)) for a, b in ranks) for sign in (1, -1))
     return _p(max(ends), ranks)
 
 
 def spearman_interval(
-    x: ArrayLike,
-    y: ArrayLike,
-    confidence: float = 0.95,
-    *,
-    groups: Sequence[Hashable] | None = None,
+    x: ArrayLike, y: ArrayLike, confidence: float = 0.95, *, groups: Groups = None
 ) -> Interval:
     """Return an approximate interval of the population's rank correlation, inside [-1, 1].
 
@@ -95,9 +84,6 @@ def spearman_interval(
     half = scipy.stats.norm.isf((1 - confidence) / 2) * math.sqrt((1 + inner**2 / 2) / (n - 3))
     low, high = math.tanh(math.atanh(inner) - half), math.tanh(math.atanh(inner) + half)
     return Interval(-1.0 if rho < -largest else low, 1.0 if rho > largest else high)
-
-
-Ranks = list[tuple[Floats, Floats]]
 
 
 def _p(observed: float, ranks: Ranks, num_resamples: int = 49_999, rng: Rng = 0) -> float:
@@ -122,7 +108,7 @@ def _p(observed: float, ranks: Ranks, num_resamples: int = 49_999, rng: Rng = 0)
     return float(counts[np.abs(sums) >= observed].sum() / counts.sum())
 
 
-def _ranks(x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None = None) -> Ranks:
+def _ranks(x: ArrayLike, y: ArrayLike, groups: Groups) -> Ranks:
     """Twice the ranks in each group, centred: whole numbers, so that equal sums tie exactly."""
     labels = np.zeros(np.size(x)) if groups is None else np.array(groups)
     ranks = []
@@ -139,7 +125,7 @@ def _constant(ranks: Ranks) -> str:
     return next((name for name, parts in sides if not any(part.any() for part in parts)), "")
 
 
-def _varying_ranks(x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None) -> Ranks:
+def _varying_ranks(x: ArrayLike, y: ArrayLike, groups: Groups) -> Ranks:
     """Return the ranks, and refuse a constant variable."""
     ranks = _ranks(x, y, groups)
     if name := _constant(ranks):

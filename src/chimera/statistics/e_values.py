@@ -34,17 +34,13 @@ MAX_LOG = math.log(float_info.max)
 def e_value(differences: ArrayLike, *, prior_variance: float = PRIOR_VARIANCE) -> float:
     """Return e_n, which is 20 or more with probability at most 1/20 if the mean is zero.
 
-    Args:
-        differences: x_i - y_i of independent pairs, (n,), n >= 2; not all the same unless zero. The
-            order changes nothing.
-        prior_variance: g, above 0; declared before the differences are seen.
+    Differences x_i - y_i are of independent pairs, (n,), n >= 2, in any order, and not all the same
+    unless zero. The prior variance is g, declared before they are seen.
     """
     require_prior(prior_variance)
     d = sample("differences", differences)
     n, mean = len(d), d.mean()
-    x = 0.0
-    if sample_has_spread("differences", d):
-        x = n * mean**2 / ((d - mean) ** 2).sum()
+    x = n * mean**2 / ((d - mean) ** 2).sum() if sample_has_spread("differences", d) else 0.0
     w = 1 + n * prior_variance
     log_e = n / 2 * (math.log1p(x) - math.log1p(x / w)) - math.log(w) / 2
     return math.exp(min(log_e, MAX_LOG))

@@ -19,11 +19,9 @@ from chimera.statistics.resampling.samples import sample, sample_has_spread
 def equivalence_p(differences: ArrayLike, margin: float) -> float:
     """Return the larger p of the two one-sided paired t tests at the margin.
 
-    Args:
-        differences: x_i - y_i of independent pairs, (n,), n >= 2; not all the same unless zero,
-            which gives 0.
-        margin: Smallest difference of interest in the unit of the differences, above 0; ln 1.1
-            where these are log ratios of errors and 10% matters.
+    Differences x_i - y_i are of independent pairs, (n,), n >= 2; not all the same unless zero,
+    which gives 0. The margin, above 0, is the smallest difference of interest: ln 1.1 where the
+    differences are log ratios of errors and 10% matters.
     """
     if not (math.isfinite(margin) and margin > 0):
         raise InputError(f"'margin' is {margin}, expected a finite number above 0")

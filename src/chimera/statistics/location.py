@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike
 from chimera.interface.errors import InputError
 from chimera.statistics.resampling.samples import ROUNDING, Floats, sample, sample_has_spread
 
-# The 2^20 sums of half a sample take 8 MiB, and a second to compare.
-MAX_SAMPLE_SIZE = 40
+MAX_SAMPLE_SIZE = 40  # the 2^20 sums of half a sample take 8 MiB, and a second to compare
 
 
 def paired_t_p(differences: ArrayLike) -> float:
@@ -31,17 +30,14 @@ def paired_t_p(differences: ArrayLike) -> float:
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
-    """Return the exact p over all signs of differences (n,), 2 <= n <= 40, of independent pairs.
-
-    An assignment of signs counts where its sum is as large up to rounding.
-    """
+    """Return the exact p over all signs of differences (n,), 2 <= n <= 40, of independent pairs."""
     d = sample("differences", differences)
     if len(d) > MAX_SAMPLE_SIZE:
         raise InputError(
             f"'differences' holds {len(d)} values, expected at most {MAX_SAMPLE_SIZE}, "
             "whose 2^n signs can be enumerated"
         )
-    observed = abs(d.sum()) - ROUNDING * np.abs(d).sum()
+    observed = abs(d.sum()) - ROUNDING * np.abs(d).sum()  # sums as large up to rounding count
     if observed <= 0:
         return 1.0
     # Meet in the middle: an assignment is one of each half, and of the sorted sums of one half a

@@ -5,9 +5,8 @@
 
 Rejecting where q <= alpha keeps the expected share of false rejections at most alpha for
 independent (and positively dependent) tests; rejecting where p~ <= alpha keeps the probability of
-any false rejection at most alpha, whatever their dependence.
-Y. Benjamini & Y. Hochberg 1995, J. R. Statist. Soc. B 57, 289-300, eq. 1. S. Holm 1979,
-Scandinavian J. of Statistics 6, 65-70.
+any false rejection at most alpha, whatever their dependence. Y. Benjamini & Y. Hochberg 1995, J. R.
+Statist. Soc. B 57, 289-300, eq. 1. S. Holm 1979, Scandinavian J. of Statistics 6, 65-70.
 """
 
 import numpy as np
@@ -21,19 +20,14 @@ from chimera.statistics.resampling.samples import Floats, sample
 def benjamini_hochberg(p: ArrayLike) -> Floats:
     """Return the adjusted p (m,) of each declared test of a family, in the order of p (m,).
 
-    Raises:
-        InputError: If a p is not in [0, 1]. A declared test without a p (NaN) is an error and never
-            left out, since that would reduce m.
+    A p outside [0, 1] is an InputError, and so is a declared test without a p (NaN): it is never
+    left out, since that would reduce m.
     """
     return np.asarray(scipy.stats.false_discovery_control(_family(p), method="bh"))
 
 
 def holm(p: ArrayLike) -> Floats:
-    """Return the adjusted p (m,) of each declared test of a family, in the order of p (m,).
-
-    Raises:
-        InputError: As for `benjamini_hochberg`.
-    """
+    """Return Holm's adjusted p (m,), in the order and with the errors of `benjamini_hochberg`."""
     family = _family(p)
     order = np.argsort(family, kind="stable")
     stepped = np.maximum.accumulate(np.arange(len(family), 0, -1) * family[order])

@@ -16,9 +16,8 @@ import scipy
 from chimera.interface.errors import InputError
 from chimera.statistics.resampling.samples import require_count, require_fraction
 
-# Larger effects are all significant at n = 2 or nearly so; smaller ones need 8 million replicates.
-MAX_EFFECT = 100.0
-MIN_EFFECT = 1e-3
+MAX_EFFECT = 100.0  # larger ones are all significant at n = 2, or nearly so
+MIN_EFFECT = 1e-3  # smaller ones need 8 million replicates
 
 
 def paired_t_power(effect: float, num_replicates: int, *, alpha: float = 0.05) -> float:
@@ -56,12 +55,8 @@ def required_replicates(effect: float, *, alpha: float = 0.05, power: float = 0.
 def detectable_effect(num_replicates: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Return the smallest d_z, at most 100, that the paired t test finds with the power.
 
-    Times the standard deviation of the differences it is a difference in their unit.
-
-    Args:
-        num_replicates: Number of pairs, at least 2.
-        alpha: Level of the test.
-        power: More than alpha, which the test has without any effect.
+    Times the standard deviation of the differences it is a difference in their unit. The power is
+    more than the level alpha, which the test has without any effect.
     """
     require_fraction("power", power)
     if power <= alpha:

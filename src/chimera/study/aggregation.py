@@ -61,10 +61,7 @@ def read_statistics(rows: Sequence[Mapping[str, str]], params: Mapping[str, Any]
 
 
 def summarise_probes(runs: Statistics) -> dict[str, dict[str, dict[str, float]]]:
-    """Return `{model: {probe: {statistic: mean}}}` over replicates, with `_sd`.
-
-    A mean is over the runs that have the statistic; where it was withheld, it is absent.
-    """
+    """Return `{model: {probe: {statistic: mean}}}` over the replicates that have it, with `_sd`."""
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for (model, _), probes in runs.items():
         for probe, statistics in probes.items():

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Sequence
 
-# `_v2`, and `_v2s` of the flows of the confirmatory study.
-_VERSION = re.compile(r"_v\d+s?$")
+_VERSION = re.compile(r"_v\d+s?$")  # `_v2`, and `_v2s` of the flows of the confirmatory study
 
 
 def axis_name(dataset: str, datasets: Sequence[str]) -> str:

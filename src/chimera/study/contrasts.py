@@ -43,10 +43,8 @@ def contrast(
 
     `ci_low`, `ci_high` and `p` are of the paired t test, `p_equivalence` of the two one-sided tests
     at the margin; `e_value`, `cs_low` and `cs_high` hold at every replicate. `detectable` is the
-    true difference that the t test finds with the power, at the deviation observed.
-
-    Raises:
-        InputError: If n < 2, or all differences are the same.
+    true difference that the t test finds with the power, at the deviation observed. It is an
+    InputError if n < 2 or all differences are the same.
     """
     differences, n = x - y, len(x)
     confidence, prior = 1 - rule.alpha, rule.prior_variance
@@ -79,8 +77,7 @@ def contrasts(endpoints: Mapping[str, tuple[Floats, Floats]], plan: Analysis) ->
     """Return the contrast of every endpoint (model, baseline), with q over the secondary family.
 
     The primary endpoint is tested alone: its q is its p. A secondary one whose difference is the
-    same in every replicate, as a number of frames may be, has no spread to be tested by and is left
-    out.
+    same in every replicate, as a number of frames may be, has no spread to test and is left out.
     """
     result: dict[str, Any] = {}
     for name, (x, y) in endpoints.items():
@@ -132,11 +129,7 @@ def variance_shares(
 
 
 def compare(
-    runs: Runs,
-    models: Sequence[str],
-    baseline: str,
-    replicates: Sequence[int],
-    plan: Analysis,
+    runs: Runs, models: Sequence[str], baseline: str, replicates: Sequence[int], plan: Analysis
 ) -> dict[str, dict[str, Any]]:
     """Return every model's contrasts with the baseline and its verdict, in metrics/stats.json.
 
@@ -181,20 +174,13 @@ def correlations(
     """Return Spearman's correlation of every declared probe statistic with the OOD error.
 
     It is within models, over runs: two models that differ in both would correlate by that alone.
+    `probes` has one value per run, by the statistic's name, None if the run withheld it; `errors`
+    are the endpoint `ood_nrmse` of the same runs. Intervals cover 1 - alpha.
 
-    Args:
-        probes: One value per run, by the statistic's name; None if the run withheld it.
-        errors: The endpoint `ood_nrmse` of the same runs.
-        models: Their models.
-        alpha: Level; intervals cover 1 - alpha.
-
-    Returns:
-        A row for each statistic that every run has, with q over this family, and how many others
-        are `withheld`. If any run has any: `n` runs of `models` models, `smallest_p`, the least
-        that a statistic can have, and how many are `unattainable`, with none of alpha or less.
-
-    Raises:
-        InputError: If a statistic is the same in all runs of each model.
+    There is a row for each statistic that every run has, with q over this family, and how many
+    others are `withheld`. If any run has any: `n` runs of `models` models, `smallest_p`, the least
+    that a statistic can have, and how many are `unattainable`, with none of alpha or less. One that
+    is the same in all runs of each model is an InputError.
     """
     result: dict[str, Any] = {}
     smallest: list[float] = []

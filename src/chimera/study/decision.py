@@ -61,10 +61,8 @@ class Outlook(NamedTuple):
 def decide(differences: ArrayLike, rule: StoppingRule) -> Decision:
     """Return the first decision by d_r (n,), n >= 2, of the replicates in their declared order.
 
-    Replicates after the last look do not count.
-
-    Raises:
-        InputError: If the differences of the first look are all the same and not zero.
+    Replicates after the last look do not count. Differences of the first look that are all the same
+    and not zero are an InputError.
     """
     d = sample("differences", differences)
     sample_has_spread("differences", d[: rule.first_look])
@@ -109,10 +107,7 @@ def look(differences: Floats, rule: StoppingRule) -> tuple[NDArray[np.bool_], ND
 
 
 def running_moments(differences: Floats) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of the first 1, 2, ..., n values of studies (S, n).
-
-    The standard deviation of one value is 0.
-    """
+    """Return mean and standard deviation (0 of one) of the first 1 to n of studies (S, n)."""
     n = np.arange(1, differences.shape[1] + 1)
     # Sums of squares lose no digits to a common offset once the first value is subtracted.
     centered = differences - differences[:, :1]

@@ -36,10 +36,7 @@ def endpoint(name: str, errors: Errors, weights: Mapping[str, float] | None = No
 
     `ind_nrmse`, `ood_<axis>_nrmse` are means over trajectories of ln nRMSE, `ood_nrmse` is the mean
     of these over the OOD axes by the declared weights (alike without any), `gap` is
-    ood_nrmse - ind_nrmse, and `ind_valid_time` a mean in frames.
-
-    Raises:
-        InputError: If there is no such endpoint.
+    ood_nrmse - ind_nrmse, and `ind_valid_time` a mean in frames. Another name is an InputError.
     """
 
     def log_mean(axis: str, metric: str) -> float:
@@ -74,11 +71,7 @@ def by_model(stats: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]
 
 
 def differences(
-    name: str,
-    runs: Runs,
-    model: str,
-    baseline: str,
-    weights: Mapping[str, float] | None = None,
+    name: str, runs: Runs, model: str, baseline: str, weights: Mapping[str, float] | None = None
 ) -> list[float]:
     """Return an endpoint's difference, model minus baseline, of every replicate in order."""
     return [

@@ -22,13 +22,9 @@ Runs = Mapping[tuple[str, int], Errors]  # by forecaster and replicate
 
 
 def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int], Errors]:
-    """Return the values of every (forecaster, replicate) by axis, the baselines last.
-
-    Raises:
-        InputError: If two datasets are of one axis, such as two versions.
-    """
+    """Return the values of every (forecaster, replicate) by axis, the baselines last."""
     axes = {axis_name(dataset, datasets): dataset for dataset in datasets}
-    if len(axes) < len(datasets):
+    if len(axes) < len(datasets):  # such as two versions of one
         raise InputError(f"datasets are {', '.join(datasets)}, expected one for each axis")
     found: dict[tuple[str, int], Errors] = {
         cell: {axis: evaluation["model"][dataset] for axis, dataset in axes.items()}

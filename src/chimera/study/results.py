@@ -13,8 +13,7 @@ from chimera.interface.settings import read_settings
 _NUMBERS = "estimate ci_low ci_high p q p_equivalence e_value sign_flip_p hedges_gz detectable n"
 _ENDS = [(name, float | str) for name in ("cs_low", "cs_high")]  # a word where they are unbounded
 _Contrast = defstruct("_Contrast", [*((name, float) for name in _NUMBERS.split()), *_ENDS])
-# Of each file of metrics/; `...` stands for every other key.
-FORMS: dict[str, Any] = {
+FORMS: dict[str, Any] = {  # of each file of metrics/; `...` stands for every other key
     "verify": dict[str, int],
     "parity": {"tolerance": float, ...: dict[str, float]},
     "summary": {...: {"gap": float, "gap_sd": float, ...: dict[str, float]}},
@@ -41,10 +40,8 @@ def read_metrics(name: str) -> Any:
 def read_result(path: Path, form: Any) -> Any:
     """Return the content of a JSON or YAML file.
 
-    `form` is a type, or forms by key: of all that are needed or, beside `...`, may be there.
-
-    Raises:
-        InputError: If a key is missing or a value has another form.
+    `form` is a type, or forms by key: of all that are needed or, beside `...`, may be there. A
+    missing key or a value of another form is an InputError.
     """
     content = read_yaml(path) if path.suffix == ".yaml" else read_json(path)
     _require_form(content, str(path), form)
@@ -68,11 +65,7 @@ def _require_form(content: Any, key: str, form: Any) -> None:
 def read_numbers(
     path: Path, columns: Sequence[str], *, blanks: bool = False
 ) -> list[dict[str, str]]:
-    """Return the rows of a CSV file, in which these columns hold numbers, or nothing with `blanks`.
-
-    Raises:
-        InputError: If a column is missing or has another value.
-    """
+    """Return a CSV file's rows; InputError if these columns hold other than numbers or `blanks`."""
     rows = read_csv(path)
     for line, row in enumerate(rows, start=2):
         for name in columns:

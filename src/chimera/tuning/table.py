@@ -19,11 +19,7 @@ def ranked(rows: Sequence[Trial]) -> list[Trial]:
 
 
 def trials_by_model(rows: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """Return the trials of every model.
-
-    Raises:
-        InputError: If a model has fewer trials than another.
-    """
+    """Return the trials of every model; InputError if one has fewer trials than another."""
     found: dict[str, list[Trial]] = {}
     for row in rows:
         found.setdefault(str(row["model"]), []).append(row)
@@ -40,11 +36,7 @@ def winner(rows: Sequence[Trial]) -> dict[str, float]:
 
 
 def require_bracketed(model: str, rows: Sequence[Trial]) -> None:
-    """Require that the best trial is neither that of the lowest rate nor that of the highest.
-
-    Raises:
-        InputError: If it is, or if its training diverged.
-    """
+    """Raise InputError if the best trial has the lowest or the highest rate, or diverged."""
     rates, best = sorted(float(row["lr"]) for row in rows), ranked(rows)[0]
     if not rates[0] < float(best["lr"]) < rates[-1] or not isfinite(float(best["valid_nrmse"])):
         raise InputError(
@@ -69,9 +61,8 @@ def best_of(errors: Sequence[float]) -> list[float]:
 def gain_of_longer(rows: Sequence[Trial]) -> tuple[int, int, float] | None:
     """Return what the longest training of one model's best trial gains, from tuning/repeats.csv.
 
-    Returns:
-        Steps of the shorter and of the longer training from the same seed, and the part of the
-        validation error that the longer takes away; None if there are no such two.
+    That is the steps of the shorter and of the longer training from one seed, and the part of the
+    validation error that the longer takes away; None if there are no such two.
     """
     longer = max(rows, key=lambda row: int(row["steps"]), default=None)
     same = ("trial", "seed")

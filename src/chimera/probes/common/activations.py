@@ -34,10 +34,8 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 def capture(model: nn.Module, sites: Iterable[str], inputs: Tensor) -> dict[str, Tensor]:
     """Run the network once, in evaluation mode, and copy the activation of each site.
 
-    Inputs are (B, C, H, W), activations (B, C', H', W') in a convolutional network.
-
-    Raises:
-        InputError: If a site does not exist or an activation is not finite.
+    Inputs are (B, C, H, W), activations (B, C', H', W') in a convolutional network. A site that
+    does not exist or an activation that is not finite is an InputError.
     """
     captured: dict[str, Tensor] = {}
 
@@ -59,9 +57,8 @@ def capture(model: nn.Module, sites: Iterable[str], inputs: Tensor) -> dict[str,
 def patched(model: nn.Module, replacements: Mapping[str, Tensor]) -> Iterator[None]:
     """Replace the activations of sites within the context, in evaluation mode.
 
-    Raises:
-        InputError: If a site does not exist or, when the network runs, a replacement has another
-            shape than the activation.
+    It is an InputError if a site does not exist or, when the network runs, if a replacement has
+    another shape than the activation.
     """
 
     def replace(name: str, activation: Tensor) -> Tensor:

@@ -23,11 +23,8 @@ from chimera.probes.common.activations import capture, patched
 class Exchange:
     """The unpatched runs of B donors and B recipients, inputs of one shape (B, ...).
 
-    Row b of every run is pair b: equal work gives equal bits.
-
-    Raises:
-        InputError: If a site does not exist, the shapes differ, or an activation or output is not
-            finite.
+    Row b of every run is pair b: equal work gives equal bits. It is an InputError if a site does
+    not exist, the shapes differ, or an activation or output is not finite.
     """
 
     def __init__(
@@ -49,12 +46,10 @@ class Exchange:
 
         `part` maps the difference of a site's activations to the part of it that is exchanged.
         """
-        replacements = {
-            site: self.given[site]
-            if part is None
-            else self.taken[site] + part(self.given[site] - self.taken[site])
-            for site in sites
-        }
+        replacements = {site: self.given[site] for site in sites}
+        if part is not None:
+            for site, given in replacements.items():
+                replacements[site] = self.taken[site] + part(given - self.taken[site])
         return self._run(self._recipient, replacements) - self._output
 
     def effect(self, sites: Iterable[str]) -> Tensor:

@@ -12,8 +12,7 @@ from chimera.probes.common.subject import Measurement, Subject, Track
 
 Measure = Callable[[Subject, Any, np.random.Generator, Track], Measurement]
 
-# The class in each folder's settings.py and the function in its measure.py.
-PROBES = {
+PROBES = {  # the class in each folder's settings.py and the function in its measure.py
     "twonn": {"settings": "TwonnSettings", "measure": "measure_dimension"},
     "ib": {"settings": "IbSettings", "measure": "measure_information"},
     "spectra": {"settings": "SpectraSettings", "measure": "measure_spectra"},

@@ -30,8 +30,7 @@ from chimera.probes.common.activations import capture
 from chimera.probes.common.subject import Subject
 from chimera.statistics.resampling.samples import Integers
 
-# A probe withholds an estimate from fewer samples.
-MIN_SAMPLES = 200
+MIN_SAMPLES = 200  # a probe withholds an estimate from fewer
 
 
 class Decorrelation(NamedTuple):
@@ -61,15 +60,12 @@ def conditional_anomaly(flow: Tensor, conditioning: Tensor) -> Tensor:
 def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation:
     """Return the lags at which frames (n, T, C, N, N) on a periodic square decorrelate.
 
-    Raises:
-        InputError: If the shape differs, a frame is not finite, or all frames are equal.
+    Another shape, a frame that is not finite, or frames that are all equal are an InputError.
     """
-    time, rows, columns = autocorrelations(trajectories)
-    length = max(_first_below(rows, threshold), _first_below(columns, threshold))
-    return Decorrelation(
-        time=_first_below(time, threshold),
-        length=length if length < len(rows) else trajectories.shape[-1],
-    )
+    lags = autocorrelations(trajectories)
+    time, *lengths = (_first_below(correlation, threshold) for correlation in lags)
+    length = max(lengths)
+    return Decorrelation(time, length if length < len(lags[1]) else trajectories.shape[-1])
 
 
 def autocorrelations(trajectories: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -155,11 +151,8 @@ def draw_samples(
     within a trajectory gives one frame of each.
 
     Trajectories are frames (n, T, C, N, N), of which the last only follows a sample, as its target;
-    the side of a patch, in cells, is from `coarsest_cell`.
-
-    Raises:
-        InputError: As for `decorrelation`, or if a patch does not fit into the square or a frame
-            with its follower into the trajectory.
+    the side of a patch, in cells, is from `coarsest_cell`. Errors are those of `decorrelation`, and
+    one if a patch does not fit into the square or a frame with its follower into the trajectory.
     """
     found = decorrelation(trajectories, threshold)
     n, T, N = len(trajectories), trajectories.shape[1] - 1, trajectories.shape[-1]
@@ -176,12 +169,8 @@ def draw_samples(
     lattice = spacing * np.arange(max(1, N // spacing))
     shift = side * rng.integers(N // side, size=(2, *frame.shape, 1))
     row, column = (lattice + shift) % N  # (n, frames, patches along one axis)
-    places = np.broadcast_arrays(
-        np.arange(n)[:, None, None, None],
-        frame[:, :, None, None],
-        row[:, :, :, None],
-        column[:, :, None, :],
-    )
+    axes = np.arange(n)[:, None, None, None], frame[..., None, None], row[..., None]
+    places = np.broadcast_arrays(*axes, column[:, :, None, :])
     trajectory, frame, row, column = (place.ravel() for place in places)
     return Samples(trajectory, frame, row, column, side, N, found)
 
@@ -196,11 +185,8 @@ def thin(samples: Samples, largest: int, rng: np.random.Generator) -> Samples:
 def gather_patches(activation: Tensor, samples: Samples) -> Tensor:
     """Return the patch of an activation over each sample's square of the field, (n, D).
 
-    The activation is (F, C, H, H) of the frames `samples.frames()`, in that order. A patch has
-    side * H / N cells along each axis, at least one.
-
-    Raises:
-        InputError: If the activation is not square or has another number of frames.
+    The activation is (F, C, H, H) of the frames `samples.frames()`, in that order; another shape is
+    an InputError. A patch has side * H / N cells along each axis, at least one.
     """
     frames, index = samples.frames()
     if activation.dim() != 4 or activation.shape[2] != activation.shape[3]:
@@ -215,10 +201,8 @@ def gather_patches(activation: Tensor, samples: Samples) -> Tensor:
     H, N = activation.shape[-1], samples.num_points
     within = np.arange(max(1, samples.side * H // N))
     row, column = ((at[:, None] * H // N + within) % H for at in (samples.row, samples.column))
-    frame, rows, columns = (
-        torch.from_numpy(i).to(activation.device)
-        for i in (index[:, None, None], row[:, :, None], column[:, None, :])
-    )
+    places = index[:, None, None], row[:, :, None], column[:, None, :]
+    frame, rows, columns = (torch.from_numpy(at).to(activation.device) for at in places)
     return activation[frame, :, rows, columns].movedim(-1, 1).flatten(1)  # (n, C, s, s) to (n, D)
 
 
@@ -260,10 +244,8 @@ def all_patches(
 def coarsest_cell(network: nn.Module, sites: Iterable[str], frame: Tensor) -> int:
     """Return the number of the field's cells along one cell of the coarsest of the sites.
 
-    The network is run on one frame (C, N, N).
-
-    Raises:
-        NoSiteError: If the cells of a site are no squares of the field's.
+    The network is run on one frame (C, N, N). It is a NoSiteError if the cells of a site are no
+    squares of the field's.
     """
     cells, N = [], frame.shape[-1]
     for name, activation in capture(network, sites, frame[None]).items():

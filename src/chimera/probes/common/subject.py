@@ -16,8 +16,7 @@ from chimera.interface.errors import NoSiteError
 from chimera.models.forecasting.sites import trace_sites
 from chimera.probes.common.activations import evaluation_mode
 
-# Iterates over the units of a probe's work and shows how many are done.
-Track = Callable[[Sequence[Any]], Iterator[Any]]
+Track = Callable[[Sequence[Any]], Iterator[Any]]  # iterates over units of work, shows progress
 
 
 @dataclass(frozen=True)

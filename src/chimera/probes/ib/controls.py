@@ -44,19 +44,15 @@ from chimera.probes.ib.ksg import (
 from chimera.probes.ib.projection import block_interval
 from chimera.statistics.resampling.samples import Floats, Integers
 
-# Relative to the largest: smaller features and directions are float32 rounding errors.
-_SMALLEST_SD = 1e-5
-# Nats: errors of smaller values are relative to this one.
-SMALL_INFORMATION = 0.2
-# Degrees of freedom: Student's t is a Gaussian above the last.
-_FREEDOM = (0.05, 1e3)
+_SMALLEST_SD = 1e-5  # relative to the largest: smaller features and directions are float32 rounding
+SMALL_INFORMATION = 0.2  # nats: errors of smaller values are relative to this one
+_FREEDOM = (0.05, 1e3)  # degrees of freedom: Student's t is a Gaussian above the last
 
 
 def standardised(features: Floats, name: str) -> Floats:
     """Return the features (n, D) that vary, with mean 0 and variance 1.
 
-    Raises:
-        InputError: If the features are not finite or all are constant; it begins with their name.
+    If they are not finite or all are constant, it is an InputError that begins with their name.
     """
     if not np.isfinite(features).all():
         raise InputError(f"{name} holds NaN or infinite values, expected finite ones")

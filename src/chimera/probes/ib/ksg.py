@@ -39,22 +39,15 @@ def mutual_information(
 ) -> float:
     """Estimate I(x; y) in nats from paired samples; may be negative for independent ones.
 
-    Args:
-        x: (n,) or (n, d_x), continuous values; array or tensor.
-        y: (n,) or (n, d_y).
-        num_neighbors: k; a larger k lowers the variance and raises the bias.
-        variant: 1 or 2.
+    Samples are (n,) or (n, d), continuous values; a larger k lowers the variance and raises the
+    bias. It is an InputError if there are fewer than 10 samples or at most k, lengths differ, a
+    side is constant or not finite, or a sample has k exact copies in x and y together.
 
-    Raises:
-        InputError: If there are fewer than 10 samples or at most k, lengths differ, a side is
-            constant or not finite, or a sample has k exact copies in x and y together.
-
-    Example:
-        >>> r = np.random.default_rng(0)
-        >>> x = r.standard_normal(10000)
-        >>> y = 0.9 * x + np.sqrt(1 - 0.9**2) * r.standard_normal(10000)
-        >>> round(mutual_information(x, y), 3), round(float(-0.5 * np.log(1 - 0.9**2)), 3)
-        (0.83, 0.83)
+    >>> r = np.random.default_rng(0)
+    >>> x = r.standard_normal(10000)
+    >>> y = 0.9 * x + np.sqrt(1 - 0.9**2) * r.standard_normal(10000)
+    >>> round(mutual_information(x, y), 3), round(float(-0.5 * np.log(1 - 0.9**2)), 3)
+    (0.83, 0.83)
     """
     return float(pointwise_information(x, y, num_neighbors, variant).mean())
 
@@ -91,10 +84,7 @@ def pointwise_information(
 
 
 def count_within(points: Floats, radii: Floats) -> Integers:
-    """Count the points (n, d) no further than a radius (n,) of its own from each, itself included.
-
-    Only points as near in the first coordinate are compared.
-    """
+    """Count the points (n, d) no further from each than its own radius (n,), itself included."""
     return np.asarray(_count(points, points[:, 0].argsort(), radii))
 
 
@@ -107,7 +97,7 @@ def _count(points, order, radii):  # type: ignore[no-untyped-def]
             while 0 <= other < len(order):
                 j = order[other]
                 if abs(points[j, 0] - points[i, 0]) > radii[i]:
-                    break
+                    break  # all others are further away
                 distance = 0.0
                 for axis in range(1, points.shape[1]):
                     distance = max(distance, abs(points[j, axis] - points[i, axis]))
@@ -148,10 +138,7 @@ def shuffled_information(x: Ranked, y: Floats, orders: Integers, num_neighbors: 
 
     Faster than one estimate at a time: the neighbours of a sample in x and y together are found
     among its neighbours in x, in ascending order, until the next is further away in x than the k-th
-    nearest so far is in both. The samples of a side have to be distinct.
-
-    Raises:
-        InputError: If k is not below n and at most 5.
+    nearest so far is in both. The samples of a side have to be distinct, k below n and at most 5.
     """
     n = len(x.points)
     _check_neighbors(num_neighbors, n)

@@ -49,10 +49,8 @@ from chimera.statistics.resampling.samples import Floats
 
 # Sites that repeat the output of the block before them, unchanged, pooled or expanded.
 EDGES = ("skip", "down", "up")
-
 # I(X; T) from the first block on, and I(T; Y) up to the last.
 HEADLINES = {"x_t": ("encoder0", "bottleneck", "decoder0"), "t_y": ("bottleneck", "decoder0")}
-
 # A row's `withheld` is an index into these.
 REASONS = ("reported", "withheld_control", "withheld_samples", "withheld_trajectories")
 REPORTED, WITHHELD_CONTROL, WITHHELD_SAMPLES, WITHHELD_TRAJECTORIES = range(4)
@@ -85,11 +83,10 @@ def measure_information(
     few samples, 3 too few trajectories. With 1 the values are only for inspection; with 2 or 3
     nothing was computed, and every number but `samples` and `depth` is 0.
 
-    Returns:
-        Statistics: `<ind or ood>_<x_t or t_y>_<site>` of the first encoder (x_t alone), the
-        bottleneck and the last decoder, the mean over OOD axes, absent unless all of these are
-        reported, and `..._linear`; `samples`, the fewest of an axis; `reported`, the share of rows;
-        `withheld_control`, `withheld_samples` and `withheld_trajectories`, numbers of rows.
+    Statistics: `<ind or ood>_<x_t or t_y>_<site>` of the first encoder (x_t alone), the bottleneck
+    and the last decoder, the mean over OOD axes, absent unless all of these are reported, and
+    `..._linear`; `samples`, the fewest of an axis; `reported`, the share of rows;
+    `withheld_control`, `withheld_samples` and `withheld_trajectories`, numbers of rows.
     """
     names, modules = subject.require_sites(), dict(subject.network.named_modules())
     edges = {n for n in names if type(modules[n]) is Site and n.startswith(EDGES)}
@@ -146,27 +143,14 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
         for pair, (target, explained), predictions in zip(pairs, targets, parts, strict=True):
             d = predictions.shape[1]
             seen = normal_scores(normal_scores(predictions) + axis.noise[:, :d])
-            found[pair] = (
-                d,
-                explained,
-                controlled_information(target, seen, axis.draws, settings.num_neighbors),
-                linear_information(target.scores, predictions, target.blocks),
-            )
+            information = controlled_information(target, seen, axis.draws, settings.num_neighbors)
+            linear = linear_information(target.scores, predictions, target.blocks)
+            found[pair] = d, explained, information, linear
+    largest = settings.tolerance
     return [
-        {
-            "axis": axis.name,
-            "site": site,
-            "depth": depth,
-            "pair": pair,
-            "samples": axis.samples,
-            "dimensions": d,
-            "explained": explained,
-            **information._asdict(),
-            **linear._asdict(),
-            "withheld": WITHHELD_CONTROL
-            if information.control_error > settings.tolerance
-            else axis.withheld,
-        }
+        Row(axis=axis.name, site=site, depth=depth, pair=pair, samples=axis.samples)
+        | Row(dimensions=d, explained=explained, **information._asdict(), **linear._asdict())
+        | Row(withheld=WITHHELD_CONTROL if information.control_error > largest else axis.withheld)
         for pair, (d, explained, information, linear) in found.items()
     ]
 

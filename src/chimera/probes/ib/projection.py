@@ -29,10 +29,8 @@ import numpy as np
 from chimera.statistics.resampling.intervals import student_quantile
 from chimera.statistics.resampling.samples import Floats
 
-# Penalties relative to the sum of all variances.
-_PENALTIES = np.geomspace(1e-6, 1.0, 6)
-# Relative to the largest variance: what is smaller is rounding.
-_SMALLEST_VARIANCE = 1e-10
+_PENALTIES = np.geomspace(1e-6, 1.0, 6)  # relative to the sum of all variances
+_SMALLEST_VARIANCE = 1e-10  # relative to the largest: what is smaller is rounding
 
 
 def held_out(features: Floats, targets: Floats, blocks: int) -> Floats:
@@ -54,10 +52,8 @@ def held_out(features: Floats, targets: Floats, blocks: int) -> Floats:
         weighted = folds * (variances / (variances + penalty))
         fitted = weighted.reshape(basis.shape) @ (basis.T @ deviation)
         own = 1 / n + weighted @ folds.swapaxes(1, 2)  # H_SS, (b, m, m)
-        errors = np.linalg.solve(
-            np.eye(n // blocks) - own, (deviation - fitted).reshape(own_targets.shape)
-        )
-        predictions.append(own_targets - errors)
+        residuals = (deviation - fitted).reshape(own_targets.shape)
+        predictions.append(own_targets - np.linalg.solve(np.eye(n // blocks) - own, residuals))
     found = np.stack(predictions)  # (penalties, b, m, d)
     squares = np.square(found - own_targets).sum(axis=2)
     best = (squares.sum(axis=1, keepdims=True) - squares).argmin(axis=0)  # (b, d)

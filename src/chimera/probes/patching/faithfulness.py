@@ -22,8 +22,7 @@ from chimera.fields.bands import band_products
 from chimera.probes.common.effects import share_along
 
 PERMUTATIONS = 999
-# Share of the squared difference of two runs at a site that its leading directions hold.
-LEADING = 0.9
+LEADING = 0.9  # share of a site's squared difference between two runs in its leading directions
 
 
 class Score(NamedTuple):

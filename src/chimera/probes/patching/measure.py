@@ -16,8 +16,7 @@ from chimera.probes.patching.faithfulness import beside_leading, score
 from chimera.probes.patching.settings import PatchingSettings
 from chimera.probes.patching.twins import make_twins
 
-# Both ends of the U: the coarsest grid, and the edge that bypasses all coarser grids.
-HEADLINE_SITES = ("bottleneck", "skip0")
+HEADLINE_SITES = ("bottleneck", "skip0")  # the coarsest grid; the edge that bypasses all coarser
 TWIN = "twin_"  # before the name of a factor, in the place of a kind of donor
 _COLUMNS = ("band", "effect", "sd", "faithfulness", "null", "p", "complement", "pairs")
 
@@ -47,15 +46,13 @@ def measure_effects(
     together its `null` and `p` and, of twins at HEADLINE_SITES, `complement`: the effect of what
     differs beside the leading directions.
 
-    Returns:
-        Statistics `<donor>_into_<recipient>_<site>_sufficiency` (the effect) and
-        `<factor>_<site>_faithfulness`, `_p` and `_complement`, at HEADLINE_SITES if the network has
-        them; `pairs`, `withheld_twins`, the factors without twins.
+    Statistics: `<donor>_into_<recipient>_<site>_sufficiency` (the effect) and
+    `<factor>_<site>_faithfulness`, `_p` and `_complement`, at HEADLINE_SITES if the network has
+    them; `pairs`, `withheld_twins`, the factors without twins.
     """
     ind, *ood = subject.trajectories.values()
-    draw: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {
-        ("ind", "ind"): partial(draw_pairs, ind, None)
-    }
+    draw: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {}
+    draw["ind", "ind"] = partial(draw_pairs, ind, None)
     if ood:
         draw["ind", "ood"] = partial(_draw_over, [(ind, axis) for axis in ood])
         draw["ood", "ind"] = partial(_draw_over, [(axis, ind) for axis in ood])

@@ -46,8 +46,7 @@ class Twins(NamedTuple):
 def make_twins(subject: Subject, factor: str, num_pairs: int, rng: np.random.Generator) -> Twins:
     """Return twins of IND test frames, every trajectory about equally often.
 
-    Raises:
-        InapplicableError: If the equation is not known, or all trajectories share the factor.
+    It is an InapplicableError if the equation is unknown or all trajectories share the factor.
     """
     if subject.past_frames > 1:
         raise InapplicableError(

@@ -22,8 +22,7 @@ from chimera.models.networks.padding import PaddedConv2d
 from chimera.models.networks.periodic import PeriodicConv2d
 from chimera.probes.rome.failure import Pairs
 
-# With fewer keys per patch dimension the estimate of C is too poor to protect the usual outputs.
-MIN_KEYS_PER_DIMENSION = 10
+MIN_KEYS_PER_DIMENSION = 10  # of a patch; fewer estimate C too poorly to protect the usual outputs
 
 
 def find_convolution(model: nn.Module, layer: str) -> nn.Conv2d:
@@ -70,8 +69,7 @@ def updated(model: nn.Module, layer: str, update: Tensor) -> Callable[[Tensor], 
 def unfold_keys(layer: nn.Conv2d, activation: Tensor) -> Tensor:
     """Return the keys of a convolution, (G, D, B H' W'), D = C / G k_h k_w; it gives W K + bias.
 
-    Raises:
-        InputError: If the layer pads its input (B, C, H, W) other than periodically.
+    It is an InputError if the layer pads its input (B, C, H, W) other than periodically.
     """
     padding = _periodic_padding(layer)
     if padding is None:
@@ -126,10 +124,8 @@ def failing_keys(model: nn.Module, conv: nn.Conv2d, target: Pairs, count: int) -
 
     The squared error is averaged over each cell of the layer's grid; the network's output has the
     spatial layout of its input (1, C, H, W). A cell that the kernel around a worse cell covers is
-    left out: neighbouring patches are nearly the same key.
-
-    Raises:
-        InputError: If the layer's grid is too small for n keys, or an activation is not finite.
+    left out: neighbouring patches are nearly the same key. A layer's grid that is too small for n
+    keys, or an activation that is not finite, is an InputError.
     """
     activation, output = _layer_input(model, conv, target.inputs)
     keys = unfold_keys(conv, activation).double()
@@ -161,14 +157,11 @@ def reference_keys(
     keys_per_dimension: int,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Return keys (G, D, n) of inputs (B, C, H, W), drawn evenly from all samples and positions.
-
-    n is at most keys_per_dimension * D, rounded up in every chunk of inputs.
-    """
+    """Return keys (G, D, n) of inputs (B, C, H, W), drawn evenly from all samples and positions."""
     parts = []
     for chunk in inputs.split(8):
         keys = unfold_keys(conv, _layer_input(model, conv, chunk)[0])
         share = keys_per_dimension * keys.shape[1] * len(chunk) / len(inputs)
-        count = min(keys.shape[2], math.ceil(share))
+        count = min(keys.shape[2], math.ceil(share))  # rounded up in every chunk
         parts.append(keys[:, :, rng.choice(keys.shape[2], count, replace=False)])
     return torch.cat(parts, dim=2)

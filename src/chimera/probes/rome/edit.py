@@ -56,24 +56,17 @@ def rank_one_update(
 ) -> Matrix:
     """Return dW, of the rank of the keys, such that W + dW maps the keys to the values.
 
-    Args:
-        weight: W (O, D).
-        keys: K (D, n), or (D,) for one key.
-        values: The targets V* (O, n), or (O,): not the residual V* - W K.
-        covariance: C (D, D), the uncentred second moment of usual keys.
-        softness: lambda; 0 gives the values exactly, more leaves a part of the residual.
+    The weight is W (O, D), keys are K (D, n), or (D,) for one, and values are the targets V* (O, n)
+    or (O,), not the residual V* - W K. The covariance C (D, D) is the uncentred second moment of
+    usual keys. A softness lambda of 0 gives the values exactly, more leaves a part of the residual.
+    dW (O, D) is computed in float64, and has the type and precision of the weight.
 
-    Returns:
-        dW (O, D), computed in float64, of the type and precision of the weight.
+    It is an InputError if shapes do not match, C is not positive definite, or the keys are linearly
+    dependent and softness is 0.
 
-    Raises:
-        InputError: If shapes do not match, C is not positive definite, or the keys are linearly
-            dependent and softness is 0.
-
-    Example:
-        >>> weight, key, value = np.zeros((1, 2)), np.array([1.0, 0.0]), np.array([3.0])
-        >>> rank_one_update(weight, key, value, np.array([[2.0, 1.0], [1.0, 2.0]]))
-        array([[ 3. , -1.5]])
+    >>> weight, key, value = np.zeros((1, 2)), np.array([1.0, 0.0]), np.array([3.0])
+    >>> rank_one_update(weight, key, value, np.array([[2.0, 1.0], [1.0, 2.0]]))
+    array([[ 3. , -1.5]])
     """
     W, K, V, C = (torch.as_tensor(m).double() for m in (weight, keys, values, covariance))
     K, V = (m[:, None] if m.dim() == 1 else m for m in (K, V))
@@ -148,11 +141,9 @@ def edit(
     """Return the repair of a failing forecast by edits of one convolution, of some of METHODS.
 
     The layer is the path of an `nn.Conv2d` in `named_modules()`; the IND keys for C are drawn. The
-    model stays as it is.
-
-    Raises:
-        InputError: If the layer is not a convolution with periodic padding, an activation is not
-            finite, C is singular or has too few keys, or the keys do not fit into the frame.
+    model stays as it is. It is an InputError if the layer is not a convolution with periodic
+    padding, an activation is not finite, C is singular or has too few keys, or the keys do not fit
+    into the frame.
     """
     conv = find_convolution(model, layer)
     with evaluation_mode(model):
@@ -162,9 +153,8 @@ def edit(
                 "a forecast that judges the edit has no error, expected a failure to repair"
             )
         keys = failing_keys(model, conv, failure.target, settings.num_keys)
-        moment = second_moment(
-            reference_keys(model, conv, failure.reference.inputs, settings.keys_per_dimension, rng)
-        )
+        usual, share = failure.reference.inputs, settings.keys_per_dimension
+        moment = second_moment(reference_keys(model, conv, usual, share, rng))
         identity = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device).expand_as(moment)
         objective = _objective(model, layer, failure)
         wanted, bare = (partial(objective, rho) for rho in (settings.preservation, 0.0))
@@ -236,27 +226,22 @@ def _closed_form(
     tr(dW C dW^T) is ||Z||^2, equal for all directions.
     """
     scale, basis = _directions(keys, moment, settings.softness)
-    values = _group_weight(conv) @ keys
-    (z,) = _minimise(
-        lambda z: loss((z @ basis).reshape(conv.weight.shape)),
-        [torch.zeros_like(values)],
-        settings.iterations,
-    )
+    values, shape = _group_weight(conv) @ keys, conv.weight.shape
+    start = [torch.zeros_like(values)]
+    (z,) = _minimise(lambda z: loss((z @ basis).reshape(shape)), start, settings.iterations)
     groups = zip(_group_weight(conv), keys, values + z @ scale.mT, moment, strict=True)
     updates = [rank_one_update(W, K, V, C, settings.softness) for W, K, V, C in groups]
-    return torch.cat(updates).reshape(conv.weight.shape).to(conv.weight.dtype)
+    return torch.cat(updates).reshape(shape).to(conv.weight.dtype)
 
 
 def _low_rank(
     loss: Loss, conv: nn.Conv2d, keys: Tensor, moment: Tensor, settings: RomeSettings
 ) -> Tensor:
     """Return the best dW = A B, A (G, O, n), B (G, n, D), from A = 0 and ROME's directions B."""
-    _, basis = _directions(keys, moment, settings.softness)
+    (_, basis), shape = _directions(keys, moment, settings.softness), conv.weight.shape
     start = [torch.zeros_like(_group_weight(conv) @ keys), basis]
-    A, B = _minimise(
-        lambda A, B: loss((A @ B).reshape(conv.weight.shape)), start, settings.iterations
-    )
-    return (A @ B).reshape(conv.weight.shape).to(conv.weight.dtype)
+    A, B = _minimise(lambda A, B: loss((A @ B).reshape(shape)), start, settings.iterations)
+    return (A @ B).reshape(shape).to(conv.weight.dtype)
 
 
 def _minimise(
@@ -280,10 +265,7 @@ def _minimise(
 
 @torch.no_grad()
 def _gradient_step(loss: Loss, conv: nn.Conv2d) -> Tensor:
-    """Return the multiple of minus the gradient at 0 with the least loss.
-
-    The step is searched in powers of 4 of ||W||, then between the neighbours of the best.
-    """
+    """Return the multiple of minus the gradient at 0 with the least loss."""
     zero = torch.zeros_like(conv.weight).requires_grad_()
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(loss(zero), zero)
@@ -295,10 +277,9 @@ def _gradient_step(loss: Loss, conv: nn.Conv2d) -> Tensor:
         found = float(loss(2.0**exponent * direction))
         return found if math.isfinite(found) else math.inf
 
-    coarse = min(range(-14, 3, 2), key=at)
-    fine = minimize_scalar(
-        at, bounds=(coarse - 2, coarse + 2), method="bounded", options={"maxiter": 10}
-    )
+    coarse = min(range(-14, 3, 2), key=at)  # in powers of 4 of ||W||
+    bounds = (coarse - 2, coarse + 2)
+    fine = minimize_scalar(at, bounds=bounds, method="bounded", options={"maxiter": 10})
     return 2.0 ** float(fine.x) * direction
 
 

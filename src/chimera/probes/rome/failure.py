@@ -57,16 +57,12 @@ def choose_failure(
 
     The worst forecast has the largest error relative to the next frame, among frames that at least
     `gap` others follow. Half of the IND trajectories are for C and the preservation term, the other
-    half is held out. Of `elsewhere`, the other OOD axes, the last pair of frames of each trajectory
-    is taken.
+    half is held out. Of `elsewhere`, the other OOD axes, each trajectory's last two frames count.
 
     The model maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W) of their fields,
     by default all channels; both sets are trajectories of such frames (n, T, C + K, H, W), n >= 2.
     The gap is a decorrelation time in frames, from the failure to its later frames and between the
-    frames of another trajectory.
-
-    Raises:
-        InputError: If there are too few trajectories or frames.
+    frames of another trajectory. Too few trajectories or frames are an InputError.
     """
     fewest, shortest = min(len(ind), len(ood)), min(ind.shape[1], ood.shape[1])
     if fewest < 2 or not 1 <= gap <= shortest - 2:

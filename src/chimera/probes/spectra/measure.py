@@ -45,30 +45,26 @@ def measure_spectra(
     """Compare the spectra of rollouts with those of the target, and measure those of every site.
 
     The rollout of every trajectory from its first frame counts, unless it diverges. Rows: `axis`,
-    `frame` of the rollout (1 for a site), `quantity` (`prediction`,
-    `target`, `error` or, for IND, a site), `wavenumber` up to N / 2, and the means over
-    trajectories of `energy`, `enstrophy` and `transfer`; for a site, whose activations are no flow,
-    both are E(k). The rows of `prediction` have its `energy_error` and `phase_error`, empty where
-    the target has no signal (chimera.probes.spectra.spectrum.spectral_errors).
+    `frame` of the rollout (1 for a site), `quantity` (`prediction`, `target`, `error` or, for IND,
+    a site), `wavenumber` up to N / 2, and the means over trajectories of `energy`, `enstrophy` and
+    `transfer`; for a site, whose activations are no flow, both are E(k). The rows of `prediction`
+    have its `energy_error` and `phase_error`, empty where the target has no signal.
 
-    Returns:
-        Statistics of IND (`ind_`) and of the OOD axes together (`ood_`): `slope_target` and
-        `slope_prediction`, the exponent of the energy spectrum in the last frame, and the ends
-        `_low` and `_high` of its 95% t interval over trajectories; `enstrophy_ratio`, of prediction
-        to target in that frame; `error_<band>`, the relative error of that frame by band,
-        `energy_error_<band>` and `phase_error_<band>`, means over the trajectories that have a
-        signal there, absent if none has; one frame ahead, in physical units, `well_<bin>` and, on
-        large enough grids, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the
-        mean shell of its activations. `diverged` is the number of infinite rollouts,
-        `withheld_bands` that of bands of trajectories without a signal, `reported` the share of
-        the other bands.
+    Statistics of IND (`ind_`) and of the OOD axes together (`ood_`): `slope_target` and
+    `slope_prediction`, the exponent of the energy spectrum in the last frame, and the ends
+    `_low` and `_high` of its 95% t interval over trajectories; `enstrophy_ratio`, of prediction
+    to target in that frame; `error_<band>`, the relative error of that frame by band,
+    `energy_error_<band>` and `phase_error_<band>`, means over the trajectories that have a
+    signal there, absent if none has; one frame ahead, in physical units, `well_<bin>` and, on
+    large enough grids, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the
+    mean shell of its activations. `diverged` is the number of infinite rollouts,
+    `withheld_bands` that of trajectories' bands without signal, `reported` the others' share.
     """
     del rng
     if subject.fields != ("vorticity",):
         raise InapplicableError(f"data.fields is {list(subject.fields)}, expected [vorticity]")
-    found = {
-        axis: _measure_axis(subject, axis, settings) for axis in track([*subject.trajectories])
-    }
+    axes = track([*subject.trajectories])
+    found = {axis: _measure_axis(subject, axis, settings) for axis in axes}
     diverged = sum(result.diverged for result in found.values())
     count = sum(len(trajectories) for trajectories in subject.trajectories.values())
     silent = sum(result.silent for result in found.values())
@@ -87,9 +83,8 @@ def measure_spectra(
             slopes = [slope for result in kept for slope in result.slopes[quantity]]
             statistics[f"{name}_slope_{quantity}"] = fmean(slopes)
             if len(slopes) > 1:
-                ends = t_interval(slopes)
-                statistics[f"{name}_slope_{quantity}_low"] = ends.low
-                statistics[f"{name}_slope_{quantity}_high"] = ends.high
+                for end, value in t_interval(slopes)._asdict().items():
+                    statistics[f"{name}_slope_{quantity}_{end}"] = value
     rows: list[Row] = [{"axis": axis, **row} for axis, of in found.items() for row in of.rows]
     return Measurement(statistics, rows)
 
@@ -139,20 +134,14 @@ def _measure_axis(subject: Subject, axis: str, settings: SpectraSettings) -> _Ax
             quantity: FlowSpectra(*(E[:, place].mean(dim=0).sum(dim=0) for E in flow))
             for quantity, flow in spectra.items()
         }
-        shells = spectral_errors(
-            by_quantity["prediction"].enstrophy,
-            by_quantity["target"].enstrophy,
-            cross[:, place].mean(dim=0).sum(dim=0),
-        )
+        ours, true = (by_quantity[quantity].enstrophy for quantity in ("prediction", "target"))
+        shells = spectral_errors(ours, true, cross[:, place].mean(dim=0).sum(dim=0))
         for quantity, flow in by_quantity.items():
             rows += _rows(frame, quantity, flow, shells if quantity == "prediction" else None)
-    slopes = {
-        quantity: [
-            spectral_slope(energy, *settings.slope_shells)
-            for energy in spectra[quantity].energy[:, -1].sum(dim=1).cpu()
-        ]
-        for quantity in ("target", "prediction")
-    }
+    slopes = {}
+    for quantity in ("target", "prediction"):
+        energies = spectra[quantity].energy[:, -1].sum(dim=1).cpu()
+        slopes[quantity] = [spectral_slope(E, *settings.slope_shells) for E in energies]
     means = {f"centroid_{s}": centroid(by_site[s]) for s in ("bottleneck",) if s in by_site}
     first, last = ((prediction[:, frame], target[:, frame]) for frame in (0, -1))
     products = (band_products(a, b) for a, b in (2 * last[:1], 2 * last[1:], last))
@@ -180,13 +169,9 @@ def _rows(
         return "" if values is None or values[k].isnan() else float(values[k])
 
     return [
-        {
-            "frame": frame,
-            "quantity": quantity,
-            "wavenumber": k,
-            **{name: float(spectrum[k]) for name, spectrum in flow._asdict().items()},
-            "energy_error": known(errors and errors.energy, k),
-            "phase_error": known(errors and errors.phase, k),
-        }
+        Row(frame=frame, quantity=quantity, wavenumber=k)
+        | {name: float(spectrum[k]) for name, spectrum in flow._asdict().items()}
+        | Row(energy_error=known(errors and errors.energy, k))
+        | Row(phase_error=known(errors and errors.phase, k))
         for k in range(1 + int((len(flow.energy) - 1) / math.sqrt(2) + 0.5))
     ]

@@ -32,19 +32,12 @@ SIGNAL = 3e-4
 def energy_spectrum(field: Field) -> Field:
     """Return the isotropic spectrum E(k) of a field; for a vorticity, the enstrophy spectrum.
 
-    Args:
-        field: Array or tensor (..., N, N).
+    It is (..., K) for (..., N, N), K = 1 + round(N / sqrt 2) for even N, in the square of the
+    field's unit. A field that is not square or not finite is an InputError.
 
-    Returns:
-        (..., K), in the square of the field's unit; K = 1 + round(N / sqrt 2) for even N.
-
-    Raises:
-        InputError: If the field is not square or not finite.
-
-    Example:
-        >>> x = 2 * np.pi * np.arange(8) / 8
-        >>> energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)  # 1/2 mean(sin^2) at k=2
-        array([0.  , 0.  , 0.25, 0.  , 0.  , 0.  , 0.  ])
+    >>> x = 2 * np.pi * np.arange(8) / 8
+    >>> energy_spectrum(np.sin(2 * x)[:, None] + np.zeros(8)).round(6)  # 1/2 mean(sin^2) at k = 2
+    array([0.  , 0.  , 0.25, 0.  , 0.  , 0.  , 0.  ])
     """
     return like_field(shell_sums(_density(field)), field)
 
@@ -58,10 +51,7 @@ def _density(field: Field) -> Tensor:
 def spectral_slope(spectrum: ArrayLike, first_shell: int, last_shell: int) -> float:
     """Return s of the fit E ~ k^s over first_shell <= k <= last_shell, least squares in log-log.
 
-    E(k) is (K,), from k = 0.
-
-    Raises:
-        InputError: If the shells exceed K - 1, or E is not positive and finite in them.
+    E(k) is (K,), from k = 0, and positive and finite in these shells, or it is an InputError.
     """
     values = np.asarray(spectrum, dtype=np.float64)
     if last_shell >= len(values):
@@ -92,10 +82,7 @@ class FlowSpectra(NamedTuple):
 
 
 def flow_spectra(vorticity: Tensor, domain_extent: float = 2 * math.pi) -> FlowSpectra:
-    """Return the spectra of the flow without mean that has this vorticity.
-
-    The vorticity is (..., N, N) on a square of side `domain_extent`; errors as `energy_spectrum`.
-    """
+    """Return the spectra of the flow without mean on a square with this vorticity (..., N, N)."""
     density = _density(vorticity)
     square = (2 * math.pi / domain_extent * wavenumber(density)).square()
     square[0, 0] = math.inf  # no periodic flow has this mode
@@ -109,9 +96,8 @@ def _enstrophy_transfer(vorticity: Tensor, domain_extent: float) -> Tensor:
     fine = resample(vorticity, 3 * N // 2)
     u, v = velocity(fine, domain_extent).unbind(-1)
     advection = u * derivative(fine, domain_extent, -2) + v * derivative(fine, domain_extent, -1)
-    field_hat, advection_hat = (
-        coefficients(x, "vorticity") for x in (vorticity, resample(advection, N))
-    )
+    fields = vorticity, resample(advection, N)
+    field_hat, advection_hat = (coefficients(field, "vorticity") for field in fields)
     return -(field_hat.conj() * advection_hat).real
 
 

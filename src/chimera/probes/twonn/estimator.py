@@ -42,8 +42,7 @@ from chimera.statistics.resampling.samples import Floats, Integers
 DimensionMethod = Literal["linear", "mle", "censored"]
 
 MIN_DISTINCT = 10
-# Roundings that may separate two copies, in units of a point's last bit.
-_ROUNDING = 4.0
+_ROUNDING = 4.0  # roundings that may separate two copies, in units of a point's last bit
 _MOST_PAIRS = 0.05
 
 
@@ -52,22 +51,15 @@ def intrinsic_dimension(
 ) -> float:
     """Return the intrinsic dimension of points without duplicates, from two neighbours of each.
 
-    Args:
-        points: (N, D), in any unit.
-        discard_fraction: f, the share of the largest ratios that the linear fit and the censored
-            likelihood leave out. The linear fit always leaves out the largest ratio, whose
-            -ln(1 - i/N) is infinite.
-        method: The estimator.
+    The points are (N, D), in any unit. The discarded fraction f is the share of the largest ratios
+    that the linear fit and the censored likelihood leave out; the linear fit always leaves out the
+    largest, whose -ln(1 - i/N) is infinite. It is an InputError if an argument is invalid, a value
+    is not finite, fewer than 10 points are distinct, or all ratios are 1.
 
-    Raises:
-        InputError: If an argument is invalid, a value is not finite, fewer than 10 points are
-            distinct, or all ratios are 1.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> plane = 100 + rng.random((2000, 2)) @ rng.standard_normal((2, 50))
-        >>> f"{intrinsic_dimension(plane):.1f}"
-        '2.0'
+    >>> rng = np.random.default_rng(0)
+    >>> plane = 100 + rng.random((2000, 2)) @ rng.standard_normal((2, 50))
+    >>> f"{intrinsic_dimension(plane):.1f}"
+    '2.0'
     """
     return dimension(distinct_neighbors(points, 2).ratios(1), discard_fraction, method)
 
@@ -90,12 +82,10 @@ class Neighbors(NamedTuple):
 def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighbors:
     """Leave out duplicates of points (n, D) and find the k nearest neighbours of every other point.
 
-    Points are duplicates if no further apart than rounding in their type could move them.
-
-    Raises:
-        InputError: If the shape is invalid, a value is not finite, fewer than 10 points are
-            distinct, the distance of two underflows or overflows, or more than a twentieth of the
-            points lie a thousand times nearer to one other than to the next, as copies do.
+    Points are duplicates if no further apart than rounding in their type could move them. It is an
+    InputError if the shape is invalid, a value is not finite, fewer than 10 points are distinct,
+    the distance of two underflows or overflows, or more than a twentieth of the points lie a
+    thousand times nearer to one other than to the next, as copies do.
     """
     tensor = _as_points(points)
     count, kept = len(tensor), _distinct(tensor)

@@ -42,13 +42,11 @@ def measure_dimension(
     its dimension, `low` to `high`, all 0 where there is none. Sites with equal activations have
     equal rows.
 
-    Returns:
-        Statistics by the linear fit: `ind_<place>` and `ood_<place>`, the mean over axes, for the
-        places `input`, `bottleneck`, `max` (over sites) and `target`; `ratio_bottleneck`, OOD over
-        IND; `ind_bottleneck_bootstrap`, its standard deviation; `plateaus`, the share of axes and
-        sites whose curve has one; `samples` of an axis and site;
-        `duplicates` in total; `withheld`, the number of axes and sites with too few samples, and
-        `reported`, the share of the others.
+    Statistics by the linear fit: `ind_<place>` and `ood_<place>`, the mean over axes, for the
+    places `input`, `bottleneck`, `max` (over sites) and `target`; `ratio_bottleneck`, OOD over
+    IND; `ind_bottleneck_bootstrap`, its standard deviation; `plateaus`, the share of axes and
+    sites whose curve has one; `samples` of an axis and site; `duplicates` in total; `withheld`,
+    the number of axes and sites with too few samples, and `reported`, the share of the others.
     """
     axes = list(subject.trajectories)
     sites = subject.require_sites()
@@ -59,15 +57,13 @@ def measure_dimension(
     scales = (1, *settings.scales)
     cubes = cube_curves(count, scales, rng) if enough else np.empty((0, 0))
     duplicates, rows = 0, []
-    for axis in track(list(chosen)):
-        patches = all_patches(subject, axis, sites, chosen[axis])
+    for axis, samples in track(list(chosen.items())):
+        patches = all_patches(subject, axis, sites, samples)
         found: dict[str, tuple[int, list[Row]]] = {}
         for depth, (site, points) in enumerate(patches.items(), start=-1):
             same = next((name for name in found if torch.equal(patches[name], points)), None)
             try:
-                found[site] = (
-                    found[same] if same else _rows(points, chosen[axis], cubes, settings, rng)
-                )
+                found[site] = found[same] if same else _rows(points, samples, cubes, settings, rng)
             except InputError as error:
                 raise InputError(f"activations at site {site!r} on {axis}: {error}") from None
             left_out, estimates = found[site]
@@ -77,11 +73,9 @@ def measure_dimension(
     statistics = _headlines(linear, axes, sites)
     if linear:
         statistics["plateaus"] = float(np.mean([row["last_scale"] != 0 for row in linear.values()]))
-    statistics["samples"] = float(count)
-    statistics["duplicates"] = float(duplicates)
     total = len(axes) * (len(sites) + 2)
-    statistics["withheld"] = float(total - len(linear))
-    statistics["reported"] = len(linear) / total
+    statistics |= {"samples": float(count), "duplicates": float(duplicates)}
+    statistics |= {"withheld": float(total - len(linear)), "reported": len(linear) / total}
     return Measurement(statistics, rows)
 
 
@@ -105,18 +99,13 @@ def _rows(
     ]
     curve = [scale_dimension(neighbors.ratios(scale), scale) for scale in scales]
     plateau = find_plateau(curve, scales, cubes) or Plateau(0, 0, 0.0, 0.0)
-    rows: list[Row] = [
-        {
-            "samples": count,
-            "duplicates": neighbors.duplicates,
-            "decorrelation_time": samples.decorrelation.time,
-            "decorrelation_length": samples.decorrelation.length,
-            "estimator": name,
-            "scale": scale,
-            "dimension": estimate(ratios := neighbors.ratios(scale)),
-            "sd": bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng),
-            **plateau._asdict(),
-        }
+    lags, counts = samples.decorrelation, Row(samples=count, duplicates=neighbors.duplicates)
+    shared = counts | Row(decorrelation_time=lags.time, decorrelation_length=lags.length)
+    rows = [
+        shared
+        | Row(estimator=name, scale=scale, dimension=estimate(ratios := neighbors.ratios(scale)))
+        | Row(sd=bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng))
+        | plateau._asdict()
         for name, scale, estimate in estimators
     ]
     return neighbors.duplicates, rows

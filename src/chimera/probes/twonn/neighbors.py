@@ -25,20 +25,15 @@ from torch import Tensor
 
 from chimera.interface.errors import InputError
 
-# Candidates beyond k: more make more rows certain, and cost one difference each.
-SPARE_CANDIDATES = 6
-# Points on each side of a block of the product, and entries of a block of differences (cache size).
-BLOCK_POINTS = 2048
-DIFFERENCE_ENTRIES = 2**20
+SPARE_CANDIDATES = 6  # beyond k: more make more rows certain, and cost one difference each
+BLOCK_POINTS = 2048  # on each side of a block of the product
+DIFFERENCE_ENTRIES = 2**20  # of a block of differences (cache size)
 
 
 def neighbor_distances(points: Tensor, num_neighbors: int) -> Tensor:
     """Return the Euclidean distances to the k nearest other points, ascending, (n, k) in float64.
 
-    The points are (n, D), finite, float32 or float64.
-
-    Raises:
-        InputError: If k is not between 1 and n - 1.
+    The points are (n, D), finite, float32 or float64; a k below 1 or above n - 1 is an InputError.
     """
     n = len(points)
     if not 1 <= num_neighbors < n:
@@ -82,11 +77,8 @@ def _by_product(
 def _least_bounds(
     centred: Tensor, squares: Tensor, rows: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the least lower bounds of ascending rows and the points they belong to, (m, count).
-
-    The bounds are symmetric: for all rows, half of the blocks suffice.
-    """
-    symmetric = len(rows) == len(centred)
+    """Return the least lower bounds of ascending rows and the points they belong to, (m, count)."""
+    symmetric = len(rows) == len(centred)  # bounds are: for all rows, half of the blocks suffice
     everyone = torch.arange(len(centred), device=rows.device)
     right_blocks = everyone.split(BLOCK_POINTS)
     shape = (len(rows), len(right_blocks), count)

@@ -88,9 +88,8 @@ def _times(builder: Any, a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, A
 
 def _splat(builder: Any, scalar: Any, count: int) -> Any:
     kind = ir.VectorType(scalar.type, count)
-    first = builder.insert_element(
-        ir.Constant(kind, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
-    )
+    unset, zero = ir.Constant(kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+    first = builder.insert_element(unset, scalar, zero)
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
     return builder.shuffle_vector(first, first, everywhere)
 
@@ -159,10 +158,8 @@ def transpose(
         def offset(row: int, start: Any, stride: Any) -> Any:
             return builder.add(start, builder.mul(stride, ir.Constant(stride.type, row)))
 
-        rows = [
-            _read(context, builder, signature.args[0], args[0], offset(row, *args[1:3]))
-            for row in range(count)
-        ]
+        places = [offset(row, *args[1:3]) for row in range(count)]
+        rows = [_read(context, builder, signature.args[0], args[0], place) for place in places]
         # A perfect shuffle of rows k and k + count / 2, log2(count) times, transposes.
         shuffled = [number // 2 + number % 2 * count for number in range(count)]
         indices = ir.VectorType(ir.IntType(32), count)
@@ -310,14 +307,11 @@ def _any_radix(xr, xi, yr, yi, length, stride, radix, twiddles, start):
 
 @njit
 def transform(re, im, passes, twiddles):
-    """Transform forward the N numbers of each lane.
+    """Transform forward the N numbers of each lane; with `re` and `im` exchanged, backward.
 
-    Args:
-        re: Real parts in two buffers (2, N, lanes). The input is in the first; the result is in the
-            first after an even number of passes, else in the second.
-        im: Imaginary parts. Exchanged with `re`, the transform is the inverse.
-        passes: Radix of each pass, and the start of its numbers in `twiddles`: (passes, 2).
-        twiddles: Powers of the roots of unity, see chimera.solver.compiled.advection.
+    Real and imaginary parts have two buffers each, (2, N, lanes): the input is in the first, the
+    result in the first after an even number of passes, else in the second. `passes` (passes, 2) are
+    radices and where each one's numbers start in the table of chimera.solver.compiled.advection.
     """
     length = re.shape[1]
     for number in range(len(passes)):
@@ -421,19 +415,13 @@ def _columns_to_modes(planes, factors, out, work, passes, twiddles):
 
 @_cached
 def tendency(state, out, to_velocity, from_products, planes, tile, work, passes, twiddles):
-    """Write the tendency of every trajectory.
+    """Write the tendency of real and imaginary parts of modes, (B, 2, M, C), into `out`.
 
-    Args:
-        state: Real and imaginary parts of the modes, (B, 2, M, C); like `out`.
-        out: The tendency.
-        to_velocity: Factors of the modes of u and v, divided by i: (2, M, C).
-        from_products: Factors of the modes of 2 (u^2 - v^2) and of 4 u v: (2, M, C).
-        planes: Real and imaginary parts of u and of v between two transforms, (4, N and C rounded
-            up to whole registers); zero beyond N and C.
-        tile: Memory for as many lines of `planes` as there are lanes, (4, C rounded up, lanes).
-        work: Real and imaginary parts of both buffers of a transform, (2, 2, N, lanes).
-        passes: See `transform`; like `twiddles`.
-        twiddles: The table.
+    Factors (2, M, C) are those of the modes of u and v, divided by i, and of the modes of
+    2 (u^2 - v^2) and 4 u v. The rest is memory: `planes` for real and imaginary parts of u and of v
+    between two transforms, (4, N and C rounded up to whole registers), zero beyond N and C; `tile`
+    for as many of their lines as there are lanes, (4, C rounded up, lanes); `work` for both buffers
+    of the real and imaginary parts of a transform, (2, 2, N, lanes).
     """
     highest = state.shape[3] - 1
     for number in range(len(state)):

@@ -42,10 +42,8 @@ class Interval(NamedTuple):
 
 
 def student_quantile(confidence: float, df: float) -> float:
-    """Return c with P(|T| < c) = confidence for Student's T of df degrees of freedom.
-
-    The same bits as of scipy.stats.t, and a second less: what scipy.stats takes to be imported.
-    """
+    """Return c with P(|T| < c) = confidence for Student's T of df degrees of freedom."""
+    # The same bits as of scipy.stats.t, and a second less: what scipy.stats takes to be imported.
     return float(-scipy.special.stdtrit(df, (1 - confidence) / 2))
 
 

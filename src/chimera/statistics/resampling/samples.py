@@ -12,8 +12,7 @@ from chimera.interface.errors import InputError
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# The rounding of one subtraction and one mean, in units of the largest number involved.
-ROUNDING = 8 * np.finfo(np.float64).eps
+ROUNDING = 8 * np.finfo(np.float64).eps  # of a subtraction and a mean, over the largest number
 
 
 def sample(name: str, values: ArrayLike, least: int = 2) -> Floats:
@@ -47,11 +46,8 @@ def pair(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
 def has_spread(name: str, deviations: Floats, effect: float, *sources: Floats) -> bool:
     """Return whether values differ, so that their spread measures the error of an effect.
 
-    Args:
-        name: Name of the values in the error.
-        deviations: The values minus their mean.
-        effect: The mean that is tested against zero; without spread it must be zero.
-        sources: The numbers that the values were computed from.
+    Deviations are the values minus their mean, and sources the numbers that they were computed
+    from. The effect is the mean that is tested against zero: without spread it must be zero.
     """
     scale = max(np.abs(numbers).max() for numbers in sources)
     if np.abs(deviations).max() > ROUNDING * scale:
