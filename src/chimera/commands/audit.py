@@ -17,9 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chimera.files.artifacts import read_json, read_text
+from chimera.files.artifacts import read_json
 from chimera.interface.errors import InputError, guarded
-from chimera.review.claims import Claim, Kept, evaluation_faults, readme_claim, study_claims
+from chimera.review.claims import (
+    Claim,
+    Kept,
+    evaluation_faults,
+    page_claims,
+    studies_below,
+    study_claims,
+)
 from chimera.review.records import record_files
 
 SECONDS = 240.0  # after which no further checkpoint is evaluated
@@ -78,18 +85,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("record", nargs="?", type=Path, help="records/NAME; all without it")
     parser.add_argument("--deep", action="store_true", help="evaluate a study's checkpoints too")
     options = parser.parse_args(arguments)
-    records = [options.record] if options.record else sorted(Path("records").glob("*/"))
-    for record in records:
-        record_files(record)
+    studies = [Kept(options.record)] if options.record else studies_below(Path())
+    for study in studies:
+        if study.root != Path():
+            record_files(study.root)
     held = []
-    studies = [Kept(folder) for folder in (records if options.record else [Path(), *records])]
     for study in studies:
         name = "default run" if study.root == Path() else str(study.root)
         held += [report(name, claim) for claim in study_claims(study)]
         if options.deep and study.root in (options.record, Path()):  # one study takes minutes
             held.append(report(name, evaluate_anew(study)))
     if not options.record:
-        held.append(report("README.md", readme_claim(read_text(Path("README.md")), studies)))
+        held += [report("repository", claim) for claim in page_claims(Path(), studies)]
     wrong = held.count(False)
     print(f"{len(held)} claims, {wrong} wrong")  # noqa: T201
     sys.exit(wrong > 0)
