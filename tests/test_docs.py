@@ -86,6 +86,12 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert {page.with_suffix(".html").name for page in DOCS.glob("*.md")} <= {
         path.name for path in site.iterdir()
     }
+    reports = {path.parts[-3]: path for path in (ROOT / "records").glob("*/plots/report.html")}
+    assert reports
+    for record, report in reports.items():
+        page = f"records/{record}/report.html"
+        assert (site / page).read_bytes() == report.read_bytes()
+        assert f'href="{page}"' in (site / "index.html").read_text()
 
 
 def test_readme_is_one_screen():
