@@ -27,7 +27,9 @@ without_hints = { trap "" INT; same=0; while IFS= read -r line || test "$$line";
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	/^[a-z_0-9-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	/^[a-z_0-9-]+:.*## / { line = sprintf("  %-14s", $$1); n = split($$2, words, " "); \
+	for (i = 1; i <= n; i++) { if (length(line words[i]) > 78) { print line; line = sprintf("%16s", "") } \
+	line = line " " words[i] } print line }' $(MAKEFILE_LIST)
 
 ##@ Run
 

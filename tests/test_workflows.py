@@ -164,7 +164,7 @@ def test_help_lists_every_described_target_under_its_heading():
     assert found["Look"] == ["experiments", "diff", "review", "comment"]
     described = re.findall(r"^([\w-]+):.*  ## ", (ROOT / "Makefile").read_text(), re.M)
     assert sorted(sum(found.values(), ["help"])) == sorted(described)
-    assert max(map(len, printed.splitlines())) <= 120
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_a_comment_takes_the_place_of_the_last_one_with_its_marker_and_of_no_other(tmp_path):

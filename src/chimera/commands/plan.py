@@ -54,11 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cost = network_cost(fields, train.precision)
         parts += run_parts(name, cost, replicates, train, horizon, data, names, laws)
         batch = train.batch_size // train.devices * train.unroll * cost.activation_bytes
-        memory.append(
-            f"  {name}: {cost.params:,} parameters, {cost.macs:,} MACs a frame; a batch's "
-            f"activations {readable(batch)}, weights and optimiser "
-            f"{readable(STATES * cost.params * FLOAT_BYTES)}, training data {readable(resident)}"
-        )
+        memory.append((name, cost.params, cost.macs, batch, STATES * cost.params * FLOAT_BYTES))
     cores = f"{options.cores} core(s) of {laws.machine}"
     where = f"all on {cores}, by benchmarks/laws.yaml"
     seconds = {part.name: part.core_seconds / options.cores for part in parts}
@@ -66,21 +62,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         where = f"networks at {options.throughput:.3g} MACs/s, generate on {cores}"
         networks = [part for part in parts if part.name != "generate"]
         seconds |= {part.name: part.operations / options.throughput for part in networks}
+    first = max(len(part.name) for part in parts)
     lines = []
     for part in parts:
         count = f"{part.operations:.3g} {'FLOPs' if part.name == 'generate' else 'MACs'}"
         cells = f"{count:>16}{seconds[part.name] / 3600:>10.3g}{readable(part.bytes):>10}"
-        lines.append(f"{part.name:24}{part.number:>7}{cells}")
+        lines.append(f"{part.name:{first}}{part.number:>8}{cells}")
     total, stored = sum(seconds.values()) / 3600, sum(part.bytes for part in parts)
     print(  # noqa: T201
         f"{params['scale']['name']}: {data.num_points}^2, {train.steps} steps of "
         f"{train.batch_size}, {replicates} replicates",
-        f"{'part':24}{'number':>7}{'operations':>16}{'hours':>10}{'disk':>10}",
+        f"{'part':{first}}{'number':>8}{'operations':>16}{'hours':>10}{'disk':>10}",
         *lines,
-        f"{'all':47}{total:>10.3g}{readable(stored):>10}",
-        "memory of one process that trains:",
-        *memory,
-        f"hours: {where}; probes and report are not counted",
+        f"{'all':{first + 24}}{total:>10.3g}{readable(stored):>10}",
+        "",
+        f"memory of one process that trains, beside {readable(resident)} of training data:",
+        f"{'model':{first}}{'parameters':>12}{'MACs a frame':>16}{'a batch':>10}{'optimiser':>11}",
+        *(
+            f"{name:{first}}{size:>12,}{macs:>16,}{readable(batch):>10}{readable(states):>11}"
+            for name, size, macs, batch, states in memory
+        ),
+        "",
+        f"hours: {where}",
+        "probes and report are not counted",
         sep="\n",
     )
 
