@@ -1,4 +1,4 @@
-"""What other tools read of a finished study: an RO-Crate of its run, Croissant of its data.
+"""What others read of a finished study: an RO-Crate of its run, Croissant and a card of its data.
 
-Both are written from files that a record holds, by `make crate`.
+They are written from files that a record holds, by `make crate`.
 """

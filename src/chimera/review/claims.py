@@ -223,7 +223,7 @@ def _metadata(kept: Kept) -> list[str]:
     return [
         f"{name} is not what the record's files say"
         for name, content in metadata(kept.root).items()
-        if artifacts.read_json(kept.root / name) != content
+        if artifacts.read_text(kept.root / name) != content
     ]
 
 
@@ -237,7 +237,7 @@ CHECKS: dict[str, Callable[[Kept], list[str]]] = {
     "metrics/verify.json counts the files of the manifests": _data,
     "dvc.lock has the hashes and the parameters of these files": _lock,
     "tuning/metrics.json and the learning rates follow from tuning/trials.csv": _tuning,
-    "the RO-Crate and Croissant of a record follow from its files": _metadata,
+    "the RO-Crate, Croissant and data card of a record follow from its files": _metadata,
 }
 
 
