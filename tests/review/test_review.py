@@ -86,7 +86,7 @@ def repository(tmp_path, monkeypatch):
     return tmp_path
 
 
-def review(base="main", head="HEAD", site=None):
+def review(base="main", head="HEAD", site=""):
     """Return the comment as the command composes it."""
     return comment(read_revision(base, merge_base(base, head)), read_revision(head), site)
 
@@ -400,7 +400,7 @@ def test_what_is_said_of_a_new_model_is_one_line(repository):
 def test_claims_that_do_not_match_come_last_and_are_counted_above(repository):
     side = read_revision("HEAD")
     faults = ["README.md says 7.1%, the study 7.3%: FractalUNet's error is 7.1% lower."]
-    text = comment(side, side, None, faults)
+    text = comment(side, side, "", faults)
     assert "- ❌ 1 claims of README.md and docs/ do not match the studies" in text
     assert text.endswith(
         f"\n\n**README.md and docs/ say what the studies do not:**\n\n- {faults[0]}\n"

@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parts, memory = [generation_part(data, names, laws)], []
     resident = data.datasets[names[0]].trajectories["train"] * data.num_frames
     resident *= data.num_points**2 * (len(data.fields) + K) * FLOAT_BYTES
+    first = max(len(f"evaluate {name}") for name in params["model_names"])
     for name in params["model_names"]:
         section = params["models"][name]
         fit = partial(fit_to_data, conditioning=K, past_frames=data.past_frames)
@@ -54,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cost = network_cost(fields, train.precision)
         parts += run_parts(name, cost, replicates, train, horizon, data, names, laws)
         batch = train.batch_size // train.devices * train.unroll * cost.activation_bytes
-        memory.append((name, cost.params, cost.macs, batch, STATES * cost.params * FLOAT_BYTES))
+        sizes = f"{cost.params:>12,}{cost.macs:>16,}{readable(batch):>10}"
+        states = readable(STATES * cost.params * FLOAT_BYTES)
+        memory.append(f"{name:{first}}{sizes}{states:>11}")
     cores = f"{options.cores} core(s) of {laws.machine}"
     where = f"all on {cores}, by benchmarks/laws.yaml"
     seconds = {part.name: part.core_seconds / options.cores for part in parts}
@@ -62,7 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         where = f"networks at {options.throughput:.3g} MACs/s, generate on {cores}"
         networks = [part for part in parts if part.name != "generate"]
         seconds |= {part.name: part.operations / options.throughput for part in networks}
-    first = max(len(part.name) for part in parts)
     lines = []
     for part in parts:
         count = f"{part.operations:.3g} {'FLOPs' if part.name == 'generate' else 'MACs'}"
@@ -78,13 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "",
         f"memory of one process that trains, beside {readable(resident)} of training data:",
         f"{'model':{first}}{'parameters':>12}{'MACs a frame':>16}{'a batch':>10}{'optimiser':>11}",
-        *(
-            f"{name:{first}}{size:>12,}{macs:>16,}{readable(batch):>10}{readable(states):>11}"
-            for name, size, macs, batch, states in memory
-        ),
-        "",
-        f"hours: {where}",
-        "probes and report are not counted",
+        *memory,
+        f"\nhours: {where}\nprobes and report are not counted",
         sep="\n",
     )
 

@@ -21,7 +21,7 @@ def main() -> None:
     options = parser.parse_args()
     base = read_revision(options.base, merge_base(options.base, options.head))
     server, repository = (os.environ.get(f"GITHUB_{n}") for n in ("SERVER_URL", "REPOSITORY"))
-    site = f"{server}/{repository}" if server and repository else None
+    site = f"{server}/{repository}" if server and repository else ""
     head = read_revision(options.head)
     print(comment(base, head, site, wrong_claims(head.commit)))  # noqa: T201
 

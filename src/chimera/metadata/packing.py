@@ -33,16 +33,13 @@ def metadata(record: Path) -> dict[str, str]:
     params, about = read_params(record / "params.yaml"), read_yaml(record / "provenance.yaml")
     files = frozen_files(record, params)
     kept = sorted(path for path in record.rglob("*") if path.is_file())
-    paths = {p.relative_to(record).as_posix(): p for p in kept}
-    paths = {name: path for name, path in paths.items() if name not in METADATA}
+    paths = {n: p for p in kept if (n := p.relative_to(record).as_posix()) not in METADATA}
     hashes = {entry["path"]: entry["sha256"] for entry in files} | about["checkpoints"]
     hashes |= {path: sha256(file) for path, file in paths.items()}
     sizes = {path: file.stat().st_size for path, file in paths.items()}
     lock = read_yaml(record / "dvc.lock")["stages"]
     terms = read_yaml(Path(__file__).with_name("terms.yaml"))
-    data, crate = (
-        croissant(params, files, about, terms),
-        run_crate(lock, sizes, hashes, about, terms),
-    )
-    texts = [json.dumps(content, indent=2) + "\n" for content in (data, crate)]
+    data = croissant(params, files, about, terms)
+    both = data, run_crate(lock, sizes, hashes, about, terms)
+    texts = [json.dumps(content, indent=2) + "\n" for content in both]
     return dict(zip(METADATA, [*texts, data_card(data, params, about["commit"])], strict=True))

@@ -271,9 +271,7 @@ def wrong_claims(commit: str) -> list[str]:
         with tarfile.open(fileobj=io.BytesIO(git("archive", commit))) as files:
             files.extractall(folder, filter="data")
         root = Path(folder)
-        if not (root / "README.md").exists():
-            return []
-        claims = page_claims(root, studies_below(root))
+        claims = page_claims(root, studies_below(root)) if (root / "README.md").exists() else ()
         return [fault.replace(f"{root}/", "") for claim in claims for fault in claim.faults]
 
 
@@ -288,25 +286,22 @@ def _readme(root: Path, studies: Sequence[Kept]) -> list[str]:
     if not found:
         return ["README.md has no section `What was found`"]
     linked = set(re.findall(r"\((records/[\w.-]+)", found[1]))
-    told = {f"records/{kept.root.name}": kept for kept in studies}
-    told = {name: kept for name, kept in told.items() if not linked or name in linked}
+    named = {f"records/{kept.root.name}": kept for kept in studies}
+    told = [kept for name, kept in named.items() if not linked or name in linked]
     section = re.sub(r"!\[.*?\]\(.*?\)|\]\(.*?\)", "", found[1])
-    sentences = [sentence for kept in told.values() for sentence in report_sentences(kept)]
+    sentences = [sentence for kept in told for sentence in report_sentences(kept)]
     faults, rest = _misquoted("README.md", section, sentences)
     known = set(NUMBER.findall(" ".join(sentences)))
     unknown = [number for number in NUMBER.findall(rest) if number not in known]
     faults += [f"README.md says {number}, which no study does" for number in unknown]
-    return faults + [f"README.md links to {name}, no study" for name in linked - told.keys()]
+    return faults + [f"README.md links to {name}, no study" for name in linked - named.keys()]
 
 
 def _docs(root: Path, studies: Sequence[Kept]) -> list[str]:
     sentences = [text for kept in studies for text in report_sentences(kept) if text.endswith(".")]
-    pages = sorted((root / "docs").glob("*.md"))
-    return [
-        fault
-        for page in pages
-        for fault in _misquoted(f"docs/{page.name}", artifacts.read_text(page), sentences)[0]
-    ]
+    pages = {f"docs/{path.name}": path for path in sorted((root / "docs").glob("*.md"))}
+    texts = {page: artifacts.read_text(path) for page, path in pages.items()}
+    return [fault for name in texts for fault in _misquoted(name, texts[name], sentences)[0]]
 
 
 def _misquoted(page: str, text: str, sentences: Sequence[str]) -> tuple[list[str], str]:

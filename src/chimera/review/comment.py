@@ -18,16 +18,11 @@ MOST_CHARACTERS = 65_536  # of a comment on GitHub
 ROWS = (150, 40, 10, 0)  # of each list; the first with which the comment fits
 
 
-def comment(
-    base: Revision, head: Revision, site: str | None = None, claims: Sequence[str] = ()
-) -> str:
+def comment(base: Revision, head: Revision, site: str = "", claims: Sequence[str] = ()) -> str:
     """Return the comment on `head`, compared with `base`.
 
-    Args:
-        base: What is compared with.
-        head: What is proposed.
-        site: The repository's https://<host>/<owner>/<name>, by which figures are linked.
-        claims: What README.md and docs/ of `head` say wrongly of its studies.
+    Figures are linked if `site`, the repository's https://<host>/<owner>/<name>, is given; `claims`
+    are sentences about what README.md and docs/ of `head` say and its studies do not.
     """
     environment = Environment(trim_blocks=True, lstrip_blocks=True, finalize=escaped)  # noqa: S701
     environment.filters |= {"code": code_span, "strongest": strongest}
