@@ -10,7 +10,7 @@ export MODEL REPLICATE REMOTE OVERRIDES
 # `nproc` would answer OMP_NUM_THREADS, which says how many threads one process takes.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 side_by_side = python -m chimera.commands.cells $(1) --jobs $(JOBS) --replicates '$(REPLICATES)' | $(without_hints)
-list_cells = dvc stage list --name-only | sed -n 's/^train@\(.*\)-\([^-]*\)$$/\1 \2/p'
+only_cells = sed -n 's/^train@\(.*\)-\([^-]*\)$$/\1 \2/p'
 # A line for each stage that ran, and one for all that did not: DVC adds its own two to each, ends with
 # hints about git and its remote, and has no setting against either. Errors pass by, on standard
 # error; unbuffered, so that its lines keep their place between the stages'; Ctrl-C is for DVC,
@@ -27,7 +27,9 @@ without_hints = { trap "" INT; same=0; while IFS= read -r line || test "$$line";
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	/^[a-z_0-9-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	/^[a-z_0-9-]+:.*## / { line = sprintf("  %-14s", $$1); n = split($$2, words, " "); \
+	for (i = 1; i <= n; i++) { if (length(line words[i]) > 78) { print line; line = sprintf("%16s", "") } \
+	line = line " " words[i] } print line }' $(MAKEFILE_LIST)
 
 ##@ Run
 
@@ -146,15 +148,16 @@ connect: $(if $(filter s3://%,$(REMOTE)),.venv/installed-s3,install)
 	if test "$$OVERRIDES"; then python -m chimera.commands.compose $$OVERRIDES; fi
 
 worker: connect  ## MODEL=unet REPLICATE=0, or CELL=0: one cell, pulled from REMOTE or run, and pushed; without, the data
-	if test "$${CELL-}"; then set -- $$($(list_cells) | sed -n "$$((CELL + 1))p"); MODEL=$${1-} REPLICATE=$${2-}; fi; \
 	if test "$${CELL-}$${MODEL-}"; then \
-		cells=$$(dvc stage list --name-only | grep -E "^((train|evaluate)@|probe@[^-]*-)$$MODEL-$$REPLICATE$$") || \
+		listed=$$(dvc stage list --name-only); \
+		if test "$${CELL-}"; then set -- $$($(only_cells) <<< "$$listed" | sed -n "$$((CELL + 1))p"); MODEL=$${1-} REPLICATE=$${2-}; fi; \
+		cells=$$(grep -E "^((train|evaluate)@|probe@[^-]*-)$$MODEL-$$REPLICATE$$" <<< "$$listed") || \
 		{ echo "error: $${CELL:+CELL=$$CELL }MODEL=$$MODEL REPLICATE=$$REPLICATE is no cell of params.yaml" >&2; exit 2; }; \
 	fi; \
 	dvc repro --pull verify parity $${cells-} | $(without_hints) && dvc push --quiet --run-cache --with-deps verify parity $${cells-}
 
 matrix: install  ## the cells of params.yaml, as a scheduler's matrix
-	@printf 'cells=[%s]\n' "$$($(list_cells) | sed 's/\(.*\) \(.*\)/{"model":"\1","replicate":"\2"}/' | paste -s -d , -)"
+	@printf 'cells=[%s]\n' "$$(dvc stage list --name-only | $(only_cells) | sed 's/\(.*\) \(.*\)/{"model":"\1","replicate":"\2"}/' | paste -s -d , -)"
 
 collect: connect  ## every cell that workers pushed to REMOTE, its aggregates, figures and report
 	@dvc repro --pull | $(without_hints)

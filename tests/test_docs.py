@@ -5,8 +5,10 @@ import importlib.util
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -15,10 +17,11 @@ import pytest
 import yaml
 from dvc.cli.parser import get_main_parser
 from dvc.repo import Repo
+from dvc.utils.hydra import get_hydra_sweeps
 
 from chimera.planning.composition import compose
 from chimera.stages.sources import files_of, modules
-from workspaces import call
+from workspaces import call, commit
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -86,6 +89,12 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert {page.with_suffix(".html").name for page in DOCS.glob("*.md")} <= {
         path.name for path in site.iterdir()
     }
+    reports = {path.parts[-3]: path for path in (ROOT / "records").glob("*/plots/report.html")}
+    assert reports
+    for record, report in reports.items():
+        page = f"records/{record}/report.html"
+        assert (site / page).read_bytes() == report.read_bytes()
+        assert f'href="{page}"' in (site / "index.html").read_text()
 
 
 def test_readme_is_one_screen():
@@ -145,6 +154,55 @@ def test_two_branches_merge_as_the_page_says(tmp_path):
     assert not (tmp_path / "ran").exists()  # the other branch's cell came from the run cache
     assert (tmp_path / "metrics/total.csv").read_text() == "one, again\ntwo, again\n"
     run("git", "diff", "--quiet", "HEAD")
+
+
+READ = "mkdir -p metrics && grep ^seed: params.yaml > out && echo '{}' > metrics/summary.json"
+
+
+@pytest.mark.full
+def test_sweeps_and_queues_work_as_the_page_says(tmp_path):
+    """Every command of the section, on the project's conf/ and a pipeline of one second."""
+    section = (DOCS / "tutorial.md").read_text().partition("## Sweeps and queues")[2]
+    block = re.search(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[1]
+    lines = [line.removeprefix("$ ").partition("   #")[0].strip() for line in block.splitlines()]
+    work = tmp_path / "work"
+    for name in ("conf", ".dvc/plugins"):
+        shutil.copytree(ROOT / name, work / name)
+    for name in (".dvc/config", ".dvc/.gitignore", "params.yaml"):
+        shutil.copy(ROOT / name, work / name)
+    (work / ".gitignore").write_text("__pycache__/\nout\n")
+    stage = {"cmd": READ, "params": ["seed"], "outs": ["out"]}
+    stage["metrics"] = [{"metrics/summary.json": {"cache": False}}]
+    (work / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"read": stage}}))
+
+    def run(line):
+        return call(work, "bash", "-euc", line)
+
+    run("git init --quiet --initial-branch main && dvc repro --quiet")
+    commit(work)
+    run("git init --quiet --bare ../git && git remote add origin ../git && git push -q origin main")
+    run("dvc remote add --quiet --local --default storage ../remote")
+    sweep, start, *then = lines
+    assert run(sweep).count("Queued experiment") == 4
+    assert (work / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
+    run(start)
+    for _ in range(100):
+        status = run("dvc queue status")
+        if status.count("Success") == 4:
+            break
+        assert "Failed" not in status
+        time.sleep(1)
+    name = next(line.split()[1] for line in status.splitlines() if "Success" in line)
+    seeds = []
+    for line in then:
+        run(line.replace("NAME", name).replace("BRANCH", "kept"))
+        seeds.append(yaml.safe_load((work / "params.yaml").read_text())["seed"])
+    assert seeds[1] in (1, 2), "applied"
+    assert set(seeds[2:]) == {0}, "taken back"
+    assert yaml.safe_load(run("git show kept:params.yaml"))["seed"] == seeds[1]
+    assert name in run("git ls-remote origin")
+    assert any((tmp_path / "remote").rglob("*"))
+    assert name not in run("dvc exp list --name-only")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -220,8 +278,15 @@ def test_modules_take_these_arguments(words):
 
 @pytest.mark.parametrize("words", commands(["dvc", "exp", "run"]))
 def test_overrides_compose(words):
+    words = [word for word in words if word != "--queue"]
     overrides = [word for word in words if word != "-S"]
     assert len(words) == 2 * len(overrides)
+    for sweep in get_hydra_sweeps({"params.yaml": overrides}):
+        check_overrides(sweep["params.yaml"])
+
+
+def check_overrides(overrides):
+    """Compose the parameters of one experiment."""
     for name, value in PLACEHOLDERS.items():
         overrides = [re.sub(rf"={re.escape(name)}$", f"={value}", word) for word in overrides]
     assert yaml.safe_load(compose(overrides, ROOT / "conf"))

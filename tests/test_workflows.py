@@ -67,6 +67,22 @@ def test_nothing_of_a_pull_request_runs_where_a_token_may_write():
     assert checkout["ref"] == "${{ github.event.pull_request.base.sha }}"
 
 
+def test_the_site_is_published_of_the_main_branch_by_a_job_that_runs_nothing_else():
+    workflow = read("chimera-pages.yml")
+    assert workflow[True] == {"push": {"branches": ["main"]}}
+    assert workflow["permissions"] == {"contents": "read"}
+    build, publish = workflow["jobs"].values()
+    assert "permissions" not in build
+    assert publish["permissions"] == {"pages": "write", "id-token": "write"}
+    (step,) = publish["steps"]
+    assert step["uses"].startswith("actions/deploy-pages@")
+    uploaded = build["steps"][-1]["with"]["path"]
+    assert (
+        yaml.safe_load((ROOT / "mkdocs.yml").read_text().partition("\nmarkdown")[0])["site_dir"]
+        == uploaded
+    )
+
+
 def test_the_matrix_is_that_of_the_parameters():
     """Whatever the overrides compose: the job that makes the data says which cells there are."""
     workflow = read("chimera-gpu-e1.yml")
@@ -148,7 +164,7 @@ def test_help_lists_every_described_target_under_its_heading():
     assert found["Look"] == ["experiments", "diff", "review", "comment"]
     described = re.findall(r"^([\w-]+):.*  ## ", (ROOT / "Makefile").read_text(), re.M)
     assert sorted(sum(found.values(), ["help"])) == sorted(described)
-    assert max(map(len, printed.splitlines())) <= 120
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_a_comment_takes_the_place_of_the_last_one_with_its_marker_and_of_no_other(tmp_path):

@@ -15,10 +15,16 @@ import yaml
 
 from chimera.commands import audit
 from chimera.files import artifacts
-from chimera.review.claims import Kept, readme_claim, report_sentences, study_claims
+from chimera.review.claims import (
+    Kept,
+    page_claims,
+    report_sentences,
+    study_claims,
+    wrong_claims,
+)
 from chimera.review.leaves import wrong_leaves
 from chimera.review.records import record_files
-from workspaces import ENVIRONMENT, ROOT, call, command, sentence
+from workspaces import ENVIRONMENT, ROOT, call, command, commit, sentence
 
 # Runs the audit where nothing but these and Python's own modules can be imported.
 ALONE = """
@@ -191,7 +197,7 @@ def told(clone):
 def found_in(folder, name, told):
     """Return the faults of the first claim that has some, of the study or of README."""
     if name == "README.md":
-        return readme_claim(Path(name).read_text(), told).faults
+        return next(page_claims(Path(), told)).faults
     claims = study_claims(Kept(Path(folder)))
     return next((claim.faults for claim in claims if claim.faults), [])
 
@@ -250,21 +256,53 @@ def test_every_wrong_digit_of_a_hash_or_a_setting_in_the_lock_is_found(study, se
     assert any(fault.startswith("train.lr is ") for fault in found)
 
 
-def test_every_wrong_number_of_readme_is_named(recorded):
+def test_every_wrong_number_of_readme_is_named(recorded, tmp_path):
     kept = Kept(recorded / "records/E1")
     told = [sentence for sentence in report_sentences(kept) if re.search(r"\d", sentence)]
-    text = f"# R\n\n## What was found\n\n{' '.join(told)} Both err less than 95% do.\n\n## More\n"
-    assert readme_claim(text, [kept]).faults == []
+    head = "# R\n\n## What was found\n\n"
+    text = f"{head}{' '.join(told)} Both err less than 95% do.\n\n## More\n"
+
+    def wrong(changed):
+        (tmp_path / "README.md").write_text(changed)
+        readme, _ = page_claims(tmp_path, [kept])
+        return readme.faults
+
+    assert wrong(text) == []
     rng, planted = np.random.default_rng(0), 0
-    head = len("# R\n\n## What was found\n\n")
-    for match in list(re.finditer(r"\d+(\.\d+)?", text[head:]))[:40]:
-        start, end = match.start() + head, match.end() + head
-        changed = text[:start] + with_another_digit(text[start:end], rng) + text[end:]
-        assert readme_claim(changed, [kept]).faults, match[0]
+    for match in list(re.finditer(r"\d+(\.\d+)?", text[len(head) :]))[:40]:
+        start, end = match.start() + len(head), match.end() + len(head)
+        digit = with_another_digit(text[start:end], rng)
+        faults = wrong(text[:start] + digit + text[end:])
+        assert any(f"{digit}" in fault for fault in faults), match[0]
         planted += 1
     assert planted >= 10
-    (fault,) = readme_claim("# R\n\n## More\n", [kept]).faults
+    (fault,) = wrong("# R\n\n## More\n")
     assert "no section" in fault
+
+
+def test_a_wrong_number_of_docs_is_named_with_the_study_s_own(recorded, tmp_path):
+    kept = Kept(recorded / "records/E1")
+    sentence = next(s for s in report_sentences(kept) if s.startswith("Over "))
+    (tmp_path / "docs").mkdir()
+    for page in ("right", "wrong"):
+        (tmp_path / f"docs/{page}.md").write_text(f"Text.\n\n{sentence} It costs 12%, or 1.\n")
+    _, docs = page_claims(tmp_path, [kept])
+    assert docs.faults == []
+    number = re.search(r"[\d.]+%", sentence)[0]
+    changed = sentence.replace(number, "77.7%", 1)
+    (tmp_path / "docs/wrong.md").write_text(changed.replace(" ", "\n", 3))  # however it is wrapped
+    _, docs = page_claims(tmp_path, [kept])
+    assert docs.faults == [f"docs/wrong.md says 77.7%, the study {number}: {changed}"]
+
+
+def test_a_commit_is_told_of_its_own_claims(recorded, tmp_path, monkeypatch):
+    workspace = tmp_path / "chimera"
+    shutil.copytree(recorded, workspace, symlinks=True)
+    monkeypatch.chdir(workspace)
+    (workspace / "README.md").write_text("# R\n\n## What was found\n\nIt is 3.1% less.\n\n## M\n")
+    commit(workspace)
+    (workspace / "README.md").write_text("what lies in the work tree does not count")
+    assert wrong_claims("HEAD") == ["README.md says 3.1%, which no study does"]
 
 
 def test_a_picture_of_another_study_is_found(study):

@@ -123,4 +123,19 @@ def test_the_crate_has_every_stage_with_its_command_and_all_that_it_reads_and_wr
 
 def test_metadata_follows_from_the_record_alone(record):
     for name, content in metadata(record).items():
-        assert json.loads((record / name).read_text()) == content
+        assert (record / name).read_text() == content
+
+
+def test_the_card_has_front_matter_and_every_file_of_the_manifests(record):
+    _, front, text = (record / "data/README.md").read_text().split("---\n")
+    said, croissant = yaml.safe_load(front), json.loads((record / "croissant.json").read_text())
+    params = yaml.safe_load((record / "params.yaml").read_text())
+    assert list(said) == ["pretty_name", "license", "task_categories", "tags"]
+    assert (
+        said["license"] == croissant["license"].removeprefix("https://spdx.org/licenses/").lower()
+    )
+    for file in croissant["distribution"]:
+        row = f"| {file['name']} | {file['contentSize']} | `{file['sha256']}` |"
+        assert text.count(row) == 1
+    assert croissant["rai:dataLimitations"] in text
+    assert all(text.count(f"| {name} | `{{") == 1 for name in params["datasets"])

@@ -1,6 +1,6 @@
 """What conf/ does not have is named in one sentence, with what may be meant."""
 
-from pathlib import Path
+import shutil
 
 import pytest
 import yaml
@@ -8,8 +8,9 @@ import yaml
 from chimera.commands import compose as command
 from chimera.interface.errors import InputError
 from chimera.planning.composition import compose
+from workspaces import ROOT, call, commit
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = ROOT / "conf"
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,24 @@ def test_the_command_leaves_params_as_they_were(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"'train\.lrr'"):
         command.main(["train.lrr=1"])
     assert (tmp_path / "params.yaml").read_text() == "seed: 0\n"
+
+
+def test_dvc_says_the_same_sentence_of_its_own_option(tmp_path):
+    """Without the plugin it is Hydra's page, and advice to add the misspelt key."""
+    call(tmp_path, "git", "init", "--quiet")
+    for name in ("conf", ".dvc/plugins"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".dvc/config", ".dvc/.gitignore", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    stage = {"cmd": "true", "params": ["seed"]}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"read": stage}}))
+    commit(tmp_path)
+    for override, sentence in (
+        ("trian.steps=5", "conf/ has no key 'trian.steps', expected one such as 'train.steps'"),
+        ("scale=smok", "conf/scale/ has no file 'smok', expected one such as 'smoke'"),
+    ):
+        printed = call(tmp_path, "dvc", "exp", "run", "--queue", "-S", override, expect=255)
+        assert printed.strip() == f"ERROR: {sentence}"
+        assert (tmp_path / "params.yaml").read_text() == compose([], CONF)
+    printed = call(tmp_path, "dvc", "exp", "run", "--queue", "-S", "seed=choice(4,5)")
+    assert printed.count("Queued experiment") == 2

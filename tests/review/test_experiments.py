@@ -177,6 +177,9 @@ def test_a_workspace_that_differs_is_a_row_of_its_own():
         ("workspace", ("seed=5",), "no results"),
     ]
     assert [row.name for row in experiments_of(listed())] == ["main"]
+    applied = record(PARAMS | {"seed": 1}, better(0.12))
+    rows = experiments_of(listed(run("gauzy-tows", applied, "success"), workspace=applied))
+    assert [row.name for row in rows] == ["main", "gauzy-tows"]
 
 
 def test_what_cannot_be_read_has_a_word():

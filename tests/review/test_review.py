@@ -86,7 +86,7 @@ def repository(tmp_path, monkeypatch):
     return tmp_path
 
 
-def review(base="main", head="HEAD", site=None):
+def review(base="main", head="HEAD", site=""):
     """Return the comment as the command composes it."""
     return comment(read_revision(base, merge_base(base, head)), read_revision(head), site)
 
@@ -361,13 +361,51 @@ def test_the_command_prints_the_comment_alone(repository):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_hundred_thousand_characters_fit_into_a_comment(repository):
-    many = {f"probe{n}": {"value": 1.0 + n, "value_sd": 0.1} for n in range(2000)}
+@pytest.mark.parametrize("number", [2000, 6000])
+def test_whatever_changes_fits_into_a_comment(repository, number):
+    """Numbers, words, parameters, pictures and entries at once, more than GitHub takes."""
+    name = "a_rather_long_name_of_a_model_or_of_a_parameter" * (number // 2000)
+    many = {f"{name}{n}": {"value": 1.0 + n, "value_sd": 0.1} for n in range(number)}
     write("metrics/probes.json", {"unet": many})
+    write("metrics/stats.json", STATS | {f"{name}{n}": {"side": "left"} for n in range(number)})
+    write_params(train={"steps": 640, "lr": 0.004} | {f"{name}{n}": 1 for n in range(number)})
+    for n in range(200):
+        write(f"plots/png/{name}{n}.png", b"picture")
+    added = "".join(f"\n## {n}. {name}\n- key: train.{name}{n}\n" for n in range(2, number))
+    write("Deviation_Log.md", Path("Deviation_Log.md").read_text() + added)
     commit()
-    text = review()
-    assert len(text) < 65_536
-    assert "1850 more: `dvc metrics diff" in text
+    site = "https://example.org/an-organisation/a-repository"
+    text = comment(read_revision("main"), read_revision("HEAD"), site, ["wrong"] * number)
+    assert 10_000 < len(text) <= 65_536
+    assert text.startswith("<!-- chimera: review -->")
+    counts = re.search(r"(\d+) parameters, 200 figures changed; (\d+) deviations", text)
+    # train.threads is gone, too
+    assert [*map(int, counts.groups())] == [number + 1, number - 2]
+    assert text.count("<details>") == text.count("</details>")
+    *_, left = re.findall(r"and (\d+) more", text)
+    assert int(left) + text.count("- wrong\n") == number
+
+
+def test_what_is_said_of_a_new_model_is_one_line(repository):
+    contrast = {"cs_low": "unbounded", "cs_high": "unbounded", "estimate": 0.1}
+    added = {name: {"ood_nrmse": contrast, "verdict": "worse"} for name in ("fno", "net.v2")}
+    write("metrics/stats.json", STATS | added | {"fnord": "odd"})
+    commit()
+    bullets = [line for line in review().splitlines() if line.startswith("- ")]
+    first = bullets.index("- `fnord`: absent → `odd`")
+    assert bullets[first + 1] == "- New: `fno` (`worse`), `net.v2` (`worse`)"
+    assert bullets[first + 2].startswith("- ✅")
+
+
+def test_claims_that_do_not_match_come_last_and_are_counted_above(repository):
+    side = read_revision("HEAD")
+    faults = ["README.md says 7.1%, the study 7.3%: FractalUNet's error is 7.1% lower."]
+    text = comment(side, side, "", faults)
+    assert "- ❌ 1 claims of README.md and docs/ do not match the studies" in text
+    *_, heading, empty, last = text.rstrip().splitlines()
+    assert heading == "**README.md and docs/ say what the studies do not:**"
+    assert (empty, last) == ("", f"- {faults[0]}")
+    assert "claims" not in comment(side, side)
 
 
 UNDECIDED = "\nThis study cannot say whether big is better than UNet.\n"

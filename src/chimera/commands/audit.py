@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chimera.files.artifacts import read_json, read_text
+from chimera.files.artifacts import read_json
 from chimera.interface.errors import InputError, guarded
-from chimera.review.claims import Claim, Kept, evaluation_faults, readme_claim, study_claims
+from chimera.review import claims
 from chimera.review.records import record_files
 
 SECONDS = 240.0  # after which no further checkpoint is evaluated
 
 
-def evaluate_anew(kept: Kept) -> Claim:
+def evaluate_anew(kept: claims.Kept) -> claims.Claim:
     """Evaluate checkpoints of a study, in random order, in a clone with the study's lock."""
     params, faults = kept.params, []
     cells = [(m, r) for m in params["model_names"] for r in params["replicates"]]
@@ -49,9 +49,9 @@ def evaluate_anew(kept: Kept) -> Claim:
             stage = [sys.executable, "-m", "chimera.stages.evaluate"]
             _run(clone, *stage, "--model", model, "--replicate", str(replicate))
             found = read_json(clone / f"metrics/runs/{model}/{replicate}/evaluate.json")
-            faults += evaluation_faults(kept, model, replicate, found["model"])
+            faults += claims.evaluation_faults(kept, model, replicate, found["model"])
     tried = f"{total - len(cells)} of {total}"
-    return Claim(f"{tried} checkpoints have the errors of metrics/errors.csv", faults)
+    return claims.Claim(f"{tried} checkpoints have the errors of metrics/errors.csv", faults)
 
 
 def _run(folder: Path, *command: str) -> str:
@@ -65,7 +65,7 @@ def _run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-def report(name: str, claim: Claim) -> bool:
+def report(name: str, claim: claims.Claim) -> bool:
     """Print a claim and its faults, and return whether it holds."""
     mark = "FAIL" if claim.faults else "pass"
     print(f"{mark}  {name}: {claim.text}", *claim.faults, sep="\n      ")  # noqa: T201
@@ -78,18 +78,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("record", nargs="?", type=Path, help="records/NAME; all without it")
     parser.add_argument("--deep", action="store_true", help="evaluate a study's checkpoints too")
     options = parser.parse_args(arguments)
-    records = [options.record] if options.record else sorted(Path("records").glob("*/"))
-    for record in records:
-        record_files(record)
+    studies = [claims.Kept(options.record)] if options.record else claims.studies_below(Path())
+    for study in studies:
+        if study.root != Path():
+            record_files(study.root)
     held = []
-    studies = [Kept(folder) for folder in (records if options.record else [Path(), *records])]
     for study in studies:
         name = "default run" if study.root == Path() else str(study.root)
-        held += [report(name, claim) for claim in study_claims(study)]
+        held += [report(name, claim) for claim in claims.study_claims(study)]
         if options.deep and study.root in (options.record, Path()):  # one study takes minutes
             held.append(report(name, evaluate_anew(study)))
     if not options.record:
-        held.append(report("README.md", readme_claim(read_text(Path("README.md")), studies)))
+        held += [report("repository", claim) for claim in claims.page_claims(Path(), studies)]
     wrong = held.count(False)
     print(f"{len(held)} claims, {wrong} wrong")  # noqa: T201
     sys.exit(wrong > 0)

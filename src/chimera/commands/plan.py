@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parts, memory = [generation_part(data, names, laws)], []
     resident = data.datasets[names[0]].trajectories["train"] * data.num_frames
     resident *= data.num_points**2 * (len(data.fields) + K) * FLOAT_BYTES
+    first = max(len(f"evaluate {name}") for name in params["model_names"])
     for name in params["model_names"]:
         section = params["models"][name]
         fit = partial(fit_to_data, conditioning=K, past_frames=data.past_frames)
@@ -54,11 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cost = network_cost(fields, train.precision)
         parts += run_parts(name, cost, replicates, train, horizon, data, names, laws)
         batch = train.batch_size // train.devices * train.unroll * cost.activation_bytes
-        memory.append(
-            f"  {name}: {cost.params:,} parameters, {cost.macs:,} MACs a frame; a batch's "
-            f"activations {readable(batch)}, weights and optimiser "
-            f"{readable(STATES * cost.params * FLOAT_BYTES)}, training data {readable(resident)}"
-        )
+        sizes = f"{cost.params:>12,}{cost.macs:>16,}{readable(batch):>10}"
+        states = readable(STATES * cost.params * FLOAT_BYTES)
+        memory.append(f"{name:{first}}{sizes}{states:>11}")
     cores = f"{options.cores} core(s) of {laws.machine}"
     where = f"all on {cores}, by benchmarks/laws.yaml"
     seconds = {part.name: part.core_seconds / options.cores for part in parts}
@@ -70,17 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for part in parts:
         count = f"{part.operations:.3g} {'FLOPs' if part.name == 'generate' else 'MACs'}"
         cells = f"{count:>16}{seconds[part.name] / 3600:>10.3g}{readable(part.bytes):>10}"
-        lines.append(f"{part.name:24}{part.number:>7}{cells}")
+        lines.append(f"{part.name:{first}}{part.number:>8}{cells}")
     total, stored = sum(seconds.values()) / 3600, sum(part.bytes for part in parts)
     print(  # noqa: T201
         f"{params['scale']['name']}: {data.num_points}^2, {train.steps} steps of "
         f"{train.batch_size}, {replicates} replicates",
-        f"{'part':24}{'number':>7}{'operations':>16}{'hours':>10}{'disk':>10}",
+        f"{'part':{first}}{'number':>8}{'operations':>16}{'hours':>10}{'disk':>10}",
         *lines,
-        f"{'all':47}{total:>10.3g}{readable(stored):>10}",
-        "memory of one process that trains:",
+        f"{'all':{first + 24}}{total:>10.3g}{readable(stored):>10}",
+        "",
+        f"memory of one process that trains, beside {readable(resident)} of training data:",
+        f"{'model':{first}}{'parameters':>12}{'MACs a frame':>16}{'a batch':>10}{'optimiser':>11}",
         *memory,
-        f"hours: {where}; probes and report are not counted",
+        f"\nhours: {where}\nprobes and report are not counted",
         sep="\n",
     )
 

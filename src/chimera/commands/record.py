@@ -2,7 +2,8 @@
 
 `python -m chimera.commands.record E1`: parameters, lock, metrics, errors per trajectory, manifests,
 tables, figures, report, the preregistration as it stands, the tuning tables, what computed it, and
-metadata for other tools: an RO-Crate of the run, Croissant of its data. `--replace` replaces one.
+metadata for other tools: an RO-Crate of the run, Croissant and a card of its data. `--replace`
+replaces one.
 """
 
 import argparse
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         artifacts.write_yaml(fresh / "dvc.lock", lock)
         artifacts.write_yaml(fresh / "provenance.yaml", about)
         for path, content in metadata(fresh).items():
-            artifacts.write_json(fresh / path, content)
+            artifacts.write_text(fresh / path, content)
         wrong = [fault for claim in study_claims(Kept(fresh)) for fault in claim.faults]
         if wrong:
             raise InputError(f"`make audit` finds {len(wrong)} faults, expected none: {wrong[0]}")

@@ -8,6 +8,7 @@ import argparse
 import os
 
 from chimera.interface.errors import guarded
+from chimera.review.claims import wrong_claims
 from chimera.review.comment import comment
 from chimera.review.revisions import merge_base, read_revision
 
@@ -20,8 +21,9 @@ def main() -> None:
     options = parser.parse_args()
     base = read_revision(options.base, merge_base(options.base, options.head))
     server, repository = (os.environ.get(f"GITHUB_{n}") for n in ("SERVER_URL", "REPOSITORY"))
-    site = f"{server}/{repository}" if server and repository else None
-    print(comment(base, read_revision(options.head), site))  # noqa: T201
+    site = f"{server}/{repository}" if server and repository else ""
+    head = read_revision(options.head)
+    print(comment(base, head, site, wrong_claims(head.commit)))  # noqa: T201
 
 
 if __name__ == "__main__":

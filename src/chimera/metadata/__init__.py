@@ -1,1 +1,1 @@
-"""An RO-Crate of a finished study and Croissant of its data, for other tools: `make crate`."""
+"""For other tools: RO-Crate of a study, Croissant and a card of its data, by `make crate`."""

@@ -6,16 +6,20 @@ here needs more than NumPy, SciPy and YAML.
 """
 
 import hashlib
+import io
 import json
 import re
+import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from chimera.files import artifacts
 from chimera.governance.analysis import analyse
+from chimera.governance.logbook import git
 from chimera.governance.plan import Preregistration, declared_block, nearest_block, whole_plan
 from chimera.interface.errors import InputError
 from chimera.metadata.packing import frozen_files, metadata
@@ -219,7 +223,7 @@ def _metadata(kept: Kept) -> list[str]:
     return [
         f"{name} is not what the record's files say"
         for name, content in metadata(kept.root).items()
-        if artifacts.read_json(kept.root / name) != content
+        if artifacts.read_text(kept.root / name) != content
     ]
 
 
@@ -233,7 +237,7 @@ CHECKS: dict[str, Callable[[Kept], list[str]]] = {
     "metrics/verify.json counts the files of the manifests": _data,
     "dvc.lock has the hashes and the parameters of these files": _lock,
     "tuning/metrics.json and the learning rates follow from tuning/trials.csv": _tuning,
-    "the RO-Crate and Croissant of a record follow from its files": _metadata,
+    "the RO-Crate, Croissant and data card of a record follow from its files": _metadata,
 }
 
 
@@ -251,36 +255,71 @@ def evaluation_faults(
     return faults
 
 
-def readme_claim(text: str, studies: Sequence[Kept]) -> Claim:
-    """Return whether every number under `What was found` is one that a study's report says.
+def page_claims(root: Path, studies: Sequence[Kept]) -> Iterator[Claim]:
+    """Yield whether README.md and docs/ say what the studies found.
 
-    A sentence of the report has to have that sentence's own numbers; any other text, some of them.
-    The studies are those that the section links to, all of them without a link.
+    A sentence of a report has to have one study's own numbers. Under README's `What was found` each
+    other number has to be one of the studies that it links to, of all of them without a link.
     """
-    return _checked("README.md says what a study found", _readme, text, studies)
+    yield _checked("README.md says what a study found", _readme, root, studies)
+    yield _checked("docs/ repeats what a study found", _docs, root, studies)
 
 
-def _readme(text: str, studies: Sequence[Kept]) -> list[str]:
+def wrong_claims(commit: str) -> list[str]:
+    """Return what README.md and docs/ of a commit say that its studies do not."""
+    with TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(git("archive", commit))) as files:
+            files.extractall(folder, filter="data")
+        root = Path(folder)
+        claims = page_claims(root, studies_below(root)) if (root / "README.md").exists() else ()
+        return [fault.replace(f"{root}/", "") for claim in claims for fault in claim.faults]
+
+
+def studies_below(root: Path) -> list[Kept]:
+    """Return the default run of a work tree and its records."""
+    return [Kept(folder) for folder in (root, *sorted(root.glob("records/*/")))]
+
+
+def _readme(root: Path, studies: Sequence[Kept]) -> list[str]:
+    text = artifacts.read_text(root / "README.md")
     found = re.search(r"^## What was found\n(.+?)^## ", text, flags=re.MULTILINE | re.DOTALL)
     if not found:
         return ["README.md has no section `What was found`"]
     linked = set(re.findall(r"\((records/[\w.-]+)", found[1]))
-    told = {str(kept.root): kept for kept in studies if not linked or str(kept.root) in linked}
-    section = " ".join(re.sub(r"!\[.*?\]\(.*?\)|\]\(.*?\)", "", found[1]).split())
-    sentences = [sentence for kept in told.values() for sentence in report_sentences(kept)]
+    named = {f"records/{kept.root.name}": kept for kept in studies}
+    told = [kept for name, kept in named.items() if not linked or name in linked]
+    section = re.sub(r"!\[.*?\]\(.*?\)|\]\(.*?\)", "", found[1])
+    sentences = [sentence for kept in told for sentence in report_sentences(kept)]
+    faults, rest = _misquoted("README.md", section, sentences)
+    known = set(NUMBER.findall(" ".join(sentences)))
+    unknown = [number for number in NUMBER.findall(rest) if number not in known]
+    faults += [f"README.md says {number}, which no study does" for number in unknown]
+    return faults + [f"README.md links to {name}, no study" for name in linked - named.keys()]
+
+
+def _docs(root: Path, studies: Sequence[Kept]) -> list[str]:
+    sentences = [text for kept in studies for text in report_sentences(kept) if text.endswith(".")]
+    pages = {f"docs/{path.name}": path for path in sorted((root / "docs").glob("*.md"))}
+    texts = {page: artifacts.read_text(path) for page, path in pages.items()}
+    return [fault for name in texts for fault in _misquoted(name, texts[name], sentences)[0]]
+
+
+def _misquoted(page: str, text: str, sentences: Sequence[str]) -> tuple[list[str], str]:
+    """Return a fault for each sentence with another study's numbers, and what else a page says."""
+    text, faults = " ".join(text.split()), list[str]()
     known: dict[str, list[list[str]]] = {}  # the numbers of all sentences of one wording
     for sentence in sorted(sentences, key=len, reverse=True):
         wording = NUMBER.pattern.join(map(re.escape, NUMBER.split(sentence)))
         known.setdefault(wording, []).append(NUMBER.findall(sentence))
-    unknown: list[str] = []
     for wording, expected in known.items():
-        said = re.findall(wording, section)
-        unknown += [sentence for sentence in said if NUMBER.findall(sentence) not in expected]
-        section = re.sub(wording, "", section)
-    every = {number for rows in known.values() for numbers in rows for number in numbers}
-    unknown += [number for number in NUMBER.findall(section) if number not in every]
-    faults = [f"README.md says {number}, which no study does" for number in unknown]
-    return faults + [f"README.md links to {name}, no study" for name in linked - told.keys()]
+        for quoted in re.findall(wording, text):
+            rows = [list(zip(NUMBER.findall(quoted), row, strict=True)) for row in expected]
+            nearest = min(rows, key=lambda pairs: sum(a != b for a, b in pairs))
+            if wrong := [(said, found) for said, found in nearest if said != found]:
+                said, found = (", ".join(numbers) for numbers in zip(*wrong, strict=True))
+                faults.append(f"{page} says {said}, the study {found}: {quoted}")
+        text = re.sub(wording, "", text)
+    return faults, text
 
 
 def report_sentences(kept: Kept) -> list[str]:

@@ -48,7 +48,7 @@ class Experiment(NamedTuple):
 def experiments_of(states: Sequence[ExpState]) -> list[Experiment]:
     """Return each commit and after it its experiments, the least OOD error first.
 
-    The workspace belongs to the first commit, and is left out where nothing in it differs.
+    The workspace belongs to the first commit, and is left out where it is one of the others.
 
     Raises:
         InputError: If there is no commit.
@@ -64,7 +64,8 @@ def experiments_of(states: Sequence[ExpState]) -> list[Experiment]:
         for state in states:
             if state.rev == "workspace" and commit is commits[0]:
                 here = _row(state, None, commit.data)
-                rows += [here] if here.changed or here.errors != base.errors else []
+                known = {(row.changed, *row.errors.values()) for row in (base, *rows)}
+                rows += [] if (here.changed, *here.errors.values()) in known else [here]
         found += [base, *sorted(rows, key=lambda row: row.rank)]
     return found
 
