@@ -116,7 +116,7 @@ def test_the_figure_has_a_line_for_each_model_and_level_and_units():
     assert len(ind.containers) == 2 * 2, "two models, 20 and 40 steps"
     assert len(compute.containers) == 2 * 3, "two models, 2, 4 and 8 trajectories"
     assert "(count)" in figure.axes[2].get_xlabel()
-    assert "(MACs" in figure.axes[3].get_xlabel()
+    assert "(10⁹ MACs)" in figure.axes[3].get_xlabel()
     assert "(dimensionless)" in ind.get_ylabel()
     assert "2 replicates" in ind.get_ylabel()
     texts = [text.get_text() for text in figure.legends[0].get_texts()]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from chimera.figures import style
 from chimera.study.labels import model_label
@@ -14,8 +13,9 @@ _TITLES = {"ind": "IND", "ood": "OOD, mean over axes"}
 # The horizontal axis, its label, what each line has in common, and how that is written.
 _COLUMNS = (
     ("trajectories", "training trajectories (count)", "steps", "{} steps"),
-    ("macs", "training compute (MACs, 3 a sample's)", "trajectories", "{} trajectories"),
+    ("macs", "training compute (10⁹ MACs)", "trajectories", "{} trajectories"),
 )
+_UNITS = {"macs": 1e9}
 _MARKERS = "osD^vPX*"
 
 
@@ -51,8 +51,10 @@ def _draw(
             if not line:
                 continue
             line.sort(key=lambda row: float(row[x]))
+            points, errors = style.points(line, x, "nrmse")
             panel.errorbar(
-                *style.points(line, x, "nrmse"),
+                [point / _UNITS.get(x, 1) for point in points],
+                errors,
                 yerr=[float(row["nrmse_sd"] or 0) for row in line],
                 color=colour,
                 marker=_MARKERS[i % len(_MARKERS)],
@@ -68,8 +70,6 @@ def _draw(
     ]
     panel.legend(handles, [text.format(value) for value in values], fontsize=7)
     style.plain_log_scale(panel, "y", (1, 2, 3, 5))
-    panel.set_xscale("log")
+    style.plain_log_scale(panel, "x", (1, 2, 5))
     if x == "trajectories":
-        panel.set_xticks(sorted({int(row[x]) for row in rows}), minor=False)
-        panel.xaxis.set_major_formatter("{x:.0f}")
-        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_xticks(sorted({int(row[x]) for row in rows}))
