@@ -52,8 +52,8 @@ def state(name, size=None, steps=40, state=None, error=None, **train):
     return ExpRange([rev], executor=ExpExecutor(state) if state else None, name=name)
 
 
-def listed(*runs, commit=None):
-    base = commit or state("main")
+def listed(*runs):
+    base = state("main")
     first = ExpState("abcdef0" + "1" * 33, "main", base.revs[0].data, experiments=list(runs))
     return [ExpState("workspace", data=base.revs[0].data), first]
 
@@ -64,11 +64,13 @@ RUNS = (
     state("short", 4, 20, state="success"),
     state("fast", 4, state="success", lr=0.5),  # another rate: no point of these curves
     state("broken", 2, state="failed", lr=0.5),
+    state("whole", 8),  # run in the workspace
+    state("unnamed", state="success"),  # it does not say on how many
 )
 
 
 def test_experiments_of_other_sizes_and_steps_alone_are_the_points():
-    """The commit trains on all 8 trajectories; compute is 3 MACs x steps x batch x unroll."""
+    """Compute is 3 MACs x steps x batch x unroll."""
     rows = learning_rows(listed(*RUNS), PARAMS)
     by_point = {(r["model"], r["axis"], r["trajectories"], r["steps"]): r for r in rows}
     points = [(2, 40), (4, 20), (4, 40), (8, 40)]
@@ -85,24 +87,13 @@ def test_experiments_of_other_sizes_and_steps_alone_are_the_points():
 
 def test_a_run_that_has_no_errors_is_one_sentence_with_its_name():
     for standing in ("failed", "queued", "running"):
-        with pytest.raises(InputError, match=rf"^bad \({standing}\) gave no errors, expected "):
+        with pytest.raises(InputError, match=rf"^the experiment bad is {standing}, expected "):
             learning_rows(listed(*RUNS, state("bad", 4, state=standing)), PARAMS)
 
 
 def test_no_experiment_is_one_sentence():
-    commit = state("main", seed=1)
-    commit.revs[0].data.params["params.yaml"]["data"]["seed"] = 1
     with pytest.raises(InputError, match=r"^no experiment of this commit differs in train\.traj"):
-        learning_rows(listed(RUNS[3], commit=commit), PARAMS)
-
-
-def test_files_do_not_say_how_many_trajectories_all_are():
-    params = copy.deepcopy(PARAMS)
-    params["data"]["source"] = "well"
-    runs = copy.deepcopy(listed(*RUNS[:2]))
-    for one in (runs[1].data, *(run.revs[0].data for run in runs[1].experiments)):
-        one.params["params.yaml"]["data"]["data"] = params["data"]
-    assert {row["trajectories"] for row in learning_rows(runs, params)} == {2, 4}
+        learning_rows(listed(*RUNS[3:5]), PARAMS)
 
 
 def test_the_figure_has_a_line_for_each_model_and_level_and_units():
@@ -138,6 +129,6 @@ def test_the_command_writes_table_and_picture(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(curves, "Repo", Repository)
     curves.main(["scale=smoke", "probe_names=[]", "train.unroll=2"])
-    assert capsys.readouterr().out == "4 experiments: curves/errors.csv, curves/errors.png\n"
+    assert capsys.readouterr().out == "4 points: curves/errors.csv, curves/errors.png\n"
     assert len(read_csv(tmp_path / "curves/errors.csv")) == 16
     assert (tmp_path / "curves/errors.png").read_bytes().startswith(b"\x89PNG")

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figure = learning_curves(rows, params["model_names"], len(params["replicates"]))
     write_bytes(HOME / "errors.png", pictures(figure)["png"])
     points = len({(row["trajectories"], row["steps"]) for row in rows})
-    print(f"{points} experiments: curves/errors.csv, curves/errors.png")  # noqa: T201
+    print(f"{points} points: curves/errors.csv, curves/errors.png")  # noqa: T201
 
 
 if __name__ == "__main__":
