@@ -20,8 +20,6 @@ from chimera.interface.errors import InputError, guarded
 from chimera.planning.composition import compose
 from chimera.review.learning import learning_rows
 
-_HOME = Path("curves")
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
@@ -33,11 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows = learning_rows(repo.experiments.show(), params)
     except DvcException as error:
         raise InputError(f"`dvc exp show` failed: {error}") from None
-    write_csv(_HOME / "errors.csv", rows)
     figure = learning_curves(rows, params["model_names"], len(params["replicates"]))
-    write_bytes(_HOME / "errors.png", pictures(figure)["png"])
-    points = len({(row["trajectories"], row["steps"]) for row in rows})
-    print(f"{points} points: curves/errors.csv, curves/errors.png")  # noqa: T201
+    write_csv(Path("curves/errors.csv"), rows)
+    write_bytes(Path("curves/errors.png"), pictures(figure)["png"])
+    print("curves/errors.csv, curves/errors.png")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One-step error against training data and against training compute, from curves/errors.csv."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -41,21 +42,15 @@ def _draw(
     panel: Axes, rows: style.Rows, models: Sequence[str], x: str, unit: float, shared: str
 ) -> None:
     groups = dict(zip(sorted({row[shared] for row in rows}), _MARKERS, strict=False))
-    form: dict[str, Any] = {"markersize": 4, "linewidth": 1}
-    for value, marker in groups.items():
-        for model, colour in style.model_colours(models).items():
-            line = sorted(style.where(rows, model=model, **{shared: value}), key=lambda r: r[x])
-            panel.errorbar(
-                [row[x] / unit for row in line],
-                [row["nrmse"] for row in line],
-                [row["nrmse_sd"] or 0.0 for row in line],
-                **form,
-                marker=marker,
-                color=colour,
-                capsize=2,
-                label=model_label(model),
-            )
-    handles = [panel.plot([], [], color=style.GREY, marker=m, **form)[0] for m in groups.values()]
+    colours, form = style.model_colours(models), dict[str, Any](markersize=4, linewidth=1)
+    for (value, marker), model in product(groups.items(), models):
+        line = sorted(style.where(rows, model=model, **{shared: value}), key=lambda row: row[x])
+        points, errors = [row[x] / unit for row in line], [row["nrmse"] for row in line]
+        spreads = [row["nrmse_sd"] or 0.0 for row in line]
+        about = {"label": model_label(model), "color": colours[model], "marker": marker}
+        panel.errorbar(points, errors, spreads, capsize=2, **form | about)
+    grey = form | {"color": style.GREY}
+    handles = [panel.plot([], [], marker=marker, **grey)[0] for marker in groups.values()]
     panel.legend(handles, [f"{value} {shared}" for value in groups], fontsize=7)
     for which in "xy":
         style.plain_log_scale(panel, which, (1, 2, 3, 5))

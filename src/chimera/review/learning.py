@@ -29,29 +29,25 @@ def learning_rows(states: Sequence[ExpState], params: Mapping[str, Any]) -> list
     for run in (run for commit in states for run in commit.experiments or () if run.revs):
         state, executor = run.revs[0], run.executor
         kept = file_leaves(state.data.params, "params.yaml") if state.data else {}
-        changed = differing(kept, flatten(params)).keys()
-        if VARIED[0] not in kept or not changed <= {*VARIED}:
+        if VARIED[0] not in kept or not differing(kept, flatten(params)).keys() <= {*VARIED}:
             continue
         if executor and executor.state != "success":
             raise InputError(
-                f"the experiment {run.name} is {executor.state}, expected one that has finished: "
-                "`dvc queue logs` says why; `dvc exp remove` forgets it"
+                f"the experiment {run.name} is {executor.state}, expected one that has finished"
             )
-        files = ("metrics/summary.json", "metrics/parity.json")
+        files = (f"metrics/{name}.json" for name in ("summary", "parity"))
         summary, parity = (file_leaves(state.data.metrics, file) for file in files)
         size, steps = point = tuple(kept[key] for key in VARIED)
-        samples = steps * kept["train.batch_size"] * kept["train.unroll"]
+        forward = 3 * steps * kept["train.batch_size"] * kept["train.unroll"]
         found[point] = [
-            Row(model=model, axis=axis, trajectories=size, steps=steps)
-            | {"macs": 3 * parity[f"{model}.macs"] * samples, "nrmse": summary[key]}
-            | {"nrmse_sd": summary.get(f"{key}_sd", "")}
+            Row(model=model, axis=axis, trajectories=size, steps=steps, nrmse=summary[key])
+            | {"nrmse_sd": summary.get(f"{key}_sd", ""), "macs": parity[f"{model}.macs"] * forward}
             for model in params["model_names"]
             for axis in ("ind", "ood")
             if (key := f"{model}.{axis}.nrmse") in summary
         ]
     if not found:
         raise InputError(
-            f"no experiment of this commit differs in {' and '.join(VARIED)} alone, expected some: "
-            "run `make curves`, with the same OVERRIDES"
+            f"no experiment of this commit differs in {' and '.join(VARIED)} alone, expected some"
         )
     return [row for point in sorted(found) for row in found[point]]

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from chimera.data.layout.recordings import Array
 from chimera.interface.errors import InputError
 
-_Floats = NDArray[np.float64]
-
 
 class ChannelMoments:
     """Mean, deviation and root mean square of each channel and of its change between frames.
@@ -23,7 +21,7 @@ class ChannelMoments:
 
     def __init__(self) -> None:
         # Number of values, their mean and their summed squared deviation (C,), by suffix.
-        self._sums: dict[str, tuple[int, _Floats, _Floats]] = {}
+        self._sums: dict[str, tuple[int, NDArray[np.float64], NDArray[np.float64]]] = {}
         self._last: Array | None = None
 
     def add(self, block: Array, start: int) -> None:

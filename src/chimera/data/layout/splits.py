@@ -8,6 +8,8 @@ n trajectories, T time, C fields, K conditioning channels, H, W space.
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,16 +154,12 @@ def _subset(files: _Files, wanted: int) -> _Files:
     places = [(r, number) for r, (_, numbers) in enumerate(files) for number in numbers]
     if wanted > len(places):
         raise InputError(
-            f"train.trajectories is {wanted}, expected at most {len(places)}, which is how many "
-            "the training split has"
+            f"train.trajectories is {wanted}, expected at most {len(places)}, all there are"
         )
     order = np.random.default_rng(0).permutation(len(places))
-    taken = {places[i] for i in order[:wanted].tolist()}
-    kept = [
-        (recording, tuple(number for number in numbers if (r, number) in taken))
-        for r, (recording, numbers) in enumerate(files)
-    ]
-    return [(recording, numbers) for recording, numbers in kept if numbers]
+    taken = [places[i] for i in sorted(order[:wanted].tolist())]
+    groups = groupby(taken, key=itemgetter(0))
+    return [(files[r][0], tuple(number for _, number in group)) for r, group in groups]
 
 
 class Inputs(NamedTuple):
