@@ -23,7 +23,7 @@ without_hints = { trap "" INT; same=0; while IFS= read -r line || test "$$line";
 	'To enable auto staging, run:' | $$'\t'dvc\ config\ core.autostage\ true) ;; \
 	*) printf '%s\n' "$$line" ;; esac; done; test $$same = 0 || echo "$$same stages had not changed"; }
 
-.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost solve_widths compose intact diff experiments plan connect worker matrix collect review comment current docs bits mutants faults fuzz parity smoke report
+.PHONY: help install repro cells study crate audit test test-full test-cuda lint check dryrun tune train_e1 aggregate figures full_e1 verify_hashes hash_missing limits cost curves solve_widths compose intact diff experiments plan connect worker matrix collect review comment current docs bits mutants faults fuzz parity smoke report
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
@@ -127,6 +127,14 @@ plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends 
 MORE ?=
 study: install  ## the confirmatory study until its rule ends it; MORE=4: at most 4 replicates more
 	python -m chimera.commands.study --jobs $(JOBS) $(if $(MORE),--more $(MORE)) $(OVERRIDES)
+
+# Of a study without probes; DVC's queue runs JOBS experiments at a time and the last line draws them.
+SIZES ?= 8,16,32,64
+STEPS ?= 320,640,1280
+curves: install  ## error against training data and compute, into curves/: SIZES=8,16,32,64 STEPS=320,640,1280
+	dvc exp run --queue $(addprefix -S ,$(OVERRIDES) probe_names=[] +train.trajectories=$(SIZES) train.steps=$(STEPS))
+	dvc exp run --run-all --jobs $(JOBS)
+	python -m chimera.commands.curves $(OVERRIDES) probe_names=[]
 
 NAME ?= E1
 crate: install  ## keep the finished study of this work tree as records/NAME, with RO-Crate and Croissant

@@ -1,5 +1,10 @@
 """The small networks that the tests build, and settings: a test states only what it changes."""
 
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
 from torch import nn
 
 UNET = {
@@ -24,3 +29,25 @@ class Expression(nn.Module):
 
     def forward(self, x):
         return self.expression(x, *self.layers)
+
+
+class Unshared:
+    """In place of what uploads a network."""
+
+    def __init_subclass__(cls, **_):
+        super().__init_subclass__()
+
+
+def without_its_dependencies(monkeypatch):
+    """Let files of the_well.benchmark.models be imported one by one.
+
+    Their package imports all networks, timm for dropping paths, and a hub.
+    """
+    for module in ("timm", "timm.models", "timm.models.layers", "the_well.benchmark.models"):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    sys.modules["timm.models.layers"].DropPath = nn.Identity
+    folder = Path(find_spec("the_well.benchmark").origin).parent / "models"
+    sys.modules["the_well.benchmark.models"].__path__ = [str(folder)]
+    hub = ModuleType("huggingface_hub")
+    hub.PyTorchModelHubMixin = Unshared
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)

@@ -74,6 +74,7 @@ def test_the_search_of_every_config_file_is_accepted(monkeypatch):
     sections = {
         path.stem: yaml.safe_load(path.read_text().replace("${data.shape}", "[1, 64, 64]"))
         for path in [*(ROOT / "conf/model").glob("*.yaml"), ROOT / OWN / "two_grids.yaml"]
+        if not path.stem.startswith("the_well_")  # no search, and of a package that may be missing
     }
     assert {"fno", "convnext_unet", "two_grids"} <= {
         n for n, s in sections.items() if "search" in s

@@ -1,17 +1,12 @@
 """Networks of neuraloperator and of The Well enter by their import paths."""
 
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-from types import ModuleType
-
 import pytest
-from torch import nn
 
 from chimera.models.forecasting.building import check_model, fit_to_data
 from chimera.models.parity import count
 from chimera.models.parity.admission import admit
 from chimera.models.parity.liveness import liveness
+from networks import without_its_dependencies
 
 SECTIONS = {
     "neuraloperator": {
@@ -36,27 +31,13 @@ SECTIONS = {
 }
 
 
-class Unshared:
-    """In place of what uploads a network."""
-
-    def __init_subclass__(cls, **_):
-        super().__init_subclass__()
-
-
 @pytest.mark.filterwarnings("ignore")  # those of other packages
 @pytest.mark.parametrize(
     "name", [pytest.param("neuraloperator", marks=pytest.mark.full), "the_well"]
 )
 def test_a_network_of_another_package_is_admitted_and_counted(name, monkeypatch):
-    if name == "the_well":  # it imports all its networks, timm for dropping paths, and a hub
-        for module in ("timm", "timm.models", "timm.models.layers", "the_well.benchmark.models"):
-            monkeypatch.setitem(sys.modules, module, ModuleType(module))
-        sys.modules["timm.models.layers"].DropPath = nn.Identity
-        folder = Path(find_spec("the_well.benchmark").origin).parent / "models"
-        sys.modules["the_well.benchmark.models"].__path__ = [str(folder)]
-        hub = ModuleType("huggingface_hub")
-        hub.PyTorchModelHubMixin = Unshared
-        monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    if name == "the_well":
+        without_its_dependencies(monkeypatch)
     check_model(SECTIONS[name], "models.other")
     settings = fit_to_data(
         SECTIONS[name], (1, 16, 16), ["periodic"] * 2, "models.other", conditioning=2

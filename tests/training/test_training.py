@@ -515,3 +515,36 @@ def test_the_best_weights_are_those_of_the_least_validation_error():
 def test_an_option_that_is_none_is_one_sentence(change, words):
     with pytest.raises(InputError, match=words):
         read_settings(as_plain(SETTINGS) | change, "train", TrainSettings)
+
+
+@pytest.mark.parametrize("past_frames", [1, 2])
+def test_pushforward_differentiates_the_last_of_the_steps_alone(past_frames):
+    """f(x) = w x: x_{t+3} = (1 + w)^3 x_t, of which the last factor alone is differentiated.
+
+    With a = (1 + w)^2 held still, L = mean((1 + w) a x - y)^2 and dL/dw = 2 mean(((1 + w) a x - y)
+    a x); through all steps it is 2 mean((..) 3 (1 + w)^2 x), three times as much.
+    """
+    w, P = 0.5, past_frames
+    window = torch.rand(2, P + 3, 1, 4, 4, generator=torch.Generator().manual_seed(0)).double()
+    x, y = window[:, P - 1], window[:, -1]
+    error = (1 + w) ** 3 * x - y
+
+    def gradient(pushforward):
+        scale = nn.Parameter(torch.tensor(w).double())
+        network = networks.Expression(lambda z, _: scale * z[:, :1], nn.Conv2d(1, 1, 1))
+        one = Objective(network, 3, 1, P, pushforward=pushforward)
+        loss = one(window)
+        loss.backward()
+        return loss, scale.grad
+
+    loss, found = gradient(True)
+    torch.testing.assert_close(loss, error.square().mean().float(), check_dtype=False)
+    expected = 2 * (error * (1 + w) ** 2 * x).mean()
+    torch.testing.assert_close(found, expected)
+    steps = [(1 + w) ** k * x - window[:, P + k - 1] for k in (1, 2, 3)]
+    through = [2 * (e * k * (1 + w) ** (k - 1) * x).mean() for k, e in enumerate(steps, start=1)]
+    torch.testing.assert_close(gradient(False)[1], sum(through) / 3)
+
+
+def test_pushforward_over_one_step_is_the_plain_loss():
+    same(finish(training()), finish(training(replace(SETTINGS, pushforward=True))))

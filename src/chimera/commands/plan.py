@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shape = len(data.fields), data.num_points, data.num_points
 
     parts, memory = [generation_part(data, names, laws)], []
-    resident = data.datasets[names[0]].trajectories["train"] * data.num_frames
+    available = data.datasets[names[0]].trajectories["train"]
+    resident = min(params["train"].get("trajectories") or available, available) * data.num_frames
     resident *= data.num_points**2 * (len(data.fields) + K) * FLOAT_BYTES
     first = max(len(f"evaluate {name}") for name in params["model_names"])
     for name in params["model_names"]:

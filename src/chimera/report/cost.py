@@ -39,7 +39,8 @@ def effort(params: Mapping[str, Any], model: str, tuning: Mapping[str, Any]) -> 
     frames = 0  # files that somebody else has made
     if data["source"] == "generated":
         splits = data["datasets"][params["datasets"][0]]["trajectories"]
-        frames = data["num_frames"] * (splits["train"] + splits["valid"])
+        used = settings.get("trajectories") or splits["train"]
+        frames = data["num_frames"] * (used + splits["valid"])
     tuned = tuning.get(model, {}).get("samples")
     return Effort(frames, settings["steps"] * settings["batch_size"], tuned)
 

@@ -70,7 +70,7 @@ def experiments_of(states: Sequence[ExpState]) -> list[Experiment]:
     return found
 
 
-def _leaves(files: Mapping[str, Any], name: str) -> dict[str, Any]:
+def file_leaves(files: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the leaves of one file of parameters or metrics by dotted key, none without it."""
     content = files.get(name, {}).get("data")
     return flatten(content) if isinstance(content, dict) else {}
@@ -78,9 +78,9 @@ def _leaves(files: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _row(state: ExpState, executor: ExpExecutor | None, base: SerializableExp | None) -> Experiment:
     record = state.data or SerializableExp(state.rev)
-    params = _leaves(record.params, "params.yaml")
+    params = file_leaves(record.params, "params.yaml")
     files = ("metrics/summary.json", "metrics/stats.json")
-    summary, stats = (_leaves(record.metrics, file) for file in files)
+    summary, stats = (file_leaves(record.metrics, file) for file in files)
     if executor and executor.state != "success":
         standing, summary, stats = executor.state, {}, {}  # a queued commit holds its parent's
     elif state.data is None or record.metrics.get("metrics/summary.json", {}).get("error"):
@@ -106,7 +106,7 @@ def _is_finite(value: Any) -> bool:
 
 def _changes(record: SerializableExp, base: SerializableExp) -> Iterator[str]:
     """Yield what differs from the commit: the scale, other parameters, then source files."""
-    before, now = (_leaves(side.params, "params.yaml") for side in (base, record))
+    before, now = (file_leaves(side.params, "params.yaml") for side in (base, record))
     changed = differing(now, before)  # in the order of the commit
     for key in sorted(changed, key=lambda key: key != "scale.name"):
         value = now.get(key)

@@ -43,7 +43,9 @@ def set_up(
         device: Where the network is trained.
         group: The processes that share the batches.
     """
-    train, valid, conditions, moments = open_inputs(folder, fields, conditioning)
+    train, valid, conditions, moments = open_inputs(
+        folder, fields, conditioning, settings.trajectories
+    )
     shape, K = (len(fields), *train.layout.grid), len(conditions)
     model = fit_to_data(section, shape, boundary, conditioning=K, past_frames=past_frames)
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))

@@ -2,9 +2,11 @@
 
 Minimises the mean of a loss of x̂_{t+u}, ||x_{t+u} - x̂_{t+u}||^2 by default, over u = 1 .. unroll,
 where x̂ is the network's own rollout from x_t (chimera.models.forecasting.stepping) or, with
-input_noise, from x_t + noise (Sanchez-Gonzalez et al. 2020, arXiv:2002.09405, section 3.3). It uses
-AdamW (Loshchilov & Hutter 2019, algorithm 2), the one-cycle schedule (Smith & Topin 2018) and
-clipping by the norm of the gradient (Pascanu et al. 2013).
+input_noise, from x_t + noise (Sanchez-Gonzalez et al. 2020, arXiv:2002.09405, section 3.3). With
+pushforward it is the loss of the last frame alone, differentiated through the last step alone
+(Brandstetter, Worrall & Welling 2022, arXiv:2202.03376, section 3.1). It uses AdamW (Loshchilov &
+Hutter 2019, algorithm 2), the one-cycle schedule (Smith & Topin 2018) and clipping by the norm of
+the gradient (Pascanu et al. 2013).
 
 The batch and the learning rate follow from the number of the step, so the state consists of
 weights, moments, average and random generator. No step makes the host wait for a GPU: the loss is
@@ -98,10 +100,11 @@ class Objective(nn.Module):
         past_frames: int = 1,
         loss: str = "mse",
         input_noise: float = 0.0,
+        pushforward: bool = False,
     ) -> None:
         super().__init__()
         self.network, self.unroll, self.loss, self.noise = network, unroll, loss, input_noise
-        self.num_fields, self.past_frames = num_fields, past_frames
+        self.num_fields, self.past_frames, self.pushforward = num_fields, past_frames, pushforward
 
     def forward(self, window: Tensor) -> Tensor:
         """Return the loss of the fields of (B, P + unroll, C + K, H, W)."""
@@ -111,11 +114,15 @@ class Objective(nn.Module):
             own = state[:, : P * C]
             noise = own.new_empty((size, *own.shape)).normal_(std=self.noise)[rank]
             state = torch.cat([own + noise, state[:, P * C :]], dim=1)
-        loss = torch.zeros((), device=window.device)
-        for target in window[:, P:].unbind(1):
+        loss, targets = torch.zeros((), device=window.device), window[:, P:].unbind(1)
+        fixed = len(targets) - 1 if self.pushforward else 0
+        with torch.no_grad():
+            for _ in targets[:fixed]:
+                state = stepping.step(self.network, state, P)
+        for target in targets[fixed:]:
             state = stepping.step(self.network, state, P)
             error = mismatch(state[:, :C], target[:, :C], self.loss)
-            loss = loss + error / self.unroll
+            loss = loss + error / (self.unroll - fixed)
         return loss
 
 
@@ -147,7 +154,7 @@ class Training:
         self.num_fields, self.past_frames = num_fields, past_frames
         self.parameters = dict(network.named_parameters())
         self.device = next(network.parameters()).device
-        options = settings.loss, settings.input_noise
+        options = settings.loss, settings.input_noise, settings.pushforward
         alone = Objective(network, settings.unroll, num_fields, past_frames, *options)
         for layer in alone.modules():
             if hasattr(layer, "share"):  # draws for the whole batch and takes its part

@@ -47,6 +47,8 @@ class TrainSettings(Settings, frozen=True):
     loss: Literal["mse", "mae", "relative_l2"] = "mse"
     input_noise: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
     keep: Literal["last", "best"] = "last"
+    pushforward: bool = False
+    trajectories: Count | None = None  # of the training split; None takes all
 
     def __post_init__(self) -> None:
         """Require a batch that the processes can share evenly."""

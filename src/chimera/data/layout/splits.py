@@ -8,8 +8,10 @@ n trajectories, T time, C fields, K conditioning channels, H, W space.
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +20,9 @@ from chimera.data.layout.conditioning import (
     read_conditioning,
     with_logarithms,
 )
-from chimera.data.layout.hdf5 import FieldReader
+from chimera.data.layout.hdf5 import FieldReader, HDF5Recording
 from chimera.data.layout.links import NAME, read_links, require_linked
+from chimera.data.layout.moments import ChannelMoments
 from chimera.data.layout.recordings import Array, shared_scalars
 from chimera.data.layout.well import channel_moments, open_well
 from chimera.files.artifacts import read_yaml
@@ -27,14 +30,18 @@ from chimera.interface.errors import InputError
 
 # Bytes of chunks that HDF5 keeps of each dataset while frames are drawn at random.
 _CHUNK_CACHE = 1 << 24
+_Files = list[tuple[HDF5Recording, tuple[int, ...]]]  # and the numbers of their trajectories
 
 
 class Split:
     """Fields of a split's trajectories, read on demand, with their conditioning.
 
     `folder` is data/<dataset>/data/<split>; chimera.data.layout.conditioning describes the names.
+    `wanted` trajectories are taken, all by default: the first of a fixed random order, so that a
+    smaller number takes some of those of a larger one, in the order of the files.
 
     Attributes:
+        available: Number of all trajectories.
         shape: (n, T, C + K, H, W).
         layout: Shared by all trajectories.
         scalars: Physical parameters (n,) by name, those that every file declares.
@@ -42,7 +49,11 @@ class Split:
     """
 
     def __init__(
-        self, folder: Path, fields: Sequence[str], conditioning: Sequence[str] = ()
+        self,
+        folder: Path,
+        fields: Sequence[str],
+        conditioning: Sequence[str] = (),
+        wanted: int | None = None,
     ) -> None:
         if (folder / NAME).exists():
             links = read_links(folder / NAME)
@@ -67,6 +78,9 @@ class Split:
                     f"{recording.path} has {recording.count} trajectories, expected "
                     f"{max(numbers) + 1} as {folder / NAME} says"
                 )
+        self.available = sum(len(numbers) for _, numbers in files)
+        if wanted is not None:
+            files = _subset(files, wanted)
         # (recording, trajectory in it) of each of the n trajectories
         self._places = [(r, number) for r, (_, numbers) in enumerate(files) for number in numbers]
         self._recordings = [recording for recording, _ in files]
@@ -135,6 +149,19 @@ class Split:
         return self._readers[key]
 
 
+def _subset(files: _Files, wanted: int) -> _Files:
+    """Return the files with the trajectories that are taken, those without any left out."""
+    places = [(r, number) for r, (_, numbers) in enumerate(files) for number in numbers]
+    if wanted > len(places):
+        raise InputError(
+            f"train.trajectories is {wanted}, expected at most {len(places)}, all there are"
+        )
+    order = np.random.default_rng(0).permutation(len(places))
+    taken = [places[i] for i in sorted(order[:wanted].tolist())]
+    groups = groupby(taken, key=itemgetter(0))
+    return [(files[r][0], tuple(number for _, number in group)) for r, group in groups]
+
+
 class Inputs(NamedTuple):
     """Splits of C fields and K conditioning channels."""
 
@@ -144,11 +171,30 @@ class Inputs(NamedTuple):
     moments: dict[str, list[float]]  # `mean` and `std` of all channels of the train split (C + K,)
 
 
-def open_inputs(folder: Path, fields: Sequence[str], conditioning: Sequence[str]) -> Inputs:
-    """Open the splits of data/<dataset>, with the channels that params.yaml names."""
-    scalars = Split(folder / "data/train", fields).scalars
-    names = with_logarithms(conditioning, scalars)
-    train, valid = (Split(folder / "data" / split, fields, names) for split in ("train", "valid"))
-    known = channel_moments(read_yaml(folder / "stats.yaml"), fields)
+def open_inputs(
+    folder: Path,
+    fields: Sequence[str],
+    conditioning: Sequence[str],
+    trajectories: int | None = None,
+) -> Inputs:
+    """Open the splits of data/<dataset>, with the channels that params.yaml names.
+
+    Of the training split, `trajectories` are taken; the moments and the logarithms are of those.
+    """
+    known = Split(folder / "data/train", fields, wanted=trajectories)
+    names = with_logarithms(conditioning, known.scalars)
+    train = Split(folder / "data/train", fields, names, trajectories)
+    valid = Split(folder / "data/valid", fields, names)
+    stats = _statistics(known, fields) if len(train) < train.available else None
+    moments = channel_moments(stats or read_yaml(folder / "stats.yaml"), fields)
     further = conditioning_moments(train.conditioning)
-    return Inputs(train, valid, names, {m: known[m] + further[m] for m in known})
+    return Inputs(train, valid, names, {m: moments[m] + further[m] for m in moments})
+
+
+def _statistics(split: Split, fields: Sequence[str]) -> dict[str, Any]:
+    """Return what stats.yaml would say of a split, read frame by frame whatever its size."""
+    moments, frame = ChannelMoments(), np.empty((1, 1, *split.shape[2:]), dtype=np.float32)
+    for i, t in np.ndindex(split.shape[:2]):
+        split.windows([i], [t], frame)
+        moments.add(frame[0], t)
+    return moments.table(fields)

@@ -17,12 +17,12 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from chimera.data.layout.hdf5 import open_hdf5
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
+from chimera.data.layout.moments import ChannelMoments
 from chimera.data.layout.recordings import Array, Recording, files_below, shared_scalars
 from chimera.data.layout.well import open_well
 from chimera.data.settings import SPLITS, ImportedData
@@ -40,7 +40,6 @@ from chimera.interface.progress import announce
 _HDF5 = {"well": open_well, "pdebench": open_pdebench, "pdearena": open_pdearena, "fno": open_fno}
 _SUFFIXES = {"fno": (".mat",), "npz": (".npz", ".npy")}  # of others, .hdf5 and .h5
 _VELOCITY = ("velocity_x", "velocity_y")
-_Floats = NDArray[np.float64]
 
 
 def open_source(data: ImportedData) -> list[Recording]:
@@ -164,13 +163,13 @@ def _read_once(
     fields: Sequence[str],
     outputs: dict[str, h5py.File],
     label: str,
-) -> tuple[dict[str, Frames], "_Moments"]:
+) -> tuple[dict[str, Frames], ChannelMoments]:
     """Check and digest every frame, add it to the moments, and write it where there are outputs."""
     position = {m: (s, row) for s, members in splits.items() for row, m in enumerate(members)}
     used = sorted({r for r, _ in position})
     T = recordings[used[0]].layout.num_frames
     digests = {s: np.empty((len(m), T, 2), dtype=np.uint64) for s, m in splits.items()}
-    moments = _Moments()
+    moments = ChannelMoments()
     with tqdm(total=len(position) * T, desc=label, unit="frame", disable=None) as bar:
         for r in used:
             numbers = sorted(i for other, i in position if other == r)
@@ -252,50 +251,3 @@ def channel_blocks(
         curl = vorticity(block[:, 0], block[:, 1], layout.extent, layout.boundary)
         channels = [curl if f == "vorticity" else block[:, stored.index(f)] for f in fields]
         yield number, start, np.stack(channels, axis=1)
-
-
-class _Moments:
-    """Mean, deviation and root mean square of each channel and of its change between frames.
-
-    Blocks are merged by Chan, Golub & LeVeque 1983 (eq. 1.5), in float64.
-    """
-
-    def __init__(self) -> None:
-        # Number of values, their mean and their summed squared deviation (C,), by suffix.
-        self._sums: dict[str, tuple[int, _Floats, _Floats]] = {}
-        self._last: Array | None = None
-
-    def add(self, block: Array, start: int) -> None:
-        """Add frames (t, C, H, W), the next of their trajectory."""
-        self._merge("", block)
-        joined = block if self._last is None or not start else np.concatenate([self._last, block])
-        if len(joined) > 1:
-            self._merge("_delta", np.diff(joined.astype(np.float64), axis=0))
-        self._last = block[-1:]
-
-    def _merge(self, suffix: str, block: NDArray[Any]) -> None:
-        values = block.astype(np.float64).swapaxes(0, 1).reshape(block.shape[1], -1)
-        n, mean = values.shape[1], values.mean(axis=1)
-        squares = np.square(values - mean[:, None]).sum(axis=1)
-        if suffix in self._sums:
-            m, old, old_squares = self._sums[suffix]
-            change = mean - old
-            squares = old_squares + squares + change**2 * m * n / (m + n)
-            n, mean = m + n, old + change * n / (m + n)
-        self._sums[suffix] = n, mean, squares
-
-    def table(self, fields: Sequence[str]) -> dict[str, Any]:
-        """Return the content of stats.yaml."""
-        result: dict[str, Any] = {}
-        for suffix, (n, mean, squares) in self._sums.items():
-            std = np.sqrt(squares / max(n - 1, 1))
-            rms = np.sqrt(mean**2 + squares / n)
-            for moment, values in (("mean", mean), ("std", std), ("rms", rms)):
-                result[moment + suffix] = dict(zip(fields, values.tolist(), strict=True))
-        for name, value in result["std"].items():
-            if not value > 0:
-                raise InputError(
-                    f"the field {name!r} is {result['mean'][name]:g} everywhere in the train "
-                    "split, expected one that varies"
-                )
-        return result
