@@ -105,7 +105,7 @@ def _show(path: Path, truth: _Array, forecast: _Array, field: str) -> None:
     T = min(len(truth), len(forecast))
     maps = {"truth": truth[:T], "forecast": forecast, "error": forecast[:T] - truth[:T]}
     titles = [f"{step} frames after the last that is given" for step in range(1, len(forecast) + 1)]
-    figures.animate(path, maps if T else {"forecast": forecast}, titles, field)
+    figures.animate(path, {"": maps if T else {"forecast": forecast}}, titles, field)
 
 
 if __name__ == "__main__":

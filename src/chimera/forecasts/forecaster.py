@@ -15,7 +15,7 @@ from chimera.evaluation.forecasters import network_forecaster
 from chimera.fields.nrmse import Field
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.checkpoint import Trained, read_network
-from chimera.models.forecasting.stepping import states
+from chimera.models.forecasting.stepping import follow, states
 
 
 class Forecaster:
@@ -59,7 +59,7 @@ class Forecaster:
         try:
             for _ in range(steps):
                 predictions.append(step(state, numbers))
-                state = torch.cat([predictions[-1], state[:, :-C]], dim=1)
+                state = follow(state, predictions[-1], P)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise InputError(f"frames have shape {tuple(given.shape)}: {reason}") from None

@@ -46,7 +46,7 @@ def templates() -> Environment:
 
 
 def data_uri(picture: bytes, suffix: str) -> str:
-    """Return a picture, `svg` or `png`, as a data URI."""
+    """Return a picture, `svg`, `png` or `webp`, as a data URI."""
     kind = "svg+xml" if suffix == "svg" else suffix
     return f"data:image/{kind};base64,{b64encode(picture).decode()}"
 

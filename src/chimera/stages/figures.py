@@ -1,12 +1,12 @@
-"""Draw all figures, as PNG for git (plots/png/) and as SVG for print (plots/svg/)."""
+"""Draw all figures: plots/png/ for git, plots/svg/ for print, animations in plots/webp/."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from chimera import figures
-from chimera.files.arrays import read_safetensors
 from chimera.files.artifacts import read_params, whole_folder, write_bytes
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
@@ -17,6 +17,8 @@ from chimera.study.error_table import METRICS, read_errors
 from chimera.study.results import read_metrics, read_numbers, read_result
 from chimera.study.tables import BY_RUN, digest
 
+Errors = Mapping[str, Sequence[Sequence[float]]]  # of each trajectory in every run, by axis
+
 
 def table(name: str) -> figures.Rows:
     """Return a table of metrics/tables/, empty for a probe that is not in the study."""
@@ -24,18 +26,11 @@ def table(name: str) -> figures.Rows:
     return read_numbers(path, figures.TABLES[name], blanks=True) if path.exists() else []
 
 
-def fields(params: dict[str, Any], runs: dict[tuple[str, int], Any], interval: float) -> Figure:
+def fields(params: dict[str, Any], errors: Errors, interval: float) -> Figure:
     """Draw the best, the median and the worst OOD trajectory of the first replicate."""
-    datasets, replicate = params["datasets"], params["replicates"][0]
-    axes = {dataset: axis_name(dataset, datasets) for dataset in datasets[1:]}
-    arrays: dict[str, dict[str, Any]] = {}
-    for model in params["model_names"]:
-        found = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
-        parts = [(name.rpartition("."), field) for name, field in found.items()]
-        arrays[model] = {f"{axes[d]}.{kind}": a for (d, _, kind), a in parts if d in axes}
-    errors = {axis: [run[axis]["rollout_nrmse"] for run in runs.values()] for axis in axes.values()}
-    examples = figures.examples(errors, arrays)
-    time = params["evaluate"]["field_frame"] * interval
+    replicate, time = params["replicates"][0], params["evaluate"]["field_frame"] * interval
+    arrays = figures.read_fields(params["model_names"], replicate, params["datasets"])
+    examples = figures.examples({a: e for a, e in errors.items() if a != "ind"}, arrays)
     return figures.example_fields(examples, time, replicate, params["data"]["fields"][0])
 
 
@@ -58,6 +53,8 @@ def main() -> None:
     ]
     parity, valid = read_metrics("parity"), params["evaluate"]["valid_correlation"]
     costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
+    axes = [axis_name(dataset, params["datasets"]) for dataset in params["datasets"]]
+    rollouts = {a: [run[a]["rollout_nrmse"] for run in errors.values()] for a in axes}
     by_run, loss = digest(rows, BY_RUN), params["train"].get("loss", "mse")
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
     drawn = {
@@ -66,7 +63,7 @@ def main() -> None:
         "training": figures.training_curves(table("training"), models, loss),
         "tuning": figures.tuning_search(trials, models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
-        "fields": fields(params, errors, interval),
+        "fields": fields(params, rollouts, interval),
         "forest": figures.forest_plot(
             comparisons, baseline, plan.primary, 1 - plan.alpha, plan.margin
         ),
@@ -85,6 +82,8 @@ def main() -> None:
             pictures = figures.pictures(figure)
             write_bytes(png / f"{name}.png", pictures["png"])
             write_bytes(svg / f"{name}.svg", pictures["svg"])
+    with whole_folder(Path("plots/webp")) as webp:
+        figures.watch_rollouts(webp, params, rollouts, interval)
 
 
 if __name__ == "__main__":

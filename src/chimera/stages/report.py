@@ -13,6 +13,7 @@ from chimera.report import prose, tables
 from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, templates
 from chimera.report.verdict import beaten_by_baselines, verdicts
+from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.results import FORMS, read_metrics, read_numbers, read_result
 
@@ -21,6 +22,11 @@ LINES = "cost fig1_errors training tuning rollout forest parity"
 PROBED = "depth spectra twonn ib patching rome"
 PICTURES = {"fields": "png"} | dict.fromkeys([*LINES.split(), *PROBED.split()], "svg")
 SOURCES = ("params.yaml", "PREREGISTRATION.md", "Deviation_Log.md")
+
+
+def picture(name: str, suffix: str) -> str:
+    """Return a file of the stage `figures` as a data URI."""
+    return data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
 
 
 def main() -> None:
@@ -64,9 +70,10 @@ def main() -> None:
         "text_of_params": read_text(Path("params.yaml")),
         "objects": {name: git_object(read_bytes(Path(name))) for name in files},
         "hashes": gates[0]["sha256"] | gates[1]["sha256"],
-        "pictures": {
-            name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
-            for name, suffix in PICTURES.items()
+        "pictures": {name: picture(name, suffix) for name, suffix in PICTURES.items()},
+        "animations": {
+            axis: (picture(axis, "webp"), picture(f"{axis}-still", "webp"))
+            for axis in (axis_name(dataset, params["datasets"]) for dataset in params["datasets"])
         },
         "trials": tables.tuning_rows(trials, repeats, models),
         "statistics": tables.probe_rows(probes, models),
