@@ -6,6 +6,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from chimera.figures import watch_rollouts
+from chimera.figures.settings import FigureSettings
 from chimera.figures.watching import _LARGEST, read_rollouts
 from chimera.interface.errors import InputError
 
@@ -58,7 +59,7 @@ def test_rollouts_come_back_in_their_unit_with_the_solver_where_it_is(runs):
 
 def test_an_axis_has_its_frames_a_still_and_bounded_bytes(runs, tmp_path):
     errors = {"ind": [[0.2, 9, 0.1, 9, 0.3]] * 4, "ood_flow_other": [[3, 0, 2, 0, 1]]}
-    watch_rollouts(tmp_path, runs, errors, 0.5)
+    watch_rollouts(tmp_path, runs, errors, 0.5, FigureSettings())
     names = {f"{axis}{kind}.webp" for axis in errors for kind in ("", "-still")}
     assert {path.name for path in tmp_path.glob("*.webp")} == names
     for axis in errors:
@@ -77,19 +78,20 @@ def test_the_first_frame_of_the_truth_is_the_array(runs, tmp_path, monkeypatch):
         "chimera.figures.watching.animate",
         lambda path, rows, titles, *_, **__: shown.update({path.name: (rows, titles)}),
     )
-    watch_rollouts(tmp_path, runs, {"ind": [[2, 9, 1, 9, 3]], "ood_flow_other": [[1] * 5]}, 0.5)
+    errors = {"ind": [[2, 9, 1, 9, 3]], "ood_flow_other": [[1] * 5]}
+    watch_rollouts(tmp_path, runs, errors, 0.5, FigureSettings())
     rows, titles = shown["ind.webp"]
     assert list(rows) == [f"{rank}, no. {n}\nnRMSE {error}" for rank, n, error in (
         ("best", 2, "1.00"), ("median", 0, "2.00"), ("worst", 4, "3.00"))]  # fmt: skip
     for number, maps in zip((2, 0, 4), rows.values(), strict=True):
         np.testing.assert_allclose(maps["truth"][0], MEAN + STD * truth(number, 0), atol=0.03)
-        assert list(maps) == ["truth", "UNet", "FractalUNet", "solver\n32", "UNet\nerror",
-                              "FractalUNet\nerror", "solver\n32\nerror"]  # fmt: skip
+        assert list(maps) == ["truth", "UNet", "FractalUNet", "solver 32", "UNet\nerror",
+                              "FractalUNet\nerror", "solver 32\nerror"]  # fmt: skip
         np.testing.assert_allclose(maps["UNet\nerror"][T - 1], STD * 0.5 * wave(3), atol=0.03)
     assert titles == [f"IND, replicate 1: time {t}" for t in ("0.5", "1", "1.5", "2", "2.5")]
 
 
 def test_one_network_and_another_replicate_can_be_asked_for(runs, tmp_path):
-    asked = runs | {"figures": {"models": ["unet"], "replicate": 2}}
+    asked = FigureSettings(models=("unet",), replicate=2)
     with pytest.raises(InputError, match="runs/unet/2/references"):
-        watch_rollouts(tmp_path, asked, {}, 0.5)
+        watch_rollouts(tmp_path, runs, {}, 0.5, asked)

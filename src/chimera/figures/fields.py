@@ -91,7 +91,7 @@ def example_fields(
     columns, lines = (1 + 2 * len(models), 1) if one_line else (1 + len(models), 2)
     lines *= len(examples)
     unit = "1 / unit of time" if quantity == "vorticity" else "unit of the data"
-    figure = Figure(figsize=(style.WIDTH, 0.6 + 1.45 * lines))
+    figure = Figure(figsize=(style.width(), 0.6 + 1.45 * lines))
     grid = figure.subplots(lines, columns, squeeze=False).reshape(len(examples), -1)
     for panels, example in zip(grid, examples, strict=True):
         names = {model: model_label(model).replace(" ", "\n") for model in models}

@@ -7,6 +7,7 @@ mean over models and replicates, of those whose rollouts were kept.
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +17,11 @@ from chimera.figures.animation import animate
 from chimera.figures.fields import ranks
 from chimera.figures.settings import FigureSettings
 from chimera.files.arrays import read_safetensors
-from chimera.interface.settings import read_settings
 from chimera.study.axes import axis_name
 from chimera.study.labels import axis_label, model_label
 
 # Bytes of all animations of a report, of 1 MB that stills share and base64 makes 4 bytes of 3.
-_LARGEST = 660_000
+_LARGEST = 510_000
 
 
 class Rollouts(NamedTuple):
@@ -68,12 +68,12 @@ def watch_rollouts(
     params: Mapping[str, Any],
     errors: Mapping[str, Sequence[Sequence[float]]],
     interval: float,
+    asked: FigureSettings,
 ) -> None:
     """Write <axis>.webp and, for who wants nothing that moves, <axis>-still.webp into a folder.
 
     `errors` has for each axis those of its trajectories in every run, `params` is params.yaml.
     """
-    asked = read_settings(params.get("figures", {}), "figures", FigureSettings)
     replicate = params["replicates"][0] if asked.replicate is None else asked.replicate
     fields, models = params["data"]["fields"], asked.models or params["model_names"]
     field = asked.field or fields[0]
@@ -86,7 +86,7 @@ def watch_rollouts(
         rows = {}
         for rank, (error, place, number) in ranks(means).items():
             truth = target[place]
-            shown = {model_label(n).replace(" ", "\n"): f[place] for n, f in forecasts.items()}
+            shown = {fill(model_label(n), 12): f[place] for n, f in forecasts.items()}
             wrong = {f"{name}\nerror": forecast - truth for name, forecast in shown.items()}
             rows[f"{rank}, no. {number}\nnRMSE {error:.2f}"] = {"truth": truth} | shown | wrong
         about = f"{axis_label(axis)}, replicate {replicate}: time"
@@ -95,7 +95,7 @@ def watch_rollouts(
             rows,
             [f"{about} {(t + 1) * interval:g}" for t in range(target.shape[1])],
             field.replace("_", " "),
-            side=0.8,
+            side=0.7,
             columns=None if len(forecasts) <= 3 else 1 + len(forecasts),
             largest=_LARGEST // len(rollouts),
             still=folder / f"{axis}-still.webp",

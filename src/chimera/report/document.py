@@ -10,11 +10,12 @@ from hashlib import sha1, sha256
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from chimera.governance.plan import deviations
-from chimera.report.tables import mean_and_spread, plain
+from chimera.report.tables import plain
 from chimera.report.verdict import p_value, percent
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.labels import axis_label, contrast_label, model_label
+from chimera.study.tables import mean_and_spread
 
 CALLABLE = {  # in templates
     "axis_label": axis_label,

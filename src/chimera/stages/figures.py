@@ -7,9 +7,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from chimera import figures
+from chimera.figures.settings import FigureSettings
 from chimera.files.artifacts import read_params, whole_folder, write_bytes
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
+from chimera.interface.settings import read_settings
 from chimera.planning.break_even import read_costs
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model, differences
@@ -37,6 +39,8 @@ def fields(params: dict[str, Any], errors: Errors, interval: float) -> Figure:
 def main() -> None:
     """Run the stage."""
     params, plan = read_params(), read_preregistration()
+    asked = read_settings(params.get("figures", {}), "figures", FigureSettings)
+    figures.use(asked.style)
     models, baseline = params["model_names"], params["baseline"]
     layout = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
     # One if no file states it.
@@ -79,11 +83,10 @@ def main() -> None:
     }
     with whole_folder(Path("plots/png")) as png, whole_folder(Path("plots/svg")) as svg:
         for name, figure in drawn.items():
-            pictures = figures.pictures(figure)
-            write_bytes(png / f"{name}.png", pictures["png"])
-            write_bytes(svg / f"{name}.svg", pictures["svg"])
+            for suffix, picture in figures.pictures(figure, asked.style).items():
+                write_bytes((png if suffix == "png" else svg) / f"{name}.{suffix}", picture)
     with whole_folder(Path("plots/webp")) as webp:
-        figures.watch_rollouts(webp, params, rollouts, interval)
+        figures.watch_rollouts(webp, params, rollouts, interval, asked)
 
 
 if __name__ == "__main__":
