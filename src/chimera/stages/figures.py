@@ -1,6 +1,6 @@
 """Draw all figures: plots/png/ for git, plots/svg/ for print, animations in plots/webp/."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,6 @@ from chimera.study.error_table import METRICS, read_errors
 from chimera.study.results import read_metrics, read_numbers, read_result
 from chimera.study.tables import BY_RUN, digest
 
-Errors = Mapping[str, Sequence[Sequence[float]]]  # of each trajectory in every run, by axis
-
 
 def table(name: str) -> figures.Rows:
     """Return a table of metrics/tables/, empty for a probe that is not in the study."""
@@ -28,7 +26,7 @@ def table(name: str) -> figures.Rows:
     return read_numbers(path, figures.TABLES[name], blanks=True) if path.exists() else []
 
 
-def fields(params: dict[str, Any], errors: Errors, interval: float) -> Figure:
+def fields(params: dict[str, Any], errors: Mapping[str, Any], interval: float) -> Figure:
     """Draw the best, the median and the worst OOD trajectory of the first replicate."""
     replicate, time = params["replicates"][0], params["evaluate"]["field_frame"] * interval
     arrays = figures.read_fields(params["model_names"], replicate, params["datasets"])
