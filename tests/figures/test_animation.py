@@ -111,24 +111,35 @@ def test_a_map_of_the_first_frame_is_the_array_in_colours(tmp_path):
             np.testing.assert_allclose(found, expected, atol=8)
 
 
-def test_rows_have_scales_of_their_own_and_errors_stand_below_their_forecasts(tmp_path):
-    """Two rows of 1 + 2 maps and 2 errors in lines of 3: of each the fourth place is empty."""
+def test_rows_have_scales_of_their_own(tmp_path):
+    """A row a hundred times as large looks the same."""
     ones = np.ones((1, 16, 16))
     rows = {
-        name: dict(zip("abcde", (scale * sign * ones for sign in (1, -1, 1, -1, 1)), strict=True))
+        name: {"a": scale * ones, "b": -scale * ones, "c": 0 * ones}
         for name, scale in (("small", 1.0), ("large", 100.0))
     }
-    animate(tmp_path / "a.webp", rows, ["0"], "u", columns=3)
+    animate(tmp_path / "a.webp", rows, ["0"], "u")
     ((picture,), _) = pictures(tmp_path / "a.webp")
     height, width, _ = picture.shape
-    panel, line = (width - 60) / 3, (height - 50) / 4
+    panel, line = (width - 60) / 3, (height - 50) / 2
 
     def colour(row, column):
         y, x = int(50 + (row + 0.5) * line), int((column + 0.5) * panel)
         return picture[y - 10 : y + 10, x - 10 : x + 10].mean(axis=(0, 1))
 
-    for k, (row, column) in enumerate([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2)]):
-        small, large = colour(row, column), colour(row + 2, column)
-        np.testing.assert_allclose(small, large, atol=5)
-        assert (small[0] > small[2] + 50) == (k % 2 == 0)
-    assert colour(1, 0).min() > 240
+    for column in range(3):
+        np.testing.assert_allclose(colour(0, column), colour(1, column), atol=5)
+    assert colour(0, 0)[0] > colour(0, 0)[2] + 50
+    assert colour(0, 1)[2] > colour(0, 1)[0] + 50
+    assert colour(0, 2).min() > 240
+
+
+def test_a_forecast_that_grows_does_not_take_the_scale(tmp_path):
+    """The scale ends at twice the truth: the truth of 1 has the same colour beside 2 and 10^30."""
+    ones = np.ones((1, 16, 16))
+    seen = []
+    for end in (2.0, 1e30):
+        animate(tmp_path / "a.webp", {"": {"truth": ones, "forecast": end * ones}}, ["0"], "u")
+        ((picture,), _) = pictures(tmp_path / "a.webp")
+        seen.append(maps_of(picture, 2))
+    np.testing.assert_allclose(seen[0], seen[1], atol=3)

@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 
 from chimera.figures import watch_rollouts
 from chimera.figures.settings import FigureSettings
-from chimera.figures.watching import _LARGEST, read_rollouts
+from chimera.figures.watching import _LARGEST
 from chimera.interface.errors import InputError
 
 T, SIDE, MEAN, STD = 5, 32, 40.0, 2.0
@@ -45,18 +45,6 @@ def runs(tmp_path, monkeypatch):
             "data": {"fields": ["vorticity"]}}  # fmt: skip
 
 
-def test_rollouts_come_back_in_their_unit_with_the_solver_where_it_is(runs):
-    found = read_rollouts(["unet"], 1, DATASETS, 0)
-    assert list(found) == ["ind", "ood_flow_other"]
-    numbers, target, forecasts = found["ind"]
-    assert numbers == [0, 2, 4]
-    np.testing.assert_allclose(target[1, 3], MEAN + STD * truth(2, 3), atol=STD * 5e-3)
-    assert list(forecasts) == ["unet", "solver_32"]
-    np.testing.assert_allclose(forecasts["unet"] - target, STD * np.broadcast_to(
-        0.5 * wave(3), target.shape), atol=STD * 1e-2)  # fmt: skip
-    assert list(found["ood_flow_other"].forecasts) == ["unet"]
-
-
 def test_an_axis_has_its_frames_a_still_and_bounded_bytes(runs, tmp_path):
     errors = {"ind": [[0.2, 9, 0.1, 9, 0.3]] * 4, "ood_flow_other": [[3, 0, 2, 0, 1]]}
     watch_rollouts(tmp_path, runs, errors, 0.5, FigureSettings())
@@ -88,6 +76,11 @@ def test_the_first_frame_of_the_truth_is_the_array(runs, tmp_path, monkeypatch):
         assert list(maps) == ["truth", "UNet", "FractalUNet", "solver 32", "UNet\nerror",
                               "FractalUNet\nerror", "solver 32\nerror"]  # fmt: skip
         np.testing.assert_allclose(maps["UNet\nerror"][T - 1], STD * 0.5 * wave(3), atol=0.03)
+        wrong = STD * -0.25 * wave(3)
+        np.testing.assert_allclose(maps["solver 32\nerror"][T - 1], wrong, atol=0.03)
+    for maps in shown["ood_flow_other.webp"][0].values():
+        assert list(maps)[1:3] == ["UNet", "FractalUNet"]
+        assert len(maps) == 5, "without a solver"
     assert titles == [f"IND, replicate 1: time {t}" for t in ("0.5", "1", "1.5", "2", "2.5")]
 
 

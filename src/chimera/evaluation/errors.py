@@ -11,13 +11,8 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor
 
-from chimera.evaluation.forecasters import (
-    Physics,
-    Stepper,
-    classical,
-    network_forecaster,
-    persistence,
-)
+from chimera.evaluation import forecasters
+from chimera.evaluation.forecasters import Physics, Stepper
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.fields.metrics import band_rmse, correlation, nrmse, valid_time, vrmse
 from chimera.interface.errors import InputError
@@ -26,6 +21,7 @@ from chimera.models.forecasting.stepping import follow, states
 
 # Cap that keeps the mean over a diverged rollout finite.
 MAX_ROLLOUT_NRMSE = 10.0
+KEPT = 1 << 23  # bytes of the rollouts of one forecaster on one dataset that are kept
 
 
 def one_step_errors(
@@ -124,9 +120,25 @@ def evaluations(
     The frames (n, T, C + K, H, W) are physical, with the conditioning last.
     """
     C, P = len(trained.fields), trained.past_frames
-    network = network_forecaster(trained, frames[:, 0, C:])
-    forecasters = {"model": network, "persistence": persistence}
+    steppers = {"model": forecasters.network_forecaster(trained, frames[:, 0, C:])}
+    steppers["persistence"] = forecasters.persistence
     if physics is not None:
-        forecasters |= classical(physics, frames.shape[-1])
-    for name, forecaster in forecasters.items():
+        steppers |= forecasters.classical(physics, frames.shape[-1])
+    for name, forecaster in steppers.items():
         yield name, *evaluate(forecaster, frames[:, :, :C], settings, P)
+
+
+def kept_numbers(rollouts: Tensor) -> Tensor:
+    """Return which of n rollouts are kept to be watched: at least one, evenly spaced."""
+    n = len(rollouts)
+    count = max(min(n, KEPT // (2 * rollouts[0].numel())), 1)
+    return torch.arange(count) * n // count
+
+
+def keep(rollouts: Tensor, trained: Trained) -> Tensor:
+    """Return those of physical rollouts (n, T, C, H, W), normalised, in half precision.
+
+    So three digits of a field of any unit are kept; what exceeds 65504 std becomes infinite.
+    """
+    chosen, C = rollouts[kept_numbers(rollouts).to(rollouts.device)], len(trained.fields)
+    return ((chosen - trained.mean[:C]) / trained.std[:C]).half()

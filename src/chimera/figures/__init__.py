@@ -23,9 +23,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "patching": ["patching_effects"],
         "rollout": ["rollout_curves"],
         "spectra": ["energy_spectra"],
-        "style": ["TABLES", "Rows", "message", "pictures", "use"],
+        "style": ["TABLES", "Rows", "message", "pictures"],
         "training": ["training_curves"],
         "tuning": ["tuning_search"],
-        "watching": ["read_rollouts", "watch_rollouts"],
+        "watching": ["watch_rollouts"],
     },
 )

@@ -1,6 +1,6 @@
 """A forecast to watch: rows of maps, each on one colour scale, frame by frame, as animated WebP."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,48 +24,35 @@ def animate(
     quantity: str,
     *,
     side: float = 2.1,
-    columns: int | None = None,
     largest: int = 2_000_000,
     still: Path | None = None,
 ) -> None:
     """Write rows of maps (T, H, W), x along H, as an endless loop with a title for each frame.
 
     A shorter one goes blank after its last frame. What is not finite is blank, and a row's scale
-    ends at twice its first map's largest value: a forecast that diverges does not take it.
-
-    Args:
-        path: File to write, of at most `largest` bytes: it is compressed as far as that takes.
-        rows: The same names in each, the truth first.
-        titles: One a frame.
-        quantity: What the colours show.
-        side: Of a map, in inches of 100 pixels.
-        columns: Maps in a line, all unless given; what is left stands right in a second line.
-        largest: Bytes.
-        still: Write the frame in the middle here, too.
+    ends at twice its first map's largest value: a forecast that diverges does not take it. Maps are
+    `side` inches of 100 pixels wide. The file is compressed until it has at most `largest` bytes;
+    `still` gets the frame in the middle.
     """
     names = list(next(iter(rows.values())))
-    columns = columns or len(names)
-    lines = -(-len(names) // columns)
-    size = (0.6 + side * columns, 0.5 + side * lines * len(rows))
-    figure = Figure(figsize=size, dpi=100)
+    figure = Figure((0.6 + side * len(names), 0.5 + side * len(rows)), dpi=100)
     canvas = FigureCanvasAgg(figure)
-    grid = figure.subplots(lines * len(rows), columns, squeeze=False).reshape(len(rows), -1)
+    grid = figure.subplots(len(rows), len(names), squeeze=False)
     drawn, small = [], 9 if side > 1 else 7
-    for (label, maps), places in zip(rows.items(), grid, strict=True):
-        gap = range(columns, columns + len(places) - len(names))  # below the first of the row
-        for panel in places:
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_visible(False)
-        panels, limit = np.delete(places, gap), _limit(maps.values())
+    for (label, maps), panels in zip(rows.items(), grid, strict=True):
         blank = np.full_like(maps[names[0]][0].T, np.nan)
+        ends = [float(np.abs(m[np.isfinite(m)]).max(initial=0.0)) for m in maps.values()]
+        limit = min(max(ends), 2 * ends[0]) or max(ends) or 1.0
         look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "interpolation": "antialiased"}
         for panel, (name, frames) in zip(panels, maps.items(), strict=True):
             image = panel.imshow(blank, origin="lower", animated=True, **look)
             drawn.append((panel, image, frames, blank))
-            if maps is next(iter(rows.values())):
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+            if len(drawn) <= len(names):
                 panel.set_title(name, fontsize=small)
         panels[0].set_ylabel(label, fontsize=small)
-        bar = figure.colorbar(image, ax=list(places), fraction=0.02, pad=0.01)
+        bar = figure.colorbar(image, ax=list(panels), fraction=0.02, pad=0.01)
         bar.set_label(quantity, fontsize=small)
         bar.ax.tick_params(labelsize=small)
     heading = figure.suptitle(titles[0], fontsize=8.5, color=style.GREY, animated=True)
@@ -89,9 +76,3 @@ def animate(
     if still is not None:
         with whole_file(still) as temporary:
             pictures[len(pictures) // 2].save(temporary, "webp", quality=quality, method=4)
-
-
-def _limit(maps: Iterable[NDArray[np.floating]]) -> float:
-    """Return where the colours of a row end."""
-    ends = [float(np.abs(m[np.isfinite(m)]).max(initial=0.0)) for m in maps]
-    return min(max(ends), 2 * ends[0]) or max(ends) or 1.0

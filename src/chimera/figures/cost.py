@@ -22,7 +22,7 @@ def error_against_cost(
         return style.message("No time was measured for these networks: run `make cost`")
     ood = [axis for axis in style.distinct(rows, "axis") if axis != "ind"]
     groups = {"IND": ["ind"]} | ({"OOD, mean over axes": ood} if ood else {})
-    figure = Figure(figsize=(style.width(), 3.3))
+    figure = Figure(figsize=(style.WIDTH, 3.3))
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]
     for panel, (name, axes) in zip(panels, groups.items(), strict=True):
         for model, colour in style.model_colours(models).items():

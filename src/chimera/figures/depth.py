@@ -29,7 +29,7 @@ def quantities_by_depth(tables: Mapping[str, style.Rows], models: Sequence[str])
     Tables `twonn`, `ib` and `patching` have rows with model, site, depth. The n sites of a model
     lie at 1 / (n + 1), 2 / (n + 1), ... of its forward pass, between input 0 and output 1.
     """
-    figure = Figure(figsize=(style.width(), 0.9 + 1.5 * len(_QUANTITIES)))
+    figure = Figure(figsize=(style.WIDTH, 0.9 + 1.5 * len(_QUANTITIES)))
     panels = figure.subplots(len(_QUANTITIES), 1, sharex=True)
     places = {model: _places(tables.values(), model) for model in models}
     for panel, (label, table, wanted, column) in zip(panels, _QUANTITIES, strict=True):

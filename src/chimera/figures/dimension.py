@@ -18,7 +18,7 @@ def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: 
         why = "has not run, or withheld every site for want of independent samples"
         return style.message(f"No intrinsic dimension: the probe `twonn` {why}")
     models = style.present(shown, models)
-    figure = Figure(figsize=(style.width(), 0.7 + 2.6 * len(models)))
+    figure = Figure(figsize=(style.WIDTH, 0.7 + 2.6 * len(models)))
     panels = figure.subplots(len(models), 1, sharey=True, squeeze=False)[:, 0]
     colours = style.axis_colours(style.distinct(shown, "axis"))
     for panel, model in zip(panels, models, strict=True):

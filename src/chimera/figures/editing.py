@@ -29,7 +29,7 @@ def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
     """Draw a point for each run and axis: all methods at the chosen layer, ROME at every layer."""
     if not rows:
         return style.message("No edits: the probe `rome` has not run")
-    figure = Figure(figsize=(style.width(), 3.4))
+    figure = Figure(figsize=(style.WIDTH, 3.4))
     *panels, last = figure.subplots(1, len(PARTS) + 1, sharey=True)
     colours, edited = style.model_colours(models), style.present(rows, models)
     for model in edited:

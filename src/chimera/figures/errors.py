@@ -24,7 +24,7 @@ def errors_by_axis(rows: style.Rows, models: Sequence[str]) -> Figure:
 
     Rows have model, replicate, axis, nrmse; models that are not in `models` are baselines.
     """
-    figure = Figure(figsize=(style.width(), 3.6))
+    figure = Figure(figsize=(style.WIDTH, 3.6))
     panel = figure.add_subplot()
     axes = style.distinct(rows, "axis")
     width = 0.7 / max(len(models), 1)

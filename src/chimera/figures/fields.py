@@ -7,7 +7,7 @@ mean over models and replicates.
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,7 +19,6 @@ from chimera.study.axes import axis_name
 from chimera.study.labels import axis_label, model_label
 
 FieldArray = NDArray[np.floating]
-Trajectory = TypeVar("Trajectory", bound=tuple[Any, ...])
 
 
 class Example(NamedTuple):
@@ -40,15 +39,17 @@ def read_fields(
     models: Iterable[str], replicate: int, datasets: Sequence[str]
 ) -> dict[str, dict[str, FieldArray]]:
     """Return what the stage `evaluate` kept of each model, `<axis>.prediction` and `.target`."""
-    axes, found = {dataset: axis_name(dataset, datasets) for dataset in datasets}, {}
+    found = {}
     for model in models:
         arrays = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
         parts = [(name.rpartition("."), field) for name, field in arrays.items()]
-        found[model] = {f"{axes[d]}.{kind}": a for (d, _, kind), a in parts if d in axes}
+        found[model] = {
+            f"{axis_name(d, datasets)}.{k}": a for (d, _, k), a in parts if d in datasets
+        }
     return found
 
 
-def ranks(trajectories: Iterable[Trajectory]) -> dict[str, Trajectory]:
+def ranks(trajectories: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
     """Return the best, the (lower) median and the worst by the first item, the error, if any."""
     ranked = sorted(trajectories, key=lambda trajectory: trajectory[0])
     places = {"best": 0, "median": (len(ranked) - 1) // 2, "worst": -1} if ranked else {}
@@ -91,7 +92,7 @@ def example_fields(
     columns, lines = (1 + 2 * len(models), 1) if one_line else (1 + len(models), 2)
     lines *= len(examples)
     unit = "1 / unit of time" if quantity == "vorticity" else "unit of the data"
-    figure = Figure(figsize=(style.width(), 0.6 + 1.45 * lines))
+    figure = Figure(figsize=(style.WIDTH, 0.6 + 1.45 * lines))
     grid = figure.subplots(lines, columns, squeeze=False).reshape(len(examples), -1)
     for panels, example in zip(grid, examples, strict=True):
         names = {model: model_label(model).replace(" ", "\n") for model in models}

@@ -37,7 +37,7 @@ def forest_plot(
             "No contrast: fewer than two replicates, or no endpoint that was declared"
         )
     heights = [1.9 + 0.27 * len(comparison.contrasts) for comparison in shown]
-    figure = Figure(figsize=(style.width(), sum(heights)))
+    figure = Figure(figsize=(style.WIDTH, sum(heights)))
     parts = figure.subfigures(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, comparison in zip(parts, shown, strict=True):
         contrasts = comparison.contrasts

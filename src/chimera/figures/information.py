@@ -26,7 +26,7 @@ def information_plane(rows: style.Rows, models: Sequence[str]) -> Figure:
     if not _points(rows, {"0", "1"}):
         return style.message("No information plane: the probe `ib` withheld every value of a site")
     axes, models = style.distinct(rows, "axis"), style.present(rows, models)
-    figure = Figure(figsize=(style.width() * max(1, len(axes) / 6), 1.4 + 1.8 * len(models)))
+    figure = Figure(figsize=(max(style.WIDTH, 1.2 * len(axes)), 1.4 + 1.8 * len(models)))
     panels = figure.subplots(len(models), len(axes), sharex=True, sharey=True, squeeze=False)
     colours = colormaps["viridis"]
     for panel, axis in zip(panels[0], axes, strict=True):

@@ -14,7 +14,7 @@ COUNTS = {"params": "parameters (count)", "macs": "multiply-accumulates a frame 
 
 def parity_bars(parity: Mapping[str, Any], models: Sequence[str], baseline: str) -> Figure:
     """Draw each model's parameters and MACs, and the band around those of the baseline."""
-    figure = Figure(figsize=(style.width(), 1.1 + 0.42 * len(models)))
+    figure = Figure(figsize=(style.WIDTH, 1.1 + 0.42 * len(models)))
     panels = figure.subplots(1, 2, sharey=True)
     tolerance = parity["tolerance"]
     for panel, (count, label) in zip(panels, COUNTS.items(), strict=True):

@@ -29,7 +29,7 @@ def patching_effects(rows: style.Rows, models: Sequence[str]) -> Figure:
     tables = {model: _effects(style.where(shown, model=model), columns) for model in models}
     sizes = [len(table) for table in tables.values()]
     heights = [1.7 + 0.16 * max(sizes[i : i + 2]) for i in range(0, len(sizes), 2)]  # two in a row
-    figure = Figure(figsize=(style.width(), sum(heights)))
+    figure = Figure(figsize=(style.WIDTH, sum(heights)))
     shape = len(heights), min(2, len(sizes))
     panels = list(figure.subplots(*shape, squeeze=False, height_ratios=heights).flat)
     for panel in panels[len(sizes) :]:

@@ -17,7 +17,7 @@ def rollout_curves(
     unit of time, and the correlation below which a rollout is not valid is drawn as a line.
     """
     axes = style.distinct(rows, "axis")
-    figure = Figure(figsize=(style.width() * max(1, len(axes) / 6), 3.8))
+    figure = Figure(figsize=(max(style.WIDTH, 1.2 * len(axes)), 3.8))
     panels = figure.subplots(2, len(axes), sharex=True, sharey="row", squeeze=False)
     timed = [row | {"time": str(float(row["frame"]) * frame_interval)} for row in map(dict, rows)]
     styles = {"persistence": style.GREY} | style.model_colours(models)

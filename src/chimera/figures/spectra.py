@@ -28,7 +28,7 @@ def energy_spectra(rows: style.Rows, models: Sequence[str], frame_interval: floa
     axes = style.distinct(forecasts, "axis")
     frames = sorted(style.distinct(forecasts, "frame"), key=float)
     shown = list(dict.fromkeys((frames[0], frames[-1])))
-    figure = Figure(figsize=(style.width() * max(1, len(axes) / 6), 1.1 + 1.75 * len(shown)))
+    figure = Figure(figsize=(max(style.WIDTH, 1.2 * len(axes)), 1.1 + 1.75 * len(shown)))
     panels = figure.subplots(len(shown), len(axes), sharex=True, sharey=True, squeeze=False)
     for i, frame in enumerate(shown):
         for panel, axis in zip(panels[i], axes, strict=True):

@@ -20,11 +20,10 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 
+WIDTH = 7.2  # inches, of a page
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D")
 AXIS_PALETTE = ("#332288", "#88CCEE", "#117733", "#DDCC77", "#CC6677", "#AA4499", "#44AA99")
 GREY = "0.45"
-# A page of the report, and the text of a paper: width in inches and points of type.
-_LOOKS = {"screen": (7.2, 9.0, 8.5), "paper": (6.75, 8.0, 8.0)}
 Rows = Sequence[Mapping[str, Any]]
 TABLES = {  # numbers that are drawn of metrics/tables/, blank where withheld
     "training": ("step", "train_loss", "valid_nrmse"),
@@ -39,9 +38,12 @@ TABLES = {  # numbers that are drawn of metrics/tables/, blank where withheld
 mpl.rcParams.update(
     {
         "font.sans-serif": ["DejaVu Sans"],  # it comes with matplotlib: no other is looked for
+        "font.size": 9,
+        "axes.titlesize": 9,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "legend.frameon": False,
+        "legend.fontsize": 8.5,
         "svg.hashsalt": "chimera",  # names inside an SVG are random without it
         "figure.constrained_layout.use": True,
         "pdf.fonttype": 42,  # publishers refuse Type 3
@@ -49,29 +51,26 @@ mpl.rcParams.update(
 )
 
 
-def use(look: str) -> None:
-    """Draw what follows as for the `screen`, which is so from the start, or for a `paper`."""
-    inches, points, smaller = _LOOKS[look]
-    mpl.rcParams["figure.figsize"] = (inches, 3.0)
-    mpl.rcParams.update({"font.size": points, "axes.titlesize": points, "legend.fontsize": smaller})
-
-
-use("screen")
-
-
-def width() -> float:
-    """Return the width of a figure in inches."""
-    return float(mpl.rcParams["figure.figsize"][0])
-
-
 def pictures(figure: Figure, look: str = "screen") -> dict[str, bytes]:
-    """Return equal figures as equal bytes of `png`, in at most 256 colours, `svg` and `pdf`.
+    """Return equal figures as equal bytes of `png`, in at most 256 colours, and `svg`.
 
-    That is for a paper only, of which the type has at most its points.
+    For a `paper` they have its width and type, and are `pdf`, too.
     """
-    png, svg, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    for text in figure.findobj(Text) if look == "paper" else ():
-        text.set_fontsize(min(text.get_fontsize(), _LOOKS[look][1]))
+    if look == "screen":
+        return _drawn(figure)
+    inches, points = 6.75, 8  # of a text in two columns
+    figure.set_figwidth(figure.get_figwidth() * inches / WIDTH)
+    for text in figure.findobj(Text):
+        text.set_fontsize(min(text.get_fontsize(), points))
+    with mpl.rc_context({"font.size": points}):  # of the ticks that are made while drawing
+        found = _drawn(figure)
+        undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
+        FigureCanvasPdf(figure).print_pdf(pdf := io.BytesIO(), metadata=undated)
+    return found | {"pdf": pdf.getvalue()}
+
+
+def _drawn(figure: Figure) -> dict[str, bytes]:
+    png, svg = io.BytesIO(), io.BytesIO()
     figure.set_dpi(140)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -80,17 +79,12 @@ def pictures(figure: Figure, look: str = "screen") -> dict[str, bytes]:
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     image.quantize(method=every, dither=plain).save(png, "png", optimize=True)
     FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
-    found = {"png": png.getvalue(), "svg": svg.getvalue()}
-    if look == "paper":
-        undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
-        FigureCanvasPdf(figure).print_pdf(pdf, metadata=undated)
-        found["pdf"] = pdf.getvalue()
-    return found
+    return {"png": png.getvalue(), "svg": svg.getvalue()}
 
 
 def message(text: str) -> Figure:
     """Return a figure that states why there is nothing to draw."""
-    figure = Figure(figsize=(width(), 1.2))
+    figure = Figure(figsize=(WIDTH, 1.2))
     figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY, wrap=True)
     return figure
 
@@ -166,12 +160,12 @@ def legend(figure: Figure, panels: Iterable[Axes], columns: int = 4, **style: An
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
 
-    def taken(n: int) -> float:  # inches, about
+    def width(n: int) -> float:  # inches, about
         parts = np.array_split(list(found), n)
         return float(sum(0.5 + 0.065 * max(map(len, part)) for part in parts))
 
     most, widest = min(columns, len(found)), figure.get_figwidth()
-    ncols = next((n for n in range(most, 1, -1) if taken(n) < widest), 1)
+    ncols = next((n for n in range(most, 1, -1) if width(n) < widest), 1)
     if found:
         figure.legend(
             found.values(), found.keys(), loc="outside upper center", ncols=ncols, **style

@@ -21,7 +21,7 @@ def training_curves(rows: style.Rows, models: Sequence[str], loss: str = "mse") 
     """
     if not rows:
         return style.message("No training history: train.steps is 0")
-    figure = Figure(figsize=(style.width(), 3.1))
+    figure = Figure(figsize=(style.WIDTH, 3.1))
     panels = figure.subplots(1, 2)
     for panel, (column, label) in zip(panels, COLUMNS.items(), strict=True):
         for model, colour in style.model_colours(models).items():

@@ -18,7 +18,7 @@ def tuning_search(rows: style.Rows, models: Sequence[str]) -> Figure:
     searched = [model for model in models if style.where(rows, model=model)]
     if not searched:
         return style.message("tuning/trials.csv has no model of this study: run make tune")
-    figure = Figure(figsize=(style.width(), 2.8))
+    figure = Figure(figsize=(style.WIDTH, 2.8))
     rates, budget = panels = figure.subplots(1, 2)
     colours = style.model_colours(models)
     for model in searched:

@@ -12,9 +12,14 @@ from typing import Any
 import torch
 
 from chimera.data.layout.splits import Split
-from chimera.evaluation.errors import evaluations, join_evaluations, limit_horizon
+from chimera.evaluation.errors import (
+    evaluations,
+    join_evaluations,
+    keep,
+    kept_numbers,
+    limit_horizon,
+)
 from chimera.evaluation.forecasters import SOLVER_GRIDS, physics_of
-from chimera.evaluation.keeping import keep, kept_numbers
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.artifacts import read_params, read_yaml, write_json
 from chimera.files.tensors import write_tensors
@@ -41,8 +46,7 @@ def main() -> None:
 
     C, P, label = len(trained.fields), trained.past_frames, f"evaluate-{cell}"
     report: dict[str, dict[str, Any]] = {}
-    fields: dict[str, torch.Tensor] = {}
-    rollouts: dict[str, torch.Tensor] = {}
+    fields, rollouts = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
     references = {"mean": trained.mean[:C], "std": trained.std[:C]}
     report_differing_versions(label)
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values()
@@ -52,7 +56,7 @@ def main() -> None:
         split = Split(folder, trained.fields, trained.conditioning)
         here = limit_horizon(settings, split.shape[1], P)
         parts: dict[str, list[dict[str, list[float]]]] = {}
-        first = 0
+        first, frame = 0, here.field_frame - 1
         for group in split.groups(GROUP // P):
             frames = torch.from_numpy(group).to(device)  # (n, T, C + K, H, W)
             target, physics = frames[:, P : P + here.horizon, :C], None
@@ -62,16 +66,13 @@ def main() -> None:
                 physics = physics_of(scalars, layout["extent"][0], layout["frame_interval"])
             for name, errors, forecasts in evaluations(trained, frames, here, physics):
                 parts.setdefault(name, []).append(errors)
-                if first > 0:  # the first group is enough for the figures
-                    continue
-                if name == "model":
-                    shown = forecasts[:, here.field_frame - 1].nan_to_num()
-                    fields[f"{dataset}.prediction"] = shown
-                    fields[f"{dataset}.target"] = target[:, here.field_frame - 1]
+                if name == "model" and first == 0:  # the first group is enough for the figures
+                    fields[f"{dataset}.prediction"] = forecasts[:, frame].nan_to_num()
+                    fields[f"{dataset}.target"] = target[:, frame]
                     rollouts[dataset] = keep(forecasts, trained)
                     references[f"{dataset}.numbers"] = kept_numbers(target)
                     references[f"{dataset}.target"] = keep(target, trained)
-                elif name == f"solver_{SOLVER_GRIDS[-1]}":
+                elif name == f"solver_{SOLVER_GRIDS[-1]}" and first == 0:
                     references[f"{dataset}.{name}"] = keep(forecasts, trained)
             first += len(group)
         for name, found in parts.items():

@@ -38,7 +38,6 @@ def main() -> None:
     """Run the stage."""
     params, plan = read_params(), read_preregistration()
     asked = read_settings(params.get("figures", {}), "figures", FigureSettings)
-    figures.use(asked.style)
     models, baseline = params["model_names"], params["baseline"]
     layout = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
     # One if no file states it.

@@ -24,11 +24,6 @@ PICTURES = {"fields": "png"} | dict.fromkeys([*LINES.split(), *PROBED.split()], 
 SOURCES = ("params.yaml", "PREREGISTRATION.md", "Deviation_Log.md")
 
 
-def picture(name: str, suffix: str) -> str:
-    """Return a file of the stage `figures` as a data URI."""
-    return data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
-
-
 def main() -> None:
     """Run the stage."""
     params, plan, sections = read_params(), read_preregistration(), read_sections()
@@ -50,6 +45,8 @@ def main() -> None:
     files = [*SOURCES, *(f"metrics/{name}.json" for name in FORMS)]
     found, probes = by_model(stats), metrics["probes"]
     edits = {model: probes[model]["rome"] for model in models if "rome" in probes.get(model, {})}
+    axes = [axis_name(dataset, params["datasets"]) for dataset in params["datasets"]]
+    moving = dict.fromkeys([*axes, *(f"{axis}-still" for axis in axes)], "webp")
     content = {
         "params": params,
         "metrics": metrics,
@@ -70,10 +67,10 @@ def main() -> None:
         "text_of_params": read_text(Path("params.yaml")),
         "objects": {name: git_object(read_bytes(Path(name))) for name in files},
         "hashes": gates[0]["sha256"] | gates[1]["sha256"],
-        "pictures": {name: picture(name, suffix) for name, suffix in PICTURES.items()},
-        "animations": {
-            axis: (picture(axis, "webp"), picture(f"{axis}-still", "webp"))
-            for axis in (axis_name(dataset, params["datasets"]) for dataset in params["datasets"])
+        "axes": axes,
+        "pictures": {
+            name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
+            for name, suffix in (PICTURES | moving).items()
         },
         "trials": tables.tuning_rows(trials, repeats, models),
         "statistics": tables.probe_rows(probes, models),

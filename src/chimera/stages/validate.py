@@ -63,7 +63,8 @@ def main() -> None:
         least = 0 if key == "probe_names" else 1
         if len(values) < least or len(set(values)) < len(values):
             raise InputError(f"{key} is {list(values)}, expected {least} or more, none twice")
-    shown, first = study.figures, study.replicates[0]
+    shown = study.figures
+    replicate = study.replicates[0] if shown.replicate is None else shown.replicate
     for key, values, known in (
         ("model_names", study.model_names, study.models),
         ("datasets", study.datasets, data.datasets),
@@ -71,17 +72,12 @@ def main() -> None:
         ("probe_names", study.probe_names, study.probes),
         ("figures.models", shown.models or (), study.model_names),
         ("figures.field", (shown.field or data.fields[0],), data.fields),
-        (
-            "figures.replicate",
-            (first if shown.replicate is None else shown.replicate,),
-            study.replicates,
-        ),
+        ("figures.replicate", (replicate,), study.replicates),
     ):
         for value in values:
             if value not in known:
-                raise InputError(
-                    f"{key} has {value!r}, expected one of {', '.join(map(str, known))}"
-                )
+                names = ", ".join(map(str, known))
+                raise InputError(f"{key} has {value!r}, expected one of {names}")
     if study.train.compile:
         channels = data.past_frames * len(data.fields) + len(data.conditioning)
         fed = (channels, *(side or 1 << 10 for side in data.shape[1:]))

@@ -77,15 +77,13 @@ def latex_errors(summary: Mapping[str, Any], models: Sequence[str]) -> str:
     A column is an axis, `ood` their mean; a cell is the mean with its spread over replicates.
     """
     axes = [name for name, row in summary[models[0]].items() if isinstance(row, Mapping)]
-    baselines = [name for name in summary if name not in models]
-    lines = [" & ".join(["", *map(axis_label, axes)]) + r" \\", r"\midrule"]
-    for group in (models, baselines):
+    lines = ["% one-step nRMSE, mean and standard deviation over replicates"]
+    lines += [rf"\begin{{tabular}}{{l{'r' * len(axes)}}}", r"\toprule"]
+    lines += [" & ".join(["", *map(axis_label, axes)]) + r" \\", r"\midrule"]
+    for group in (models, [name for name in summary if name not in models]):
         for name in group:
             cells = [mean_and_spread(summary[name][axis], "nrmse") for axis in axes]
             row = [f"${cell}$".replace("±", r"\pm") for cell in cells]
             lines.append(" & ".join([model_label(name), *row]) + r" \\")
         lines.append(r"\midrule")
-    lines[-1] = r"\bottomrule"
-    head = ["% one-step nRMSE, mean and standard deviation over replicates"]
-    head += [rf"\begin{{tabular}}{{l{'r' * len(axes)}}}", r"\toprule"]
-    return "\n".join([*head, *lines, r"\end{tabular}", ""])
+    return "\n".join([*lines[:-1], r"\bottomrule", r"\end{tabular}", ""])
