@@ -74,6 +74,7 @@ def main() -> None:
                     references[f"{dataset}.target"] = keep(target, trained)
                 elif name == f"solver_{SOLVER_GRIDS[-1]}" and first == 0:
                     references[f"{dataset}.{name}"] = keep(forecasts, trained)
+                del forecasts  # before the next are made
             first += len(group)
         for name, found in parts.items():
             report.setdefault(name, {})[dataset] = join_evaluations(found)
