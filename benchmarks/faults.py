@@ -80,9 +80,21 @@ SUBJECTS = {
 OUTPUTS = {
     "generate": (f"data/{IND}", f"metrics/gates/generate/{IND}"),
     "train": ("checkpoints/unet/0",),
-    "evaluate": ("metrics/runs/unet/0/evaluate.json", "metrics/runs/unet/0/fields.safetensors"),
+    "evaluate": (
+        "metrics/runs/unet/0/evaluate.json",
+        *(
+            f"metrics/runs/unet/0/{name}.safetensors"
+            for name in ("fields", "references", "rollouts")
+        ),
+    ),
     "aggregate": (
-        *("metrics/tables", "plots/tables", "metrics/errors.csv", "metrics/statistics.csv"),
+        *(
+            "metrics/tables",
+            "plots/tables",
+            "plots/table_errors.tex",
+            "metrics/errors.csv",
+            "metrics/statistics.csv",
+        ),
         *("metrics/provenance.yaml", "metrics/summary.json", "metrics/probes.json"),
     ),
     "hash_missing": ("data/manifests/faults",),

@@ -74,7 +74,10 @@ def test_every_figure_the_report_and_every_plot_are_there(workspace):
         assert 0 < picture.stat().st_size < 150_000
         assert (workspace / "plots/svg" / f"{picture.stem}.svg").stat().st_size > 0
     page = (workspace / "plots/report.html").read_text()
-    assert page.count("<img") == len(pictures)
+    moving = sorted((workspace / "plots/webp").glob("*.webp"))
+    assert len(moving) == 2 * 3  # axes, each with a still
+    assert sum(4 / 3 * picture.stat().st_size for picture in moving) < 1_000_000
+    assert page.count("<img") == len(pictures) + 3
     assert len(page) < 3_000_000
     shown = json.loads(call(workspace, "dvc", "plots", "show", "--json"))
     assert not shown.get("errors")
@@ -117,7 +120,7 @@ def test_a_probe_that_is_left_out_leaves_a_message_in_its_place(workspace):
     assert not (workspace / "plots/tables/rome.csv").read_text().strip()
     assert not (workspace / "metrics/tables/rome.csv").exists()
     assert "rome" not in json.loads((workspace / "metrics/probes.json").read_text())["unet"]
-    assert (workspace / "plots/report.html").read_text().count("<img") == 14
+    assert (workspace / "plots/report.html").read_text().count("<img") == 14 + 3
 
 
 def test_second_repro_has_nothing_to_do(workspace):

@@ -83,9 +83,9 @@ def test_the_straight_line_is_forecast_exactly_and_a_parabola_errs_by_its_curvat
     trained = Trained(line(2), *moments, ("u", "v"), ("c",)[:K], 3)
     forecaster = network_forecaster(trained, torch.zeros(3, K, 4, 4).double())
     straight = torch.cat([first * t for t in range(1, 8)], dim=1)
-    values, field = evaluate(forecaster, straight, EVALUATE, 3)
+    values, forecasts = evaluate(forecaster, straight, EVALUATE, 3)
     assert max(max(values["nrmse"]), max(values["rollout_nrmse"])) < 1e-12
-    torch.testing.assert_close(field, straight[:, 4])
+    torch.testing.assert_close(forecasts, straight[:, 3:6])
     parabola = torch.cat([first * t**2 for t in range(7)], dim=1)
     values, _ = evaluate(forecaster, parabola, EVALUATE, 3)
     expected = [1 - (4 + 3 * k) / (2 + k) ** 2 for k in (1, 2, 3)]

@@ -125,3 +125,25 @@ def test_nor_are_those_of_a_network_from_outside(monkeypatch, tmp_path, kind):
     else:
         with pytest.raises(InputError, match=r"models\.own has complex weights"):
             run(monkeypatch, **sections)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("style", "poster", "figures.style is 'poster', expected one of screen, paper"),
+        ("field", "density", "figures.field has 'density', expected one of vorticity"),
+        ("replicate", 7, "figures.replicate has 7, expected one of 0, 1, 2"),
+        ("models", ["fno"], "figures.models has 'fno', expected one of unet, fractal_unet"),
+        ("colour", "red", "figures has no key 'colour'|figures has unknown key|figures.colour"),
+    ],
+)
+def test_figures_of_what_the_study_does_not_have(monkeypatch, key, value, expected):
+    with pytest.raises(InputError, match=expected) as caught:
+        run(monkeypatch, figures=PARAMS["figures"] | {key: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_section_of_figures_may_be_absent_or_name_what_there_is(monkeypatch):
+    assert run(monkeypatch, figures={})
+    asked = {"style": "paper", "field": "vorticity", "replicate": 2, "models": ["fractal_unet"]}
+    assert run(monkeypatch, figures=asked)

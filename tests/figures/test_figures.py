@@ -1,6 +1,7 @@
 """Figures show every run where it belongs, and equal tables give equal bytes."""
 
 import hashlib
+import io
 import os
 import re
 import subprocess
@@ -8,9 +9,11 @@ import sys
 from functools import cache
 
 import numpy as np
+import pypdf
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from chimera import figures
 from chimera.figures import style
@@ -453,6 +456,23 @@ def test_equal_tables_give_equal_bytes_and_small_pictures(name):
     assert one == other
     assert len(one["png"]) < 150_000
     assert b"Matplotlib v" not in one["png"] + one["svg"]
+
+
+@pytest.mark.parametrize("name", ["errors", "forest", "patching", "fields", "rollout"])
+def test_a_paper_s_figures_have_its_width_and_type(name):
+    """6.75 inches of 72 points, letters of at most 8, in fonts that publishers take."""
+    figure = DRAWN[name]()
+    found, again = figures.pictures(figure, "paper"), figures.pictures(DRAWN[name](), "paper")
+    assert found == again
+    assert set(found) == {"png", "svg", "pdf"}
+    (page,) = pypdf.PdfReader(io.BytesIO(found["pdf"])).pages
+    assert float(page.mediabox.width) == pytest.approx(6.75 * 72, abs=0.01)
+    assert {font.get_object()["/Subtype"] for font in page["/Resources"]["/Font"].values()} <= {
+        "/TrueType",
+        "/Type0",
+    }
+    written = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+    assert max(written) == 8
 
 
 def digest_of_all():

@@ -203,7 +203,7 @@ def test_an_animation_shows_the_trajectory_that_is_asked_for(checkpoint, tmp_pat
     forecast = by_hand(network, torch.from_numpy(truth[2:3, :1]), 10)[0, :, 0].numpy()
     known = {"truth": truth[2, 1:], "forecast": forecast, "error": forecast[:8] - truth[2, 1:]}
     titles = [f"{step} frames after the last that is given" for step in range(1, 11)]
-    animate(tmp_path / "expected.webp", known, titles, "vorticity")
+    animate(tmp_path / "expected.webp", {"": known}, titles, "vorticity")
     shown, expected = (picture(tmp_path / f"{name}.webp", 7) for name in ("a", "expected"))
     assert np.abs(shown - expected).mean() < 0.5  # of 255: roundings of the network
     assert np.abs(shown - picture(tmp_path / "a.webp", 0)).mean() > 5

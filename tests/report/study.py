@@ -25,6 +25,7 @@ PARITY = {
     "unet": {"params": 1000, "macs": 50_000},
     "fractal_unet": {"params": 1020, "macs": 49_000, "params_gap": 0.02, "macs_gap": -0.02},
 }
+MOMENTS = {"mean": 1.0, "std": 2.0}
 VERIFY = {"files": 9, "exact": 9, "equivalent": 0, "mismatched": 0, "missing": 0, "unfrozen": 0}
 
 
@@ -115,7 +116,7 @@ def write_study(folder, stats, replicates=3, ood=True):
         run = folder / f"metrics/runs/{model}/{replicate}"
         checkpoint = folder / f"checkpoints/{model}/{replicate}"
         write_json(run / "evaluate.json", evaluation)
-        write_fields(run / "fields.safetensors", datasets, rng)
+        write_fields(run, datasets, rng)
         for name, table in rows.items():
             of_run = where(table, model=model, replicate=str(replicate))
             path = checkpoint if name == "history" else run
@@ -133,11 +134,23 @@ def without_run(row):
     return {name: value for name, value in row.items() if name not in ("model", "replicate")}
 
 
-def write_fields(path, datasets, rng):
-    """Write rollouts and truth as the stage evaluate does."""
+def write_fields(run, datasets, rng):
+    """Write fields, rollouts and truth as the stage evaluate does."""
     fields = {
         f"{name}.{kind}": rng.standard_normal((3, 1, 8, 8)).astype(np.float32)
         for name in datasets
         for kind in ("prediction", "target")
     }
-    save_file(fields, path)
+    save_file(fields, run / "fields.safetensors")
+    rollouts = {name: noise(rng) for name in datasets}
+    save_file(rollouts, run / "rollouts.safetensors")
+    known = {f"{name}.target": noise(rng) for name in datasets}
+    known |= {f"{name}.solver_32": noise(rng) for name in datasets}
+    known |= {f"{name}.numbers": np.arange(3) for name in datasets}
+    known |= {name: np.full((1, 1, 1), value, np.float32) for name, value in MOMENTS.items()}
+    save_file(known, run / "references.safetensors")
+
+
+def noise(rng):
+    """Return rollouts (k, T, C, H, W) of three trajectories."""
+    return rng.standard_normal((3, 4, 1, 16, 16)).astype(np.float16)

@@ -50,11 +50,17 @@ def test_report_loads_alone_and_fits(page, page_file, width):
 
     assert page.evaluate("window.innerWidth") == width
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate(
+        "document.querySelectorAll('.animation').forEach(e => { e.name = ''; e.open = true })"
+    )
+    moving = page.evaluate("[...document.querySelectorAll('picture img')].map(i => i.currentSrc)")
+    assert len(moving) == 6
+    assert all(source.startswith("data:image/webp") for source in moving)
     images = page.evaluate(
-        "[...document.images].map(i => { const box = i.parentElement, whole = i.clientWidth;"
+        "[...document.images].map(i => { const box = i.closest('.drawing'), whole = i.clientWidth;"
         "box.focus(); return [i.naturalWidth, whole, i.clientWidth, box.clientWidth, i.alt]; })"
     )
-    assert len(images) == 14
+    assert len(images) == 14 + len(moving)
     for natural, whole, touched, box, alternative in images:
         assert natural > 0
         assert whole <= box <= width  # with its legend and every panel

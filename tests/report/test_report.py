@@ -271,6 +271,10 @@ def write(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         for name, suffix in report.PICTURES.items():
             write_bytes(tmp_path / f"plots/{suffix}/{name}.{suffix}", b"<svg/>")
+        for dataset in yaml.safe_load((tmp_path / "params.yaml").read_text())["datasets"]:
+            axis = dataset.removeprefix("cfd2d_").removesuffix("_v2")
+            for name in (axis, f"{axis}-still"):
+                write_bytes(tmp_path / f"plots/webp/{name}.webp", name.encode())
         if draw:
             figures.main()
         report.main()
@@ -317,7 +321,11 @@ def test_page_is_whole_small_and_the_same_every_time(write, tmp_path):
 def test_a_study_with_less_in_it_is_a_page_too(write, kinds):
     page = write(statistics(**kinds), draw=True, **kinds)
     assert "Verdict" in page
-    assert page.count("<img") == len(report.PICTURES)
+    axes = 6 if kinds.get("ood", True) else 1
+    assert page.count("<img") == len(report.PICTURES) + axes
+    moving = re.findall(r'src(set)?="data:image/webp;base64,([^"]+)"', page)
+    assert len(moving) == 2 * axes
+    assert sum(len(content) for _, content in moving) < 1_000_000
 
 
 def test_a_missing_picture_is_one_sentence(write, tmp_path):

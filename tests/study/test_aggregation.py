@@ -1,6 +1,9 @@
 """The summary of constructed evaluations, by hand."""
 
+import csv
 import math
+import statistics
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +11,10 @@ from chimera.interface.errors import InputError
 from chimera.study.aggregation import read_statistics, summarise, summarise_probes
 from chimera.study.axes import axis_name
 from chimera.study.error_table import METRICS, error_rows, evaluated, frame_rows, read_errors
-from chimera.study.tables import Digest, digest
+from chimera.study.labels import model_label
+from chimera.study.tables import Digest, digest, latex_errors
+
+ROOT = Path(__file__).parents[2]
 
 DATASETS = ["cfd2d_ind_v1", "cfd2d_ood_viscosity_v1", "cfd2d_ood_decay_v1"]
 
@@ -63,6 +69,53 @@ def test_a_small_table_has_means_over_what_it_does_not_keep():
         {"model": "a", "frame": "2", "nrmse": 9.0},
         {"model": "b", "frame": "1", "nrmse": 2.0},
     ]
+
+
+def test_the_latex_table_has_a_row_each_with_means_and_spreads_over_replicates():
+    """Means of trajectories on axis l are 2 f l: of `a` 2 l and 4 l, so 3 l with sd l sqrt 2."""
+    text = latex_errors(summarise(evaluated(RUNS, DATASETS)), ["a", "b"])
+    lines = text.splitlines()
+    assert lines[1:3] == [r"\begin{tabular}{lrrrr}", r"\toprule"]
+    assert lines[3] == r" & IND & OOD viscosity & OOD decay & OOD \\"
+    cells = [rf"${3 * level:.{digits}f} \pm {level * math.sqrt(2):.{digits}f}$"
+             for level, digits in ((1, 2), (2, 2), (3, 2))]  # fmt: skip
+    cells.append(rf"$7.50 \pm {2.5 * math.sqrt(2):.2f}$")
+    assert lines[5] == " & ".join(["a", *cells]) + r" \\"
+    assert lines[6] == r"b & $10.0$ & $20.0$ & $30.0$ & $25.0$ \\"
+    assert lines[8].startswith("persistence & $14.0$")
+    rules = [line for line in lines if line.startswith("\\") and "tabular" not in line]
+    assert rules == [r"\toprule", r"\midrule", r"\midrule", r"\bottomrule"]
+
+
+def test_the_committed_latex_table_is_that_of_the_committed_errors():
+    with (ROOT / "metrics/errors.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    runs = {}
+    for row in rows:
+        key = row["model"], row["axis"], row["replicate"]
+        runs.setdefault(key, []).append(float(row["nrmse"]))
+    axes = list(dict.fromkeys(row["axis"] for row in rows))
+    table = {}
+    for line in (ROOT / "plots/table_errors.tex").read_text().splitlines():
+        name, *cells = line.removesuffix(r" \\").split(" & ")
+        if cells and name:
+            table[name] = cells
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    assert list(table) == [model_label(model) for model in models]
+    for model in models:
+        means = {
+            axis: [statistics.fmean(values) for (m, a, _), values in runs.items()
+                   if (m, a) == (model, axis)]
+            for axis in axes
+        }  # fmt: skip
+        ood = [statistics.fmean(column) for column in zip(*list(means.values())[1:], strict=True)]
+        for cell, found in zip(table[model_label(model)], [*means.values(), ood], strict=True):
+            number, _, spread = cell.strip("$").partition(r" \pm ")
+            half = 0.51 * 10.0 ** -len(number.partition(".")[2])
+            assert float(number) == pytest.approx(statistics.fmean(found), abs=half)
+            assert bool(spread) == (len(found) > 1)
+            if spread:
+                assert float(spread) == pytest.approx(statistics.stdev(found), abs=half)
 
 
 def test_one_replicate_has_no_spread():

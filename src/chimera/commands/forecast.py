@@ -3,19 +3,20 @@
 `python -m chimera.commands.forecast --checkpoint checkpoints/unet/0 --input FILE --steps 20
 --output forecast.nc` writes The Well's layout, or an archive where the output ends in .npz. The
 first frames of each trajectory are forecast from, as many as the network takes; where the file has
-later ones, their nRMSE is printed and stored as `nrmse` (trajectory, step). `--animation FILE.webp`
-shows the truth, the forecast and the error of one trajectory. `--export torch` writes the network
-itself, one step in physical units, as a file of torch.export, and its model card README.md beside
-it.
+later ones, their nRMSE is printed and stored as `nrmse` (trajectory, step). `--errors FILE.json`
+has every metric of the stage `evaluate` for each trajectory, of the network as `model` and of
+persistence, over rollouts of as many steps. `--animation FILE.webp` shows the truth, the forecast
+and the error of one trajectory. `--export torch` writes the network itself, one step in physical
+units, as a file of torch.export, and its model card README.md beside it.
 """
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from chimera import figures
@@ -23,12 +24,15 @@ from chimera.data.layout.conditioning import read_conditioning
 from chimera.data.layout.recordings import shared_scalars
 from chimera.data.sources.importing import channel_blocks, open_any, require_fields
 from chimera.data.sources.well_writer import create_trajectories
+from chimera.evaluation.errors import evaluations, join_evaluations, limit_horizon
+from chimera.evaluation.settings import EvaluateSettings
 from chimera.fields.metrics import nrmse
 from chimera.files.arrays import write_arrays
-from chimera.files.artifacts import whole_file
+from chimera.files.artifacts import whole_file, write_json
 from chimera.forecasts.exporting import export_torch
 from chimera.forecasts.forecaster import load_forecaster
 from chimera.interface.errors import InputError, guarded
+from chimera.interface.settings import read_settings
 
 _Array = NDArray[np.float32]
 _SUFFIXES = (".nc", ".hdf5", ".h5", ".npz")
@@ -41,6 +45,7 @@ def main() -> None:
     parser.add_argument("--input", type=Path, help="file of trajectories")
     parser.add_argument("--steps", type=int, default=1, help="frames to forecast")
     parser.add_argument("--output", type=Path, required=True, help="file to write")
+    parser.add_argument("--errors", type=Path, help="write all metrics too, FILE.json")
     parser.add_argument("--animation", type=Path, help="write a moving picture too, FILE.webp")
     parser.add_argument("--trajectory", type=int, default=0, help="that it shows, from 0")
     parser.add_argument("--field", help="that it shows, the first unless named")
@@ -61,14 +66,28 @@ def main() -> None:
     names, recording = forecaster.fields, open_any(options.input, forecaster.fields)
     require_fields(recording, names)
     n, layout = recording.count, recording.layout
-    shown, C = options.trajectory, _number(options.field, names)
+    shown, field = options.trajectory, options.field or names[0]
+    if field not in names:
+        raise InputError(f"--field is {field}, expected {' or '.join(names)}")
+    C = names.index(field)
     if not 0 <= shown < n:
         raise InputError(f"--trajectory is {shown}, expected 0 to {n - 1}")
     members = [(0, number) for number in range(n)]
     files, scalars = [recording], shared_scalars([recording], members)
     known = {k: read_conditioning(k, files, members, scalars) for k in forecaster.conditioning}
     truth = np.empty((layout.num_frames, len(names), *layout.grid), dtype=np.float32)
-    P = forecaster.past_frames
+    P, trained = forecaster.past_frames, forecaster.trained
+    if options.errors and len(truth) <= P:
+        raise InputError(f"{options.input} has {len(truth)} frames, expected more than {P}")
+    values = {"horizon": options.steps, "valid_correlation": 0.8, "batch_size": 32}
+    values |= {"field_frame": 1, "device": "cpu", "threads": 1}
+    settings = limit_horizon(read_settings(values, "evaluate", EvaluateSettings), len(truth), P)
+    constant = [
+        read_conditioning(k, files, members, scalars)
+        for k in trained.conditioning
+        if options.errors
+    ]
+    parts: dict[str, list[dict[str, list[float]]]] = {}
     errors = np.empty((n, min(options.steps, max(layout.num_frames - P, 0))))
     forecasts = np.empty((n, options.steps, *truth.shape[1:]), dtype=np.float32)
     for number, start, block in channel_blocks(recording, range(n), names):
@@ -78,8 +97,13 @@ def main() -> None:
             forecasts[number] = forecaster.forecast(truth[None, :P], options.steps, given)[0]
             later = forecasts[number, : errors.shape[1]], truth[P : errors.shape[1] + P]
             errors[number] = nrmse(*later).mean(axis=1)
+            if options.errors:
+                channels = [np.broadcast_to(v[number], truth[:, :1].shape) for v in constant]
+                frames = torch.from_numpy(np.concatenate([truth, *channels], axis=1)[None])
+                for name, found, _ in evaluations(trained, frames, settings, None):
+                    parts.setdefault(name, []).append(found)
             if options.animation and number == shown:
-                _show(options.animation, truth[P:, C], forecasts[number, :, C], names[C])
+                _show(options.animation, truth[P:, C], forecasts[number, :, C], field)
     if options.output.suffix == ".npz":
         write_arrays(options.output, {"trajectories": forecasts, "nrmse": errors, **scalars})
     else:
@@ -89,15 +113,10 @@ def main() -> None:
             for channel, name in enumerate(names):
                 file["t0_fields"][name][...] = forecasts[:, :, channel]
             file["nrmse"] = errors
+    if options.errors:
+        write_json(options.errors, {name: join_evaluations(of) for name, of in parts.items()})
     for step, error in enumerate(errors.mean(axis=0), start=1):
         print(f"step {step}: nrmse {error:.4g}")  # noqa: T201
-
-
-def _number(field: str | None, names: Sequence[str]) -> int:
-    """Return the channel of a field, 0 if none is named."""
-    if field not in (None, *names):
-        raise InputError(f"--field is {field}, expected {' or '.join(names)}")
-    return 0 if field is None else names.index(field)
 
 
 def _show(path: Path, truth: _Array, forecast: _Array, field: str) -> None:
@@ -105,7 +124,7 @@ def _show(path: Path, truth: _Array, forecast: _Array, field: str) -> None:
     T = min(len(truth), len(forecast))
     maps = {"truth": truth[:T], "forecast": forecast, "error": forecast[:T] - truth[:T]}
     titles = [f"{step} frames after the last that is given" for step in range(1, len(forecast) + 1)]
-    figures.animate(path, maps if T else {"forecast": forecast}, titles, field)
+    figures.animate(path, {"": maps if T else {"forecast": forecast}}, titles, field)
 
 
 if __name__ == "__main__":

@@ -5,20 +5,23 @@ The first P frames of a trajectory are given: all forecasters are judged by the 
 B batch, n trajectories, T time, C fields, P past frames, H, W space.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from msgspec.structs import replace
 from torch import Tensor
 
-from chimera.evaluation.forecasters import Stepper
+from chimera.evaluation import forecasters
+from chimera.evaluation.forecasters import Physics, Stepper
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.fields.metrics import band_rmse, correlation, nrmse, valid_time, vrmse
 from chimera.interface.errors import InputError
-from chimera.models.forecasting.stepping import states
+from chimera.models.forecasting.checkpoint import Trained
+from chimera.models.forecasting.stepping import follow, states
 
 # Cap that keeps the mean over a diverged rollout finite.
 MAX_ROLLOUT_NRMSE = 10.0
+KEPT = 1 << 23  # bytes of the rollouts of one forecaster on one dataset that are kept
 
 
 def one_step_errors(
@@ -49,7 +52,7 @@ def rollout_errors(
     """Return the errors of autoregressive forecasts from each trajectory's first P frames.
 
     They are `rollout_nrmse` and `valid_time` (n,), and `frame_nrmse` and `frame_correlation`
-    (horizon,); with them comes the forecast (n, C, H, W) at settings.field_frame.
+    (horizon,); with them come the forecasts (n, horizon, C, H, W).
     """
     P, C, horizon = past_frames, trajectories.shape[2], settings.horizon
     if trajectories.shape[1] < P + horizon:
@@ -62,7 +65,7 @@ def rollout_errors(
     for _ in range(horizon):
         parts = zip(state.split(settings.batch_size), numbers, strict=True)
         predictions.append(torch.cat([forecaster(*part)[:, :C] for part in parts]))
-        state = torch.cat([predictions[-1], state[:, :-C]], dim=1)
+        state = follow(state, predictions[-1], P)
     prediction = torch.stack(predictions, dim=2)  # (n, C, T, H, W)
     target = trajectories[:, P : P + horizon].transpose(1, 2)
     error = nrmse(prediction, target).mean(dim=1)  # (n, T)
@@ -73,7 +76,7 @@ def rollout_errors(
         "valid_time": valid_time(prediction, target, settings.valid_correlation).mean(dim=1),
         "frame_nrmse": error.mean(dim=0),
         "frame_correlation": agreement.mean(dim=0),
-    }, predictions[settings.field_frame - 1].nan_to_num()
+    }, prediction.transpose(1, 2)
 
 
 def limit_horizon(
@@ -103,7 +106,39 @@ def join_evaluations(parts: Sequence[dict[str, list[float]]]) -> dict[str, list[
 def evaluate(
     forecaster: Stepper, trajectories: Tensor, settings: EvaluateSettings, past_frames: int = 1
 ) -> tuple[dict[str, list[float]], Tensor]:
-    """Return all errors of one forecaster on one dataset, and the field of `rollout_errors`."""
+    """Return all errors of one forecaster on one dataset, and the forecasts of `rollout_errors`."""
     one_step = one_step_errors(forecaster, trajectories, settings.batch_size, past_frames)
-    rollout, field = rollout_errors(forecaster, trajectories, settings, past_frames)
-    return {n: values.double().tolist() for n, values in (one_step | rollout).items()}, field
+    rollout, forecasts = rollout_errors(forecaster, trajectories, settings, past_frames)
+    return {n: values.double().tolist() for n, values in (one_step | rollout).items()}, forecasts
+
+
+def evaluations(
+    trained: Trained, frames: Tensor, settings: EvaluateSettings, physics: Physics | None
+) -> Iterator[tuple[str, dict[str, list[float]], Tensor]]:
+    """Yield (name, errors, forecasts) of a network, persistence and, if known, of the physics.
+
+    The frames (n, T, C + K, H, W) are physical, with the conditioning last.
+    """
+    C, P = len(trained.fields), trained.past_frames
+    steppers = {"model": forecasters.network_forecaster(trained, frames[:, 0, C:])}
+    steppers["persistence"] = forecasters.persistence
+    if physics is not None:
+        steppers |= forecasters.classical(physics, frames.shape[-1])
+    for name, forecaster in steppers.items():
+        yield name, *evaluate(forecaster, frames[:, :, :C], settings, P)
+
+
+def kept_numbers(rollouts: Tensor) -> Tensor:
+    """Return which of n rollouts are kept to be watched: at least one, evenly spaced."""
+    n = len(rollouts)
+    count = max(min(n, KEPT // (2 * rollouts[0].numel())), 1)
+    return torch.arange(count) * n // count
+
+
+def keep(rollouts: Tensor, trained: Trained) -> Tensor:
+    """Return those of physical rollouts (n, T, C, H, W), normalised, in half precision.
+
+    So three digits of a field of any unit are kept; what exceeds 65504 std becomes infinite.
+    """
+    chosen, C = rollouts[kept_numbers(rollouts).to(rollouts.device)], len(trained.fields)
+    return ((chosen - trained.mean[:C]) / trained.std[:C]).half()

@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "dimension": ["dimension_along_network"],
         "editing": ["edit_tradeoff"],
         "errors": ["errors_by_axis"],
-        "fields": ["example_fields", "examples"],
+        "fields": ["example_fields", "examples", "read_fields"],
         "forest": ["Comparison", "forest_plot"],
         "information": ["information_plane"],
         "parity": ["parity_bars"],
@@ -26,5 +26,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "style": ["TABLES", "Rows", "message", "pictures"],
         "training": ["training_curves"],
         "tuning": ["tuning_search"],
+        "watching": ["watch_rollouts"],
     },
 )

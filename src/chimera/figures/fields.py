@@ -5,14 +5,17 @@ mean over models and replicates.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from chimera.figures import style
+from chimera.files.arrays import read_safetensors
+from chimera.study.axes import axis_name
 from chimera.study.labels import axis_label, model_label
 
 FieldArray = NDArray[np.floating]
@@ -32,6 +35,27 @@ class Example(NamedTuple):
     predictions: Mapping[str, FieldArray]
 
 
+def read_fields(
+    models: Iterable[str], replicate: int, datasets: Sequence[str]
+) -> dict[str, dict[str, FieldArray]]:
+    """Return what the stage `evaluate` kept of each model, `<axis>.prediction` and `.target`."""
+    found = {}
+    for model in models:
+        arrays = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
+        parts = [(name.rpartition("."), field) for name, field in arrays.items()]
+        found[model] = {
+            f"{axis_name(d, datasets)}.{k}": a for (d, _, k), a in parts if d in datasets
+        }
+    return found
+
+
+def ranks(trajectories: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+    """Return the best, the (lower) median and the worst by the first item, the error, if any."""
+    ranked = sorted(trajectories, key=lambda trajectory: trajectory[0])
+    places = {"best": 0, "median": (len(ranked) - 1) // 2, "worst": -1} if ranked else {}
+    return {rank: ranked[place] for rank, place in places.items()}
+
+
 def examples(
     errors: Mapping[str, Iterable[Sequence[float]]], fields: Mapping[str, Mapping[str, FieldArray]]
 ) -> list[Example]:
@@ -47,11 +71,8 @@ def examples(
         for number, values in enumerate(zip(*rows, strict=True))
         if number < len(targets[axis])
     ]
-    ranked = sorted(means, key=lambda trajectory: trajectory[0])
-    places = {"best": 0, "median": (len(ranked) - 1) // 2, "worst": -1} if ranked else {}
     found = []
-    for rank, place in places.items():
-        error, axis, number = ranked[place]
+    for rank, (error, axis, number) in ranks(means).items():
         shown = {model: of[f"{axis}.prediction"][number, 0] for model, of in fields.items()}
         found.append(Example(rank, axis, number, error, targets[axis][number], shown))
     return found

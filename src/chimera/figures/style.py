@@ -13,8 +13,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 
@@ -44,12 +46,30 @@ mpl.rcParams.update(
         "legend.fontsize": 8.5,
         "svg.hashsalt": "chimera",  # names inside an SVG are random without it
         "figure.constrained_layout.use": True,
+        "pdf.fonttype": 42,  # publishers refuse Type 3
     }
 )
 
 
-def pictures(figure: Figure) -> dict[str, bytes]:
-    """Return equal figures as equal bytes of `png`, in at most 256 colours, and `svg`."""
+def pictures(figure: Figure, look: str = "screen") -> dict[str, bytes]:
+    """Return equal figures as equal bytes of `png`, in at most 256 colours, and `svg`.
+
+    For a `paper` they have its width and type, and are `pdf`, too.
+    """
+    if look == "screen":
+        return _drawn(figure)
+    inches, points = 6.75, 8  # of a text in two columns
+    figure.set_figwidth(figure.get_figwidth() * inches / WIDTH)
+    for text in figure.findobj(Text):
+        text.set_fontsize(min(text.get_fontsize(), points))
+    with mpl.rc_context({"font.size": points}):  # of the ticks that are made while drawing
+        found = _drawn(figure)
+        undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
+        FigureCanvasPdf(figure).print_pdf(pdf := io.BytesIO(), metadata=undated)
+    return found | {"pdf": pdf.getvalue()}
+
+
+def _drawn(figure: Figure) -> dict[str, bytes]:
     png, svg = io.BytesIO(), io.BytesIO()
     figure.set_dpi(140)
     canvas = FigureCanvasAgg(figure)

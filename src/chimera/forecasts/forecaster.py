@@ -15,20 +15,21 @@ from chimera.evaluation.forecasters import network_forecaster
 from chimera.fields.nrmse import Field
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.checkpoint import Trained, read_network
-from chimera.models.forecasting.stepping import states
+from chimera.models.forecasting.stepping import follow, states
 
 
 class Forecaster:
     """A trained network.
 
     Attributes:
+        trained: The network with its normalisation.
         fields: Names of the C channels, in order.
         conditioning: Names of the scalars and constant fields that a forecast needs.
         past_frames: P, the frames that a forecast is made from.
     """
 
     def __init__(self, trained: Trained) -> None:
-        self._trained, self.fields, self.past_frames = trained, trained.fields, trained.past_frames
+        self.trained, self.fields, self.past_frames = trained, trained.fields, trained.past_frames
         self.conditioning = tuple(name.removeprefix("ln ") for name in trained.conditioning)
 
     def forecast(
@@ -44,7 +45,7 @@ class Forecaster:
         Raises:
             InputError: If a shape does not fit, a name is missing or a value is not finite.
         """
-        given, C, P = _tensor(frames, self._trained.mean.device), len(self.fields), self.past_frames
+        given, C, P = _tensor(frames, self.trained.mean.device), len(self.fields), self.past_frames
         last = given[:, None] if given.dim() == 4 else given
         if last.dim() != 5 or last.shape[2] != C or last.shape[1] < P or steps < 1:
             raise InputError(
@@ -54,12 +55,12 @@ class Forecaster:
         state = states(last[:, -P:], P, C)[:, 0]
         if not state.isfinite().all():
             raise InputError("frames have values that are not finite, expected finite numbers")
-        step = network_forecaster(self._trained, self._channels(state, conditioning or {}))
+        step = network_forecaster(self.trained, self._channels(state, conditioning or {}))
         predictions, numbers = [], torch.arange(len(state), device=state.device)
         try:
             for _ in range(steps):
                 predictions.append(step(state, numbers))
-                state = torch.cat([predictions[-1], state[:, :-C]], dim=1)
+                state = follow(state, predictions[-1], P)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise InputError(f"frames have shape {tuple(given.shape)}: {reason}") from None
@@ -77,13 +78,13 @@ class Forecaster:
                 )
             values = _tensor(given[name], frames.device, torch.float64)
             values = values[:, None, None] if values.dim() == 1 else values
-            if self._trained.conditioning[k] != name:
+            if self.trained.conditioning[k] != name:
                 values = values.log()
             fits = values.dim() == 0 or (values.dim() == 3 and len(values) in (1, B))
             if not fits or not values.isfinite().all():
                 raise InputError(
                     f"conditioning.{name} has shape {tuple(values.shape)}, expected a number, "
-                    f"({B},) or ({B}, {H}, {W}), finite as {self._trained.conditioning[k]}"
+                    f"({B},) or ({B}, {H}, {W}), finite as {self.trained.conditioning[k]}"
                 )
             channels[:, k] = values
         return channels

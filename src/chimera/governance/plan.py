@@ -19,6 +19,7 @@ _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 # What decides no number: where, how fast and how visibly it runs, and what conf/ composes from.
 FREE = (
     "scale",
+    "figures",
     *(f"train.{name}" for name in ("device", "devices", "threads", "memory", "deterministic")),
     *(f"train.{name}" for name in ("compile", "validate_every", "log_every", "save_every")),
     *(f"evaluate.{name}" for name in ("batch_size", "field_frame", "device", "threads")),

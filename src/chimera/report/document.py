@@ -10,11 +10,12 @@ from hashlib import sha1, sha256
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from chimera.governance.plan import deviations
-from chimera.report.tables import mean_and_spread, plain
+from chimera.report.tables import plain
 from chimera.report.verdict import p_value, percent
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.labels import axis_label, contrast_label, model_label
+from chimera.study.tables import mean_and_spread
 
 CALLABLE = {  # in templates
     "axis_label": axis_label,
@@ -46,7 +47,7 @@ def templates() -> Environment:
 
 
 def data_uri(picture: bytes, suffix: str) -> str:
-    """Return a picture, `svg` or `png`, as a data URI."""
+    """Return a picture, `svg`, `png` or `webp`, as a data URI."""
     kind = "svg+xml" if suffix == "svg" else suffix
     return f"data:image/{kind};base64,{b64encode(picture).decode()}"
 

@@ -1,10 +1,10 @@
 """Cells of the report's tables, as text; templates/tables.html has those that need no more."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chimera.study.labels import model_label
+from chimera.study.tables import mean_and_spread
 from chimera.tuning.table import Trial, ranked, trials_by_model
 
 Cells = list[tuple[str, ...]]  # the rows of a table, the first cell of which names the row
@@ -21,22 +21,6 @@ def plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {plain(entry)}" for key, entry in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def mean_and_spread(row: Mapping[str, float], name: str) -> str:
-    """Return a mean and, if there is one, its standard deviation over replicates.
-
-    >>> mean_and_spread({"nrmse": 0.07612, "nrmse_sd": 0.00123}, "nrmse")
-    '0.0761 ± 0.0012'
-    >>> mean_and_spread({"nrmse": 0.3}, "nrmse"), mean_and_spread({}, "nrmse")
-    ('0.300', 'withheld')
-    """
-    if name not in row:
-        return "withheld"
-    value, spread = row[name], row.get(f"{name}_sd")
-    size = max(abs(value), abs(spread or 0.0))
-    form = f".{max(0, 2 - math.floor(math.log10(size)))}f" if size > 1e-4 else ".2g"
-    return f"{value:{form}}" + (f" ± {spread:{form}}" if spread is not None else "")
 
 
 def tuning_rows(trials: Sequence[Trial], repeats: Sequence[Trial], models: Sequence[str]) -> Cells:

@@ -2,8 +2,8 @@
 
 Writes metrics/errors.csv (errors by trajectory) and metrics/statistics.csv (probe statistics by
 run); metrics/summary.json and metrics/probes.json (means over replicates); metrics/provenance.yaml
-(every class of bytes that trained); metrics/tables/ (all tables in full) and plots/tables/ (small
-tables for git).
+(every class of bytes that trained); metrics/tables/ (all tables in full), plots/tables/ (small
+tables for git) and plots/table_errors.tex.
 
 Loops over the lists in params.yaml: results on disk that are no longer of the study stay out.
 """
@@ -16,6 +16,7 @@ from chimera.files.artifacts import (
     whole_folder,
     write_csv,
     write_json,
+    write_text,
     write_yaml,
 )
 from chimera.governance.preregistration import read_preregistration
@@ -23,7 +24,7 @@ from chimera.interface.errors import guarded
 from chimera.study.aggregation import read_statistics, summarise, summarise_probes
 from chimera.study.error_table import Evaluation, error_rows, frame_rows, read_errors
 from chimera.study.results import read_result
-from chimera.study.tables import BY_RUN, DIGESTS, digest
+from chimera.study.tables import BY_RUN, DIGESTS, digest, latex_errors
 
 
 def main() -> None:
@@ -36,6 +37,7 @@ def main() -> None:
     write_csv(errors, error_rows(runs, datasets))
     summary = summarise(read_errors(read_csv(errors)), read_preregistration().weights)
     write_json(Path("metrics/summary.json"), summary, digits=6)
+    write_text(Path("plots/table_errors.tex"), latex_errors(summary, params["model_names"]))
     about = [Path("checkpoints", *map(str, cell), "provenance.yaml") for cell in cells]
     records = [read_result(path, {"bytes": str}) for path in about]
     classes = sorted({record["bytes"] for record in records})

@@ -1,7 +1,9 @@
 """Evaluate one trained network and the baselines on the IND test split and every OOD axis.
 
-Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.error_table) and
-fields.safetensors (forecasts and truth at evaluate.field_frame, for the figures).
+Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.error_table) and, for the
+figures, fields.safetensors (forecasts and truth at evaluate.field_frame), rollouts.safetensors
+(the network's, of the trajectories that are kept) and references.safetensors (their numbers, truth
+and the coarsest solver's rollouts, equal bytes in every cell, so that the cache has them once).
 """
 
 from pathlib import Path
@@ -10,8 +12,14 @@ from typing import Any
 import torch
 
 from chimera.data.layout.splits import Split
-from chimera.evaluation.errors import evaluate, join_evaluations, limit_horizon
-from chimera.evaluation.forecasters import classical, network_forecaster, persistence, physics_of
+from chimera.evaluation.errors import (
+    evaluations,
+    join_evaluations,
+    keep,
+    kept_numbers,
+    limit_horizon,
+)
+from chimera.evaluation.forecasters import SOLVER_GRIDS, physics_of
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.files.artifacts import read_params, read_yaml, write_json
 from chimera.files.tensors import write_tensors
@@ -38,7 +46,8 @@ def main() -> None:
 
     C, P, label = len(trained.fields), trained.past_frames, f"evaluate-{cell}"
     report: dict[str, dict[str, Any]] = {}
-    fields: dict[str, torch.Tensor] = {}
+    fields, rollouts = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
+    references = {"mean": trained.mean[:C], "std": trained.std[:C]}
     report_differing_versions(label)
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values()
     for axis in track(label, list(axes)):
@@ -47,29 +56,33 @@ def main() -> None:
         split = Split(folder, trained.fields, trained.conditioning)
         here = limit_horizon(settings, split.shape[1], P)
         parts: dict[str, list[dict[str, list[float]]]] = {}
-        first = 0
+        first, frame = 0, here.field_frame - 1
         for group in split.groups(GROUP // P):
             frames = torch.from_numpy(group).to(device)  # (n, T, C + K, H, W)
-            trajectories, constant = frames[:, :, :C], frames[:, 0, C:]
-            network = network_forecaster(trained, constant)
-            forecasters = {"model": network, "persistence": persistence}
+            target, physics = frames[:, P : P + here.horizon, :C], None
             if layout["source"] == "generated" and trained.fields == ("vorticity",):
                 members = slice(first, first + len(group))
                 scalars = {name: values[members] for name, values in split.scalars.items()}
                 physics = physics_of(scalars, layout["extent"][0], layout["frame_interval"])
-                forecasters |= classical(physics, split.shape[-1])
-            for name, forecaster in forecasters.items():
-                errors, field = evaluate(forecaster, trajectories, here, P)
-                if name == "model" and first == 0:  # the first group is enough for the figures
-                    fields[f"{dataset}.prediction"] = field
-                    fields[f"{dataset}.target"] = trajectories[:, P - 1 + here.field_frame]
+            for name, errors, forecasts in evaluations(trained, frames, here, physics):
                 parts.setdefault(name, []).append(errors)
+                if name == "model" and first == 0:  # the first group is enough for the figures
+                    fields[f"{dataset}.prediction"] = forecasts[:, frame].nan_to_num()
+                    fields[f"{dataset}.target"] = target[:, frame]
+                    rollouts[dataset] = keep(forecasts, trained)
+                    references[f"{dataset}.numbers"] = kept_numbers(target)
+                    references[f"{dataset}.target"] = keep(target, trained)
+                elif name == f"solver_{SOLVER_GRIDS[-1]}" and first == 0:
+                    references[f"{dataset}.{name}"] = keep(forecasts, trained)
+                del forecasts  # before the next are made
             first += len(group)
         for name, found in parts.items():
             report.setdefault(name, {})[dataset] = join_evaluations(found)
     folder = Path("metrics/runs") / cell
     write_json(folder / "evaluate.json", report)
     write_tensors(folder / "fields.safetensors", fields, {"frame": settings.field_frame})
+    write_tensors(folder / "rollouts.safetensors", rollouts, {})
+    write_tensors(folder / "references.safetensors", references, {})
 
 
 if __name__ == "__main__":

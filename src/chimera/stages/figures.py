@@ -1,15 +1,17 @@
-"""Draw all figures, as PNG for git (plots/png/) and as SVG for print (plots/svg/)."""
+"""Draw all figures: plots/png/ for git, plots/svg/ for print, animations in plots/webp/."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from chimera import figures
-from chimera.files.arrays import read_safetensors
+from chimera.figures.settings import FigureSettings
 from chimera.files.artifacts import read_params, whole_folder, write_bytes
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
+from chimera.interface.settings import read_settings
 from chimera.planning.break_even import read_costs
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model, differences
@@ -24,24 +26,18 @@ def table(name: str) -> figures.Rows:
     return read_numbers(path, figures.TABLES[name], blanks=True) if path.exists() else []
 
 
-def fields(params: dict[str, Any], runs: dict[tuple[str, int], Any], interval: float) -> Figure:
+def fields(params: dict[str, Any], errors: Mapping[str, Any], interval: float) -> Figure:
     """Draw the best, the median and the worst OOD trajectory of the first replicate."""
-    datasets, replicate = params["datasets"], params["replicates"][0]
-    axes = {dataset: axis_name(dataset, datasets) for dataset in datasets[1:]}
-    arrays: dict[str, dict[str, Any]] = {}
-    for model in params["model_names"]:
-        found = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))
-        parts = [(name.rpartition("."), field) for name, field in found.items()]
-        arrays[model] = {f"{axes[d]}.{kind}": a for (d, _, kind), a in parts if d in axes}
-    errors = {axis: [run[axis]["rollout_nrmse"] for run in runs.values()] for axis in axes.values()}
-    examples = figures.examples(errors, arrays)
-    time = params["evaluate"]["field_frame"] * interval
+    replicate, time = params["replicates"][0], params["evaluate"]["field_frame"] * interval
+    arrays = figures.read_fields(params["model_names"], replicate, params["datasets"])
+    examples = figures.examples({a: e for a, e in errors.items() if a != "ind"}, arrays)
     return figures.example_fields(examples, time, replicate, params["data"]["fields"][0])
 
 
 def main() -> None:
     """Run the stage."""
     params, plan = read_params(), read_preregistration()
+    asked = read_settings(params.get("figures", {}), "figures", FigureSettings)
     models, baseline = params["model_names"], params["baseline"]
     layout = Path("metrics/gates/generate") / params["datasets"][0] / "layout.yaml"
     # One if no file states it.
@@ -58,6 +54,8 @@ def main() -> None:
     ]
     parity, valid = read_metrics("parity"), params["evaluate"]["valid_correlation"]
     costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
+    axes = [axis_name(dataset, params["datasets"]) for dataset in params["datasets"]]
+    rollouts = {a: [run[a]["rollout_nrmse"] for run in errors.values()] for a in axes}
     by_run, loss = digest(rows, BY_RUN), params["train"]["loss"]
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
     drawn = {
@@ -66,7 +64,7 @@ def main() -> None:
         "training": figures.training_curves(table("training"), models, loss),
         "tuning": figures.tuning_search(trials, models),
         "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
-        "fields": fields(params, errors, interval),
+        "fields": fields(params, rollouts, interval),
         "forest": figures.forest_plot(
             comparisons, baseline, plan.primary, 1 - plan.alpha, plan.margin
         ),
@@ -82,9 +80,10 @@ def main() -> None:
     }
     with whole_folder(Path("plots/png")) as png, whole_folder(Path("plots/svg")) as svg:
         for name, figure in drawn.items():
-            pictures = figures.pictures(figure)
-            write_bytes(png / f"{name}.png", pictures["png"])
-            write_bytes(svg / f"{name}.svg", pictures["svg"])
+            for suffix, picture in figures.pictures(figure, asked.style).items():
+                write_bytes((png if suffix == "png" else svg) / f"{name}.{suffix}", picture)
+    with whole_folder(Path("plots/webp")) as webp:
+        figures.watch_rollouts(webp, params, rollouts, interval, asked)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from chimera.report import prose, tables
 from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, templates
 from chimera.report.verdict import beaten_by_baselines, verdicts
+from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.results import FORMS, read_metrics, read_numbers, read_result
 
@@ -44,6 +45,8 @@ def main() -> None:
     files = [*SOURCES, *(f"metrics/{name}.json" for name in FORMS)]
     found, probes = by_model(stats), metrics["probes"]
     edits = {model: probes[model]["rome"] for model in models if "rome" in probes.get(model, {})}
+    axes = [axis_name(dataset, params["datasets"]) for dataset in params["datasets"]]
+    moving = dict.fromkeys([*axes, *(f"{axis}-still" for axis in axes)], "webp")
     content = {
         "params": params,
         "metrics": metrics,
@@ -64,9 +67,10 @@ def main() -> None:
         "text_of_params": read_text(Path("params.yaml")),
         "objects": {name: git_object(read_bytes(Path(name))) for name in files},
         "hashes": gates[0]["sha256"] | gates[1]["sha256"],
+        "axes": axes,
         "pictures": {
             name: data_uri(read_bytes(Path(f"plots/{suffix}/{name}.{suffix}")), suffix)
-            for name, suffix in PICTURES.items()
+            for name, suffix in (PICTURES | moving).items()
         },
         "trials": tables.tuning_rows(trials, repeats, models),
         "statistics": tables.probe_rows(probes, models),

@@ -10,6 +10,7 @@ from typing import Any
 
 from chimera.data.settings import ImportedData, read_data
 from chimera.evaluation.settings import EvaluateSettings
+from chimera.figures.settings import FigureSettings
 from chimera.files.artifacts import read_params, write_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import Index, Name, Positive, Settings, read_settings
@@ -42,6 +43,7 @@ class Study(Settings, frozen=True):
     models: dict[Name, Any]
     probes: dict[Name, Any]
     scale: dict[str, Any]
+    figures: FigureSettings = FigureSettings()
 
 
 def main() -> None:
@@ -61,15 +63,21 @@ def main() -> None:
         least = 0 if key == "probe_names" else 1
         if len(values) < least or len(set(values)) < len(values):
             raise InputError(f"{key} is {list(values)}, expected {least} or more, none twice")
+    shown = study.figures
+    replicate = study.replicates[0] if shown.replicate is None else shown.replicate
     for key, values, known in (
         ("model_names", study.model_names, study.models),
         ("datasets", study.datasets, data.datasets),
         ("baseline", (study.baseline,), study.models),
         ("probe_names", study.probe_names, study.probes),
+        ("figures.models", shown.models or (), study.model_names),
+        ("figures.field", (shown.field or data.fields[0],), data.fields),
+        ("figures.replicate", (replicate,), study.replicates),
     ):
         for value in values:
             if value not in known:
-                raise InputError(f"{key} has {value!r}, expected one of {', '.join(known)}")
+                names = ", ".join(map(str, known))
+                raise InputError(f"{key} has {value!r}, expected one of {names}")
     if study.train.compile:
         channels = data.past_frames * len(data.fields) + len(data.conditioning)
         fed = (channels, *(side or 1 << 10 for side in data.shape[1:]))

@@ -24,17 +24,22 @@ def states(frames: Tensor, past_frames: int, num_fields: int, every: int = 1) ->
     return torch.cat([*past, frames[:, P - 1 :: every, C:]], dim=2)
 
 
+def follow(state: Tensor, newest: Tensor, past_frames: int = 1) -> Tensor:
+    """Return the states (B, P C + K, H, W) in which the fields (B, C, H, W) follow those before."""
+    C = newest.shape[1]
+    if state.shape[1] == C:
+        return newest
+    older = [state[:, : (past_frames - 1) * C], state[:, past_frames * C :]]
+    return torch.cat([newest, *older], dim=1)
+
+
 def step(network: nn.Module, state: Tensor, past_frames: int = 1) -> Tensor:
     """Return the next states (B, P C + K, H, W) of normalised states.
 
     The network maps them to the increment (B, C, H, W) of the newest fields.
     """
     increment = network(state)
-    C = increment.shape[1]
-    if state.shape[1] == C:
-        return state + increment
-    older = [state[:, : (past_frames - 1) * C], state[:, past_frames * C :]]
-    return torch.cat([state[:, :C] + increment, *older], dim=1)
+    return follow(state, state[:, : increment.shape[1]] + increment, past_frames)
 
 
 @torch.no_grad()
