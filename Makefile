@@ -132,7 +132,7 @@ study: install  ## the confirmatory study until its rule ends it; MORE=4: at mos
 SIZES ?= 8,16,32,64
 STEPS ?= 320,640,1280
 curves: install  ## error against training data and compute, into curves/: SIZES=8,16,32,64 STEPS=320,640,1280
-	dvc exp run --queue $(addprefix -S ,$(OVERRIDES) probe_names=[] +train.trajectories=$(SIZES) train.steps=$(STEPS))
+	dvc exp run --queue $(addprefix -S ,$(OVERRIDES) probe_names=[] train.trajectories=$(SIZES) train.steps=$(STEPS))
 	dvc exp run --run-all --jobs $(JOBS)
 	python -m chimera.commands.curves $(OVERRIDES) probe_names=[]
 

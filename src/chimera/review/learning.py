@@ -29,7 +29,7 @@ def learning_rows(states: Sequence[ExpState], params: Mapping[str, Any]) -> list
     for run in (run for commit in states for run in commit.experiments or () if run.revs):
         state, executor = run.revs[0], run.executor
         kept = file_leaves(state.data.params, "params.yaml") if state.data else {}
-        if VARIED[0] not in kept or not differing(kept, flatten(params)).keys() <= {*VARIED}:
+        if kept.get(VARIED[0]) is None or not differing(kept, flatten(params)).keys() <= {*VARIED}:
             continue
         if executor and executor.state != "success":
             raise InputError(

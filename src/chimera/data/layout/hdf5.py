@@ -135,7 +135,7 @@ def box(
 def alike(
     file: h5py.File, wanted: Mapping[str, Place]
 ) -> tuple[dict[str, Place], dict[str, str], tuple[int, ...]]:
-    """Return the places of fields of one shape, why others are set aside, by name, and the shape."""
+    """Return the places of fields of one shape, why others are set aside, and that shape."""
     path = file.filename
     places: dict[str, Place] = {}
     aside: dict[str, str] = {}
