@@ -48,10 +48,8 @@ class Experiment(NamedTuple):
 def experiments_of(states: Sequence[ExpState]) -> list[Experiment]:
     """Return each commit and after it its experiments, the least OOD error first.
 
-    The workspace belongs to the first commit, and is left out where it is one of the others.
-
-    Raises:
-        InputError: If there is no commit.
+    The workspace belongs to the first commit, and is left out where it is one of the others. No
+    commit is an InputError.
     """
     commits = [state for state in states if state.rev != "workspace"]
     if not commits:

@@ -188,11 +188,7 @@ class Training:
         return self.completed >= self.settings.steps
 
     def advance(self) -> None:
-        """Take one step; every validate_every steps, add a row to the history.
-
-        Raises:
-            DivergedError: If the loss or the error has grown beyond any use.
-        """
+        """Take one step; every validate_every steps, add a row; DivergedError beyond any use."""
         settings = self.settings
         rate = learning_rate(self.completed, settings)
         for group in self.optimizer.param_groups:
@@ -214,11 +210,7 @@ class Training:
             self.read_loss()
 
     def read_loss(self) -> float:
-        """Return the mean loss since the last row of the history.
-
-        Raises:
-            DivergedError: If the loss has grown beyond any use.
-        """
+        """Return the mean loss since the last row; DivergedError if it is beyond any use."""
         count = self.completed - (self.history[-1].step if self.history else 0)
         loss = float(self.group.mean(self._loss_sum)) / max(count, 1)
         if not loss <= MAX_LOSS_RATIO * self._persistence:

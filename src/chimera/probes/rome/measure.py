@@ -32,12 +32,11 @@ def measure_edits(
     effect below 1. Rows: `axis`, `layer`, `effect`, `chosen` (1 at the layer of all methods), `gap`
     (frames between samples), `method` and the fields of Repair.
 
-    Returns:
-        Statistics: the mean over axes of each of Repair's fields at the chosen layer, with the
-        method before the name if it is not `rome`; `localisation_rho`, the rank correlation of
-        effect and efficacy over layers, within axes (Hase et al. 2023, arXiv:2301.04213: does
-        localisation inform editing?), absent where no axis has layers to rank; `edits`, the number
-        of axes, 0 without an OOD axis or a second trajectory in every set.
+    Statistics: the mean over axes of each of Repair's fields at the chosen layer, with the method
+    before the name if it is not `rome`; `localisation_rho`, the rank correlation of effect and
+    efficacy over layers, within axes (Hase et al. 2023, arXiv:2301.04213: does localisation inform
+    editing?), absent where no axis has layers to rank; `edits`, the number of axes, 0 without an
+    OOD axis or a second trajectory in every set.
     """
     every = [axis for axis in subject.trajectories if axis != "ind"]
     if min(map(len, subject.trajectories.values())) < 2:
