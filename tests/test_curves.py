@@ -30,19 +30,19 @@ def test_sizes_and_steps_run_through_the_queue_and_are_drawn(tmp_path):
     runs = [run["revs"][0]["data"] for run in shown[1]["experiments"]]
     for run in runs:
         metrics = {name: content["data"] for name, content in run["metrics"].items()}
-        summary, parity = (metrics[f"metrics/{name}.json"] for name in ("summary", "parity"))
+        found, parity = (metrics[f"metrics/{name}.json"] for name in ("headline", "parity"))
         size = str(run["params"]["params.yaml"]["data"]["train"]["trajectories"])
         for row in rows:
             if row["trajectories"] == size:
-                errors = summary[row["model"]][row["axis"]]
+                errors = found[row["model"]][row["axis"]]
                 assert float(row["nrmse"]) == pytest.approx(errors["nrmse"], rel=1e-8)
                 assert float(row["nrmse_sd"]) == pytest.approx(errors["nrmse_sd"], rel=1e-8)
                 # 20 steps of 16 windows, forward and backward
                 assert int(row["macs"]) == 3 * parity[row["model"]]["macs"] * 20 * 16
-    assert {run["metrics"]["metrics/stats.json"]["data"]["standing"] for run in runs} == {
+    assert {run["metrics"]["metrics/headline.json"]["data"]["standing"] for run in runs} == {
         "exploratory"
     }
     params = yaml.safe_load((workspace / "params.yaml").read_text())
-    assert "trajectories" not in params["train"], "the workspace stays as it was"
+    assert params["train"]["trajectories"] is None, "the workspace stays as it was"
     other = call(workspace, "python", "-m", "chimera.commands.curves", "seed=7", expect=2)
     assert "differs in train.trajectories and train.steps alone" in sentence(other)

@@ -156,7 +156,7 @@ def test_two_branches_merge_as_the_page_says(tmp_path):
     run("git", "diff", "--quiet", "HEAD")
 
 
-READ = "mkdir -p metrics && grep ^seed: params.yaml > out && echo '{}' > metrics/summary.json"
+READ = "mkdir -p metrics && grep ^seed: params.yaml > out && echo '{}' > metrics/headline.json"
 
 
 @pytest.mark.full
@@ -172,7 +172,7 @@ def test_sweeps_and_queues_work_as_the_page_says(tmp_path):
         shutil.copy(ROOT / name, work / name)
     (work / ".gitignore").write_text("__pycache__/\nout\n")
     stage = {"cmd": READ, "params": ["seed"], "outs": ["out"]}
-    stage["metrics"] = [{"metrics/summary.json": {"cache": False}}]
+    stage["metrics"] = [{"metrics/headline.json": {"cache": False}}]
     (work / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"read": stage}}))
 
     def run(line):

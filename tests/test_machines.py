@@ -108,7 +108,6 @@ def made_again(stages):
     return [name for name in stages if "@" in name]
 
 
-@pytest.mark.full
 def test_the_gpu_workflow_over_a_shared_folder(origin, alone, tmp_path):
     environment = ENVIRONMENT | {"REMOTE": str(tmp_path / "remote"), "OVERRIDES": OVERRIDES}
     machines = [clone_of(origin, tmp_path / f"machine{n}") for n in range(2)]
@@ -163,6 +162,7 @@ def bucket(tmp_path):
         server.wait()
 
 
+@pytest.mark.full
 def test_workflow_and_slurm_over_s3_two_at_once_and_one_killed(origin, alone, tmp_path, bucket):
     """The workflow makes the data, Slurm runs the cells, the workflow finds them and collects."""
     remote, reach = bucket

@@ -114,6 +114,7 @@ NUMBERS = {
     "summary": (12, "metrics/summary.json"),
     "stats": (16, "metrics/stats.json"),
     "probes": (8, "metrics/probes.json"),
+    "headline": (4, "metrics/headline.json"),
     "parity": (2, "metrics/parity.json"),
     "verify": (2, "metrics/verify.json"),
 }
@@ -151,6 +152,7 @@ IN_BOTH = {
 }  # fmt: skip
 IN_CLONE = {
     "metrics/probes.json": 2, "metrics/statistics.csv": 2, "metrics/provenance.yaml": 1,
+    "metrics/headline.json": 1,
     "plots/cost.csv": 1, "plots/tables/ib.csv": 1, "plots/tables/patching.csv": 1,
     "plots/tables/rome.csv": 1, "plots/tables/spectra.csv": 1, "plots/tables/twonn.csv": 1,
     "README.md": 6,

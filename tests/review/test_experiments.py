@@ -39,11 +39,9 @@ def record(params=PARAMS, errors=ERRORS, verdict="undecided", code="a1", standin
             for model, (ind, ood, gap) in errors.items()
         }
         others = [model for model in errors if model != "unet"]
-        verdicts = {model: {"verdict": verdict} for model in others}
-        metrics = {
-            "metrics/summary.json": {"data": summary | {"persistence": {"gap": 0.1}}},
-            "metrics/stats.json": {"data": verdicts | {"standing": standing}},
-        }
+        for model in others:
+            summary[model]["verdict"] = verdict
+        metrics = {"metrics/headline.json": {"data": summary | {"standing": standing}}}
     return SerializableExp(
         rev="0" * 40,
         params={"params.yaml": {"data": params}, "tuning/params.yaml": {"data": {"seed": 7}}},
@@ -184,7 +182,7 @@ def test_a_workspace_that_differs_is_a_row_of_its_own():
 
 def test_what_cannot_be_read_has_a_word():
     broken = record()
-    broken.metrics["metrics/summary.json"] = {"error": ValueError("not JSON")}
+    broken.metrics["metrics/headline.json"] = {"error": ValueError("not JSON")}
     lost = ExpRange([ExpState("2" * 40, "lost", error=SerializableError("gone", "SCMError"))])
     rows = experiments_of(listed(run("broken", broken), lost))
     diverged = listed(run("diverged", record(errors=ERRORS | {"fractal_unet": (0.1, math.nan, 0)})))

@@ -43,7 +43,7 @@ def state(name, size=None, steps=40, state=None, error=None, **train):
     params["train"] |= train | {"steps": steps} | ({"trajectories": size} if size else {})
     parity = {model: {"macs": macs} for model, macs in MACS.items()} | {"tolerance": 0.05}
     metrics = {
-        "metrics/summary.json": {"data": errors(size or 8, steps)},
+        "metrics/headline.json": {"data": errors(size or 8, steps)},
         "metrics/parity.json": {"data": parity},
     }
     data = SerializableExp("1" * 40, params={"params.yaml": {"data": params}}, metrics=metrics)

@@ -29,6 +29,7 @@ from chimera.study.aggregation import read_statistics, summarise, summarise_prob
 from chimera.study.axes import axis_name
 from chimera.study.endpoints import by_model
 from chimera.study.error_table import Runs, read_errors
+from chimera.study.headline import headline
 from chimera.study.tables import BY_RUN, digest
 from chimera.tuning.table import trials_by_model, winner
 
@@ -90,6 +91,11 @@ class Kept:
         return found | {"preregistration": plan}
 
     @cached_property
+    def headline(self) -> dict[str, Any]:
+        """Content of metrics/headline.json, computed anew."""
+        return headline(self.summary, self.stats, self.params["model_names"])
+
+    @cached_property
     def probes(self) -> dict[str, Any]:
         """Content of metrics/probes.json, computed anew."""
         return summarise_probes(read_statistics(self.table("statistics"), self.params))
@@ -129,6 +135,12 @@ def _params(kept: Kept) -> list[str]:
 
 def _metrics(name: str, kept: Kept) -> list[str]:
     return wrong_leaves(kept.metrics(name), getattr(kept, name), JSON_DIGITS)
+
+
+def _headline(kept: Kept) -> list[str]:
+    if not (kept.root / "metrics/headline.json").exists():
+        return []  # a record, which has no experiments; the lock names it in the work tree
+    return _metrics("headline", kept)
 
 
 def _errors_table(kept: Kept) -> list[str]:
@@ -232,6 +244,7 @@ CHECKS: dict[str, Callable[[Kept], list[str]]] = {
     "metrics/summary.json follows from metrics/errors.csv": partial(_metrics, "summary"),
     "metrics/stats.json follows from metrics/errors.csv": partial(_metrics, "stats"),
     "metrics/probes.json follows from metrics/statistics.csv": partial(_metrics, "probes"),
+    "metrics/headline.json has these numbers": _headline,
     "plots/tables/errors.csv follows from metrics/errors.csv": _errors_table,
     "metrics/parity.json is within its tolerance": _parity,
     "metrics/verify.json counts the files of the manifests": _data,

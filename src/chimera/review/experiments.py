@@ -14,6 +14,7 @@ from chimera.review.leaves import differing, flatten
 from chimera.review.markdown import code_span
 from chimera.study.labels import model_label
 
+HEADLINE = "metrics/headline.json"
 MOST_COLUMNS = 12
 KEYS = {"IND": "ind.nrmse", "OOD": "ood.nrmse", "gap": "gap"}
 _TEXTS = ("experiment", "changed", "verdict", "standing")
@@ -77,14 +78,13 @@ def file_leaves(files: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _row(state: ExpState, executor: ExpExecutor | None, base: SerializableExp | None) -> Experiment:
     record = state.data or SerializableExp(state.rev)
     params = file_leaves(record.params, "params.yaml")
-    files = ("metrics/summary.json", "metrics/stats.json")
-    summary, stats = (file_leaves(record.metrics, file) for file in files)
+    found = file_leaves(record.metrics, HEADLINE)
     if executor and executor.state != "success":
-        standing, summary, stats = executor.state, {}, {}  # a queued commit holds its parent's
-    elif state.data is None or record.metrics.get("metrics/summary.json", {}).get("error"):
+        standing, found = executor.state, {}  # a queued commit holds its parent's
+    elif state.data is None or record.metrics.get(HEADLINE, {}).get("error"):
         standing = "unreadable"
     else:
-        standing = str(stats.get("standing", "")) if summary else "no results"
+        standing = str(found.get("standing", "no results"))
     models = tuple(map(str, params.get("model_names") or ()))
     keys = [f"{model}.{key}" for model in models for key in KEYS.values()]
     return Experiment(
@@ -92,8 +92,8 @@ def _row(state: ExpState, executor: ExpExecutor | None, base: SerializableExp | 
         changed=tuple(_changes(record, base)) if state.data and base else (),
         baseline=str(params.get("baseline", "")),
         models=models,
-        errors={key: summary[key] for key in keys if _is_finite(summary.get(key))},
-        verdicts={m: str(stats[f"{m}.verdict"]) for m in models if f"{m}.verdict" in stats},
+        errors={key: found[key] for key in keys if _is_finite(found.get(key))},
+        verdicts={m: str(found[f"{m}.verdict"]) for m in models if f"{m}.verdict" in found},
         standing=standing,
     )
 

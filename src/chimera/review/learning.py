@@ -10,7 +10,7 @@ from dvc.repo.experiments.serialize import ExpState
 
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
-from chimera.review.experiments import file_leaves
+from chimera.review.experiments import HEADLINE, file_leaves
 from chimera.review.leaves import differing, flatten
 
 VARIED = ("train.trajectories", "train.steps")
@@ -35,16 +35,16 @@ def learning_rows(states: Sequence[ExpState], params: Mapping[str, Any]) -> list
             raise InputError(
                 f"the experiment {run.name} is {executor.state}, expected one that has finished"
             )
-        files = (f"metrics/{name}.json" for name in ("summary", "parity"))
-        summary, parity = (file_leaves(state.data.metrics, file) for file in files)
+        files = (HEADLINE, "metrics/parity.json")
+        errors, parity = (file_leaves(state.data.metrics, file) for file in files)
         size, steps = point = tuple(kept[key] for key in VARIED)
         forward = 3 * steps * kept["train.batch_size"] * kept["train.unroll"]
         found[point] = [
-            Row(model=model, axis=axis, trajectories=size, steps=steps, nrmse=summary[key])
-            | {"nrmse_sd": summary.get(f"{key}_sd", ""), "macs": parity[f"{model}.macs"] * forward}
+            Row(model=model, axis=axis, trajectories=size, steps=steps, nrmse=errors[key])
+            | {"nrmse_sd": errors.get(f"{key}_sd", ""), "macs": parity[f"{model}.macs"] * forward}
             for model in params["model_names"]
             for axis in ("ind", "ood")
-            if (key := f"{model}.{axis}.nrmse") in summary
+            if (key := f"{model}.{axis}.nrmse") in errors
         ]
     if not found:
         raise InputError(

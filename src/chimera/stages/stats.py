@@ -1,8 +1,9 @@
 """Test the preregistered contrasts, decide, and report the standing of the study.
 
 Writes metrics/stats.json: for every model but the baseline each contrast and the verdict; the
-correlations; the margin and the standing. `--check-deviations` writes nothing and fails if a frozen
-parameter has another value and no entry in Deviation_Log.md.
+correlations; the margin and the standing. metrics/headline.json has what DVC lists of it and of
+metrics/summary.json. `--check-deviations` writes nothing and fails if a frozen parameter has
+another value and no entry in Deviation_Log.md.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ from chimera.interface.errors import guarded
 from chimera.interface.versions import report_differing_versions
 from chimera.stages import read_flag
 from chimera.study.error_table import METRICS, read_errors
+from chimera.study.headline import headline
 from chimera.study.results import read_metrics, read_numbers
 
 
@@ -35,6 +37,8 @@ def main() -> None:
     # Results made before an amendment name another.
     report["preregistration"] = sha256(Path("PREREGISTRATION.md"))[:12]
     write_json(Path("metrics/stats.json"), report, digits=6)
+    shown = headline(read_metrics("summary"), report, params["model_names"])
+    write_json(Path("metrics/headline.json"), shown, digits=6)
 
 
 if __name__ == "__main__":
