@@ -111,19 +111,21 @@ class Kept:
 
 
 def study_claims(kept: Kept) -> Iterator[Claim]:
-    """Yield every claim of a study, checked."""
+    """Yield every claim that a study makes, checked."""
     for text, check in CHECKS.items():
-        yield _checked(text, check, kept)
+        yield from _checked(text, check, kept)
 
 
-def _checked(text: str, check: Callable[..., list[str]], *of: Any) -> Claim:
-    """Return a claim; a file that cannot be used is a fault of it."""
+def _checked(text: str, check: Callable[..., list[str] | None], *of: Any) -> Iterator[Claim]:
+    """Yield a claim, unless its file is none of the study's; an unusable file is a fault of it."""
     try:
-        return Claim(text, check(*of))
+        faults = check(*of)
     except InputError as error:
-        return Claim(text, [str(error)])
+        faults = [str(error)]
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-        return Claim(text, [f"a file has another form: {type(error).__name__}: {error}"])
+        faults = [f"a file has another form: {type(error).__name__}: {error}"]
+    if faults is not None:
+        yield Claim(text, faults)
 
 
 def _params(kept: Kept) -> list[str]:
@@ -137,9 +139,9 @@ def _metrics(name: str, kept: Kept) -> list[str]:
     return wrong_leaves(kept.metrics(name), getattr(kept, name), JSON_DIGITS)
 
 
-def _headline(kept: Kept) -> list[str]:
+def _headline(kept: Kept) -> list[str] | None:
     if not (kept.root / "metrics/headline.json").exists():
-        return []  # a record, which has no experiments; the lock names it in the work tree
+        return None  # a record, which has no experiments; the lock names it in the work tree
     return _metrics("headline", kept)
 
 
@@ -214,10 +216,10 @@ def dvc_entry(path: Path) -> dict[str, Any]:
     return {"md5": md5, "size": sum(e["size"] for e in inner.values()), "nfiles": len(files)}
 
 
-def _tuning(kept: Kept) -> list[str]:
+def _tuning(kept: Kept) -> list[str] | None:
     trials = kept.root / "tuning/trials.csv"
     if not trials.exists():
-        return []
+        return None
     searched = trials_by_model(artifacts.read_csv(trials))
     found = {model: winner(rows) for model, rows in searched.items()}
     metrics = artifacts.read_json(kept.root / "tuning/metrics.json")
@@ -229,9 +231,9 @@ def _tuning(kept: Kept) -> list[str]:
     return faults + wrong_leaves(lr, {model: row["best_lr"] for model, row in found.items()}, 3)
 
 
-def _metadata(kept: Kept) -> list[str]:
+def _metadata(kept: Kept) -> list[str] | None:
     if not (kept.root / "provenance.yaml").exists():
-        return []  # the work tree; a record has it
+        return None  # the work tree; a record has it
     return [
         f"{name} is not what the record's files say"
         for name, content in metadata(kept.root).items()
@@ -239,7 +241,7 @@ def _metadata(kept: Kept) -> list[str]:
     ]
 
 
-CHECKS: dict[str, Callable[[Kept], list[str]]] = {
+CHECKS: dict[str, Callable[[Kept], list[str] | None]] = {
     "params.yaml is what PREREGISTRATION.md froze, or says how far not": _params,
     "metrics/summary.json follows from metrics/errors.csv": partial(_metrics, "summary"),
     "metrics/stats.json follows from metrics/errors.csv": partial(_metrics, "stats"),
@@ -274,8 +276,8 @@ def page_claims(root: Path, studies: Sequence[Kept]) -> Iterator[Claim]:
     A sentence of a report has to have one study's own numbers. Under README's `What was found` each
     other number has to be one of the studies that it links to, of all of them without a link.
     """
-    yield _checked("README.md says what a study found", _readme, root, studies)
-    yield _checked("docs/ repeats what a study found", _docs, root, studies)
+    yield from _checked("README.md says what a study found", _readme, root, studies)
+    yield from _checked("docs/ repeats what a study found", _docs, root, studies)
 
 
 def wrong_claims(commit: str) -> list[str]:
