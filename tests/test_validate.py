@@ -147,15 +147,3 @@ def test_a_section_of_figures_may_be_absent_or_name_what_there_is(monkeypatch):
     assert run(monkeypatch, figures={})
     asked = {"style": "paper", "field": "vorticity", "replicate": 2, "models": ["fractal_unet"]}
     assert run(monkeypatch, figures=asked)
-
-
-def test_an_experiment_that_is_refused_says_how_its_settings_are_undone(monkeypatch, tmp_path):
-    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "HEAD")  # which DVC gives to every stage of one
-    with pytest.raises(InputError, match=r"^seed is -1, .*; `git restore params.yaml` undoes"):
-        run(monkeypatch, seed=-1)
-    copy_of_the_tree = tmp_path / ".dvc/tmp/exps/standard/tmp1"  # a queued one changes no file here
-    copy_of_the_tree.mkdir(parents=True)
-    monkeypatch.setattr(Path, "cwd", lambda: copy_of_the_tree)
-    with pytest.raises(InputError) as caught:
-        run(monkeypatch, seed=-1)
-    assert "restore" not in str(caught.value)

@@ -108,7 +108,8 @@ def test_a_cut_lock_reruns_nothing_and_a_rotten_checkpoint_is_named(finished, tm
     del older["stages"]["train@unet-0"], older["stages"]["stats"]
     kept.parent.mkdir(exist_ok=True)
     kept.write_text(yaml.safe_dump(older, sort_keys=False))
-    lock.write_bytes(whole[: len(whole) // 2 + 7])
+    # Cut within a key, which no reader takes for the end of a file.
+    lock.write_bytes(whole[: whole.index(b"md5:", len(whole) // 2) + 2])
     assert "was cut in two, and is again the last whole one" in command(workspace, "intact")
     printed = call(workspace, "dvc", "repro")
     assert "Running stage" not in printed

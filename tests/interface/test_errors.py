@@ -40,6 +40,19 @@ def test_an_end_is_one_sentence(body):
     assert len(done.stderr.splitlines()) == bool(sentence)
 
 
+def test_an_experiment_that_is_refused_says_how_its_settings_are_undone(monkeypatch, tmp_path):
+    refused = END.format(body="raise InputError('a is 1, expected 2')")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "HEAD")  # which DVC gives to every stage of one
+    queued = tmp_path / ".dvc/tmp/exps/standard/tmp1"  # which changes no file of the workspace
+    queued.mkdir(parents=True)
+    undone = "; `git restore params.yaml` undoes what -S set"
+    for folder, end in ((tmp_path, undone), (queued, "")):
+        done = subprocess.run(
+            [sys.executable, "-c", refused], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.stderr == f"error: a is 1, expected 2{end}\n"
+
+
 def test_what_nobody_expected_asks_for_a_report(tmp_path):
     done = run("raise KeyError('half' + 'way')")
     assert done.returncode == 70

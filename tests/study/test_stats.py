@@ -12,7 +12,8 @@ import yaml
 
 from chimera.files.artifacts import write_csv, write_json
 from chimera.stages import stats
-from chimera.study.error_table import METRICS
+from chimera.study.aggregation import summarise
+from chimera.study.error_table import METRICS, read_errors
 from governance.plans import PLAN, bent, markdown, running
 
 KEYS = {
@@ -46,6 +47,10 @@ def run(tmp_path, monkeypatch):
         write_csv(tmp_path / "metrics/errors.csv", rows)
         write_csv(tmp_path / "metrics/statistics.csv", [])
         write_json(tmp_path / "metrics/verify.json", verify)
+        text = [{name: str(value) for name, value in row.items()} for row in rows]
+        write_json(
+            tmp_path / "metrics/summary.json", summarise(read_errors(text), plan.get("weights"))
+        )
         stats.main()
         return json.loads((tmp_path / "metrics/stats.json").read_text())
 

@@ -43,7 +43,7 @@ def guarded(main: Callable[[], object]) -> None:
         sys.stderr.flush()
         os._exit(0)
     except InputError as error:
-        _end(2, f"error: {error}")
+        _end(2, f"error: {error}{_undo()}")
     except KeyboardInterrupt:
         _end(130, "interrupted: the same command goes on, and what has finished is kept")
     except OSError as error:
@@ -54,6 +54,12 @@ def guarded(main: Callable[[], object]) -> None:
             report.write(format_exc())
         what = " ".join(f"{type(error).__name__}: {error}".split())
         _end(70, f"error: unexpected {what}; please report it with the file {report.name}")
+
+
+def _undo() -> str:
+    """Return how the settings of `dvc exp run -S`, which a failed run leaves, are undone."""
+    here = "DVC_EXP_BASELINE_REV" in os.environ and ".dvc/tmp/exps" not in os.getcwd()
+    return "; `git restore params.yaml` undoes what -S set" if here else ""
 
 
 def _end(status: int, sentence: str) -> None:

@@ -6,16 +6,16 @@ here needs more than NumPy, SciPy and YAML.
 """
 
 import hashlib
-import io
 import json
 import re
-import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from zipfile import ZipFile
 
 from chimera.files import artifacts
 from chimera.governance.analysis import analyse
@@ -141,7 +141,7 @@ def _metrics(name: str, kept: Kept) -> list[str]:
 
 def _headline(kept: Kept) -> list[str] | None:
     if not (kept.root / "metrics/headline.json").exists():
-        return None  # a record, which has no experiments; the lock names it in the work tree
+        return None  # a study that was kept before DVC listed it
     return _metrics("headline", kept)
 
 
@@ -283,8 +283,8 @@ def page_claims(root: Path, studies: Sequence[Kept]) -> Iterator[Claim]:
 def wrong_claims(commit: str) -> list[str]:
     """Return what README.md and docs/ of a commit say that its studies do not."""
     with TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(git("archive", commit))) as files:
-            files.extractall(folder, filter="data")
+        with ZipFile(BytesIO(git("archive", "--format=zip", commit))) as files:
+            files.extractall(folder)
         root = Path(folder)
         claims = page_claims(root, studies_below(root)) if (root / "README.md").exists() else ()
         return [fault.replace(f"{root}/", "") for claim in claims for fault in claim.faults]

@@ -13,7 +13,7 @@ FILES = (
     "plots/report.html",
 )
 FOLDERS = {"data/manifests": "**/*.yaml", "plots/tables": "*.csv", "plots/png": "*.png"}
-TUNING = ("tuning/*.csv", "tuning/metrics.json")  # where the rates were searched for
+OF_SOME = ("metrics/headline.json", "tuning/*.csv", "tuning/metrics.json")  # not of every study
 
 
 def record_files(root: Path) -> list[Path]:
@@ -24,5 +24,5 @@ def record_files(root: Path) -> list[Path]:
     for path in files:
         if not path.is_file():
             raise InputError(f"{path} is missing, expected every file of a finished study")
-    files += [path for pattern in TUNING for path in sorted(root.glob(pattern))]
+    files += [path for pattern in OF_SOME for path in sorted(root.glob(pattern))]
     return [path.relative_to(root) for path in files]

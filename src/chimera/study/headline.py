@@ -22,7 +22,7 @@ def headline(
             for axis, row in own.items()
             if isinstance(row, Mapping)
         }
-        found[model]["gap"] = own["gap"]
+        found[model] |= {key: own[key] for key in ("gap",) if key in own}  # without an axis, none
         if contrast := compared.get("ood_nrmse"):
             kept = ("estimate", "ci_low", "ci_high", "p")
             found[model]["ood_nrmse"] = {key: contrast[key] for key in kept}
