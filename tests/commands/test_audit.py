@@ -67,8 +67,8 @@ def test_a_record_passes_alone_within_ten_seconds(recorded):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("pass  records/E1: ") == 10
-    assert done.stdout.endswith("10 claims, 0 wrong\n")
+    assert done.stdout.count("pass  records/E1: ") == 11
+    assert done.stdout.endswith("11 claims, 0 wrong\n")
     assert time.process_time() - began < 10
     words = "import sys; from chimera.commands import audit; print(*sys.modules)"
     loaded = subprocess.run(
@@ -379,7 +379,7 @@ def test_a_wrong_claim_ends_with_status_one(study, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "FAIL  E1: dvc.lock has the hashes" in printed
     assert "FAIL  E1: the RO-Crate" in printed  # it has the sha256
-    assert printed.endswith("10 claims, 2 wrong\n")
+    assert printed.endswith("11 claims, 2 wrong\n")
 
 
 def test_a_number_agrees_to_the_digit_written():
