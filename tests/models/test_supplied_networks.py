@@ -2,8 +2,6 @@
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -17,6 +15,7 @@ from chimera.models.networks.dilated_resnet import DILATIONS
 from chimera.models.parity import count
 from chimera.models.parity.gate import require_live, require_parity
 from chimera.models.parity.liveness import liveness
+from networks import without_its_dependencies
 from workspaces import ROOT
 
 SETTINGS = {
@@ -98,12 +97,7 @@ class Base(nn.Module):
 
 def test_the_convnext_unet_is_the_well_s(monkeypatch):
     """With the same weights, the same output; The Well pads with zeros, here periodically."""
-    # Its package imports all its networks, and timm for the dropping of paths alone.
-    for name in ("timm", "timm.models", "timm.models.layers", "the_well.benchmark.models"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    sys.modules["timm.models.layers"].DropPath = nn.Identity
-    folder = Path(find_spec("the_well.benchmark").origin).parent / "models"
-    sys.modules["the_well.benchmark.models"].__path__ = [str(folder)]
+    without_its_dependencies(monkeypatch)
     common = ModuleType("the_well.benchmark.models.common")
     common.BaseModel = Base
     monkeypatch.setitem(sys.modules, common.__name__, common)
