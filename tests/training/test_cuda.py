@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from msgspec.structs import replace
 from test_distributed import TRAIN, finish, results, start, write_workspace
 
@@ -24,6 +26,9 @@ from chimera.interface.settings import read_settings
 from chimera.models import build_model
 from chimera.models.forecasting.checkpoint import Trained
 from chimera.models.forecasting.devices import prepare_device
+from chimera.planning.composition import compose
+from chimera.probes.common.registry import probe_measure, probe_settings
+from chimera.probes.common.subject import Subject
 from chimera.solver import KolmogorovForcing
 from chimera.training.distributed import Group
 from chimera.training.loop import Training
@@ -139,6 +144,53 @@ def test_a_compiled_step_keeps_the_loss(name):
         run(training(name, replace(EVERY_STEP, compile=fuse))) for fuse in (False, True)
     )
     assert losses(compiled) == pytest.approx(losses(plain), rel=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_past_frames_and_pushforward_give_the_same_bytes_and_follow_the_cpu(precision):
+    """Three past frames of a field and a condition; the last of two steps is differentiated."""
+    settings = replace(SETTINGS, unroll=2, pushforward=True, lr=1e-3, precision=precision)
+    settings = replace(settings, validate_every=1)
+    frames = torch.cat([waves(4, 16), waves(4, 16).flip(3)], dim=2)
+
+    def trained(device):
+        prepare_device(device, 1, deterministic=True)
+        torch.manual_seed(0)
+        fields = NETWORKS["fractal"] | {"input_shape": [4, 16, 16], "out_channels": 1}
+        windows = Windows(frames.to(device), Form(5, 4, (0,)))
+        network = build_model(fields).to(device)
+        valid = frames.to(device)
+        return run(Training(network, windows, valid, settings, num_fields=1, past_frames=3))
+
+    first, second = trained("cuda"), trained("cuda")
+    for name, tensor in first.weights().items():
+        assert torch.equal(tensor, second.weights()[name]), name
+    bits = {"float32": 1e-3, "bfloat16": 2.0**-4}[precision]
+    here = [loss for loss in losses(trained("cpu")) if loss > 0]
+    assert losses(first) == pytest.approx(here, rel=bits)
+
+
+@pytest.mark.parametrize("probe", ["twonn", "ib", "spectra", "patching", "rome"])
+def test_probes_of_one_network_are_those_of_the_cpu(probe):
+    fields = yaml.safe_load(compose(["scale=smoke"]))["probes"][probe]
+    changes = {"patching": {"factors": []}, "spectra": {"frames": [1, 4]}}
+    settings = probe_settings(probe, fields | changes.get(probe, {}))
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 8, 7, N, N, generator=generator)
+    smooth = torch.nn.functional.avg_pool2d(noise.flatten(0, 1), 3, 1, 1).unflatten(0, (2, 8))
+    flows = dict(zip(("ind", "ood_other"), smooth.cumsum(dim=2)[:, :, :, None], strict=True))
+    found = []
+    for device in ("cpu", "cuda"):
+        prepare_device(device, 1)
+        torch.manual_seed(0)
+        network = build_model(NETWORKS["group"]).to(device).eval()
+        here = {axis: flow.to(device) for axis, flow in flows.items()}
+        moments = torch.zeros(C, 1, 1, device=device), torch.ones(C, 1, 1, device=device)
+        subject = Subject(network, here, *moments, 2 * torch.pi)
+        found.append(probe_measure(probe)(subject, settings, np.random.default_rng(0), iter))
+    assert found[1].statistics.keys() == found[0].statistics.keys()
+    for name, value in found[0].statistics.items():
+        assert found[1].statistics[name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
 
 
 def test_forecasts_and_their_errors_are_those_of_the_cpu():

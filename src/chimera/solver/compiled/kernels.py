@@ -23,20 +23,13 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, models, overload, register_model
 
-
-def _register_bytes() -> int:
-    """Return the width of the processor's vectors, or 32 where it is unknown."""
-    try:
-        return 64 if binding.get_host_cpu_features().get("avx512f") else 32
-    except RuntimeError:  # LLVM cannot ask this kind of processor
-        return 32  # LLVM splits vectors that are too wide
-
-
-REGISTER_BYTES = _register_bytes()
+# The width of AVX2, on wider and narrower processors too (LLVM splits what is too wide), because it
+# decides which grids the compiled engine covers: one with fewer columns than lanes it does not.
+REGISTER_BYTES = 32
 
 
 def lane_count(bytes_of_number: int) -> int:
