@@ -4,8 +4,8 @@
 
 After `make repro` (which `make bits` does first), dvc.lock has the md5 of every output of every
 stage. A column is the sha256 of the sorted paths and md5s of one kind of output, cut to eight
-digits: equal digests mean equal bytes. `run` is that of sources, parameters and pinned versions:
-rows of another run say nothing about this one, and are dropped.
+digits: equal digests mean equal bytes. `run` is that of sources, parameters and pinned versions: a
+row of another run stays only while its outputs have the same bytes as this one's.
 """
 
 import hashlib
@@ -67,9 +67,9 @@ def processor(info: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def with_row(page: str, row: str) -> str:
-    """Return a page with a row in its table of digests, in place of its processor's and of others.
+    """Return a page with a row in its table of digests, in place of its processor's.
 
-    Others are those of another run.
+    Rows of another run with other digests are dropped, too.
     """
     head, begin, rest = page.partition(BEGIN + RULE)
     if not begin:
@@ -78,7 +78,8 @@ def with_row(page: str, row: str) -> str:
     assert rows is not None
     here = row.split(" | ")
     old = [line.split(" | ") for line in rows[0].splitlines(keepends=True)]
-    kept = [" | ".join(cells) for cells in old if cells[0] != here[0] and cells[2] == here[2]]
+    others = [cells for cells in old if cells[0] != here[0]]
+    kept = [" | ".join(c) for c in others if c[2] == here[2] or c[3:] == here[3:]]
     return head + begin + "".join(kept) + row + rest[rows.end() :]
 
 
