@@ -255,7 +255,7 @@ def _minimise(
     def closure() -> Tensor:
         optimiser.zero_grad()
         loss = loss_of(*unknowns)
-        loss.backward()
+        loss.backward(inputs=unknowns)  # no other weight needs its gradient
         return loss
 
     with torch.enable_grad():
