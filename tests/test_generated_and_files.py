@@ -1,6 +1,8 @@
 """A generated study with an axis of files, whose errors are those of the same flow as generated."""
 
 import json
+import re
+import shlex
 import shutil
 
 import h5py
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from workspaces import ROOT, command, commit, copy_tree, sentence, stage
+from chimera.data.layout.splits import Split
+from chimera.planning.composition import compose
+from workspaces import ROOT, call, command, commit, copy_tree, sentence, stage
 
 IND, AXIS = "cfd2d_ind_v2", "cfd2d_ood_amplitude_v2"
 CELL = ("--model", "fractal_unet", "--replicate", "0")
@@ -140,7 +144,7 @@ def test_the_generated_flow_beside_its_own_copy_is_refused(clone, tmp_path):
     [
         ([f"+data.files.datasets.{AXIS}.files=b*", f"scale.datasets=[{IND},{AXIS}]"],
          f"data.imported has '{AXIS}', expected no name of data.generated"),
-        (["scale.datasets=[]"], "data.names begins with 'ood_files', expected a dataset of data.g"),
+        (["scale.datasets=[]"], "data.names begins with 'ood_files', expected IND of data.gene"),
         (["+data.files.seed=1"], "data.files.seed is given, expected data.seed alone"),
         (["data.files.source=zarr"], "data.files.source is 'zarr', expected one of well, pdebenc"),
         (["data.root=gone"], "data.root is 'gone', expected a file or folder that exists"),
@@ -168,12 +172,9 @@ def test_two_datasets_of_one_axis_are_refused_before_the_training(clone, tmp_pat
 def test_a_root_that_is_missing_is_one_sentence(clone):
     error = sentence(command(clone, "compose", "data=generated_and_files", expect=2))
     assert "conf/: data.root has no value" in error
-    assert (ROOT / "params.yaml").read_text() != ""
 
 
 def test_every_scale_has_the_axis_last():
-    from chimera.planning.composition import compose
-
     for scale, count in (("smoke", 2), ("laptop", 6), ("gpu", 6), ("study", 6)):
         overrides = ["data=generated_and_files", "data.root=lab", f"scale={scale}"]
         params = yaml.safe_load(compose(overrides, ROOT / "conf"))
@@ -183,3 +184,98 @@ def test_every_scale_has_the_axis_last():
         ours = {k: v for k, v in params["data"].items() if k in generated["data"]}
         ours |= {key: generated["data"][key] for key in ("names", "imported")}
         assert ours == generated["data"], "the solver's part is the default's"
+
+
+def documented():
+    """Return the overrides of every command of the tutorial's section."""
+    text = (ROOT / "docs/tutorial.md").read_text()
+    section = text.partition("## Your own axis beside the solver's")[2].partition("\n## ")[0]
+    block = section.split("```")[1].replace("\\\n", " ")
+    commands = [shlex.split(line) for line in re.findall(r"^\$ dvc exp run (.+)$", block, re.M)]
+    return [[word for word in command if word != "-S"] for command in commands]
+
+
+@pytest.mark.parametrize("overrides", documented(), ids=["well", "axes", "npz"])
+def test_the_commands_of_the_tutorial_import_what_they_say(clone, tmp_path, overrides):
+    names = [f"{word}_{n}" for word in ("slow", "fast") for n in (1, 2)]
+    with h5py.File(flow(clone)) as file:
+        vorticity, scalars = file["t0_fields/vorticity"][...], file["scalars/viscosity"][...]
+    np.savez(tmp_path / "FILE.npz", trajectories=vorticity[:, :, None], viscosity=scalars)
+    (tmp_path / "FOLDER").mkdir()
+    for n, name in enumerate(names, start=2):
+        shutil.copy(flow(clone), tmp_path / f"FOLDER/{name}.hdf5")
+        with h5py.File(tmp_path / f"FOLDER/{name}.hdf5", "r+") as file:
+            file["t0_fields/vorticity"][...] *= n
+    placed = [re.sub("(FOLDER|FILE.npz)$", rf"{tmp_path}/\1", word) for word in overrides]
+    command(clone, "compose", "scale=smoke", *placed)
+    stage(clone, "validate")
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    for name in params["data"]["imported"]:
+        stage(clone, "ingest", "--dataset", name)
+    assert params["datasets"] == [IND, AXIS, *params["data"]["imported"]]
+    expected = {
+        "ood_files": 2 if "source=npz" in str(overrides) else 8,
+        "ood_slow": 4,
+        "ood_fast": 4,
+    }
+    for name in params["data"]["imported"]:
+        split = Split(
+            clone / f"data/{name}/data/test", ["vorticity"], params["data"]["conditioning"]
+        )
+        assert len(split) == expected[name]
+
+
+@pytest.mark.full
+def test_the_whole_study_of_an_axis_of_files_and_of_its_twin(clone, tmp_path):
+    """Every stage, and then the same networks on the same flow as a generated axis."""
+    twin = "cfd2d_ood_rotation_v2"
+    whole = ("scale=smoke", "replicates=[0,1]")
+    command(clone, "compose", *whole, f"scale.datasets=[{IND},{AXIS},{twin}]")
+    stage(clone, "validate")
+    stage(clone, "generate", "--dataset", twin)
+    (tmp_path / "lab").mkdir()
+    (made,) = (clone / f"data/{twin}/data/test").glob("*.hdf5")
+    shutil.copy(made, tmp_path / "lab/measured.hdf5")
+    given = [f"-S{word}" for word in (*whole, "data=generated_and_files")]
+    call(clone, "dvc", "exp", "run", *given, f"-Sdata.root={tmp_path}/lab")
+    runs = clone / "metrics/runs"
+    cells = [("unet", "0"), ("unet", "1"), ("fractal_unet", "0"), ("fractal_unet", "1")]
+    found = {c: json.loads((runs / "/".join(c) / "evaluate.json").read_text()) for c in cells}
+    summary = json.loads((clone / "metrics/summary.json").read_text())
+    assert list(summary["unet"])[:4] == ["ind", "ood_amplitude", "ood_files", "ood"]
+    assert list(summary["persistence"]) == [*list(summary["unet"])[:4], "gap"]
+    assert list(summary["linear"]) == ["ind", "ood_amplitude"]
+    stats = json.loads((clone / "metrics/stats.json").read_text())
+    assert (
+        stats["standing"] == json.loads((clone / "metrics/headline.json").read_text())["standing"]
+    )
+    assert stats["standing"] == "exploratory"
+    assert "ood_files_nrmse" not in stats["fractal_unet"], "none was declared"
+    page = " ".join((clone / "plots/report.html").read_text().split())
+    assert "The equation of ood_files is not known" in page
+    assert (clone / "plots/webp/ood_files.webp").stat().st_size > 0
+    for probe in ("twonn", "ib", "spectra"):
+        assert "ood_files" in (runs / f"unet/0/{probe}.csv").read_text()
+    assert "0 wrong" in call(clone, "python", "-m", "chimera.commands.audit")
+    assert "exploratory" in call(clone, "python", "-m", "chimera.commands.experiments")
+    assert "Running stage" not in call(clone, "dvc", "repro")
+    stage(clone, "verify", "--hash-missing")
+    call(clone, "dvc", "repro")
+    commit(clone)
+    command(clone, "record", "LAB")
+    croissant = json.loads((clone / "records/LAB/croissant.json").read_text())
+    assert croissant["rai:dataCollection"].startswith("Simulated")
+    assert croissant["rai:dataCollection"].endswith(
+        "ood_files: Imported files, as their sha256 names them."
+    )
+
+    command(clone, "compose", *whole, f"scale.datasets=[{IND},{AXIS},{twin}]")
+    stage(clone, "generate", "--dataset", twin)
+    stage(clone, "verify")
+    for model, replicate in cells:
+        stage(clone, "evaluate", "--model", model, "--replicate", replicate)
+        again = json.loads((runs / model / replicate / "evaluate.json").read_text())
+        for name in ("model", "persistence"):
+            assert found[model, replicate][name]["ood_files"] == again[name][twin]
+            assert found[model, replicate][name][AXIS] == again[name][AXIS]
+    assert twin in again["linear"]

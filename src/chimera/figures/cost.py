@@ -21,10 +21,10 @@ def error_against_cost(
     """
     if not any(model in costs for model in models):
         return style.message("No time was measured for these networks: run `make cost`")
-    names = style.distinct(rows, "model")
-    axes = [axis for axis in style.distinct(rows, "axis") if axis != "ind"]
-    ood = [a for a in axes if all(style.where(rows, model=m, axis=a) for m in names)]
-    title = "OOD, mean over axes" + (" of the solver's flow" if len(ood) < len(axes) else "")
+    names, axes = style.distinct(rows, "model"), style.distinct(rows, "axis")
+    shared = [a for a in axes if all(style.where(rows, model=m, axis=a) for m in names)]
+    ood = [axis for axis in shared if axis != "ind"]
+    title = "OOD, mean over axes" + (" of the solver's flow" if shared != axes else "")
     groups = {"IND": ["ind"]} | ({title: ood} if ood else {})
     figure = Figure(figsize=(style.WIDTH, 3.3))
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]

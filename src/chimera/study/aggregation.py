@@ -14,7 +14,7 @@ Statistics = Mapping[tuple[str, int], Mapping[str, Mapping[str, float]]]  # by r
 def run_metrics(
     errors: Errors, axes: int, weights: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """Return `<axis>.<metric>` of one run and, of one on all axes, `ood.<metric>` and `gap`."""
+    """Return `<axis>.<metric>` of one run and, if it has all axes, `ood.<metric>` and `gap`."""
     table = {axis: {m: fmean(values[m]) for m in METRICS} for axis, values in errors.items()}
     ood = [row for axis, row in table.items() if axis != "ind"] if len(table) == axes else []
     if ood:
@@ -24,10 +24,7 @@ def run_metrics(
 
 
 def summarise(runs: Runs, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`.
-
-    A baseline that is not on every axis has neither `ood` nor `gap`: its mean would be another's.
-    """
+    """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`."""
     axes = max(map(len, runs.values()))
     replicates: dict[str, list[dict[str, float]]] = {}
     for (name, _), errors in runs.items():

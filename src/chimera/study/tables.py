@@ -83,7 +83,7 @@ def latex_errors(summary: Mapping[str, Any], models: Sequence[str]) -> str:
     for group in (models, [name for name in summary if name not in models]):
         for name in group:
             cells = [mean_and_spread(summary[name].get(axis, {}), "nrmse") for axis in axes]
-            row = [f"${cell}$".replace("±", r"\pm") for cell in cells]
+            row = [c if c == "withheld" else f"${c}$".replace("±", r"\pm") for c in cells]
             lines.append(" & ".join([model_label(name), *row]) + r" \\")
         lines.append(r"\midrule")
     return "\n".join([*lines[:-1], r"\bottomrule", r"\end{tabular}", ""])

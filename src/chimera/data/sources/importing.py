@@ -86,10 +86,7 @@ def _with_stated(recording: Recording, data: ImportedData) -> Recording:
 
 
 def import_dataset(name: str, data: ImportedData, folder: Path, flow: Layout | None = None) -> Made:
-    """Import one dataset, a key of data.datasets, into an empty folder that becomes data/<name>.
-
-    `flow` is the layout of generated data beside it, which it must have but for the length.
-    """
+    """Import a key of data.datasets, beside data of `flow`, into the folder of data/<name>."""
     recordings = open_source(data)
     splits = members_of(recordings, data)[name]
     used = [recordings[r] for r in sorted({r for members in splits.values() for r, _ in members})]
@@ -101,9 +98,9 @@ def import_dataset(name: str, data: ImportedData, folder: Path, flow: Layout | N
         )
     for recording in used:
         recording.require_same_layout(used[0])
-        if flow:
-            _require_layout(recording, data, flow)
         require_fields(recording, data.fields)
+    if flow:
+        _require_layout(used[0], data.names[0], flow)
     if unread := sorted({where for r in used for where in r.aside}):
         announce(
             f"{name}: {listed(unread)} set aside: {used[0].aside.get(unread[0], 'of another form')}"
@@ -132,11 +129,10 @@ def import_dataset(name: str, data: ImportedData, folder: Path, flow: Layout | N
     return Made(layout, stats, files, frames)
 
 
-def _require_layout(recording: Recording, data: ImportedData, flow: Layout) -> None:
-    expected = replace(flow, num_frames=recording.layout.num_frames)
-    ind = replace(recording, path=Path("data") / data.names[0], layout=expected)
+def _require_layout(recording: Recording, ind: str, flow: Layout) -> None:
+    layout = replace(flow, num_frames=recording.layout.num_frames)  # which may be another
     try:
-        recording.require_same_layout(ind)
+        recording.require_same_layout(replace(recording, path=Path("data", ind), layout=layout))
     except InputError as error:
         keys = "boundary, extent and frame_interval"
         raise InputError(f"{error}: what a file does not say, {keys} of data.files do") from None
