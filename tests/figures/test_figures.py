@@ -143,6 +143,17 @@ def test_error_and_cost_of_every_replicate_and_of_the_solver_on_every_grid():
     assert points(alone) == sorted((2.5, error_of("unet", r, "ind")) for r in "01")
 
 
+def test_the_mean_over_axes_is_over_those_of_the_solver_beside_one_of_files():
+    files = [row | {"axis": "ood_files"} for row in ERRORS if row["axis"] == "ind"]
+    files = [row for row in files if row["model"] != "linear"]
+    _, ood = figures.error_against_cost([*ERRORS, *files, *SOLVED], COSTS, MODELS).axes
+    _, whole = DRAWN["cost"]().axes
+    assert ood.get_title() == "OOD, mean over axes of the solver's flow"
+    assert whole.get_title() == "OOD, mean over axes"
+    assert points(ood) == points(whole)
+    assert points(ood, "D") == points(whole, "D")
+
+
 def test_a_baseline_that_is_absent_is_not_drawn():
     known = [row for row in ERRORS if row["model"] != "linear"]
     assert "linear" in words(figures.errors_by_axis(ERRORS, MODELS))

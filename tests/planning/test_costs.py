@@ -137,6 +137,15 @@ def test_the_plan_of_a_device_is_macs_over_throughput(gpu, capsys):
     assert float(lines["all"].split()[1]) == pytest.approx(hours, rel=1e-2)
 
 
+def test_the_plan_counts_what_is_generated_beside_files(capsys):
+    plan.main(["scale=smoke"])
+    alone = capsys.readouterr().out
+    plan.main(["scale=smoke", "data=generated_and_files", "data.root=lab"])
+    assert capsys.readouterr().out == alone.replace(
+        "probes and report are not", "probes, ood_files and report are not"
+    )
+
+
 def test_a_plan_for_nothing_is_one_sentence():
     with pytest.raises(ValueError, match=r"--throughput is 0\.0, expected more than 0"):
         plan.main(["--throughput", "0"])

@@ -87,6 +87,20 @@ def test_break_even_on_each_axis_against_a_count_by_hand():
     assert "ever costs less" not in classical(found)[1]
 
 
+def test_nothing_is_said_of_the_solver_on_an_axis_of_files():
+    files = {"ood_files": {"nrmse": 0.4, "rollout_nrmse": 0.8}}
+    known = {name: row | ({} if "solver" in name else files) for name, row in SUMMARY.items()}
+    found, whole = of(summary=known), of()
+    assert found["break_even"] == whole["break_even"]
+    assert found["classical"] | {"where": ""} == whole["classical"] | {"where": ""}
+    better = {"solver_48": errors(0.06, 0.04)}
+    assert of(summary=SUMMARY | better)["classical"]["where"] == "every axis"
+    assert of(summary=known | better)["classical"]["where"] == "IND, OOD decay"
+    alone = {name: row for name, row in known.items() if "solver" not in name}
+    alone["linear"] = errors(0.5, 0.5)  # on fields too coarse for any grid of the solver
+    assert list(of(summary=alone)["break_even"]) == ["ind", "ood_decay"]
+
+
 def test_tuning_is_counted_where_its_samples_are_known():
     found = of(tuning={"unet": {"samples": 2000, "trials": 8}})
     rows = cells("break_even", found["break_even"])

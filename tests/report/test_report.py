@@ -351,3 +351,8 @@ def test_each_baseline_is_named_with_the_axes_on_which_it_errs_less():
         "The solver itself, which knows the equation, on 48² points errs less, one step "
         "ahead, than UNet on every axis; FractalUNet on every axis.",
     ]
+    for name in ("unet", "fractal_unet", "persistence"):
+        summary[name] = summary[name] | {"ood_files": {"nrmse": 0.5}}
+    known, solver = beaten_by_baselines(summary, ["unet", "fractal_unet"])
+    assert known.endswith("than UNet on no axis; FractalUNet on OOD decay.")
+    assert solver.endswith("UNet on IND, OOD decay; FractalUNet on IND, OOD decay.")

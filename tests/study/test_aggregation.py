@@ -52,6 +52,22 @@ def test_summary_by_hand():
     assert list(evaluated(RUNS, DATASETS)) == [*RUNS, ("persistence", 0), ("linear", 0)]
 
 
+def test_a_baseline_that_is_not_on_every_axis_has_no_mean_over_axes():
+    known = {"linear": {d: v for d, v in evaluation(1.0)["linear"].items() if d != DATASETS[2]}}
+    found = evaluated({cell: run | known for cell, run in RUNS.items()}, DATASETS)
+    assert list(found["linear", 0]) == ["ind", "ood_viscosity"]
+    summary = summarise(found)
+    assert list(summary["linear"]) == ["ind", "ood_viscosity"]
+    whole = summarise(evaluated(RUNS, DATASETS))
+    assert {name: row for name, row in summary.items() if name != "linear"} == {
+        name: row for name, row in whole.items() if name != "linear"
+    }
+    assert summary["linear"]["ind"] == whole["linear"]["ind"]
+    last = latex_errors(summary, ["a", "b"]).splitlines()[-3]
+    assert last.split(" & ")[0] == "linear"
+    assert last.endswith(r"$32.0$ & withheld & withheld \\")  # 8.0 x 2 (1 + 3) / 2
+
+
 def test_a_small_table_has_means_over_what_it_does_not_keep():
     rows = [
         {"model": model, "replicate": replicate, "axis": axis, "frame": frame, "nrmse": value}

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     params = yaml.safe_load(compose(options.overrides))
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
     data = read_data_of(params["data"], GeneratedData)
-    names, replicates = params["datasets"], len(params["replicates"])
+    names = [name for name in params["datasets"] if name not in data.imported]
+    replicates = len(params["replicates"])
     horizon, K = params["evaluate"]["horizon"], len(data.conditioning)
     shape = len(data.fields), data.num_points, data.num_points
 
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"memory of one process that trains, beside {readable(resident)} of training data:",
         f"{'model':{first}}{'parameters':>12}{'MACs a frame':>16}{'a batch':>10}{'optimiser':>11}",
         *memory,
-        f"\nhours: {where}\nprobes and report are not counted",
+        f"\nhours: {where}\n{', '.join(['probes', *data.imported])} and report are not counted",
         sep="\n",
     )
 

@@ -1,7 +1,7 @@
 """Section `data` of params.yaml: the source of the study's data, and every dataset.
 
 A data config names its datasets in order: the first is IND and has the splits train, valid and
-test; every other is one OOD axis and has test alone. The source is the solver, or user data.
+test; every other is one OOD axis and has test alone. The source is the solver, user data, or both.
 """
 
 from collections.abc import Mapping
@@ -108,9 +108,15 @@ class GeneratedData(DataSettings, frozen=True):
     num_frames: NumFrames
     frame_interval: Positive
     datasets: dict[Name, Dataset]
+    root: str = "???"
+    files: dict[str, Any] | None = None  # how data.root is read for the imported axes, if any
 
     def __post_init__(self) -> None:
         """Refuse a grid or splits that the solver or the study cannot use."""
+        if twice := sorted({*self.generated} & {*self.imported}):
+            raise InputError(f"imported has {twice[0]!r}, expected no name of data.generated")
+        if self.files and self.names[0] not in self.generated:
+            raise InputError(f"names begins with {self.names[0]!r}, expected IND of data.generated")
         if self.simulated_points < self.num_points:
             raise InputError(
                 f"simulated_points is {self.simulated_points}, "
@@ -199,8 +205,14 @@ def read_data(section: Any) -> GeneratedData | ImportedData:
 
 
 def read_data_of(section: Any, kind: type[Kind]) -> Kind:
-    """Return the section `data`, which must have a source of one kind."""
+    """Return the section `data`, or how it reads files, which must have a source of one kind."""
     data = read_data(section)
+    if kind is ImportedData and isinstance(data, GeneratedData) and data.files is not None:
+        shared = {name: getattr(data, name) for name in (*DataSettings.__struct_fields__, "root")}
+        shared["fractions"] = dict.fromkeys(SPLITS, 1.0)  # that no OOD axis has
+        if known := sorted(shared.keys() & data.files.keys()):
+            raise InputError(f"data.files.{known[0]} is given, expected data.{known[0]} alone")
+        return settings.read_settings(shared | data.files, "data.files", kind)
     if not isinstance(data, kind):
         expected = " or ".join(source for source, other in _SOURCES.items() if other is kind)
         raise InputError(f"data.source is {data.source!r}, expected {expected}")

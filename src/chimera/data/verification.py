@@ -20,7 +20,9 @@ import numpy as np
 import yaml
 
 from chimera.data.checksums import Entry, format_entries, read_entries
+from chimera.data.layout.conditioning import with_logarithms
 from chimera.data.layout.links import NAME, read_links, require_linked
+from chimera.data.layout.splits import Split
 from chimera.files.artifacts import read_text, sha256, write_text
 from chimera.interface.errors import InputError
 
@@ -164,6 +166,16 @@ def _compare(verdict: FileVerdict, frozen: Entry, written: Entry, manifest: Path
         return replace(verdict, verdict="equivalent")
     fault = f"{path} is not the frozen data: its sha256 is {found}, expected {expected}"
     return replace(verdict, verdict="mismatched", fault=f"{fault} ({manifest})")
+
+
+def require_inputs(
+    datasets: Sequence[str], fields: Sequence[str], conditioning: Sequence[str]
+) -> None:
+    """Refuse a test split without the fields, or the conditioning as the training has it."""
+    folders = [Path("data") / dataset / "data" for dataset in datasets]
+    names = with_logarithms(conditioning, Split(folders[0] / "train", fields).scalars)
+    for folder in folders:
+        Split(folder / "test", fields, names)
 
 
 def counts(verdicts: Sequence[FileVerdict]) -> dict[str, int]:

@@ -16,12 +16,16 @@ def error_against_cost(
 ) -> Figure:
     """Draw each network's replicates, the solver on its grids and persistence, IND beside OOD.
 
-    Rows have model, replicate, axis, nrmse. What has no cost is left out.
+    Rows have model, replicate, axis, nrmse. What has no cost is left out, and of the OOD axes those
+    where a baseline is not known.
     """
     if not any(model in costs for model in models):
         return style.message("No time was measured for these networks: run `make cost`")
-    ood = [axis for axis in style.distinct(rows, "axis") if axis != "ind"]
-    groups = {"IND": ["ind"]} | ({"OOD, mean over axes": ood} if ood else {})
+    names, axes = style.distinct(rows, "model"), style.distinct(rows, "axis")
+    shared = [a for a in axes if all(style.where(rows, model=m, axis=a) for m in names)]
+    ood = [axis for axis in shared if axis != "ind"]
+    title = "OOD, mean over axes" + (" of the solver's flow" if shared != axes else "")
+    groups = {"IND": ["ind"]} | ({title: ood} if ood else {})
     figure = Figure(figsize=(style.WIDTH, 3.3))
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]
     for panel, (name, axes) in zip(panels, groups.items(), strict=True):

@@ -15,7 +15,7 @@ from chimera.files.artifacts import read_text
 from chimera.governance.plan import Deviation, Preregistration, declared_block, whole_plan
 from chimera.interface.errors import InputError
 from chimera.interface.settings import Positive, Settings, Share, read_settings
-from chimera.study.axes import axis_name
+from chimera.study.axes import datasets_by_axis
 from chimera.study.endpoints import endpoint_names
 
 _LISTS = ("replicates", "model_names", "probe_names", "datasets")
@@ -128,7 +128,7 @@ def _require_known_names(plan: Preregistration, name: str) -> None:
     """Require that endpoints, axes and probes exist in both blocks."""
     declared = [plan.primary, *plan.secondary]
     for block in (plan.pilot, plan.study):
-        axes = [axis_name(dataset, block["datasets"]) for dataset in block["datasets"]]
+        axes = list(datasets_by_axis(block["datasets"]))
         known = endpoint_names(axes)
         for endpoint in declared:
             if endpoint not in known:

@@ -22,7 +22,11 @@ def croissant(
     `files` are its manifests' entries {path, sha256, bytes}, `about` the record's `name`, `date`,
     `version`, `terms` the content of terms.yaml.
     """
-    source = "generated" if params["data"]["source"] == "generated" else "imported"
+    data, how = params["data"], "rai:dataCollection"
+    source = terms["generated" if data["source"] == "generated" else "imported"]
+    if data.get("files"):
+        axes = f"{', '.join(data['imported'])}: {terms['imported'][how]}"
+        source = source | {how: f"{source[how]} {axes}"}
     dataset = {
         "name": f"{about['name']}-data",
         "description": f"Flows of the study {about['name']}: {', '.join(params['datasets'])}.",
@@ -41,4 +45,4 @@ def croissant(
             for entry in files
         ],
     }
-    return terms["data"] | terms[source] | dataset
+    return terms["data"] | source | dataset

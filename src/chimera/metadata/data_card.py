@@ -26,7 +26,8 @@ def data_card(croissant: Mapping[str, Any], params: Mapping[str, Any], commit: s
             title = re.sub("([A-Z])", r" \1", key.removeprefix("rai:")).capitalize()
             lines.append(f"## {title}\n\n{text}\n")
     made = {key: value for key, value in data.items() if isinstance(value, int | float)}
-    made |= {name: data["datasets"][name] for name in params["datasets"]}
+    described = data["datasets"] | (data.get("files") or {}).get("datasets", {})
+    made |= {name: described[name] for name in params["datasets"]}
     lines.append("## Settings\n\n| key | value |\n|---|---|")
     lines += [f"| {key} | `{json.dumps(value)}` |" for key, value in made.items()]
     lines.append(f"\n## Files\n\n`dvc pull` or `make repro` writes them at commit {commit}.\n")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from chimera.interface.errors import InputError
 
 # omegaconf has ValueError where a list is given a key.
 _ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
+# ${joined:${a},${b}} is one list of both; DVC knows it by .dvc/plugins/.
+OmegaConf.register_new_resolver("joined", add, replace=True)
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:

@@ -76,8 +76,8 @@ def forecasts_to_break_even(
 ) -> dict[str, dict[str, tuple[int, int | None] | None]]:
     """Return the grid of the cheapest solver that errs no more, and the break-even number.
 
-    By axis and model; nothing where no cost or solver is known. There is no pair where every solver
-    errs more, and no number where the network never costs less.
+    By axis and model; nothing where no cost or solver is known, as on axes of user data. There is
+    no pair where every solver errs more, and no number where the network never costs less.
     """
     grids = solvers(list(costs))
     if not grids or DATA not in costs:
@@ -89,7 +89,8 @@ def forecasts_to_break_even(
         if model in costs
     }
     found: dict[str, dict[str, tuple[int, int | None] | None]] = {}
-    for axis in _axes(summary) if upfront else ():
+    known = [summary[name] for name in ("linear", *grids) if name in summary]
+    for axis in _axes(summary, *known) if upfront else ():
         errors = {n: summary[n][axis]["nrmse"] if n in summary else 0.0 for n in grids}
         row = found[axis] = {}
         for model, spent in upfront.items():
@@ -111,13 +112,14 @@ def best_solver(
     grids = solvers(list(summary))
     if not grids:
         return None
-    best, axes = summary[grids[-1]], _axes(summary)
+    best = summary[grids[-1]]
+    known, axes = _axes(summary), _axes(summary, best)
     shares = [best[a]["nrmse"] / min(summary[m][a]["nrmse"] for m in models) for a in axes]
     won = [axis for axis, share in zip(axes, shares, strict=True) if share < 1]
     found: dict[str, Any] = {
         "times": None,
         "points": grid_of(grids[-1]),
-        "where": "every axis" if won == axes else ", ".join(map(axis_label, won)) or "no axis",
+        "where": "every axis" if won == known else ", ".join(map(axis_label, won)) or "no axis",
         "shares": (min(shares), max(shares)),
         "rollouts": [
             best["ind"]["rollout_nrmse"],
@@ -158,6 +160,7 @@ def times(
     }
 
 
-def _axes(summary: Mapping[str, Any]) -> list[str]:
-    first = next(iter(summary.values()))
-    return [axis for axis, row in first.items() if isinstance(row, Mapping) and axis != "ood"]
+def _axes(summary: Mapping[str, Any], *known: Mapping[str, Any]) -> list[str]:
+    """Return the axes of a study on which all of `known` were evaluated."""
+    rows = [row for row in next(iter(summary.values())).items() if isinstance(row[1], Mapping)]
+    return [a for a, _ in rows if a != "ood" and all(a in found for found in known)]

@@ -213,9 +213,10 @@ def beaten_by_baselines(summary: Mapping[str, Any], models: Sequence[str]) -> li
         if name not in summary:
             continue  # it needs to know the equation
         baseline, parts = summary[name], []
-        axes = [a for a, row in baseline.items() if isinstance(row, Mapping) and a != "ood"]
+        axes = [a for a, r in summary[models[0]].items() if isinstance(r, Mapping) and a != "ood"]
         for model in models:
-            worse = [a for a in axes if summary[model][a]["nrmse"] > baseline[a]["nrmse"]]
+            rows = [(a, summary[model][a], baseline[a]) for a in axes if a in baseline]
+            worse = [a for a, own, other in rows if own["nrmse"] > other["nrmse"]]
             where = "every axis" if worse == axes else ", ".join(map(axis_label, worse))
             parts.append(f"{model_label(model)} on {where or 'no axis'}")
         sentences.append(f"{label} errs less, one step ahead, than {'; '.join(parts)}.")

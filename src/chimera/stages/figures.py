@@ -13,7 +13,7 @@ from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import guarded
 from chimera.interface.settings import read_settings
 from chimera.planning.break_even import read_costs
-from chimera.study.axes import axis_name
+from chimera.study.axes import datasets_by_axis
 from chimera.study.endpoints import by_model, differences
 from chimera.study.error_table import METRICS, read_errors
 from chimera.study.results import read_metrics, read_numbers, read_result
@@ -54,7 +54,7 @@ def main() -> None:
     ]
     parity, valid = read_metrics("parity"), params["evaluate"]["valid_correlation"]
     costs = next(iter(read_costs(parity, params["data"]).values()), {})  # of the processor
-    axes = [axis_name(dataset, params["datasets"]) for dataset in params["datasets"]]
+    axes = list(datasets_by_axis(params["datasets"]))
     rollouts = {a: [run[a]["rollout_nrmse"] for run in errors.values()] for a in axes}
     by_run, loss = digest(rows, BY_RUN), params["train"]["loss"]
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))

@@ -13,7 +13,7 @@ from chimera.report import prose, tables
 from chimera.report.cost import account
 from chimera.report.document import data_uri, git_object, templates
 from chimera.report.verdict import beaten_by_baselines, verdicts
-from chimera.study.axes import axis_name
+from chimera.study.axes import datasets_by_axis
 from chimera.study.endpoints import by_model
 from chimera.study.results import FORMS, read_metrics, read_numbers, read_result
 
@@ -45,7 +45,7 @@ def main() -> None:
     files = [*SOURCES, *(f"metrics/{name}.json" for name in FORMS)]
     found, probes = by_model(stats), metrics["probes"]
     edits = {model: probes[model]["rome"] for model in models if "rome" in probes.get(model, {})}
-    axes = [axis_name(dataset, params["datasets"]) for dataset in params["datasets"]]
+    axes = list(datasets_by_axis(params["datasets"]))
     moving = dict.fromkeys([*axes, *(f"{axis}-still" for axis in axes)], "webp")
     content = {
         "params": params,

@@ -8,7 +8,7 @@ parameter reruns only this stage and the stages that read the parameter.
 from pathlib import Path
 from typing import Any
 
-from chimera.data.settings import ImportedData, read_data
+from chimera.data.settings import ImportedData, read_data, read_data_of
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.figures.settings import FigureSettings
 from chimera.files.artifacts import read_params, write_yaml
@@ -50,8 +50,11 @@ def main() -> None:
     """Run the stage."""
     params = read_params()
     study, data = read_settings(params, "", Study), read_data(params.get("data"))
-    if isinstance(data, ImportedData):
-        data.require_root()
+    described = [*data.datasets]
+    if data.imported:
+        files = read_data_of(params["data"], ImportedData)
+        files.require_root()
+        described += files.datasets
     for name, fields in study.models.items():
         check_model(fields, f"models.{name}")
         train_settings(params["train"], fields, f"models.{name}")
@@ -67,7 +70,7 @@ def main() -> None:
     replicate = study.replicates[0] if shown.replicate is None else shown.replicate
     for key, values, known in (
         ("model_names", study.model_names, study.models),
-        ("datasets", study.datasets, data.datasets),
+        ("datasets", study.datasets, described),
         ("baseline", (study.baseline,), study.models),
         ("probe_names", study.probe_names, study.probes),
         ("figures.models", shown.models or (), study.model_names),

@@ -14,7 +14,7 @@ from chimera.data.layout.leakage import read_frames, require_disjoint
 from chimera.files.artifacts import read_params, read_yaml, write_json, write_yaml
 from chimera.interface.errors import guarded
 from chimera.stages import read_flag
-from chimera.study.axes import axis_name
+from chimera.study.axes import datasets_by_axis
 
 
 def main() -> None:
@@ -32,8 +32,10 @@ def main() -> None:
     made, passed = Path("metrics/gates/generate"), Path("metrics/gates/verify")
     frames = {d: read_frames(made / d / "frames.npz") for d in datasets}
     require_disjoint({f"data/{d}/data/{s}": f for d in datasets for s, f in frames[d].items()})
+    verification.require_inputs(datasets, *(params["data"][k] for k in ("fields", "conditioning")))
     layouts = {d: read_yaml(made / d / "layout.yaml") for d in datasets}
-    axes = {axis_name(d, datasets): {"dataset": d, "layout": layouts[d]} for d in datasets}
+    by_axis = datasets_by_axis(datasets)
+    axes = {axis: {"dataset": d, "layout": layouts[d]} for axis, d in by_axis.items()}
     hashes = {verdict.path: verdict.sha256 for verdict in verdicts}
     splits = tuple(f"data/{datasets[0]}/data/{split}/" for split in ("train", "valid"))
     training = (*splits, f"data/{datasets[0]}/stats.yaml")

@@ -11,10 +11,12 @@ from chimera.study.error_table import METRICS, Errors, Runs
 Statistics = Mapping[tuple[str, int], Mapping[str, Mapping[str, float]]]  # by run and probe
 
 
-def run_metrics(errors: Errors, weights: Mapping[str, float] | None = None) -> dict[str, float]:
-    """Return `<axis>.<metric>` of one run and, with OOD axes, `ood.<metric>` and `gap`."""
+def run_metrics(
+    errors: Errors, axes: int, weights: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return `<axis>.<metric>` of one run and, if it has all axes, `ood.<metric>` and `gap`."""
     table = {axis: {m: fmean(values[m]) for m in METRICS} for axis, values in errors.items()}
-    ood = [row for axis, row in table.items() if axis != "ind"]
+    ood = [row for axis, row in table.items() if axis != "ind"] if len(table) == axes else []
     if ood:
         table["ood"] = {m: fmean(row[m] for row in ood) for m in METRICS}
     flat = {f"{axis}.{m}": value for axis, row in table.items() for m, value in row.items()}
@@ -23,9 +25,10 @@ def run_metrics(errors: Errors, weights: Mapping[str, float] | None = None) -> d
 
 def summarise(runs: Runs, weights: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Return `{forecaster: {axis: {metric: mean}, "gap": mean}}` over replicates, with `_sd`."""
+    axes = max(map(len, runs.values()))
     replicates: dict[str, list[dict[str, float]]] = {}
     for (name, _), errors in runs.items():
-        replicates.setdefault(name, []).append(run_metrics(errors, weights))
+        replicates.setdefault(name, []).append(run_metrics(errors, axes, weights))
     summary: dict[str, Any] = {}
     for forecaster, rows in replicates.items():
         for name, value in mean_and_sd(rows).items():

@@ -3,14 +3,14 @@
 An evaluation, written by the stage `evaluate`, is
 `{forecaster: {dataset: {metric: [value per trajectory or frame]}}}`, where the forecaster is
 `model` or a baseline. The table, metrics/errors.csv, has a row for each forecaster, replicate, axis
-and trajectory; a baseline is not trained and has replicate 0 only.
+and trajectory; a baseline is not trained and has replicate 0 only. The baselines that know the
+physics are missing on the axes of user data.
 """
 
 from collections.abc import Mapping, Sequence
 
 from chimera.files.artifacts import Row
-from chimera.interface.errors import InputError
-from chimera.study.axes import axis_name
+from chimera.study.axes import datasets_by_axis
 
 METRICS = ("nrmse", "vrmse", "rmse_low", "rmse_mid", "rmse_high", "rollout_nrmse", "valid_time")
 BASELINES = ("persistence", "linear", "solver_64", "solver_48", "solver_32")
@@ -23,9 +23,7 @@ Runs = Mapping[tuple[str, int], Errors]  # by forecaster and replicate
 
 def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int], Errors]:
     """Return the values of every (forecaster, replicate) by axis, the baselines last."""
-    axes = {axis_name(dataset, datasets): dataset for dataset in datasets}
-    if len(axes) < len(datasets):  # such as two versions of one
-        raise InputError(f"datasets are {', '.join(datasets)}, expected one for each axis")
+    axes = datasets_by_axis(datasets)
     found: dict[tuple[str, int], Errors] = {
         cell: {axis: evaluation["model"][dataset] for axis, dataset in axes.items()}
         for cell, evaluation in runs.items()
@@ -33,7 +31,8 @@ def evaluated(runs: Evaluations, datasets: Sequence[str]) -> dict[tuple[str, int
     first = next(iter(runs.values()))
     for name in BASELINES:
         if name in first:
-            found[name, 0] = {axis: first[name][dataset] for axis, dataset in axes.items()}
+            known = {a: first[name][d] for a, d in axes.items() if d in first[name]}
+            found[name, 0] = known
     return found
 
 

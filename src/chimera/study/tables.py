@@ -82,8 +82,8 @@ def latex_errors(summary: Mapping[str, Any], models: Sequence[str]) -> str:
     lines += [" & ".join(["", *map(axis_label, axes)]) + r" \\", r"\midrule"]
     for group in (models, [name for name in summary if name not in models]):
         for name in group:
-            cells = [mean_and_spread(summary[name][axis], "nrmse") for axis in axes]
-            row = [f"${cell}$".replace("±", r"\pm") for cell in cells]
+            cells = [mean_and_spread(summary[name].get(axis, {}), "nrmse") for axis in axes]
+            row = [c if c == "withheld" else f"${c}$".replace("±", r"\pm") for c in cells]
             lines.append(" & ".join([model_label(name), *row]) + r" \\")
         lines.append(r"\midrule")
     return "\n".join([*lines[:-1], r"\bottomrule", r"\end{tabular}", ""])

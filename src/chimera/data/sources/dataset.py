@@ -13,9 +13,16 @@ from typing import Any, NamedTuple
 from chimera.data.checksums import checksum_entry, format_entries
 from chimera.data.layout.leakage import Frames, repeated_frames, require_disjoint, write_frames
 from chimera.data.layout.recordings import Layout
+from chimera.data.settings import GeneratedData
 from chimera.data.sources.threads import on_threads
 from chimera.files.artifacts import whole_folder, write_text, write_yaml
 from chimera.interface.progress import announce
+
+
+def layout_of(data: GeneratedData) -> Layout:
+    """Return what every dataset of the solver shares."""
+    N, T, box = data.num_points, data.num_frames, data.domain_extent
+    return Layout("generated", (N, N), T, extent=(box, box), frame_interval=data.frame_interval)
 
 
 class Made(NamedTuple):

@@ -23,7 +23,7 @@ from chimera.data.layout.hdf5 import open_hdf5
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
 from chimera.data.layout.moments import ChannelMoments
-from chimera.data.layout.recordings import Array, Recording, files_below, shared_scalars
+from chimera.data.layout.recordings import Array, Layout, Recording, files_below, shared_scalars
 from chimera.data.layout.well import open_well
 from chimera.data.settings import SPLITS, ImportedData
 from chimera.data.sources.arrays import open_arrays
@@ -85,8 +85,8 @@ def _with_stated(recording: Recording, data: ImportedData) -> Recording:
     return recording.without_first(data.first_frame)
 
 
-def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
-    """Import one dataset, a key of data.datasets, into an empty folder that becomes data/<name>."""
+def import_dataset(name: str, data: ImportedData, folder: Path, flow: Layout | None = None) -> Made:
+    """Import a key of data.datasets, beside data of `flow`, into the folder of data/<name>."""
     recordings = open_source(data)
     splits = members_of(recordings, data)[name]
     used = [recordings[r] for r in sorted({r for members in splits.values() for r, _ in members})]
@@ -99,6 +99,8 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
     for recording in used:
         recording.require_same_layout(used[0])
         require_fields(recording, data.fields)
+    if flow:
+        _require_layout(used[0], data.names[0], flow)
     if unread := sorted({where for r in used for where in r.aside}):
         announce(
             f"{name}: {listed(unread)} set aside: {used[0].aside.get(unread[0], 'of another form')}"
@@ -125,6 +127,15 @@ def import_dataset(name: str, data: ImportedData, folder: Path) -> Made:
         frames, moments = _read_once(recordings, splits, data.fields, outputs, name)
     stats = moments.table(data.fields) if "train" in splits else None
     return Made(layout, stats, files, frames)
+
+
+def _require_layout(recording: Recording, ind: str, flow: Layout) -> None:
+    layout = replace(flow, num_frames=recording.layout.num_frames)  # which may be another
+    try:
+        recording.require_same_layout(replace(recording, path=Path("data", ind), layout=layout))
+    except InputError as error:
+        keys = "boundary, extent and frame_interval"
+        raise InputError(f"{error}: what a file does not say, {keys} of data.files do") from None
 
 
 def require_fields(recording: Recording, fields: Sequence[str]) -> None:

@@ -2,7 +2,8 @@
 
 Trajectories are counted from 0 over all files in the order of their names. Each OOD axis takes
 those that fulfil its conditions; IND takes the rest. IND keeps the splits of the source if it
-declares all three; otherwise the split is drawn by data.fractions and data.seed.
+declares all three; otherwise the split is drawn by data.fractions and data.seed. Beside generated
+data, of which IND is, every dataset is an OOD axis.
 """
 
 import re
@@ -83,10 +84,10 @@ def members_of(
 ) -> Mapping[str, Mapping[str, list[Member]]]:
     """Return every dataset's trajectories by split."""
     root = Path(data.root)
-    ind, *axes = data.datasets
+    ind, *axes = [data.names[0], *data.datasets] if data.generated else data.datasets
     taken: dict[Member, str] = {}
     found: dict[str, list[Member]] = {}
-    for name in [*axes, ind]:
+    for name in [*axes, *([] if data.generated else [ind])]:
         members = select(recordings, data.datasets[name], root, f"data.datasets.{name}")
         if name == ind:
             members = [member for member in members if member not in taken]
@@ -104,8 +105,8 @@ def members_of(
                 "least one"
             )
         found[name] = members
-    splits = _split(recordings, found[ind], data, ind)
-    return {ind: splits} | {name: {"test": found[name]} for name in axes}
+    splits = {ind: _split(recordings, found[ind], data, ind)} if ind in found else {}
+    return splits | {name: {"test": found[name]} for name in axes}
 
 
 def _split(

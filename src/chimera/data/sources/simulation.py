@@ -20,9 +20,8 @@ from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from chimera.data.layout.leakage import Frames, digest_frames
-from chimera.data.layout.recordings import Layout
 from chimera.data.settings import SPLITS, GeneratedData
-from chimera.data.sources.dataset import Made
+from chimera.data.sources.dataset import Made, layout_of
 from chimera.data.sources.generation import Drawn, draw_trajectory, generate, regime_of
 from chimera.data.sources.well_writer import statistics, write_trajectories
 from chimera.fields.fourier import velocity
@@ -34,9 +33,7 @@ GENERATOR = "chimera.solver 1"
 
 def simulate_dataset(name: str, data: GeneratedData, folder: Path) -> Made:
     """Simulate one dataset, a key of data.datasets, into an empty folder: later data/<name>."""
-    dataset, box = data.datasets[name], data.domain_extent
-    grid, periodic = (data.num_points, data.num_points), ("periodic", "periodic")
-    layout = Layout("generated", grid, data.num_frames, periodic, (box, box), data.frame_interval)
+    dataset, box, layout = data.datasets[name], data.domain_extent, layout_of(data)
     regime = regime_of(dataset, data)
     identity: dict[str, Any] = to_builtins(regime)
     if regime.warm_up_points == regime.simulated_points:
