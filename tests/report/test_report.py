@@ -91,7 +91,12 @@ def test_a_difference_is_named_in_its_direction(estimate, word):
     )
     assert headline == f"FractalUNet is {word} than UNet in one-step OOD error."
     assert "p = 0.004" in text
-    assert "decided at replicate 8, where the 95% confidence sequence excludes equality" in text
+    reason = "decided at replicate 8, where the 95% confidence sequence excludes equality"
+    assert f"{reason}. " in text, "the sequence of a later look is another"
+    at_once = verdict(statistics(replicates=8, estimate=estimate, half=0.05, p=0.1, **decided))[1]
+    low, high = (math.expm1(estimate + side) for side in (-0.1, 0.1))
+    ends = [f"{abs(end):.1%} {'lower' if end < 0 else 'higher'}" for end in (low, high)]
+    assert f"{reason}: it holds at every look, and reaches from {' to '.join(ends)}. " in at_once
     assert "other flows were not sampled" in text
     assert "3 of 3 secondary endpoints have q < 0.05" in text
 

@@ -97,21 +97,24 @@ def _decision(row: Contrast, found: Mapping[str, Any], plan: Preregistration) ->
         "The claim is about these frozen test trajectories, with chance that of initial weights "
         "and batches; other flows were not sampled."
     )
+    ends = "" if "unbounded" in (row["cs_low"], row["cs_high"]) else (
+        f"reaches from {change(plan.primary, row['cs_low'])} to "
+        f"{change(plan.primary, row['cs_high'])}"
+    )  # fmt: skip
     if "decided_at" in found:
         reason = (
             f"the {1 - 2 * plan.alpha:.0%} confidence sequence lies within {percent(plan.margin)}"
             if found["verdict"] == "equivalent"
             else f"the {level:.0%} confidence sequence excludes equality"
         )
+        if ends and found["verdict"] != "equivalent" and found["decided_at"] == row["n"]:
+            reason += f": it holds at every look, and {ends}"
         return f"That was decided at replicate {found['decided_at']:.0f}, where {reason}. {claim}"
     if row["n"] >= looks.last_look:
         return f"That was the last of {looks.last_look} looks. {claim}"
     rule = f"Replicates may be added until it is decided, from {looks.first_look} on"
-    if "unbounded" not in (row["cs_low"], row["cs_high"]):
-        rule += (
-            f"; the {level:.0%} confidence sequence, which holds at every look, now reaches from "
-            f"{change(plan.primary, row['cs_low'])} to {change(plan.primary, row['cs_high'])}"
-        )
+    if ends:
+        rule += f"; the {level:.0%} confidence sequence, which holds at every look, now {ends}"
     return (
         f"{rule}. About {math.ceil(found['further'])} more are expected, up to {looks.last_look} "
         f"in all, and a decision by then with a probability of {found['decision_probability']:.0%}."
