@@ -331,6 +331,7 @@ def test_every_run_has_every_probe(finished):
                 assert np.isfinite(values).all()
 
 
+@pytest.mark.full  # what a probe reruns is seen in test_touch, too
 def test_a_setting_of_one_probe_reruns_that_probe_and_what_follows(workspace):
     printed = run_experiment(workspace, *SMOKE, "replicates=[0]", "probes.patching.pairs=3")
     ran = set(re.findall(r"Running stage '([^']+)'", printed))

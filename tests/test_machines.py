@@ -108,6 +108,7 @@ def made_again(stages):
     return [name for name in stages if "@" in name]
 
 
+@pytest.mark.full
 def test_the_gpu_workflow_over_a_shared_folder(origin, alone, tmp_path):
     environment = ENVIRONMENT | {"REMOTE": str(tmp_path / "remote"), "OVERRIDES": OVERRIDES}
     machines = [clone_of(origin, tmp_path / f"machine{n}") for n in range(2)]

@@ -162,7 +162,7 @@ def test_half_precision_computes_in_it_and_keeps_the_weights(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.autograd.function.Function.*:DeprecationWarning")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.full)])
 def test_compiled_training_follows_the_plain_one(monkeypatch, precision):
     """With the backend that traces forward and backward, and needs no compiler."""
     compiler = partial(torch.compile, backend="aot_eager", fullgraph=True)
