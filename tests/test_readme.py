@@ -1,6 +1,7 @@
 """What README says was found is what the record of the study says, digit by digit."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def verdict():
     return [
         f"**{verdict.headline}**",
         verdict.sentences[0],
-        verdict.sentences[1].split(" About")[0],
+        verdict.sentences[1].split(" The claim")[0],
     ]
 
 
@@ -53,15 +54,17 @@ def test_readme_repeats_the_record(section, verdict):
     for sentence in verdict:
         assert sentence in section
     stats = metrics("stats")
-    assert stats["fractal_unet"]["verdict"] == "undecided"
+    assert stats["standing"] == "confirmatory"
+    assert stats["fractal_unet"]["verdict"] == "better"
     primary = stats["fractal_unet"]["ood_nrmse"]
-    assert primary["ci_high"] < 0 < primary["cs_high"]  # "that interval would decide. It was not"
-    assert stats["standing"] != "confirmatory"  # "it is not finished"
-    assert f"The smallest difference of interest is {percent(PLAN.margin)}" in section
+    assert primary["cs_high"] < 0, "there is a difference"
+    least = f"{percent(PLAN.margin)}, declared beforehand as the smallest of interest"
+    assert f"most likely it is less than {least}" in section
+    assert primary["ci_low"] > math.log(1 - PLAN.margin), "the t interval lies within"
 
 
 def test_readme_has_no_other_number(section, verdict):
-    for sentence in [*verdict, f"of interest is {percent(PLAN.margin)}"]:
+    for sentence in [*verdict, f"less than {percent(PLAN.margin)}"]:
         assert section.count(sentence) == 1
         section = section.replace(sentence, "")
     assert not re.findall(r"\d", re.sub(r"\(records/E1\S*\)", "", section))

@@ -133,7 +133,9 @@ def test_batch_norm_takes_the_statistics_of_the_whole_batch(tmp_path):
 
 def test_the_record_beside_the_weights_holds_the_network_s_digests(pair):
     found = read_yaml(pair[0] / "checkpoints/net/0/provenance.yaml")
-    assert found == describe(torch.device("cpu")) | {"network": {"unet": "digest"}}
+    here = describe(torch.device("cpu"))
+    here["bytes"] = here["bytes"].replace("avx512", "avx2")  # to which stages are held, not tests
+    assert found == here | {"network": {"unet": "digest"}}
 
 
 def test_a_group_prints_what_one_process_prints(pair):
