@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from scipy import stats
 
 from chimera.files.artifacts import read_csv, write_csv
 from chimera.governance.preregistration import read_preregistration
 from chimera.interface.errors import InputError
-from chimera.study.endpoints import endpoint
+from chimera.study.endpoints import differences, endpoint
 from chimera.study.error_table import METRICS, read_errors
 from governance.plans import PLAN, markdown, running
 
@@ -78,3 +79,12 @@ def test_docs_say_what_the_record_gives():
     values = [endpoint(plan.primary, e, plan.weights) for (m, _), e in found.items() if m == "unet"]
     *others, worst = sorted(values)
     assert np.exp(worst - np.mean(others)) == pytest.approx(1.5, abs=0.1)
+    d = np.array(differences(plan.primary, found, "fractal_unet", "unet", plan.weights))
+    rest = np.delete(d, values.index(worst))
+    half = stats.t.ppf(0.975, len(rest) - 1) * rest.std(ddof=1) / np.sqrt(len(rest))
+    low, mean, high, median = (
+        f"{-np.expm1(v):.1%}"
+        for v in (rest.mean() - half, rest.mean(), rest.mean() + half, np.median(d))
+    )
+    assert f"lower in {(d < 0).sum()} of {len(d)} pairs, by {median} in the median pair" in text
+    assert f"without the pair of that run by {mean} (95% t interval {low} to {high})" in text
