@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import yaml
 
@@ -25,12 +26,12 @@ def seconds(name: str) -> float:
     """Return the processor seconds of a training's steps, after as many to warm up."""
     import torch
 
+    from chimera.files.artifacts import read_params
     from chimera.models.forecasting.building import fit_to_data
-    from chimera.planning.composition import compose
     from chimera.training.settings import train_settings
     from gpu import begin, random_frames
 
-    params = yaml.safe_load(compose())
+    params = read_params()
     data, model = params["data"], params["models"][name]
     C, K, grid = len(data["fields"]), len(data["conditioning"]), data["shape"][1:]
     fields = fit_to_data(model, (C, *grid), ("periodic", "periodic"), conditioning=K)
@@ -66,7 +67,7 @@ def main() -> None:
         print(seconds(options.network))
         return
     print("| network | held to AVX2, ms a step | not held, ms a step | ratio |\n|---|---|---|---|")
-    for name in ("unet", "fractal_unet"):
+    for name in yaml.safe_load(Path("params.yaml").read_text())["model_names"]:
         turns = [(measured(name, SWITCHES), measured(name, {})) for _ in range(options.turns)]
         held, free = (min(times) / STEPS * 1e3 for times in zip(*turns, strict=True))
         print(f"| {name} | {held:.1f} | {free:.1f} | {held / free:.2f} |", flush=True)

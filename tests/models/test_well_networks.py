@@ -143,7 +143,9 @@ def test_without_the_package_one_sentence_says_what_to_install(here, monkeypatch
     ("name", "small"),
     [
         ("unet_classic", {"init_features": 4}),
-        ("well_fno", {"modes1": 4, "modes2": 4, "hidden_channels": 8}),
+        pytest.param(  # needs neuraloperator, which `make test-full` installs
+            "well_fno", {"modes1": 4, "modes2": 4, "hidden_channels": 8}, marks=pytest.mark.full
+        ),
         ("convnext", {"init_features": 4, "blocks_per_stage": 1}),
     ],
 )
@@ -151,8 +153,6 @@ def test_their_own_networks_are_admitted_and_counted(here, name, small, monkeypa
     try:
         importlib.import_module("the_well.benchmark.models")
     except ImportError:
-        if name == "well_fno":
-            pytest.importorskip("neuralop", reason="pip install 'the-well[benchmark]'")
         without_its_dependencies(monkeypatch)
         kind = {"unet_classic": "UNetClassic", "well_fno": "FNO", "convnext": "UNetConvNext"}[name]
         file = {"UNetClassic": "unet_classic", "FNO": "fno", "UNetConvNext": "unet_convnext"}[kind]
