@@ -143,7 +143,7 @@ def test_without_the_package_one_sentence_says_what_to_install(here, monkeypatch
     ("name", "small"),
     [
         ("unet_classic", {"init_features": 4}),
-        pytest.param(  # needs neuraloperator, which `make test-full` installs
+        pytest.param(  # needs neuraloperator 0.3, as The Well does; `make test-full` installs it
             "well_fno", {"modes1": 4, "modes2": 4, "hidden_channels": 8}, marks=pytest.mark.full
         ),
         ("convnext", {"init_features": 4, "blocks_per_stage": 1}),
