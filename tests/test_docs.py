@@ -19,8 +19,9 @@ from dvc.cli.parser import get_main_parser
 from dvc.repo import Repo
 from dvc.utils.hydra import get_hydra_sweeps
 
+from chimera.files.artifacts import read_params
 from chimera.planning.composition import compose
-from chimera.stages.sources import files_of, modules
+from chimera.stages.sources import files_of, modules, parameters_of
 from workspaces import call, commit
 
 ROOT = Path(__file__).parents[1]
@@ -354,7 +355,7 @@ def watched():
     families = {address.partition("@")[0] for address in found}
     for name in PIPELINE["stages"].keys() - families:  # no cell of it is in the study
         body = PIPELINE["stages"][name]
-        found[name] = set(body["deps"]), set(body["params"])
+        found[name] = set(body["deps"]), set(body.get("params", ()))
     return found
 
 
@@ -362,8 +363,10 @@ def reads(address, file, key):
     """Say whether a stage depends on a file, or on a key of params.yaml."""
     paths, keys = watched()[address]
     for kind in modules():
-        if f"metrics/gates/sources/{kind}.yaml" in paths and ROOT / file in digested(kind):
-            return True
+        if f"metrics/gates/sources/{kind}.yaml" in paths:
+            if ROOT / file in digested(kind):
+                return True
+            keys = keys | parameters_of(kind, read_params(ROOT / "params.yaml")).keys()
     path = "params.yaml" if key else file
     return any(f"{path}/".startswith(f"{known}/") for known in paths) or any(
         f"{key}.".startswith(f"{known}.") or f"{known}.".startswith(f"{key}.") for known in keys

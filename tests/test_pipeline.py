@@ -15,7 +15,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from chimera.stages.sources import files_of, modules
+from chimera.stages.sources import files_of, modules, parameters_of
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -223,6 +223,28 @@ def test_every_kind_of_cell_has_a_digest():
     for stage in ("generate", "ingest", "train", "evaluate", "probe"):
         kind = "${item.probe}" if stage == "probe" else stage
         assert f"metrics/gates/sources/{kind}.yaml" in STAGES[stage]["deps"]
+
+
+@pytest.mark.parametrize(("stage", "kind"), [("evaluate", "evaluate"), ("probe", "ib")])
+def test_the_parameters_of_a_kind_are_those_that_its_stage_reads(stage, kind):
+    text = MODULES[f"chimera.stages.{stage}"].read_text()
+    read = re.findall(r'params((?:\["\w+"\])+)', text)
+    written = parameters_of(kind, yaml.safe_load((ROOT / "params.yaml").read_text()))
+    assert {".".join(re.findall(r"\w+", key)) for key in read} == {
+        key.removesuffix(f".{kind}") for key in written
+    }
+
+
+def test_parameters_of_a_kind_are_tracked_where_they_are_written_down():
+    """`sources` runs again if one of them changes, and then the cells whose file changed."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for kind in modules():
+        for key in parameters_of(kind, params):
+            assert any(f"{key}.".startswith(f"{known}.") for known in STAGES["sources"]["params"])
+    changed = yaml.safe_load((ROOT / "params.yaml").read_text())
+    changed["probes"]["ib"]["shuffles"] += 1
+    differ = {k for k in modules() if parameters_of(k, params) != parameters_of(k, changed)}
+    assert differ == {"ib"}
 
 
 def test_exempt_files_are_never_a_dependency():

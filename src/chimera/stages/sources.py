@@ -1,18 +1,22 @@
-"""Hash the files that each kind of cell runs, so that an edit reruns these cells and no others.
+"""Write down what decides each kind of cell, so that an edit reruns these cells and no others.
 
 Writes metrics/gates/sources/<kind>.yaml for every stage whose cells take long and for every probe:
 sha256 of the module and of all that it imports from the package, by dotted name. Left out are
 `interface`, which reads, reports and refuses, and every `__init__.py`, which has names alone; the
-files of the networks stand in metrics/gates/networks/.
+files of the networks stand in metrics/gates/networks/. Of a kind whose cells all read the same
+parameters these stand there too: DVC would read params.yaml once for each of its cells.
 """
 
 from pathlib import Path
+from typing import Any
 
-from chimera.files.artifacts import sha256, write_yaml
+from chimera.files.artifacts import read_params, sha256, write_yaml
 from chimera.files.imports import imported_files
 from chimera.interface.errors import guarded
 
 STAGES = ("generate", "ingest", "train", "evaluate")
+PROBE_KEYS = ("seed", "evaluate.device", "evaluate.threads", "train.memory", "probes.{kind}")
+KEYS = {"generate": (), "ingest": (), "train": (), "evaluate": ("evaluate",)}
 ROOT = Path(__file__).parents[1]
 
 
@@ -35,11 +39,22 @@ def files_of(starts: list[str]) -> dict[str, Path]:
     }
 
 
+def parameters_of(kind: str, params: Any) -> dict[str, Any]:
+    """Return the parameters that all cells of a kind read, by dotted key; None for an absent one."""
+    found = {}
+    for key in (pattern.format(kind=kind) for pattern in KEYS.get(kind, PROBE_KEYS)):
+        section, _, name = key.rpartition(".")
+        found[key] = (params[section] if section else params).get(name)
+    return found
+
+
 def main() -> None:
     """Run the stage."""
+    params = read_params()
     for kind, starts in modules().items():
         digests = {name: sha256(path) for name, path in files_of(starts).items()}
-        write_yaml(Path("metrics/gates/sources") / f"{kind}.yaml", digests)
+        content = digests | parameters_of(kind, params)
+        write_yaml(Path("metrics/gates/sources") / f"{kind}.yaml", content)
 
 
 if __name__ == "__main__":
