@@ -15,8 +15,16 @@ from chimera.files.imports import imported_files
 from chimera.interface.errors import guarded
 
 STAGES = ("generate", "ingest", "train", "evaluate")
-PROBE_KEYS = ("seed", "evaluate.device", "evaluate.threads", "train.memory", "probes.{kind}")
-KEYS = {"generate": (), "ingest": (), "train": (), "evaluate": ("evaluate",)}
+KEYS = {
+    "generate": (
+        *("data.seed", "data.domain_extent", "data.num_points", "data.simulated_points"),
+        *("data.warm_up_points", "data.num_frames", "data.frame_interval"),
+    ),
+    "ingest": (),
+    "train": (),  # its file stands for code in tuning/, too
+    "evaluate": ("evaluate",),
+    "probe": ("seed", "evaluate.device", "evaluate.threads", "train.memory", "probes.{kind}"),
+}
 ROOT = Path(__file__).parents[1]
 
 
@@ -42,7 +50,7 @@ def files_of(starts: list[str]) -> dict[str, Path]:
 def parameters_of(kind: str, params: Any) -> dict[str, Any]:
     """Return the parameters that all cells of a kind read, by dotted key; None for an absent one."""
     found = {}
-    for key in (pattern.format(kind=kind) for pattern in KEYS.get(kind, PROBE_KEYS)):
+    for key in (pattern.format(kind=kind) for pattern in KEYS.get(kind, KEYS["probe"])):
         section, _, name = key.rpartition(".")
         found[key] = (params[section] if section else params).get(name)
     return found
