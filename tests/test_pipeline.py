@@ -235,16 +235,23 @@ def test_the_parameters_of_a_kind_are_those_that_its_stage_reads(stage, kind):
     }
 
 
-def test_parameters_of_a_kind_are_tracked_where_they_are_written_down():
-    """`sources` runs again if one of them changes, and then the cells whose file changed."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for kind in modules():
-        for key in parameters_of(kind, params):
-            assert any(f"{key}.".startswith(f"{known}.") for known in STAGES["sources"]["params"])
-    changed = yaml.safe_load((ROOT / "params.yaml").read_text())
-    changed["probes"]["ib"]["shuffles"] += 1
-    differ = {k for k in modules() if parameters_of(k, params) != parameters_of(k, changed)}
-    assert differ == {"ib"}
+def test_a_parameter_reruns_the_cells_that_read_it_alone():
+    """`sources` runs after any change of params.yaml, cells where their file is another."""
+    assert "params.yaml" in STAGES["sources"]["deps"]
+    params, changed = (yaml.safe_load((ROOT / "params.yaml").read_text()) for _ in range(2))
+    for section, key, kinds in (
+        (changed["probes"]["ib"], "shuffles", {"ib"}),
+        (changed["evaluate"], "horizon", {"evaluate"}),
+        (changed["evaluate"], "threads", {"evaluate", *PROBES}),
+        (changed["data"], "num_frames", {"generate"}),
+        (changed["train"], "memory", {*PROBES}),
+        (changed["figures"], "style", set()),
+    ):
+        former = section[key]
+        section[key] = "another"
+        differing = {k for k in modules() if parameters_of(k, params) != parameters_of(k, changed)}
+        assert differing == kinds
+        section[key] = former
 
 
 def test_exempt_files_are_never_a_dependency():

@@ -7,6 +7,7 @@ files of the networks stand in metrics/gates/networks/. Of a kind whose cells al
 parameters these stand there too: DVC would read params.yaml once for each of its cells.
 """
 
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,17 @@ from chimera.files.artifacts import read_params, sha256, write_yaml
 from chimera.files.imports import imported_files
 from chimera.interface.errors import guarded
 
-STAGES = ("generate", "ingest", "train", "evaluate")
-KEYS = {
-    "generate": (
-        *("data.seed", "data.domain_extent", "data.num_points", "data.simulated_points"),
-        *("data.warm_up_points", "data.num_frames", "data.frame_interval"),
-    ),
-    "ingest": (),
-    "train": (),  # its file stands for code in tuning/, too
-    "evaluate": ("evaluate",),
-    "probe": ("seed", "evaluate.device", "evaluate.threads", "train.memory", "probes.{kind}"),
-}
+# What all cells of a kind read of params.yaml; the file of train stands for code in tuning/, too.
+OF_FLOWS = "seed", "domain_extent", "num_points", "simulated_points", "warm_up_points", "num_frames"
+GENERATE_KEYS = *(f"data.{name}" for name in OF_FLOWS), "data.frame_interval"
+SHARED_KEYS = {"generate": GENERATE_KEYS, "ingest": (), "train": (), "evaluate": ("evaluate",)}
+PROBE_KEYS = "seed", "evaluate.device", "evaluate.threads", "train.memory", "probes.{kind}"
 ROOT = Path(__file__).parents[1]
 
 
 def modules() -> dict[str, list[str]]:
     """Return the modules that each kind of cell starts from."""
-    found = {stage: [f"chimera.stages.{stage}"] for stage in STAGES}
+    found = {stage: [f"chimera.stages.{stage}"] for stage in SHARED_KEYS}
     for probe in sorted(path.parent.name for path in ROOT.glob("probes/*/measure.py")):
         parts = [f"chimera.probes.{probe}.{part}" for part in ("measure", "settings")]
         found[probe] = ["chimera.stages.probe", *parts]
@@ -48,12 +43,9 @@ def files_of(starts: list[str]) -> dict[str, Path]:
 
 
 def parameters_of(kind: str, params: Any) -> dict[str, Any]:
-    """Return the parameters that all cells of a kind read, by dotted key; None for an absent one."""
-    found = {}
-    for key in (pattern.format(kind=kind) for pattern in KEYS.get(kind, KEYS["probe"])):
-        section, _, name = key.rpartition(".")
-        found[key] = (params[section] if section else params).get(name)
-    return found
+    """Return the parameters that all cells of a kind read, by dotted key; None if absent."""
+    keys = [key.format(kind=kind) for key in SHARED_KEYS.get(kind, PROBE_KEYS)]
+    return {key: reduce(lambda part, name: part.get(name), key.split("."), params) for key in keys}
 
 
 def main() -> None:
@@ -61,8 +53,8 @@ def main() -> None:
     params = read_params()
     for kind, starts in modules().items():
         digests = {name: sha256(path) for name, path in files_of(starts).items()}
-        content = digests | parameters_of(kind, params)
-        write_yaml(Path("metrics/gates/sources") / f"{kind}.yaml", content)
+        path = Path(f"metrics/gates/sources/{kind}.yaml")
+        write_yaml(path, digests | parameters_of(kind, params))
 
 
 if __name__ == "__main__":
