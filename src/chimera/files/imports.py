@@ -1,6 +1,7 @@
 """Source files that a module imports, found by parsing and without running them."""
 
 import ast
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,8 +18,7 @@ def imported_files(module: str, package: str) -> dict[str, Path]:
     if spec is None or not spec.submodule_search_locations:
         raise InputError(f"{package} is not a package, expected one that can be imported")
     root = Path(spec.submodule_search_locations[0])
-    found: dict[str, Path] = {}
-    frontier = {module, package}
+    found, frontier = dict[str, Path](), {module, package}
     while frontier:
         name = frontier.pop()
         base = root.joinpath(*name.removeprefix(package).split(".")[1:])
@@ -33,7 +33,8 @@ def imported_files(module: str, package: str) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def _imported_names(path: Path, package: str) -> set[str]:
+@cache  # kinds of cells share most files
+def _imported_names(path: Path, package: str) -> frozenset[str]:
     """Return the dotted names that a file of a package imports, modules and values alike."""
     try:
         tree = ast.parse(read_bytes(path))
@@ -49,4 +50,4 @@ def _imported_names(path: Path, package: str) -> set[str]:
             origin = package.split(".")[: -node.level + 1 or None] if node.level else []
             start = ".".join([*origin, *filter(None, [node.module])])
             names |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
-    return names
+    return frozenset(names)
