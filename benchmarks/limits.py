@@ -5,11 +5,11 @@
 Sizes are counted in the working tree. Seconds depend on the machine and on what else it does, so
 that a bare pipeline of as many stages, each with one small dependency and one output, is run
 beside them: a run without anything to do is timed in turns with the bare pipeline's, the medians of
-five count, and the ratio of their processor seconds has a limit of its own.
+five count, and the ratio of their processor seconds has a limit of its own. Seconds are printed as
+they are, and scaled to a machine on which the bare pipeline takes REFERENCE seconds.
 
 `--smoke` runs the smoke scale twice in a temporary clone: the first run makes data and compiles,
-the second is forced to run every stage again, data included, and is timed. Its seconds are printed
-as they are, and scaled to a machine on which the bare pipeline takes REFERENCE seconds.
+the second is forced to run every stage again, data included, and is timed.
 """
 
 import argparse
@@ -40,6 +40,12 @@ def row(name: str, value: float, limit: float, unit: str) -> None:
     """Print one limit."""
     verdict = "holds" if value <= limit else "EXCEEDED"
     print(f"{name:48}{value:>10.4g}{limit:>10.4g} {unit:8}{verdict}")
+
+
+def seconds(name: str, value: float, limit: float, bare: float) -> None:
+    """Print a limit in seconds, as measured and scaled by those of the bare pipeline."""
+    row(name, value, limit, "s")
+    row(f"  scaled by {REFERENCE} s / {bare:.2g} s", value * REFERENCE / bare, limit, "s")
 
 
 def run(folder: Path, *command: str) -> tuple[float, float, str]:
@@ -99,15 +105,13 @@ def main() -> None:
     tables = sum(path.stat().st_size for path in (ROOT / "plots/tables").glob("*"))
     row("tables in git", tables / 1000, 200, "kB")
     wall, user, bare = idle()
-    row("dvc repro with nothing to do", wall, 1.2, "s")
+    seconds("dvc repro with nothing to do", wall, 1.2, bare)
     row(f"  of a bare pipeline's {bare:.2g} s", user / bare, 2, "times")
     if options.smoke:
         wall, user, count = smoke()
         print(f"dvc exp run -S scale=smoke, all {count} stages")
-        scale = REFERENCE / bare
-        for name, seconds, limit in (("wall", wall, 50), ("processors", user, 70)):
-            row(f"  {name}", seconds, limit, "s")
-            row(f"  {name}, scaled by {REFERENCE} s / {bare:.2g} s", seconds * scale, limit, "s")
+        for name, taken, limit in (("wall", wall, 50), ("processors", user, 70)):
+            seconds(f"  {name}", taken, limit, bare)
 
 
 if __name__ == "__main__":

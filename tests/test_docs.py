@@ -21,7 +21,8 @@ from dvc.utils.hydra import get_hydra_sweeps
 
 from chimera.files.artifacts import read_params
 from chimera.planning.composition import compose
-from chimera.stages.sources import files_of, modules, parameters_of
+from chimera.planning.reruns import files_of, modules, parameters_of
+from chimera.stages.networks import read_by_trainings
 from workspaces import call, commit
 
 ROOT = Path(__file__).parents[1]
@@ -361,12 +362,15 @@ def watched():
 
 def reads(address, file, key):
     """Say whether a stage depends on a file, or on a key of params.yaml."""
-    paths, keys = watched()[address]
+    (paths, keys), params = watched()[address], read_params(ROOT / "params.yaml")
     for kind in modules():
         if f"metrics/gates/sources/{kind}.yaml" in paths:
             if ROOT / file in digested(kind):
                 return True
-            keys = keys | parameters_of(kind, read_params(ROOT / "params.yaml")).keys()
+            keys = keys | parameters_of(kind, params).keys()
+    for model in params["models"]:
+        if f"metrics/gates/models/{model}.yaml" in paths:
+            keys = keys | read_by_trainings(params, model).keys()
     path = "params.yaml" if key else file
     return any(f"{path}/".startswith(f"{known}/") for known in paths) or any(
         f"{key}.".startswith(f"{known}.") or f"{known}.".startswith(f"{key}.") for known in keys
@@ -382,10 +386,11 @@ def digested(kind):
 def readers(file, key):
     """Return the stages that read a file or a key; `stage@name` where only cells of a name do.
 
-    The stage `sources` hands on digests, and is left out.
+    Left out are stages that write down what others read: `validate`, and of settings `networks`.
     """
     families = {}
-    for address in watched().keys() - {"sources"}:
+    writers = {"validate", *(a for a in watched() if key and a.startswith("networks@"))}
+    for address in watched().keys() - writers:
         family, _, cell = address.partition("@")
         families.setdefault(family, {})[cell] = reads(address, file, key)
     found = set()

@@ -29,7 +29,7 @@ def run_after_touching(workspace, environment, *names):
 
 def test_a_comment_in_a_probe_runs_its_cells_alone(own_code):
     ran = run_after_touching(*own_code, "probes/spectra/measure.py")
-    assert ran == {"validate", "sources", *(f"probe@spectra-{cell}" for cell in CELLS)}
+    assert ran == {"validate", *(f"probe@spectra-{cell}" for cell in CELLS)}
 
 
 def test_a_comment_in_messages_commands_or_review_runs_nothing(own_code):
@@ -47,7 +47,7 @@ def test_a_comment_in_one_network_runs_the_cells_of_its_models_alone(own_code):
         *(f"{stage}@{cell}" for stage in ("train", "evaluate") for cell in fractal),
         *(f"probe@{probe}-{cell}" for probe in probes for cell in fractal),
     }
-    assert ran - cells <= {"validate", "sources", "networks@unet", "networks@fractal_unet",
+    assert ran - cells <= {"validate", "networks@unet", "networks@fractal_unet",
                            "parity", "aggregate", "report"}  # fmt: skip
 
 

@@ -251,11 +251,13 @@ def test_every_wrong_digit_of_a_hash_or_a_setting_in_the_lock_is_found(study, se
     place = rng.integers(32)
     digit = "0123456789abcdef"[(int(item["md5"][place], 16) + 1 + rng.integers(15)) % 16]
     item["md5"] = item["md5"][:place] + digit + item["md5"][place + 1 :]
-    lock["stages"]["train@unet-0"]["params"]["params.yaml"]["train"]["lr"] += 0.001
+    dataset = "cfd2d_ind_v2"
+    settings = lock["stages"][f"generate@{dataset}"]["params"]["params.yaml"]
+    settings[f"data.datasets.{dataset}"]["drag"] += 0.001
     path.write_text(yaml.safe_dump(lock))
     found = faults(study)["dvc.lock"]
     assert any(item["path"] in fault for fault in found)
-    assert any(fault.startswith("train.lr is ") for fault in found)
+    assert any(fault.startswith(f"data.datasets.{dataset}.drag is ") for fault in found)
 
 
 def test_every_wrong_number_of_readme_is_named(recorded, tmp_path):

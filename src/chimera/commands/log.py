@@ -38,7 +38,8 @@ def main() -> None:
         read_preregistration()
         logbook.require_amended(PREREGISTRATION, DEVIATIONS, options.base)
         return
-    dated = {"date": datetime.date.today().isoformat(), "commit": logbook.current_commit()}
+    commit = logbook.git("rev-parse", "--short", "HEAD").decode().strip()
+    dated = {"date": datetime.date.today().isoformat(), "commit": commit}
     if options.command == "decision":
         text = {name: getattr(options, name) for name in DECISION_PARTS}
         logbook.append_entry(DECISIONS, options.title, dated | text)

@@ -11,26 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from chimera.files import artifacts
-from chimera.interface.errors import InputError, guarded
+from chimera.interface.errors import guarded
 from chimera.interface.settings import as_plain, read_settings
 from chimera.tuning.search import Search, draws
 from chimera.tuning.table import ranked, require_bracketed, trials_by_model, winner
 
 HOME = Path("tuning")
 TUNED = ("steps", "lr", "weight_decay")  # what a trial sets itself
+GATES = "metrics/gates/sources/train.yaml", "metrics/gates/verify/training.yaml"
 
 
-def write_subject(model: str) -> None:
-    """Write what of a model is not tuned, so that a winner in params.yaml reruns no trial."""
-    params = artifacts.read_params()
-    if model not in params["models"]:
-        known = ", ".join(params["models"])
-        raise InputError(f"tuning/params.yaml: models has {model}, expected names of {known}")
-    data = {key: params["data"][key] for key in ("fields", "conditioning", "past_frames")}
-    content = data | {
-        "model": {k: v for k, v in params["models"][model].items() if k != "train"},
-        "train": {k: v for k, v in params["train"].items() if k not in TUNED},
+def write_subject(search: Search, model: str) -> None:
+    """Write all that decides a model's trials, so that a winner in params.yaml reruns none."""
+    read = artifacts.read_yaml(Path(f"metrics/gates/models/{model}.yaml"))
+    content = {key: read[f"data.{key}"] for key in ("fields", "conditioning", "past_frames")} | {
+        "model": {k: v for k, v in read[f"models.{model}"].items() if k != "train"},
+        "train": {k: v for k, v in read["train"].items() if k not in TUNED},
         "network": artifacts.read_yaml(Path(f"metrics/gates/networks/{model}.yaml")),
+        "search": {"seed": search.seed, "steps": search.steps, "trials": draws(search)},
+        "gates": {path: artifacts.sha256(Path(path)) for path in GATES},  # code, versions, data
     }
     artifacts.write_yaml(HOME / "subjects" / f"{model}.yaml", content)
 
@@ -124,11 +123,10 @@ def main() -> None:
     parts.add_parser("tables", help="write the tables of a finished search")
     options = vars(parser.parse_args())
     part = options.pop("part")
-    if part == "subject":
-        write_subject(**options)
-        return
     search = read_settings(artifacts.read_yaml(HOME / "params.yaml"), "tuning", Search)
-    if part == "trial":
+    if part == "subject":
+        write_subject(search, **options)
+    elif part == "trial":
         run_trial(search, **options)
     elif part == "repeat":
         run_repeat(search, **options)

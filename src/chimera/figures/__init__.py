@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "dimension": ["dimension_along_network"],
         "editing": ["edit_tradeoff"],
         "errors": ["errors_by_axis"],
-        "fields": ["example_fields", "examples", "read_fields"],
+        "fields": ["example_fields", "examples", "ranked_fields"],
         "forest": ["Comparison", "forest_plot"],
         "information": ["information_plane"],
         "parity": ["parity_bars"],

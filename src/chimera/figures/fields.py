@@ -78,6 +78,16 @@ def examples(
     return found
 
 
+def ranked_fields(
+    params: Mapping[str, Any], errors: Mapping[str, Iterable[Sequence[float]]], interval: float
+) -> Figure:
+    """Draw the best, the median and the worst OOD trajectory of the first replicate."""
+    replicate, time = params["replicates"][0], params["evaluate"]["field_frame"] * interval
+    arrays = read_fields(params["model_names"], replicate, params["datasets"])
+    found = examples({axis: e for axis, e in errors.items() if axis != "ind"}, arrays)
+    return example_fields(found, time, replicate, params["data"]["fields"][0])
+
+
 def example_fields(
     examples: Sequence[Example], time: float, replicate: int, quantity: str
 ) -> Figure:

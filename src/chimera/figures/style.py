@@ -5,7 +5,7 @@ for any colour vision; baselines are grey.
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -51,11 +51,12 @@ mpl.rcParams.update(
 )
 
 
-def pictures(figure: Figure, look: str = "screen") -> dict[str, bytes]:
+def pictures(draw: Callable[[], Figure], look: str = "screen") -> dict[str, bytes]:
     """Return equal figures as equal bytes of `png`, in at most 256 colours, and `svg`.
 
     For a `paper` they have its width and type, and are `pdf`, too.
     """
+    figure = draw()
     if look == "screen":
         return _drawn(figure)
     inches, points = 6.75, 8  # of a text in two columns

@@ -19,13 +19,10 @@ from chimera.models.forecasting.stepping import follow, states
 
 
 class Forecaster:
-    """A trained network.
+    """A trained network with its normalisation, which forecasts C fields from P past frames.
 
-    Attributes:
-        trained: The network with its normalisation.
-        fields: Names of the C channels, in order.
-        conditioning: Names of the scalars and constant fields that a forecast needs.
-        past_frames: P, the frames that a forecast is made from.
+    `fields` are the names of the channels, in order, `conditioning` those of the scalars and
+    constant fields that a forecast needs.
     """
 
     def __init__(self, trained: Trained) -> None:
@@ -37,13 +34,9 @@ class Forecaster:
     ) -> Field:
         """Return the next frames (B, steps, C, H, W), each one interval of the training later.
 
-        Args:
-            frames: (B, T, C, H, W), of which the last P are used, or (B, C, H, W) if P is 1.
-            steps: How many frames.
-            conditioning: A number, (B,) or (B, H, W) for each name.
-
-        Raises:
-            InputError: If a shape does not fit, a name is missing or a value is not finite.
+        Of frames (B, T, C, H, W) the last P are used; they may be (B, C, H, W) if P is 1. The
+        conditioning is a number, (B,) or (B, H, W) for each name. It is an InputError if a shape
+        does not fit, a name is missing or a value is not finite.
         """
         given, C, P = _tensor(frames, self.trained.mean.device), len(self.fields), self.past_frames
         last = given[:, None] if given.dim() == 4 else given

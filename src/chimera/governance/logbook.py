@@ -44,11 +44,6 @@ def read_log(path: Path) -> list[dict[str, str]]:
     return entries(read_text(path))
 
 
-def current_commit() -> str:
-    """Return the short hash of HEAD."""
-    return git("rev-parse", "--short", "HEAD").decode().strip()
-
-
 def require_appended(path: Path, base: str) -> None:
     """Require that a log begins with its content at the merge base of HEAD and `base`.
 

@@ -20,10 +20,8 @@ def learning_rows(states: Sequence[ExpState], params: Mapping[str, Any]) -> list
     """Return the errors of what `dvc exp show` lists: a row a size, steps, model and axis.
 
     Those experiments count whose parameters are `params` but for VARIED; nrmse is the mean over
-    replicates, nrmse_sd their standard deviation, blank for a single one.
-
-    Raises:
-        InputError: If there is none, or one of them has no errors.
+    replicates, nrmse_sd their standard deviation, blank for a single one. It is an InputError if
+    there is none, or one of them has no errors.
     """
     found: dict[tuple[int, ...], list[Row]] = {}
     for run in (run for commit in states for run in commit.experiments or () if run.revs):

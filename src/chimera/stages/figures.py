@@ -1,8 +1,11 @@
 """Draw all figures: plots/png/ for git, plots/svg/ for print, animations in plots/webp/."""
 
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -24,14 +27,6 @@ def table(name: str) -> figures.Rows:
     """Return a table of metrics/tables/, empty for a probe that is not in the study."""
     path = Path("metrics/tables") / f"{name}.csv"
     return read_numbers(path, figures.TABLES[name], blanks=True) if path.exists() else []
-
-
-def fields(params: dict[str, Any], errors: Mapping[str, Any], interval: float) -> Figure:
-    """Draw the best, the median and the worst OOD trajectory of the first replicate."""
-    replicate, time = params["replicates"][0], params["evaluate"]["field_frame"] * interval
-    arrays = figures.read_fields(params["model_names"], replicate, params["datasets"])
-    examples = figures.examples({a: e for a, e in errors.items() if a != "ind"}, arrays)
-    return figures.example_fields(examples, time, replicate, params["data"]["fields"][0])
 
 
 def main() -> None:
@@ -58,32 +53,37 @@ def main() -> None:
     rollouts = {a: [run[a]["rollout_nrmse"] for run in errors.values()] for a in axes}
     by_run, loss = digest(rows, BY_RUN), params["train"]["loss"]
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
-    drawn = {
-        "cost": figures.error_against_cost(by_run, costs, models),
-        "fig1_errors": figures.errors_by_axis(by_run, models),
-        "training": figures.training_curves(table("training"), models, loss),
-        "tuning": figures.tuning_search(trials, models),
-        "rollout": figures.rollout_curves(table("rollout"), models, interval, valid),
-        "fields": fields(params, rollouts, interval),
-        "forest": figures.forest_plot(
-            comparisons, baseline, plan.primary, 1 - plan.alpha, plan.margin
+    every: dict[str, Callable[[], Figure]] = {
+        "cost": partial(figures.error_against_cost, by_run, costs, models),
+        "fig1_errors": partial(figures.errors_by_axis, by_run, models),
+        "training": partial(figures.training_curves, table("training"), models, loss),
+        "tuning": partial(figures.tuning_search, trials, models),
+        "rollout": partial(figures.rollout_curves, table("rollout"), models, interval, valid),
+        "fields": partial(figures.ranked_fields, params, rollouts, interval),
+        "forest": partial(
+            figures.forest_plot, comparisons, baseline, plan.primary, 1 - plan.alpha, plan.margin
         ),
-        "parity": figures.parity_bars(parity, models, baseline),
-        "depth": figures.quantities_by_depth(
-            {name: table(name) for name in ("twonn", "ib", "patching")}, models
+        "parity": partial(figures.parity_bars, parity, models, baseline),
+        "depth": partial(
+            figures.quantities_by_depth,
+            {name: table(name) for name in ("twonn", "ib", "patching")},
+            models,
         ),
-        "spectra": figures.energy_spectra(table("spectra"), models, interval),
-        "twonn": figures.dimension_along_network(table("twonn"), models, "linear"),
-        "ib": figures.information_plane(table("ib"), models),
-        "patching": figures.patching_effects(table("patching"), models),
-        "rome": figures.edit_tradeoff(table("rome"), models),
+        "spectra": partial(figures.energy_spectra, table("spectra"), models, interval),
+        "twonn": partial(figures.dimension_along_network, table("twonn"), models, "linear"),
+        "ib": partial(figures.information_plane, table("ib"), models),
+        "patching": partial(figures.patching_effects, table("patching"), models),
+        "rome": partial(figures.edit_tradeoff, table("rome"), models),
     }
-    with whole_folder(Path("plots/png")) as png, whole_folder(Path("plots/svg")) as svg:
-        for name, figure in drawn.items():
-            for suffix, picture in figures.pictures(figure, asked.style).items():
-                write_bytes((png if suffix == "png" else svg) / f"{name}.{suffix}", picture)
-    with whole_folder(Path("plots/webp")) as webp:
-        figures.watch_rollouts(webp, params, rollouts, interval, asked)
+    png, svg, webp = (whole_folder(Path("plots") / kind) for kind in ("png", "svg", "webp"))
+    processes = ProcessPoolExecutor(2, None, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    with png as in_png, svg as in_svg, webp as in_webp, processes as pool:
+        moving = pool.submit(figures.watch_rollouts, in_webp, params, rollouts, interval, asked)
+        pictures = pool.map(figures.pictures, every.values(), repeat(asked.style))
+        for name, files in zip(every, pictures, strict=True):
+            for suffix, picture in files.items():
+                write_bytes((in_png if suffix == "png" else in_svg) / f"{name}.{suffix}", picture)
+        moving.result()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Hash the source of one model's network, on which its training depends.
+"""Write down what the trainings of one model depend on: the network's source, and parameters.
 
 Writes metrics/gates/networks/<model>.yaml: sha256 of every file that defines the network. Of a
 network of the package these are its own file and its imports; of any other, all files at `source`.
+Writes metrics/gates/models/<model>.yaml: what its trainings read of params.yaml, parsed only here.
 """
 
 from pathlib import Path
@@ -16,15 +17,23 @@ from chimera.stages import read_keys
 
 def main() -> None:
     """Run the stage."""
-    options = read_keys(model=str)
-    settings, key = read_params()["models"][options.model], f"models.{options.model}"
+    options, params, gates = read_keys(model=str), read_params(), Path("metrics/gates")
+    settings, key = params["models"][options.model], f"models.{options.model}"
     module, _, _ = network_path(settings, key).rpartition(".")
     if settings["type"] in REGISTERED:
         files = imported_files(module, module.rpartition(".")[0])
     else:
         files = _files_at(settings.get("source"), key)
-    gate = Path("metrics/gates/networks") / f"{options.model}.yaml"
-    write_yaml(gate, {name: sha256(path) for name, path in files.items()})
+    digests = {name: sha256(path) for name, path in files.items()}
+    write_yaml(gates / "networks" / f"{options.model}.yaml", digests)
+    write_yaml(gates / "models" / f"{options.model}.yaml", read_by_trainings(params, options.model))
+
+
+def read_by_trainings(params: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return what the trainings of a model read of params.yaml, by dotted key."""
+    data = {f"data.{k}": params["data"][k] for k in ("conditioning", "fields", "past_frames")}
+    read = {"seed": params["seed"], "train": params["train"], **data}
+    return read | {f"models.{model}": params["models"][model]}
 
 
 def _files_at(source: Any, key: str) -> dict[str, Path]:

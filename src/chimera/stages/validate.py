@@ -1,8 +1,7 @@
 """Check every section of params.yaml, before any other stage runs.
 
-Each section is read into the settings of the code that uses it, which refuse missing and unknown
-keys and values out of range. The output is the same for every valid file, so that a changed
-parameter reruns only this stage and the stages that read the parameter.
+Each section is read into the settings of its code, which refuse missing and unknown keys and values
+out of range. Writes metrics/gates/params.yaml, the same for every valid file, and sources/ there.
 """
 
 from pathlib import Path
@@ -17,6 +16,7 @@ from chimera.interface.settings import Index, Name, Positive, Settings, read_set
 from chimera.models.forecasting.building import check_model
 from chimera.models.parity.admission import require_real
 from chimera.models.parity.search_space import declared_space
+from chimera.planning.reruns import write_deciding
 from chimera.probes.common.registry import probe_settings
 from chimera.training.settings import TrainSettings, train_settings
 
@@ -62,8 +62,7 @@ def main() -> None:
     for name, fields in study.probes.items():
         probe_settings(name, fields)
     for key in ("replicates", "model_names", "datasets", "probe_names"):
-        values = getattr(study, key)
-        least = 0 if key == "probe_names" else 1
+        values, least = getattr(study, key), int(key != "probe_names")
         if len(values) < least or len(set(values)) < len(values):
             raise InputError(f"{key} is {list(values)}, expected {least} or more, none twice")
     shown = study.figures
@@ -87,6 +86,7 @@ def main() -> None:
         for name in {study.baseline, *study.model_names}:
             require_real(study.models[name], fed, len(data.fields), f"models.{name}")
     write_yaml(Path("metrics/gates/params.yaml"), {"passed": True})
+    write_deciding(params)
 
 
 if __name__ == "__main__":

@@ -31,17 +31,11 @@ def set_up(
 ) -> tuple[Training, dict[str, Any]]:
     """Return a training that has not begun, and what its checkpoint says about the network.
 
-    Args:
-        folder: data/<dataset>; only its splits `train` and `valid` are opened.
-        boundary: Of each direction of space, as in the dataset's layout.
-        fields: Names of what is predicted.
-        conditioning: Names of what is known beside it.
-        past_frames: How many frames a forecast is made from.
-        section: Section `models.<name>`.
-        settings: Section `train`, with what the model sets in its place.
-        entropy: Seeds weights, dropout and drop-path through torch's generator, and the batches.
-        device: Where the network is trained.
-        group: The processes that share the batches.
+    Of `folder`, a dataset, only the splits `train` and `valid` are opened; `boundary` is that of
+    its layout, by direction. `fields` are predicted from `past_frames` of them and from what is
+    known beside them, `conditioning`. `section` is models.<name>, `settings` those of train with
+    what it sets. `entropy` seeds weights, dropout and drop-path through torch's generator, and the
+    batches.
     """
     train, valid, conditions, moments = open_inputs(
         folder, fields, conditioning, settings.trajectories

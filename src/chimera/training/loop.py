@@ -28,6 +28,7 @@ from chimera.fields.nrmse import nrmse
 from chimera.interface.errors import InputError
 from chimera.models.forecasting import stepping
 from chimera.models.forecasting.devices import require_compiler
+from chimera.models.forecasting.optimizers import uncompiled
 from chimera.training.distributed import Group
 from chimera.training.settings import TrainSettings
 
@@ -127,16 +128,11 @@ class Objective(nn.Module):
 
 
 class Training:
-    """A run in progress.
+    """A run in progress, of this process alone or as one of a group that shares the batches.
 
-    Args:
-        network: Maps (B, P C + K, H, W) to the increment (B, C, H, W); trained in place.
-        train: This process's share of the windows of P + unroll normalised frames, by step.
-        valid: Normalised frames (n, T, C + K, H, W) of the validation split.
-        settings: Section `train`.
-        group: The processes that share the batches.
-        num_fields: C; all channels by default.
-        past_frames: P.
+    The network maps (B, P C + K, H, W) to the increment (B, C, H, W) and is trained in place, on
+    windows of P + unroll normalised frames; `valid` are normalised frames (n, T, C + K, H, W). C is
+    `num_fields`, all channels by default, and P is `past_frames`.
     """
 
     def __init__(
@@ -166,7 +162,7 @@ class Training:
         self._objective = torch.compile(objective) if settings.compile else objective
         # torch has no fused kernel of complex numbers.
         fused = not any(p.is_complex() for p in self.parameters.values())
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = uncompiled(torch.optim.AdamW)(
             self.parameters.values(), settings.lr, weight_decay=settings.weight_decay, fused=fused
         )
         # The weights and, with batch norm, the running statistics that belong to them.

@@ -67,12 +67,9 @@ class Tuned(Settings, frozen=True):
 
 
 def train_settings(common: Any, model: Mapping[str, Any], key: str = "model") -> TrainSettings:
-    """Return the section `train` with what the model's own section `train` sets in its place.
+    """Return the common section `train` with what that of the section `model` sets in its place.
 
-    Args:
-        common: Section `train` of params.yaml.
-        model: Section `models.<name>`; its `train` holds `lr` and `weight_decay`, or is absent.
-        key: Dotted name of the model's section, for messages.
+    A model's `train` holds `lr` and `weight_decay`, or is absent; `key` names `model` in messages.
     """
     settings = read_settings(common, "train", TrainSettings)
     if "train" not in model:

@@ -40,12 +40,9 @@ class Split:
     `wanted` trajectories are taken, all by default: the first of a fixed random order, so that a
     smaller number takes some of those of a larger one, in the order of the files.
 
-    Attributes:
-        available: Number of all trajectories.
-        shape: (n, T, C + K, H, W).
-        layout: Shared by all trajectories.
-        scalars: Physical parameters (n,) by name, those that every file declares.
-        conditioning: K channels, (n, H, W) or (n, 1, 1) each.
+    `shape` is (n, T, C + K, H, W), `available` the number of all trajectories, `layout` theirs;
+    `scalars` are physical parameters (n,) by name, those that every file declares, and
+    `conditioning` K channels, (n, H, W) or (n, 1, 1) each.
     """
 
     def __init__(

@@ -37,7 +37,9 @@ def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
     except Exception as error:
         if settings["type"] in REGISTERED:
             raise
-        raise _failed(f"{key}: {settings['type']} cannot be built of {read}", error) from error
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"  # code that is not ours
+        what = f"{key}: {settings['type']} cannot be built of {read}"
+        raise InputError(f"{what}: {said}") from error
     name_sites(network, settings.get("sites", ()), key)
     return network
 
@@ -107,8 +109,3 @@ def _read(kind: Any, settings: Mapping[str, Any], key: str) -> Any:
         expected = f"the arguments of {settings['type']}{signature}"
         raise InputError(f"{key} holds {own}, expected {expected}: {error}") from None
     return own
-
-
-def _failed(sentence: str, error: Exception) -> InputError:
-    """Return the error of code that is not ours, on one line."""
-    return InputError(f"{sentence}: {type(error).__name__}: {' '.join(str(error).split())}")

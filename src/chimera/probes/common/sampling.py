@@ -63,7 +63,8 @@ def decorrelation(trajectories: Tensor, threshold: float = 0.2) -> Decorrelation
     Another shape, a frame that is not finite, or frames that are all equal are an InputError.
     """
     lags = autocorrelations(trajectories)
-    time, *lengths = (_first_below(correlation, threshold) for correlation in lags)
+    below = [(correlation < threshold).nonzero() for correlation in lags]
+    time, *lengths = (int(b[0]) if len(b) else len(c) for b, c in zip(below, lags, strict=True))
     length = max(lengths)
     return Decorrelation(time, length if length < len(lags[1]) else trajectories.shape[-1])
 
@@ -97,12 +98,6 @@ def autocorrelations(trajectories: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     time = torch.stack([frames.diagonal(lag).sum() / norms[lag] for lag in range(T)])
     rows, columns = (torch.fft.irfft(sums, n=N)[: N // 2 + 1] for sums in power)
     return time, rows / rows[0], columns / columns[0]
-
-
-def _first_below(correlation: Tensor, threshold: float) -> int:
-    """Return the first lag below the threshold, or the number of lags if there is none."""
-    below = (correlation < threshold).nonzero()
-    return int(below[0]) if len(below) else len(correlation)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,19 @@
-"""Write down what decides each kind of cell, so that an edit reruns these cells and no others.
+"""What decides each kind of cell, so that an edit reruns these cells and no others.
 
-Writes metrics/gates/sources/<kind>.yaml for every stage whose cells take long and for every probe:
-sha256 of the module and of all that it imports from the package, by dotted name. Left out are
-`interface`, which reads, reports and refuses, and every `__init__.py`, which has names alone; the
-files of the networks stand in metrics/gates/networks/. Of a kind whose cells all read the same
-parameters these stand there too: DVC would read params.yaml once for each of its cells.
+Of every stage whose cells take long and of every probe: sha256 of the module and of all that it
+imports from the package, by dotted name, and of the file of versions. Left out are `interface`,
+which reads, reports and refuses, and every `__init__.py`, which has names alone; the files of the
+networks stand in metrics/gates/networks/. Parameters that all cells of a kind read are here, too:
+DVC would read params.yaml once for each of the cells.
 """
 
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from chimera.files.artifacts import read_params, sha256, write_yaml
+from chimera.files.artifacts import sha256, write_yaml
 from chimera.files.imports import imported_files
-from chimera.interface.errors import guarded
+from chimera.interface.versions import PINS
 
 # What all cells of a kind read of params.yaml; the file of train stands for code in tuning/, too.
 OF_FLOWS = "seed", "domain_extent", "num_points", "simulated_points", "warm_up_points", "num_frames"
@@ -48,14 +48,13 @@ def parameters_of(kind: str, params: Any) -> dict[str, Any]:
     return {key: reduce(lambda part, name: part.get(name), key.split("."), params) for key in keys}
 
 
-def main() -> None:
-    """Run the stage."""
-    params = read_params()
-    for kind, starts in modules().items():
-        digests = {name: sha256(path) for name, path in files_of(starts).items()}
-        path = Path(f"metrics/gates/sources/{kind}.yaml")
-        write_yaml(path, digests | parameters_of(kind, params))
+def deciding(kind: str, params: Any) -> dict[str, Any]:
+    """Return the digests and the parameters that decide a kind of cell."""
+    files = {str(PINS): PINS, **files_of(modules()[kind])}
+    return {name: sha256(path) for name, path in files.items()} | parameters_of(kind, params)
 
 
-if __name__ == "__main__":
-    guarded(main)
+def write_deciding(params: Any) -> None:
+    """Write metrics/gates/sources/<kind>.yaml, on which the cells of each kind depend."""
+    for kind in modules():
+        write_yaml(Path(f"metrics/gates/sources/{kind}.yaml"), deciding(kind, params))
