@@ -39,7 +39,7 @@ def lines(*paths: Path) -> int:
 def row(name: str, value: float, limit: float, unit: str) -> None:
     """Print one limit."""
     verdict = "holds" if value <= limit else "EXCEEDED"
-    print(f"{name:48}{value:>10.4g}{limit:>10.4g} {unit:8}{verdict}")
+    print(f"{name:48}{value:>10.5g}{limit:>10.5g} {unit:8}{verdict}")
 
 
 def seconds(name: str, value: float, limit: float, bare: float) -> None:

@@ -2,7 +2,8 @@
 
 The touch table says which stages an edit of a file marks as changed, those that its digest marks
 included; what follows them runs only if their outputs change, and a gate's output is the same for
-all that pass it. `validate`, which hands on the digests and takes two seconds, is left out.
+all that pass it. `validate`, which hands on the digests and takes two seconds, runs after every
+edit but those of WITHOUT_DIGEST, and is left out of the rows.
 """
 
 import ast
@@ -435,6 +436,13 @@ TOUCH = {
 }
 
 
+WITHOUT_DIGEST = (  # beginnings of rows
+    "interface/", "commands/", "forecasts/", "metadata/", "review/", "planning/c", "planning/b",
+    "figures/[!s]", "figures/st", "report/", "statistics/power", "statistics/correlation",
+    "tuning/", "study/", "governance/",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("pattern", TOUCH)
 def test_touching_a_file_marks_these_stages_and_no_others(resolved, pattern):
     files = [p for p in (SOURCE / "chimera").rglob("*") if fnmatch(str(p), f"*/chimera/{pattern}")]
@@ -451,8 +459,7 @@ def test_touching_a_file_marks_these_stages_and_no_others(resolved, pattern):
             for kind, digested in DIGESTED.items()
             if file in digested.values()
         }
-        if digests:
-            assert "validate" in marked
+        assert ("validate" in marked) is not pattern.startswith(WITHOUT_DIGEST)
         marked |= {stage for stage, (deps, _) in resolved.items() if digests & set(deps)}
         expected = TOUCH[pattern]
         if expected is None:
