@@ -1,5 +1,6 @@
 """Every end of a stage but success is one sentence with a status of its own."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from chimera.interface.errors import InputError, guarded
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,3 +93,21 @@ def test_an_interrupt_is_one_line(tmp_path, arguments):
     assert printed.splitlines() == [
         "interrupted: the same command goes on, and what has finished is kept"
     ]
+
+
+def test_garbage_is_collected_once_a_stage_has_imported_what_it_uses():
+    """Imports go without the collector (chimera.stages); a stage that trains for hours does not."""
+    found = []
+
+    def main():
+        found.append(gc.isenabled())
+        raise InputError("seen")
+
+    gc.disable()
+    try:
+        with pytest.raises(SystemExit):
+            guarded(main)
+        assert found == [True]
+    finally:
+        gc.unfreeze()
+        gc.enable()

@@ -1,5 +1,6 @@
 """The error of invalid input, and how a stage ends on it."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -36,6 +37,8 @@ def guarded(main: Callable[[], object]) -> None:
     The exit status is 2 for invalid input and for a file that cannot be read or written, 130 after
     Ctrl-C, and 70 for an unexpected exception, whose traceback goes to a file.
     """
+    gc.freeze()  # what was imported lives as long as the process
+    gc.enable()
     try:
         main()
         # All outputs are closed, and unloading torch would take a fifth of a second.
