@@ -1,11 +1,18 @@
-"""A part of `make faults` that takes seconds: entries of a log, and the aggregate."""
+"""A part of `make faults` that takes seconds, and processes that are killed from outside."""
 
+import multiprocessing
 import shutil
 import sys
+import threading
+from contextlib import contextmanager
 
 import pytest
 
-from workspaces import ROOT
+from chimera.data.settings import read_data
+from chimera.data.sources.generation import AT_ONCE, generate, regime_of
+from chimera.files.artifacts import read_params
+from chimera.interface.errors import InputError
+from workspaces import ROOT, sentence, stage
 
 sys.path.append(str(ROOT / "benchmarks"))
 
@@ -45,3 +52,46 @@ def test_the_loop_sees_a_fault_that_is_not_mended(finished, tmp_path, monkeypatc
     assert "kill" in seen
     assert "success with other outputs" in seen
     assert "is neither what was there nor what belongs there" in seen
+
+
+@contextmanager
+def killing_a_child():
+    """Kill, as the kernel does where memory ends, one of the processes that this one starts."""
+    ended = threading.Event()
+
+    def kill():
+        while not ended.wait(0.01):
+            for child in multiprocessing.active_children():
+                child.kill()
+                ended.set()
+                return
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        was_killed = ended.is_set()
+        ended.set()
+        thread.join()
+        assert was_killed
+
+
+def test_a_killed_process_that_draws_is_a_sentence_and_no_picture_changes(finished, tmp_path):
+    workspace = tmp_path / "work"
+    shutil.copytree(finished, workspace, ignore=shutil.ignore_patterns("cache"))
+    before = faults.content(workspace)
+    with killing_a_child():
+        printed = stage(workspace, "figures", expect=2)
+    assert sentence(printed) == "error: a process that draws was killed, expected it to finish"
+    assert faults.content(workspace) == before
+
+
+def test_a_killed_process_of_the_solver_is_a_sentence():
+    data = read_data(read_params(ROOT / "params.yaml")["data"])
+    regime = regime_of(data.datasets["cfd2d_ood_decay_v2"], data)
+    with (
+        killing_a_child(),
+        pytest.raises(InputError, match="a process of the solver was killed"),
+    ):
+        generate(regime, [((0,), 2 * AT_ONCE)], 2, "killed")

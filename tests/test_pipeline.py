@@ -16,6 +16,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from chimera.data.settings import GeneratedData, read_data_of
+from chimera.data.sources.simulation import simulate_dataset
+from chimera.planning.composition import compose
 from chimera.planning.reruns import deciding, files_of, modules, parameters_of
 from chimera.stages.networks import read_by_trainings
 
@@ -234,6 +237,23 @@ def test_the_parameters_of_a_kind_are_those_that_its_stage_reads(stage, kind):
     assert {".".join(re.findall(r"\w+", key)) for key in read} == {
         key.removesuffix(f".{kind}") for key in written
     }
+
+
+def test_the_parameters_of_generate_are_those_that_a_simulation_reads(tmp_path):
+    """But for the settings of its own dataset, on which each cell depends by itself."""
+    read = set()
+
+    class Recorded:
+        def __getattr__(self, name):
+            read.add(name)
+            return getattr(data, name)
+
+    params = yaml.safe_load(compose(["scale=smoke"], ROOT / "conf"))
+    data = read_data_of(params["data"], GeneratedData)
+    for name in data.names:
+        simulate_dataset(name, Recorded(), tmp_path / name)
+    keys = parameters_of("generate", params)
+    assert {f"data.{name}" for name in read - {"datasets"}} == set(keys)
 
 
 def test_the_parameters_of_a_model_are_those_that_its_trainings_read():

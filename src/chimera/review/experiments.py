@@ -1,10 +1,10 @@
 """Experiments at a glance: what `dvc exp show` lists, in at most twelve columns."""
 
 import json
-import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
 from dvc.repo.experiments.serialize import ExpExecutor, ExpState, SerializableExp
@@ -43,7 +43,7 @@ class Experiment(NamedTuple):
     def rank(self) -> float:
         """OOD error of the first model beside the baseline; infinity where it is unknown."""
         compared = next((m for m in self.models if m != self.baseline), self.baseline)
-        return self.errors.get(f"{compared}.{KEYS['OOD']}", math.inf)
+        return self.errors.get(f"{compared}.{KEYS['OOD']}", inf)
 
 
 def experiments_of(states: Sequence[ExpState]) -> list[Experiment]:
@@ -92,14 +92,10 @@ def _row(state: ExpState, executor: ExpExecutor | None, base: SerializableExp | 
         changed=tuple(_changes(record, base)) if state.data and base else (),
         baseline=str(params.get("baseline", "")),
         models=models,
-        errors={key: found[key] for key in keys if _is_finite(found.get(key))},
+        errors={k: n for k in keys if isinstance(n := found.get(k), int | float) and isfinite(n)},
         verdicts={m: str(found[f"{m}.verdict"]) for m in models if f"{m}.verdict" in found},
         standing=standing,
     )
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _changes(record: SerializableExp, base: SerializableExp) -> Iterator[str]:

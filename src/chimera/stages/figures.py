@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -13,7 +14,7 @@ from chimera import figures
 from chimera.figures.settings import FigureSettings
 from chimera.files.artifacts import read_params, whole_folder, write_bytes
 from chimera.governance.preregistration import read_preregistration
-from chimera.interface.errors import guarded
+from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import read_settings
 from chimera.planning.break_even import read_costs
 from chimera.study.axes import datasets_by_axis
@@ -80,10 +81,14 @@ def main() -> None:
     with png as in_png, svg as in_svg, webp as in_webp, processes as pool:
         moving = pool.submit(figures.watch_rollouts, in_webp, params, rollouts, interval, asked)
         pictures = pool.map(figures.pictures, every.values(), repeat(asked.style))
-        for name, files in zip(every, pictures, strict=True):
-            for suffix, picture in files.items():
-                write_bytes((in_png if suffix == "png" else in_svg) / f"{name}.{suffix}", picture)
-        moving.result()
+        try:
+            for name, files in zip(every, pictures, strict=True):
+                for suffix, picture in files.items():
+                    folder = in_png if suffix == "png" else in_svg
+                    write_bytes(folder / f"{name}.{suffix}", picture)
+            moving.result()
+        except BrokenProcessPool:
+            raise InputError("a process that draws was killed, expected it to finish") from None
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from chimera.fields.nrmse import nrmse
 from chimera.interface.errors import InputError
 from chimera.models.forecasting import stepping
 from chimera.models.forecasting.devices import require_compiler
-from chimera.models.forecasting.optimizers import uncompiled
+from chimera.models.forecasting.optimizers import AdamW
 from chimera.training.distributed import Group
 from chimera.training.settings import TrainSettings
 
@@ -162,7 +162,7 @@ class Training:
         self._objective = torch.compile(objective) if settings.compile else objective
         # torch has no fused kernel of complex numbers.
         fused = not any(p.is_complex() for p in self.parameters.values())
-        self.optimizer = uncompiled(torch.optim.AdamW)(
+        self.optimizer = AdamW(
             self.parameters.values(), settings.lr, weight_decay=settings.weight_decay, fused=fused
         )
         # The weights and, with batch norm, the running statistics that belong to them.

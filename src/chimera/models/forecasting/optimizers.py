@@ -10,7 +10,10 @@ _Kind = TypeVar("_Kind", bound=Optimizer)
 _LEFT_OUT = "add_param_group", "zero_grad", "state_dict", "load_state_dict"
 
 
-def uncompiled(kind: type[_Kind]) -> type[_Kind]:
+def _uncompiled(kind: type[_Kind]) -> type[_Kind]:
     """Return an optimizer that computes the same; a step of it cannot itself be compiled."""
     plain = {name: unwrap(getattr(kind, name)) for name in _LEFT_OUT}
     return type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(unwrap(kind.step))})
+
+
+AdamW, LBFGS = _uncompiled(torch.optim.AdamW), _uncompiled(torch.optim.LBFGS)

@@ -37,7 +37,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from chimera.interface.errors import InputError
-from chimera.models.forecasting.optimizers import uncompiled
+from chimera.models.forecasting.optimizers import LBFGS
 from chimera.probes.common.activations import evaluation_mode
 from chimera.probes.rome.convolutions import (
     failing_keys,
@@ -249,7 +249,7 @@ def _minimise(
     loss_of: Callable[..., Tensor], starts: Sequence[Tensor], iterations: int
 ) -> list[Tensor]:
     unknowns = [start.contiguous().clone().requires_grad_() for start in starts]
-    optimiser = uncompiled(torch.optim.LBFGS)(
+    optimiser = LBFGS(
         unknowns, max_iter=iterations, max_eval=2 * iterations, line_search_fn="strong_wolfe"
     )
 
