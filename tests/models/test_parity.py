@@ -2,11 +2,16 @@
 
 import itertools
 import math
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import gelu
+from torch.utils.flop_counter import FlopCounterMode
 
 import networks
 from chimera.interface.errors import InputError
@@ -67,6 +72,55 @@ def test_counts_are_those_made_by_hand(channels, columns):
     fields = FRACTAL | {"channels": channels, "columns": columns} if columns else UNET
     expected = by_hand(channels, fractal(columns) if columns else double)
     assert count(build_model(fields), (1, 64, 64)) == expected
+
+
+def attention():
+    """Return a network with torch's attention over the cells of an image."""
+
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.up, self.down = nn.Conv2d(1, 8, 1), nn.ConvTranspose2d(8, 1, 3, padding=1)
+
+        def forward(self, x):
+            tokens = self.up(x).flatten(2).mT
+            mixed, _ = self.inner(tokens, tokens, tokens, need_weights=False)
+            return self.down(mixed.mT.unflatten(2, x.shape[2:]))
+
+    return Attention()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(build_model, UNET),
+        partial(build_model, FRACTAL),
+        attention,
+        lambda: nn.Linear(64, 3),
+    ],
+)
+def test_counts_of_real_products_are_torch_s(make):
+    model = make().eval()
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 1, 64, 64))
+    assert count(model, (1, 64, 64))[1] == counter.get_total_flops() / 2 > 0
+
+
+def test_the_gate_does_not_load_the_compiler():
+    script = """
+import sys, torch
+from chimera.models.parity.counting import count
+from chimera.models.parity.liveness import liveness
+model = torch.nn.Conv2d(1, 1, 3, padding=1)
+assert count(model, (1, 8, 8)) == (10, 9 * 64)
+assert liveness(model, (1, 8, 8)).params == 10
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_the_default_pair_is_the_study_s():

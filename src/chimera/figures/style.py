@@ -13,7 +13,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -59,6 +58,8 @@ def pictures(draw: Callable[[], Figure], look: str = "screen") -> dict[str, byte
     figure = draw()
     if look == "screen":
         return _drawn(figure)
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
     inches, points = 6.75, 8  # of a text in two columns
     figure.set_figwidth(figure.get_figwidth() * inches / WIDTH)
     for text in figure.findobj(Text):

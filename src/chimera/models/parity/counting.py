@@ -1,7 +1,7 @@
 """The size of a network: distinct real parameters, and real multiply-accumulates of one sample.
 
-A complex parameter is two real ones. MACs are half of the real operations of torch's
-`FlopCounterMode`, which is exact for convolutions, transposed ones, and products of real matrices.
+A complex parameter is two real ones. MACs are half of the real operations by the formulas of
+torch's `FlopCounterMode`, exact for convolutions, transposed ones, and products of real matrices.
 torchinfo counts transposed convolutions stride squared times too often. Formulas are added for what
 torch leaves out:
 
@@ -23,7 +23,8 @@ import torch
 import torchinfo
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 aten = torch.ops.aten
 Formula = Callable[..., int]
@@ -31,9 +32,9 @@ Formula = Callable[..., int]
 
 def count(model: nn.Module, input_shape: Sequence[int]) -> tuple[int, int]:
     """Return real parameters, shared ones counted once, and MACs of one sample (C, H, W)."""
-    with counting(model) as counter:
+    with evaluating(model), Operations() as counted:
         model(zero_sample(model, input_shape))
-    return count_params(model), int(counter.get_total_flops()) // 2
+    return count_params(model), counted.total // 2
 
 
 def count_params(model: nn.Module) -> int:
@@ -56,58 +57,61 @@ def zero_sample(model: nn.Module, input_shape: Sequence[int]) -> Tensor:
     return torch.zeros((1, *input_shape), dtype=like.dtype.to_real(), device=like.device)
 
 
-@contextmanager
-def counting(model: nn.Module) -> Iterator[FlopCounterMode]:
-    """Count the operations of the model in evaluation mode; attention as products of matrices."""
-    counter = FlopCounterMode(display=False, custom_mapping=FORMULAS)
-    with evaluating(model), sdpa_kernel(SDPBackend.MATH), counter:
-        yield counter
+class Operations(TorchDispatchMode):
+    """Adds up the real operations of what runs within it."""
+
+    total = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch loads its compiler, to leave this out of graphs: 0.6 s
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operation, and call `add` if it counts."""
+        output, formula = func(*args, **(kwargs or {})), FORMULAS.get(func.overloadpacket)
+        if number := formula(*args, **(kwargs or {}), out_val=output) if formula else 0:
+            self.add(int(number), output)
+        return output
+
+    def add(self, number: int, _output: Tensor, /) -> None:
+        """Add the real operations that made an output."""
+        self.total += number
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module in evaluation mode, without gradients, and back into its own on exit."""
+    """Set evaluation mode, no gradients, and attention as products of matrices; undo it on exit."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
         for module, training in modes.items():
             module.training = training
 
 
-def _raw(formula: Formula) -> Formula:
-    """Mark a formula that takes tensors where torch's own take shapes."""
-    formula._get_raw = True  # type: ignore[attr-defined]
-    return formula
-
-
 def _with_complex(formula: Formula) -> Formula:
     """Return a formula of torch with four real products for each complex one."""
 
-    @_raw
     def operations(*args: Any, out_val: Any, **kwargs: Any) -> int:
         return formula(*args, out_val=out_val, **kwargs) * (4 if out_val.is_complex() else 1)
 
     return operations
 
 
-@_raw
 def _product(a: Any, b: Any, *_: Any, out_val: Tensor, **__: Any) -> int:
     """Return 2 x the real multiplications of a product by element, if one factor is complex."""
     kinds = [isinstance(x, Tensor) and x.is_complex() for x in (a, b)]
     return 2 * out_val.numel() * (4 if all(kinds) else 2) if any(kinds) else 0
 
 
-@_raw
 def _inner_product(*tensors: Tensor, out_val: Tensor, **_: Any) -> int:
     """Return 2 x the real multiplications: one for each number of the largest, a matrix if any."""
     largest = max(tensor.numel() for tensor in tensors)
     return 2 * largest * (4 if out_val.is_complex() else 1)
 
 
-@_raw
 def _transform(x: Tensor, dims: Sequence[int], *_: Any, out_val: Tensor, **__: Any) -> int:
     real = x if not x.is_complex() else out_val if not out_val.is_complex() else None
     points = x if real is None else real
@@ -118,6 +122,7 @@ def _transform(x: Tensor, dims: Sequence[int], *_: Any, out_val: Tensor, **__: A
 
 _MATRIX_PRODUCTS = (aten.mm, aten.addmm, aten.bmm, aten.baddbmm)
 FORMULAS: dict[Any, Formula] = {
+    **flop_registry,
     **{op: _with_complex(flop_registry[op]) for op in _MATRIX_PRODUCTS},
     **dict.fromkeys((aten.mul, aten.mul_), _product),
     **dict.fromkeys((aten.dot, aten.vdot, aten.mv, aten.addmv), _inner_product),

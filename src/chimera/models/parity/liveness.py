@@ -11,14 +11,12 @@ counted operation is live if the output changes when noise is added to the opera
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.module_tracker import ModuleTracker
 
-from chimera.models.parity.counting import FORMULAS, count_params, counting, evaluating, zero_sample
+from chimera.models.parity.counting import Operations, count_params, evaluating, zero_sample
 
 _AMPLITUDES = (-3.0, -1.0, -0.3, 0.3, 1.0, 3.0)
 
@@ -81,37 +79,31 @@ def _dead_params(model: nn.Module, inputs: Tensor) -> dict[str, int]:
     return dead
 
 
-class _Noise(TorchDispatchMode):
+class _Noise(Operations):
     """Lists the counted operations of a pass by module, and adds noise to the output of one."""
 
-    def __init__(self, tracker: ModuleTracker, counted: set[Any], disturbed: int = -1) -> None:
+    def __init__(self, tracker: ModuleTracker, disturbed: int) -> None:
         super().__init__()
-        self.tracker, self.counted, self.disturbed = tracker, counted, disturbed
+        self.tracker, self.disturbed = tracker, disturbed
         self.modules: list[str] = []
 
-    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        packet = func.overloadpacket
-        formula = FORMULAS.get(packet)  # products by element may count nothing
-        if packet in self.counted and (formula is None or formula(*args, out_val=output) > 0):
-            if len(self.modules) == self.disturbed:
-                output.add_(torch.randn_like(output) * (0.1 + output.abs().mean()))
-            self.modules.append(max(self.tracker.parents, key=len))
-        return output
+    def add(self, _number: int, output: Tensor, /) -> None:
+        """List the module of an operation."""
+        if len(self.modules) == self.disturbed:
+            output.add_(torch.randn_like(output) * (0.1 + output.abs().mean()))
+        self.modules.append(max(self.tracker.parents, key=len))
 
 
 def _dead_operations(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
     """Return the modules with a counted operation whose output decides nothing."""
-    with counting(model) as counter:
-        undisturbed = model(inputs)
-    counted = set(counter.flop_registry)
 
     def run(at: int = -1) -> tuple[Tensor, list[str]]:
-        with evaluating(model), ModuleTracker() as tracker, _Noise(tracker, counted, at) as mode:
+        with evaluating(model), ModuleTracker() as tracker, _Noise(tracker, at) as mode:
             return model(inputs), mode.modules
 
+    undisturbed, modules = run()
     dead = []
-    for number, module in enumerate(run()[1]):
+    for number, module in enumerate(modules):
         if torch.equal(run(number)[0], undisturbed):
             dead.append(module.partition(".")[2] or "the network itself")
     return tuple(dict.fromkeys(dead))
