@@ -447,7 +447,7 @@ def test_a_deviation_needs_an_entry_and_entries_stay(workspace):
     stage(workspace, "stats", "--check-deviations")
     set_param(workspace, "train.steps", 41)
     error = sentence(stage(workspace, "stats", "--check-deviations", expect=2))
-    assert "train.steps is 41, frozen as 40" in error
+    assert "train.steps is 41, frozen as 20" in error
     assert "train.lr" not in error
     wrong = command(workspace, "log", "deviation", "--key", "train.lr", "why", expect=2)
     assert "expected a parameter that deviates: train.steps" in sentence(wrong)

@@ -56,15 +56,14 @@ def test_the_loop_sees_a_fault_that_is_not_mended(finished, tmp_path, monkeypatc
 
 @contextmanager
 def killing_a_child():
-    """Kill, as the kernel does where memory ends, one of the processes that this one starts."""
+    """Kill, as the kernel does where memory ends, one of two processes that this one starts."""
     ended = threading.Event()
 
     def kill():
-        while not ended.wait(0.01):
-            for child in multiprocessing.active_children():
-                child.kill()
+        while not ended.wait(0.1):
+            if len(children := multiprocessing.active_children()) == 2:
+                children[0].kill()
                 ended.set()
-                return
 
     thread = threading.Thread(target=kill)
     thread.start()

@@ -100,7 +100,7 @@ def test_the_protocol_is_the_benchmark_s():
     smoke = yaml.safe_load(
         compose([*PROTOCOL, "scale=smoke", *("model@models." + model for model in OURS)])
     )
-    assert smoke["train"]["steps"] == 40
+    assert smoke["train"]["steps"] == 20
     assert [smoke["models"][m]["type"] for m in smoke["model_names"]] == ["unet", "fno"]
 
 

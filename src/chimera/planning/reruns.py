@@ -11,7 +11,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from chimera.files.artifacts import sha256
+from chimera.files.artifacts import sha256, write_yaml
 from chimera.files.imports import imported_files
 from chimera.interface.versions import PINS
 
@@ -52,3 +52,9 @@ def deciding(kind: str, params: Any) -> dict[str, Any]:
     """Return the digests and the parameters that decide a kind of cell."""
     files = {str(PINS): PINS, **files_of(modules()[kind])}
     return {name: sha256(path) for name, path in files.items()} | parameters_of(kind, params)
+
+
+def write_deciding(params: Any) -> None:
+    """Write metrics/gates/sources/<kind>.yaml, on which the cells of each kind depend."""
+    for kind in modules():
+        write_yaml(Path(f"metrics/gates/sources/{kind}.yaml"), deciding(kind, params))

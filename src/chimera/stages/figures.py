@@ -54,6 +54,7 @@ def main() -> None:
     rollouts = {a: [run[a]["rollout_nrmse"] for run in errors.values()] for a in axes}
     by_run, loss = digest(rows, BY_RUN), params["train"]["loss"]
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
+    by_depth = {name: table(name) for name in ("twonn", "ib", "patching")}
     every: dict[str, Callable[[], Figure]] = {
         "cost": partial(figures.error_against_cost, by_run, costs, models),
         "fig1_errors": partial(figures.errors_by_axis, by_run, models),
@@ -65,11 +66,7 @@ def main() -> None:
             figures.forest_plot, comparisons, baseline, plan.primary, 1 - plan.alpha, plan.margin
         ),
         "parity": partial(figures.parity_bars, parity, models, baseline),
-        "depth": partial(
-            figures.quantities_by_depth,
-            {name: table(name) for name in ("twonn", "ib", "patching")},
-            models,
-        ),
+        "depth": partial(figures.quantities_by_depth, by_depth, models),
         "spectra": partial(figures.energy_spectra, table("spectra"), models, interval),
         "twonn": partial(figures.dimension_along_network, table("twonn"), models, "linear"),
         "ib": partial(figures.information_plane, table("ib"), models),
@@ -83,9 +80,8 @@ def main() -> None:
         pictures = pool.map(figures.pictures, every.values(), repeat(asked.style))
         try:
             for name, files in zip(every, pictures, strict=True):
-                for suffix, picture in files.items():
-                    folder = in_png if suffix == "png" else in_svg
-                    write_bytes(folder / f"{name}.{suffix}", picture)
+                for suffix, data in files.items():
+                    write_bytes((in_png if suffix == "png" else in_svg) / f"{name}.{suffix}", data)
             moving.result()
         except BrokenProcessPool:
             raise InputError("a process that draws was killed, expected it to finish") from None

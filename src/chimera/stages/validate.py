@@ -1,8 +1,7 @@
 """Check every section of params.yaml, before any other stage runs.
 
 Each section is read into the settings of its code, which refuse missing and unknown keys and values
-out of range. Writes metrics/gates/params.yaml, the same for every valid file, and what decides each
-kind of cell, metrics/gates/sources/<kind>.yaml.
+out of range. Writes metrics/gates/params.yaml, the same for every valid file, and sources/ there.
 """
 
 from pathlib import Path
@@ -17,7 +16,7 @@ from chimera.interface.settings import Index, Name, Positive, Settings, read_set
 from chimera.models.forecasting.building import check_model
 from chimera.models.parity.admission import require_real
 from chimera.models.parity.search_space import declared_space
-from chimera.planning.reruns import deciding, modules
+from chimera.planning.reruns import write_deciding
 from chimera.probes.common.registry import probe_settings
 from chimera.training.settings import TrainSettings, train_settings
 
@@ -87,8 +86,7 @@ def main() -> None:
         for name in {study.baseline, *study.model_names}:
             require_real(study.models[name], fed, len(data.fields), f"models.{name}")
     write_yaml(Path("metrics/gates/params.yaml"), {"passed": True})
-    for kind in modules():
-        write_yaml(Path(f"metrics/gates/sources/{kind}.yaml"), deciding(kind, params))
+    write_deciding(params)
 
 
 if __name__ == "__main__":
