@@ -4,7 +4,10 @@ The search is quasi-random: trial k takes the k-th point of a scrambled Sobol se
 Points are uniform in ln lr and ln weight decay, and the same for every model.
 """
 
+from typing import Annotated
+
 import numpy as np
+from msgspec import Meta
 from scipy.stats import qmc
 
 from chimera.interface.errors import InputError
@@ -12,10 +15,11 @@ from chimera.interface.settings import Count, Index, Positive, Settings
 
 
 class Repeats(Settings, frozen=True):
-    """The trainings that try the best trials of each model again, from other seeds."""
+    """The best trials once more, from other seeds, and the very best `longer` times as long."""
 
     places: tuple[Index, ...]
     seeds: tuple[Count, ...]
+    longer: Annotated[int, Meta(ge=2, le=1 << 10)]
 
 
 class Search(Settings, frozen=True):
@@ -23,7 +27,7 @@ class Search(Settings, frozen=True):
 
     seed: Index
     models: tuple[str, ...]
-    trials: tuple[Index, ...]
+    trials: Annotated[int, Meta(ge=8, le=1 << 10)]
     steps: Count
     lr: tuple[Positive, Positive]
     weight_decay: tuple[Positive, Positive]
@@ -35,19 +39,19 @@ class Search(Settings, frozen=True):
             low, high = getattr(self, name)
             if not low < high:
                 raise InputError(f"{name} is [{low:g}, {high:g}], expected a low end below a high")
-        if len(self.trials) < 8 or self.trials != tuple(range(len(self.trials))):
-            raise InputError(f"trials is {list(self.trials)}, expected 0, 1, 2, ..., at least 8")
-        if any(place >= len(self.trials) for place in self.repeats.places):
+        if any(place >= self.trials for place in self.repeats.places):
             raise InputError(
                 f"repeats.places is {list(self.repeats.places)}, expected places of "
-                f"{len(self.trials)} trials, counted from 0"
+                f"{self.trials} trials, counted from 0"
             )
+        if not self.repeats.seeds:
+            raise InputError("repeats.seeds is [], expected one or more")
 
 
 def draws(search: Search) -> list[dict[str, float]]:
     """Return `lr` and `weight_decay` of every trial, at three digits."""
     names = ("lr", "weight_decay")
-    points = qmc.Sobol(len(names), rng=search.seed).random(len(search.trials))
+    points = qmc.Sobol(len(names), rng=search.seed).random(search.trials)
     low, high = np.log([getattr(search, name) for name in names]).T
     values = np.exp(qmc.scale(points, low, high))
     return [{n: float(f"{v:.3g}") for n, v in zip(names, row, strict=True)} for row in values]
