@@ -4,7 +4,7 @@
 
 Libraries choose their kernels when they load, so that every turn is a process of its own: training
 steps of each network of params.yaml on random frames, with the switches of
-chimera.interface.vectors (`train.deterministic: true`) and without. Processor time, best of turns.
+chimera.files.vectors (`train.deterministic: true`) and without. Processor time, best of turns.
 On a processor without wider vectors than AVX2 both should cost the same.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from chimera.interface.vectors import FOREIGN, SWITCHES
+from chimera.files.vectors import FOREIGN, SWITCHES
 
 STEPS = 40
 

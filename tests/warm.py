@@ -55,7 +55,7 @@ def start():
 
 def load():
     """Import what the stages take from elsewhere, as they do: with AVX2 at most."""
-    from chimera.interface.vectors import hold_to_avx2
+    from chimera.files.vectors import hold_to_avx2
 
     hold_to_avx2([])
     gc.disable()

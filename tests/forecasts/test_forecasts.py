@@ -13,6 +13,7 @@ import chimera
 import flows
 from chimera.data.sources.importing import open_any
 from chimera.figures.animation import animate
+from chimera.files.artifacts import write_yaml
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import InputError
 from chimera.models import build_model
@@ -219,17 +220,30 @@ def picture(path, frame):
 @pytest.mark.filterwarnings("ignore:No complete tensor found")
 def test_the_exported_network_gives_equal_outputs_and_has_a_card(checkpoint, tmp_path):
     folder, _ = checkpoint
-    options = ["--checkpoint", "checkpoints/unet/0", "--export", "torch"]
-    command(tmp_path, "forecast", *options, "--output", "out/unet.pt2")
+    options = ["--checkpoint", "../checkpoints/unet/0", "--export", "torch"]
+    here = tmp_path / "here"  # another study's folder, whose numbers are not this network's
+    known = {"sha256": {"data": "0" * 64}, "axes": {"ind": {"layout": {"frame_interval": 0.25}}}}
+    write_yaml(here / "metrics/gates/verify/training.yaml", known)
+    (here / "README.md").write_text("kept")
+    command(here, "forecast", *options, "--output", "unet.pt2")
+    assert (here / "README.md").read_text() == "kept"
+    card = (here / "unet.md").read_text()
+    assert "units of time" not in card
+    assert yaml.safe_load(card.split("---")[1])["data_sha256"] == {}
+    write_yaml(tmp_path / "metrics/gates/verify/training.yaml", known)
+    command(tmp_path, "forecast", "--checkpoint", "checkpoints/unet/0", "--export", "torch",
+            "--output", "out/unet.pt2")  # fmt: skip
     step = torch.export.load(tmp_path / "out/unet.pt2").module()
     frames = torch.from_numpy(flows.flow(3)[2][:, 0, None])
     forecast = chimera.load(folder).forecast(frames, 1)[:, 0]
     assert torch.equal(step(frames), forecast)
     assert torch.equal(step(frames[:1]), chimera.load(folder).forecast(frames[:1], 1)[:, 0])
-    text = (tmp_path / "out/README.md").read_text()
+    text = (tmp_path / "out/unet.md").read_text()
     front = yaml.safe_load(text.split("---")[1])
     assert front["license"] == "mit"
-    assert front["metrics"] == front["data_sha256"] == {}, "nothing was evaluated here"
+    assert front["metrics"] == {}, "nothing was evaluated here"
+    assert front["data_sha256"] == known["sha256"]
     assert len(front["weights_sha256"]) == 64
     assert "maps physical frames\n(B, 1, 16, 16) to (B, 1, 16, 16)" in text
+    assert "one frame interval later (0.25 units of time)." in text
     shutil.rmtree(tmp_path / "out")

@@ -12,12 +12,15 @@ from chimera.models.networks.site import Site
 
 
 @pytest.mark.parametrize("change", [{}, {"columns": 3}, {"use_skip": False}])
-def test_the_study_s_networks_are_registered_in_the_order_of_the_pass(change):
+def test_a_block_is_made_after_its_columns_and_a_skip_after_its_encoder(change):
     """A skip passes on its encoder's output, and stands behind it though it is called later."""
     for fields in (networks.UNET, networks.FRACTAL):
         known = {name: value for name, value in change.items() if name in fields}
         network = build_model(fields | known).eval()
-        assert trace_sites(network, torch.zeros(1, 1, 16, 16)) == site_names(network)
+        traced, registered = trace_sites(network, torch.zeros(1, 1, 16, 16)), site_names(network)
+        blocks = [name for name in registered if "." not in name]
+        columns = {b: [name for name in registered if name.startswith(f"{b}.")] for b in blocks}
+        assert list(traced) == [name for block in blocks for name in (*columns[block], block)]
 
 
 class Backwards(nn.Module):

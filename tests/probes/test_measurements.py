@@ -73,7 +73,7 @@ def power_law(exponent, phases, num_points=64):
     """Return vorticity along x whose kinetic energy is exactly k^exponent in shells 1 to 20."""
     x = 2 * torch.pi * torch.arange(num_points, dtype=torch.float64) / num_points
     field = torch.zeros(num_points, num_points, dtype=torch.float64)
-    for k, phase in zip(range(1, 21), phases, strict=True):
+    for k, phase in enumerate(phases, start=1):
         # A cos(k x) has 1/2 mean(u^2) = A^2 / (4 k^2).
         field += 2 * k * k ** (exponent / 2) * torch.cos(k * x + phase)[:, None]
     return field
@@ -123,6 +123,18 @@ def test_slopes_are_those_of_the_flow():
     for k in (1, 5, 20):
         assert energies[k] == pytest.approx(np.mean([float(k) ** e for e in exponents]), rel=1e-6)
     assert max(energies) == 32
+
+
+def test_a_flow_without_energy_in_a_shell_of_the_slope_has_no_slope():
+    """The spectrum of a band-limited flow is no power law; all else about it is measured."""
+    steep, flat, limited = (power_law(e, torch.zeros(n)) for e, n in ((-3, 20), (-2, 20), (-3, 8)))
+    frames = torch.stack([steep, flat, limited])[:, None, None].expand(-1, 4, -1, -1, -1)
+    settings = SpectraSettings(frames=(1, 3), slope_shells=(4, 16))
+    study = subject(Still(), ind=frames, ood_x=frames[2:])
+    found = measure_spectra(study, settings, np.random.default_rng(0), plain).statistics
+    assert found["ind_slope_target"] == pytest.approx(-2.5, abs=1e-6)
+    assert not [name for name in found if name.startswith("ood_slope")]
+    assert found["ood_enstrophy_ratio"] == pytest.approx(1.0)
 
 
 def test_error_of_a_still_forecast_is_the_change_of_the_flow():

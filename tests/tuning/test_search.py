@@ -38,8 +38,7 @@ def test_draws_have_three_digits_and_follow_from_the_seed():
         ({"lr": [0.1, 0.001]}, "tuning.lr is [0.1, 0.001], expected a low end below a high"),
         ({"lr": [0.1, 0.1]}, "tuning.lr is [0.1, 0.1], expected a low end below a high"),
         ({"lr": [0.0, 0.1]}, "tuning.lr[0] is 0.0, expected a number above 0"),
-        ({"trials": [0, 1, 2]}, "tuning.trials is [0, 1, 2], expected 0, 1, 2, ..., at least 8"),
-        ({"trials": [0] * 8}, "expected 0, 1, 2, ..., at least 8"),
+        ({"trials": 7}, "tuning.trials is 7, expected a whole number of at least 8"),
         ({"steps": 0}, "tuning.steps is 0, expected"),
         ({"budget": 3}, "tuning.budget is not a known key"),
     ],
@@ -55,3 +54,13 @@ def test_repeats_of_places_that_no_trial_has_are_refused():
         InputError, match=r"repeats.places is \[0, 8\], expected places of 8 trials"
     ):
         search(repeats=DECLARED["repeats"] | {"places": [0, 8]})
+
+
+def test_repeats_need_a_seed_and_a_longer_training():
+    for changes, sentence in (
+        ({"seeds": []}, "tuning.repeats.seeds is [], expected one or more"),
+        ({"longer": 1}, "tuning.repeats.longer is 1, expected a whole number of at least 2"),
+    ):
+        with pytest.raises(InputError) as refused:
+            search(repeats=DECLARED["repeats"] | changes)
+        assert sentence in str(refused.value)

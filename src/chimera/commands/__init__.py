@@ -2,7 +2,7 @@
 
 import sys
 
-from chimera.interface.vectors import hold_to_avx2
+from chimera.files.vectors import hold_to_avx2
 
 if sys.argv[0] == "-m":  # as Python has it while it looks for the module of `python -m`
     hold_to_avx2(sys.orig_argv)

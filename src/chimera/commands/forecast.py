@@ -7,7 +7,7 @@ later ones, their nRMSE is printed and stored as `nrmse` (trajectory, step). `--
 has every metric of the stage `evaluate` for each trajectory, of the network as `model` and of
 persistence, over rollouts of as many steps. `--animation FILE.webp` shows the truth, the forecast
 and the error of one trajectory. `--export torch` writes the network itself, one step in physical
-units, as a file of torch.export, and its model card README.md beside it.
+units, as a file of torch.export, and its model card, a file .md, beside it.
 """
 
 import argparse

@@ -30,7 +30,7 @@ def write_subject(search: Search, model: str) -> None:
     """Write all that decides a model's trials, so that a winner in params.yaml reruns none."""
     read = artifacts.read_yaml(Path(f"metrics/gates/models/{model}.yaml"))
     content = {key: read[f"data.{key}"] for key in ("fields", "conditioning", "past_frames")} | {
-        "model": {k: v for k, v in read[f"models.{model}"].items() if k != "train"},
+        "model": read[f"models.{model}"],
         "train": {k: v for k, v in read["train"].items() if k not in TUNED},
         "network": artifacts.read_yaml(Path(f"metrics/gates/networks/{model}.yaml")),
         "search": {"seed": search.seed, "steps": search.steps, "trials": draws(search)},

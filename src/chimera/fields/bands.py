@@ -15,12 +15,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from chimera.fields.fourier import wavenumber
+from chimera.fields.fourier import BAND_EDGES, wavenumber
 from chimera.fields.nrmse import Field, like_field
 from chimera.interface.errors import InapplicableError, InputError
 
-BANDS = ("low", "mid", "high")
-BAND_EDGES = (0.0, 0.25, 0.75, math.inf)  # of N / 2, as in chimera.fields.metrics.band_rmse
 PDEBENCH_EDGES = (0, 4, 12)  # PDEBench's bands of integer shells: 0-3, 4-11, 12 and above
 
 

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from chimera.interface.errors import InapplicableError
 
+BANDS = ("low", "mid", "high")
+BAND_EDGES = (0.0, 0.25, 0.75, math.inf)  # of |m|, in units of N / 2
+
 
 def integer_wavenumbers(num_points: int, field: Tensor) -> tuple[Tensor, Tensor]:
     """Return m_x (N, 1) and m_y (1, N // 2 + 1) in rfft2's order, as `field`'s real dtype."""

@@ -4,11 +4,11 @@ All functions take arrays or tensors (..., H, W) of equal shape, H, W space and 
 one value for each leading index, so that the caller decides what is averaged.
 """
 
-import math
 from itertools import pairwise
 
 import torch
 
+from chimera.fields.fourier import BAND_EDGES
 from chimera.fields.nrmse import Field, as_tensors, like_field, nrmse
 
 __all__ = ["band_rmse", "correlation", "nrmse", "rmse", "valid_time", "vrmse"]
@@ -53,7 +53,7 @@ def band_rmse(prediction: Field, target: Field) -> tuple[Field, Field, Field]:
     m_y = torch.fft.rfftfreq(W, 1 / W, device=power.device)
     fraction = (m_x.square() + m_y.square()).sqrt() / (min(H, W) / 2)
     bands = []
-    for low, high in pairwise((0.0, 0.25, 0.75, math.inf)):
+    for low, high in pairwise(BAND_EDGES):
         inside = ((fraction >= low) & (fraction < high)).to(power.dtype) * weight
         bands.append(like_field((power * inside).sum(dim=(-2, -1)).sqrt(), target))
     return bands[0], bands[1], bands[2]

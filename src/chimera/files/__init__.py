@@ -1,1 +1,1 @@
-"""Reading, writing and hashing of files."""
+"""Reading, writing and hashing of files, and what gives them the same bytes on every processor."""

@@ -16,9 +16,10 @@ from chimera.models.forecasting.checkpoint import read_network
 
 
 def export_torch(folder: Path, path: Path) -> None:
-    """Write the network of checkpoints/<model>/<replicate>, and README.md, its card, beside it.
+    """Write the network of checkpoints/<model>/<replicate>, and its card, <name>.md, beside it.
 
-    The card has the errors and the digests of the training's files where the pipeline wrote them.
+    The card has errors, digests of the training's files and the frame interval where the pipeline
+    that trained the network has left them in the checkpoint's work tree.
     """
     weights, cell = folder / "model.safetensors", "/".join(folder.parts[-2:])
     trained, about = read_network(weights, torch.device("cpu")), read_tensors(weights)[1]
@@ -28,8 +29,11 @@ def export_torch(folder: Path, path: Path) -> None:
     program = torch.export.export(PhysicalStep(trained), (example,), dynamic_shapes=(batch,))
     with whole_file(path) as temporary, temporary.open("wb") as stream:
         torch.export.save(program, stream)
-    run, gate = Path("metrics/runs") / cell, Path("metrics/gates/verify/training.yaml")
-    errors = read_json(run / "evaluate.json")["model"] if run.exists() else {}
+    metrics = folder.resolve().parents[2] / "metrics"
+    run, gate = metrics / "runs" / cell / "evaluate.json", metrics / "gates/verify/training.yaml"
+    errors = read_json(run)["model"] if run.exists() else {}
+    known = read_yaml(gate) if gate.exists() else {"sha256": {}, "axes": {"ind": {"layout": {}}}}
+    interval = known["axes"]["ind"]["layout"].get("frame_interval")
     front = {
         "license": "mit",
         "library_name": "pytorch",
@@ -38,7 +42,7 @@ def export_torch(folder: Path, path: Path) -> None:
             dataset: {m: float(f"{fmean(e[m]):.4g}") for m in ("nrmse", "rollout_nrmse")}
             for dataset, e in errors.items()
         },
-        "data_sha256": read_yaml(gate)["sha256"] if gate.exists() else {},
+        "data_sha256": known["sha256"],
         "weights_sha256": sha256(weights),
     }
     fields, C = ", ".join(trained.fields), len(trained.fields)
@@ -46,7 +50,8 @@ def export_torch(folder: Path, path: Path) -> None:
     text = (
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {cell}\n\n"
         f'`torch.export.load("{path.name}").module()(frames)` maps physical frames\n'
-        f"(B, {channels}, {H}, {W}) to (B, {C}, {H}, {W}), one frame interval later.\n\n"
+        f"(B, {channels}, {H}, {W}) to (B, {C}, {H}, {W}), one frame interval later"
+        f"{f' ({interval:g} units of time)' if interval else ''}.\n\n"
         f"Channels: {', '.join([*trained.fields, *older, *trained.conditioning])}, to {fields}.\n"
     )
-    write_text(path.with_name("README.md"), text)
+    write_text(path.with_suffix(".md"), text)

@@ -2,9 +2,9 @@
 
 Of every stage whose cells take long and of every probe: sha256 of the module and of all that it
 imports from the package, by dotted name, and of the file of versions. Left out are `interface`,
-which reads, reports and refuses, and every `__init__.py`, which has names alone; the files of the
-networks stand in metrics/gates/networks/. Parameters that all cells of a kind read are here, too:
-DVC would read params.yaml once for each of the cells.
+which reads, reports and refuses, and every `__init__.py`, which decides nothing itself; the files
+of the networks stand in metrics/gates/networks/. Parameters that all cells of a kind read are here,
+too: DVC would read params.yaml once for each of the cells.
 """
 
 from functools import reduce

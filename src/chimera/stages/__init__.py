@@ -11,8 +11,8 @@ from dataclasses import field, make_dataclass
 
 import argparse_dataclass
 
+from chimera.files.vectors import hold_to_avx2
 from chimera.interface.settings import Name, read_settings
-from chimera.interface.vectors import hold_to_avx2
 
 # Imports make a million objects, of which none is garbage: looking for some takes a fifth of the
 # time that torch needs. `guarded` lets the collector begin once a stage has imported what it uses.

@@ -2,7 +2,8 @@
 
 Writes metrics/gates/networks/<model>.yaml: sha256 of every file that defines the network. Of a
 network of the package these are its own file and its imports; of any other, all files at `source`.
-Writes metrics/gates/models/<model>.yaml: what its trainings read of params.yaml, parsed only here.
+Writes metrics/gates/models/<model>.yaml: what its trainings read of params.yaml, parsed only here;
+`train` is the section with what the model sets in its place: what no model uses reruns nothing.
 """
 
 from pathlib import Path
@@ -32,8 +33,9 @@ def main() -> None:
 def read_by_trainings(params: dict[str, Any], model: str) -> dict[str, Any]:
     """Return what the trainings of a model read of params.yaml, by dotted key."""
     data = {f"data.{k}": params["data"][k] for k in ("conditioning", "fields", "past_frames")}
-    read = {"seed": params["seed"], "train": params["train"], **data}
-    return read | {f"models.{model}": params["models"][model]}
+    section = dict(params["models"][model])
+    train = params["train"] | section.pop("train", {})
+    return {"seed": params["seed"], "train": train, **data, f"models.{model}": section}
 
 
 def _files_at(source: Any, key: str) -> dict[str, Path]:

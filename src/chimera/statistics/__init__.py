@@ -9,8 +9,7 @@ outside (0, 1)) raises `InputError`; nothing here returns NaN.
 `benchmarks/decision.py` those of the procedures that may be looked at after every replicate.
 """
 
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
 _NAMES = {
     "confidence_sequences": ["confidence_sequence"],
@@ -29,17 +28,4 @@ _NAMES = {
     "power": ["detectable_effect", "paired_t_power", "required_replicates"],
     "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
 }
-__all__ = sorted(name for names in _NAMES.values() for name in names)
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for: a stage runs the files that it depends on."""
-    for module, names in _NAMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return __all__
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_NAMES)

@@ -37,37 +37,30 @@ def site_names(network: nn.Module) -> tuple[str, ...]:
 
 @torch.no_grad()
 def trace_sites(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
-    """Return the paths of all sites in the order of the forward pass of inputs (B, C, H, W).
+    """Return the paths of all sites in the order in which their activations are made.
 
-    The network is in evaluation mode. A module counts from its call on, before the modules that it
-    calls; a site that passes on what another module has made takes its place behind that module.
-    InputError if a site is not called exactly once, or gives no activation (B, C, H, W).
+    Inputs are (B, C, H, W), and the network is in evaluation mode. A block comes behind the sites
+    inside it, and a site that passes on what another has made behind that one. InputError if a site
+    is not called exactly once, or gives no activation (B, C, H, W).
     """
     sites = site_names(network)
-    places: dict[str, list[int]] = {name: [] for name in sites}
+    places: dict[str, list[tuple[int, int]]] = {name: [] for name in sites}
     outputs: dict[str, Any] = {}
     made: dict[int, tuple[int, Any]] = {}  # by the id of a tensor, which is kept alive here
     clock = iter(range(1 << 62))
 
-    def enter(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            place = next(clock)
-            if name in places:
-                passed_on = type(module) is Site and inputs
-                places[name].append(made.get(id(inputs[0]), (place,))[0] if passed_on else place)
-
-        return hook
-
     def leave(name: str) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
-            made.setdefault(id(output), (next(clock), output))
-            outputs[name] = output
+            now = next(clock)
+            first, _ = made.setdefault(id(output), (now, output))
+            if name in places:
+                places[name].append((first, now))
+                outputs[name] = output
 
         return hook
 
     with ExitStack() as stack:
         for name, module in network.named_modules():
-            stack.enter_context(module.register_forward_pre_hook(enter(name)))
             stack.enter_context(module.register_forward_hook(leave(name)))
         network(inputs)
     for name in sites:

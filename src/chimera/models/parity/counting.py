@@ -26,6 +26,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from chimera.models.forecasting.modes import evaluation_mode
+
 aten = torch.ops.aten
 Formula = Callable[..., int]
 
@@ -81,14 +83,8 @@ class Operations(TorchDispatchMode):
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Set evaluation mode, no gradients, and attention as products of matrices; undo it on exit."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with evaluation_mode(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 def _with_complex(formula: Formula) -> Formula:

@@ -15,19 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from chimera.interface.errors import InputError
+from chimera.models.forecasting.modes import evaluation_mode
 from chimera.models.forecasting.sites import site_names
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put every module in evaluation mode, and back into its own mode on exit."""
-    training = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in training:
-            module.training = mode
 
 
 @torch.no_grad()

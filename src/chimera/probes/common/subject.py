@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from chimera.files.artifacts import Row
 from chimera.interface.errors import NoSiteError
+from chimera.models.forecasting.modes import evaluation_mode
 from chimera.models.forecasting.sites import trace_sites
-from chimera.probes.common.activations import evaluation_mode
 
 Track = Callable[[Sequence[Any]], Iterator[Any]]  # iterates over units of work, shows progress
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chimera.fields.bands import BANDS
+from chimera.fields.fourier import BANDS
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InapplicableError
 from chimera.probes.common.effects import Exchange, draw_pairs, share_along

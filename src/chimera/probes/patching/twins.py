@@ -27,8 +27,7 @@ import torch
 from torch import Tensor
 
 from chimera.evaluation.forecasters import Physics, coarse_solver, physics_of
-from chimera.fields.bands import BAND_EDGES
-from chimera.fields.fourier import wavenumber
+from chimera.fields.fourier import BAND_EDGES, wavenumber
 from chimera.interface.errors import InapplicableError
 from chimera.probes.common.effects import draw_evenly
 from chimera.probes.common.subject import Subject

@@ -37,8 +37,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from chimera.interface.errors import InputError
+from chimera.models.forecasting.modes import evaluation_mode
 from chimera.models.forecasting.optimizers import LBFGS
-from chimera.probes.common.activations import evaluation_mode
 from chimera.probes.rome.convolutions import (
     failing_keys,
     find_convolution,

@@ -14,16 +14,17 @@ import torch
 from torch import Tensor
 
 from chimera.fields.bands import (
-    BANDS,
     PDEBENCH_EDGES,
     band_products,
     pdebench_frmse,
     well_spectral_mse,
 )
+from chimera.fields.fourier import BANDS
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InapplicableError
+from chimera.models.forecasting.modes import evaluation_mode
 from chimera.models.forecasting.stepping import rollout
-from chimera.probes.common.activations import capture, evaluation_mode
+from chimera.probes.common.activations import capture
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.spectra.settings import SpectraSettings
 from chimera.probes.spectra.spectrum import (
@@ -52,13 +53,14 @@ def measure_spectra(
 
     Statistics of IND (`ind_`) and of the OOD axes together (`ood_`): `slope_target` and
     `slope_prediction`, the exponent of the energy spectrum in the last frame, and the ends
-    `_low` and `_high` of its 95% t interval over trajectories; `enstrophy_ratio`, of prediction
-    to target in that frame; `error_<band>`, the relative error of that frame by band,
-    `energy_error_<band>` and `phase_error_<band>`, means over the trajectories that have a
-    signal there, absent if none has; one frame ahead, in physical units, `well_<bin>` and, on
-    large enough grids, `pdebench_<band>` and `pdebench_full_<band>`; `centroid_bottleneck`, the
-    mean shell of its activations. `diverged` is the number of infinite rollouts,
-    `withheld_bands` that of trajectories' bands without signal, `reported` the others' share.
+    `_low` and `_high` of its 95% t interval, over the trajectories with energy in each of its
+    shells; `enstrophy_ratio`, of prediction to target in that frame; `error_<band>`, the relative
+    error of that frame by band, `energy_error_<band>` and `phase_error_<band>`, means over the
+    trajectories that have a signal there, absent if none has; one frame ahead, in physical units,
+    `well_<bin>` and, on large enough grids, `pdebench_<band>` and `pdebench_full_<band>`;
+    `centroid_bottleneck`, the mean shell of its activations. `diverged` is the number of infinite
+    rollouts, `withheld_bands` that of trajectories' bands without signal, `reported` the others'
+    share.
     """
     del rng
     if subject.fields != ("vorticity",):
@@ -81,12 +83,17 @@ def measure_spectra(
                 statistics[f"{name}_{key}"] = fmean(values)
         for quantity in ("target", "prediction"):
             slopes = [slope for result in kept for slope in result.slopes[quantity]]
-            statistics[f"{name}_slope_{quantity}"] = fmean(slopes)
+            if slopes:
+                statistics[f"{name}_slope_{quantity}"] = fmean(slopes)
             if len(slopes) > 1:
                 for end, value in t_interval(slopes)._asdict().items():
                     statistics[f"{name}_slope_{quantity}_{end}"] = value
     rows: list[Row] = [{"axis": axis, **row} for axis, of in found.items() for row in of.rows]
     return Measurement(statistics, rows)
+
+
+# Share of the energy that a field of float32 may have in a shell by rounding alone.
+_ROUNDING = torch.finfo(torch.float32).eps ** 2
 
 
 class _Axis(NamedTuple):
@@ -138,10 +145,13 @@ def _measure_axis(subject: Subject, axis: str, settings: SpectraSettings) -> _Ax
         shells = spectral_errors(ours, true, cross[:, place].mean(dim=0).sum(dim=0))
         for quantity, flow in by_quantity.items():
             rows += _rows(frame, quantity, flow, shells if quantity == "prediction" else None)
-    slopes = {}
+    slopes, shells = {}, slice(settings.slope_shells[0], settings.slope_shells[1] + 1)
     for quantity in ("target", "prediction"):
         energies = spectra[quantity].energy[:, -1].sum(dim=1).cpu()
-        slopes[quantity] = [spectral_slope(E, *settings.slope_shells) for E in energies]
+        floor = _ROUNDING * energies.sum(dim=1, keepdim=True)
+        has_signal = (energies[:, shells] > floor).all(dim=1).tolist()
+        kept = [E for E, has in zip(energies, has_signal, strict=True) if has]
+        slopes[quantity] = [spectral_slope(E, *settings.slope_shells) for E in kept]
     means = {f"centroid_{s}": centroid(by_site[s]) for s in ("bottleneck",) if s in by_site}
     first, last = ((prediction[:, frame], target[:, frame]) for frame in (0, -1))
     products = (band_products(a, b) for a, b in (2 * last[:1], 2 * last[1:], last))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chimera.interface.vectors import FOREIGN, SWITCHES, hold_to_avx2
+from chimera.files.vectors import FOREIGN, SWITCHES, hold_to_avx2
 from workspaces import FRESH, call
 
 INTEL = "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu sse4_2 fma avx2 avx512f\n"
@@ -43,7 +43,7 @@ DISPATCHES = {
 # Prints a digest of each of OpenBLAS's parts that the probes use, with so many threads.
 FACTORS = """
 import hashlib, os, sys
-from chimera.interface.vectors import hold_to_avx2
+from chimera.files.vectors import hold_to_avx2
 os.environ["OPENBLAS_NUM_THREADS"] = sys.argv[1]
 if sys.argv[2] == "held":
     hold_to_avx2(["python"])
@@ -58,7 +58,7 @@ for result in (linalg.cho_solve(linalg.cho_factor(gram), x.T), x.T @ y, np.linal
 OPERATIONS = """
 import hashlib, os, sys
 from pathlib import Path
-from chimera.interface.vectors import hold_to_avx2
+from chimera.files.vectors import hold_to_avx2
 hold_to_avx2(["python"])
 if sys.argv[1:]:
     del os.environ[sys.argv[1]]
