@@ -77,6 +77,20 @@ def test_more_than_the_bytes_allowed_is_compressed_more(tmp_path):
     assert sizes[1] <= 10**5 < sizes[0] <= 10**6
 
 
+def test_a_file_of_fewer_frames_ends_with_the_last(tmp_path):
+    """The field grows by a frame, so that a map's strongest colour says which it is."""
+    rising = np.arange(1.0, 7.0)[:, None, None] * np.ones((6, 8, 8))
+    animate(tmp_path / "a.webp", {"": {"truth": rising}}, list("012345"), "u", largest=1)
+    found, _ = pictures(tmp_path / "a.webp")
+    assert len(found) == 2, "every fourth"
+    animate(tmp_path / "b.webp", {"": {"truth": rising}}, list("012345"), "u")
+    every, _ = pictures(tmp_path / "b.webp")
+    for picture, number in zip(found, (1, 5), strict=True):
+        shown, whole = (maps_of(of, 1)[0] for of in (picture, every[number]))
+        np.testing.assert_allclose(shown, whole, atol=12)
+    assert abs(maps_of(every[1], 1)[0] - maps_of(every[0], 1)[0]).max() > 12
+
+
 def test_a_forecast_that_diverges_leaves_the_rest_to_be_seen(tmp_path):
     wild = np.stack([np.ones((8, 8)), np.full((8, 8), np.nan), np.full((8, 8), np.inf)])
     shown = {"truth": np.ones((3, 8, 8)), "forecast": wild}

@@ -69,7 +69,7 @@ def test_the_first_frame_of_the_truth_is_the_array(runs, tmp_path, monkeypatch):
     errors = {"ind": [[2, 9, 1, 9, 3]], "ood_flow_other": [[1] * 5]}
     watch_rollouts(tmp_path, runs, errors, 0.5, FigureSettings())
     rows, titles = shown["ind.webp"]
-    assert list(rows) == [f"{rank}, no. {n}\nnRMSE {error}" for rank, n, error in (
+    assert list(rows) == [f"{rank}, no. {n}\nrollout {error}" for rank, n, error in (
         ("best", 2, "1.00"), ("median", 0, "2.00"), ("worst", 4, "3.00"))]  # fmt: skip
     for number, maps in zip((2, 0, 4), rows.values(), strict=True):
         np.testing.assert_allclose(maps["truth"][0], MEAN + STD * truth(number, 0), atol=0.03)

@@ -68,7 +68,7 @@ def animate(
         pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
     with whole_file(path) as temporary:
         for quality, spacing in _COMPRESSION:
-            first, *others = pictures[::spacing]
+            first, *others = pictures[(len(pictures) - 1) % spacing :: spacing]  # the last is kept
             options = {"quality": quality, "duration": _MILLISECONDS * spacing, "method": 4}
             first.save(temporary, "webp", save_all=True, append_images=others, loop=0, **options)
             if temporary.stat().st_size <= largest:

@@ -57,7 +57,7 @@ def watch_rollouts(
                 for name, rollouts in kept.items()
             }
             wrong = {f"{n}\nerror": m - maps["truth"] for n, m in maps.items() if n != "truth"}
-            rows[f"{rank}, no. {number}\nnRMSE {error:.2f}"] = maps | wrong
+            rows[f"{rank}, no. {number}\nrollout {error:.2f}"] = maps | wrong
         about = f"{axis_label(axis)}, replicate {replicate}: time"
         animate(
             folder / f"{axis}.webp",

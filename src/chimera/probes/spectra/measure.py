@@ -145,11 +145,11 @@ def _measure_axis(subject: Subject, axis: str, settings: SpectraSettings) -> _Ax
         shells = spectral_errors(ours, true, cross[:, place].mean(dim=0).sum(dim=0))
         for quantity, flow in by_quantity.items():
             rows += _rows(frame, quantity, flow, shells if quantity == "prediction" else None)
-    slopes, shells = {}, slice(settings.slope_shells[0], settings.slope_shells[1] + 1)
+    slopes, fitted = {}, slice(settings.slope_shells[0], settings.slope_shells[1] + 1)
     for quantity in ("target", "prediction"):
         energies = spectra[quantity].energy[:, -1].sum(dim=1).cpu()
         floor = _ROUNDING * energies.sum(dim=1, keepdim=True)
-        has_signal = (energies[:, shells] > floor).all(dim=1).tolist()
+        has_signal = (energies[:, fitted] > floor).all(dim=1).tolist()
         kept = [E for E, has in zip(energies, has_signal, strict=True) if has]
         slopes[quantity] = [spectral_slope(E, *settings.slope_shells) for E in kept]
     means = {f"centroid_{s}": centroid(by_site[s]) for s in ("bottleneck",) if s in by_site}
