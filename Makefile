@@ -118,7 +118,7 @@ comment:  ## post review.md on the pull request PULL_REQUEST, in place of the la
 
 ##@ Study
 
-# Of the plan: the scale, the cores that work side by side, and MACs a second if a device is meant.
+# `make plan` takes the scale, the cores that work side by side, and MACs a second for a device.
 SCALE ?= laptop
 THROUGHPUT ?=
 plan: install  ## operations, hours and bytes of SCALE=gpu before anyone spends them, THROUGHPUT=MACs/s
@@ -129,7 +129,7 @@ MORE ?=
 study: install  ## the confirmatory study until its rule ends it; MORE=4: at most 4 replicates more
 	python -m chimera.commands.study --jobs $(JOBS) $(if $(MORE),--more $(MORE)) $(OVERRIDES)
 
-# Of a study without probes; DVC's queue runs JOBS experiments at a time and the last line draws them.
+# The study without probes: DVC's queue runs JOBS experiments at a time, and the last line draws them.
 SIZES ?= 8,16,32,64
 STEPS ?= 320,640,1280
 curves: install  ## error against training data and compute, into curves/: SIZES=8,16,32,64 STEPS=320,640,1280
@@ -203,7 +203,7 @@ solve_widths: install  ## settings that bring every model to parity with the bas
 	python -m chimera.stages.parity --solve-widths
 
 docs: .venv/installed-docs  ## the documentation as a site, in build/docs; broken links fail
-	mkdocs build --strict --quiet
+	mkdocs build --strict
 
 limits: install  ## the limits on sizes and times, measured
 	python benchmarks/limits.py --smoke

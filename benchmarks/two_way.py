@@ -22,8 +22,9 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
+from chimera.interface.errors import InputError
 from chimera.statistics.resampling.intervals import Interval
-from chimera.statistics.resampling.samples import has_spread, matrix, require_fraction
+from chimera.statistics.resampling.samples import has_spread, require_fraction, sample
 
 
 def satterthwaite_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -33,8 +34,10 @@ def satterthwaite_interval(differences: ArrayLike, confidence: float = 0.95) -> 
     exactly and the trajectories add nothing. Other differences without any spread are an error.
     """
     require_fraction("confidence", confidence)
-    d = matrix("differences", differences)
+    d = np.array([sample("differences", row) for row in np.asarray(differences)])  # T >= 2
     R, T = d.shape
+    if R < 2:
+        raise InputError(f"'differences' has {R} replicates, expected at least 2")
     mean = d.mean()
     if not has_spread("all of 'differences'", d - mean, mean, d):
         return Interval(0.0, 0.0)

@@ -12,7 +12,7 @@ import torch
 
 from workspaces import SMOKE, call, command, commit, copy_tree
 
-collect_ignore = ["interface/other_vendor"]  # for processes that a test starts
+collect_ignore = ["files/other_vendor"]  # for processes that a test starts
 
 # They take longest, so that they start first: no process ends long after the others. While the
 # first makes the finished workspace, the second does without it.

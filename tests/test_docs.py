@@ -81,7 +81,7 @@ def is_written(path):
 def test_the_site_builds_without_a_warning(tmp_path):
     site = tmp_path / "site"
     done = subprocess.run(
-        [BIN / "mkdocs", "build", "--strict", "--quiet", "--site-dir", site],
+        [BIN / "mkdocs", "build", "--strict", "--site-dir", site],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -97,6 +97,18 @@ def test_the_site_builds_without_a_warning(tmp_path):
         page = f"records/{record}/report.html"
         assert (site / page).read_bytes() == report.read_bytes()
         assert f'href="{page}"' in (site / "index.html").read_text()
+
+
+def test_a_broken_link_fails_the_site(tmp_path):
+    """`--quiet` would drop the warnings before `--strict` counts them."""
+    target = re.search(r"^docs:.*\n\t(mkdocs .+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/index.md").write_text("# Home\n\n[gone](nowhere.md)\n")
+    (tmp_path / "mkdocs.yml").write_text("site_name: broken\nsite_dir: site\n")
+    command = [BIN / "mkdocs", *target[1].split()[1:]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "nowhere.md" in done.stderr
 
 
 def test_readme_is_one_screen():

@@ -443,7 +443,6 @@ TOUCH = {
     "models/networks/periodic.py": NETWORKS | PROBE["rome"],
     "models/networks/site.py": NETWORKS | CELL,
     "models/forecasting/[!_]*.py": CELL | {"parity"},
-    "models/forecasting/modes.py": EVERY_PROBE | {"parity"},
     "models/forecasting/optimizers.py": TRAIN | PROBE["rome"] | {"parity"},
     "models/forecasting/registry.py": CELL | NETWORKS | {"parity"},
     "fields/fourier.py": GENERATE | EVALUATE | STEPPED,

@@ -1,18 +1,22 @@
 """What `validate` refuses of a model's section before any stage runs, in one sentence."""
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from chimera.evaluation.settings import RESERVED
 from chimera.interface.errors import InputError
 from chimera.stages import validate
+from chimera.study.error_table import BASELINES
 from workspaces import ROOT
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 FNO = {"type": "fno", "width": 4, "modes": 3, "layers": 2, "hidden": 8}
 OWN = "examples/own_network"
+RESULTS = ("parity", "summary", "stats", "headline", "probes")
 
 
 def run(monkeypatch, **change):
@@ -147,3 +151,15 @@ def test_a_section_of_figures_may_be_absent_or_name_what_there_is(monkeypatch):
     assert run(monkeypatch, figures={})
     asked = {"style": "paper", "field": "vorticity", "replicate": 2, "models": ["fractal_unet"]}
     assert run(monkeypatch, figures=asked)
+
+
+def test_a_model_has_no_name_that_results_give_to_something_else(monkeypatch):
+    """Its errors would be a baseline's, or its contrasts a key beside the models'."""
+    files = {name: json.loads((ROOT / f"metrics/{name}.json").read_text()) for name in RESULTS}
+    taken = {key for found in files.values() for key in found} - PARAMS["models"].keys()
+    assert taken | {*BASELINES} == RESERVED
+    for name in taken:
+        with pytest.raises(
+            InputError, match=f"models has '{name}', expected a name that no result"
+        ):
+            run(monkeypatch, models=PARAMS["models"] | {name: PARAMS["models"]["unet"]})

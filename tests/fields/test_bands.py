@@ -10,6 +10,7 @@ from the_well.benchmark.metrics.spectral import binned_spectral_mse
 
 from chimera.fields.bands import (
     band_products,
+    coefficients,
     pdebench_frmse,
     well_spectral_mse,
 )
@@ -83,10 +84,31 @@ def test_fields_too_small_for_the_bands():
 @pytest.mark.parametrize("metric", [pdebench_frmse, well_spectral_mse])
 def test_bad_fields(metric):
     field = torch.zeros(32, 32)
-    with pytest.raises(InputError, match=r"shapes \(32, 32\) and \(32, 30\), expected one"):
+    with pytest.raises(InputError, match=r"shape \(32, 32\) and .* shape \(32, 30\), expected"):
         metric(field, field[:, :30])
     with pytest.raises(InputError, match="prediction - target holds NaN or infinite values"):
         metric(field / 0, field)
+
+
+@pytest.mark.parametrize("metric", [band_products, pdebench_frmse, well_spectral_mse])
+def test_fields_of_other_numbers(metric):
+    """Differences of bytes are not taken modulo 256; half floats are computed in float32."""
+    p, t = np.random.default_rng(3).integers(0, 256, (2, 32, 32), dtype=np.uint8)
+    expected = metric(p.astype(float), t.astype(float))
+    np.testing.assert_array_equal(metric(p, t), expected)
+    half = [torch.from_numpy(field / 256).half() for field in (p, t)]
+    torch.testing.assert_close(metric(*half), metric(*[field.float() for field in half]))
+    for bad in (p + 1j, p > t):
+        with pytest.raises(InputError, match=r"of shape \(32, 32\), expected real numbers"):
+            metric(bad, bad)
+
+
+def test_coefficients_of_views():
+    field = np.random.default_rng(4).standard_normal((16, 16))
+    view = coefficients(field[::-1, ::-1], "field")
+    np.testing.assert_allclose(view, np.fft.fft2(field[::-1, ::-1]) / 256, atol=1e-15)
+    fixed = np.broadcast_to(field[0], (16, 16))  # not writable
+    np.testing.assert_allclose(coefficients(fixed, "field"), np.fft.fft2(fixed) / 256, atol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -130,5 +130,5 @@ def test_shells_hold_what_rounds_to_them():
 
 
 def test_shells_need_a_square():
-    with pytest.raises(InapplicableError, match=r"shape \(4, 8\), expected a square \(..., N, N\)"):
+    with pytest.raises(InapplicableError, match=r"shape \(4, 8\), expected \(..., N, N\)"):
         shell_sums(torch.zeros(4, 8))

@@ -12,6 +12,8 @@ from chimera.fields.metrics import band_rmse, correlation, rmse, valid_time, vrm
 from chimera.fields.nrmse import nrmse
 from chimera.interface.errors import InputError
 
+METRICS = [rmse, nrmse, vrmse, correlation, band_rmse]
+
 
 def shells(error, quadrant):
     """Return the sums of |error_hat|^2 over the shells of floor(|m|), the error's mean square.
@@ -185,5 +187,76 @@ def test_degenerate_targets_are_as_documented():
 
 
 def test_shapes_must_agree():
-    with pytest.raises(InputError, match=r"\(2, 4, 4\) and target \(4, 4\)"):
+    message = r"shape \(2, 4, 4\) and torch.float64 of shape \(4, 4\), expected real numbers of one"
+    with pytest.raises(InputError, match=message):
         nrmse(np.zeros((2, 4, 4)), np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint32, np.int64, np.float16])
+def test_whole_numbers_and_half_floats_are_computed_as_floats(metric, kind):
+    prediction, target = np.random.default_rng(3).integers(0, 120, (2, 3, 16, 16)).astype(kind)
+    assert (prediction < target).any()  # which unsigned numbers cannot subtract
+    wide = [f.astype(np.float32 if kind == np.float16 else float) for f in (prediction, target)]
+    np.testing.assert_array_equal(metric(prediction, target), metric(*wide))
+    np.testing.assert_array_equal(
+        metric(*map(torch.from_numpy, (prediction, target))), metric(*wide)
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        (np.ones((4, 4), complex), r"torch.complex128 of shape \(4, 4\)"),
+        (np.ones((4, 4), bool), r"torch.bool of shape \(4, 4\)"),
+        (np.ones((3, 0, 4)), r"torch.float64 of shape \(3, 0, 4\)"),
+        (np.ones((0, 0)), r"torch.float64 of shape \(0, 0\)"),
+        (np.ones(4), r"torch.float64 of shape \(4,\)"),
+    ],
+)
+def test_fields_are_real_numbers_in_cells(metric, field, found):
+    with pytest.raises(InputError, match=f"^fields are {found} and {found}, expected real numbers"):
+        metric(field, field)
+
+
+def test_no_fields_have_no_errors():
+    """One value for each leading index, of which there is none."""
+    assert nrmse(torch.ones(0, 4, 4), torch.ones(0, 4, 4)).shape == (0,)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-13, 1e9, 1e20, 1e34])
+def test_no_unit_over_or_underflows_float32(pair, size):
+    """Against the same numbers in float64, whose range holds their squares."""
+    prediction, target = (torch.from_numpy(size * f).float() for f in (pair[0] + pair[1], pair[1]))
+    for metric in (nrmse, rmse, correlation, band_rmse):
+        exact = metric(prediction.double(), target.double())
+        found = metric(prediction, target)
+        torch.testing.assert_close(found, exact, rtol=1e-5, atol=0, check_dtype=False)
+    assert valid_time(target, target).tolist() == [2.0] * 3
+    # Each field has its own scale.
+    torch.testing.assert_close(correlation(target / size, target), torch.ones(3, 2))
+    assert nrmse(target, target).abs().max() == 0
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_powers_of_two_change_no_bit(pair, kind):
+    prediction, target = (torch.from_numpy(field).to(kind) for field in pair)
+    top = 2.0 ** (120 if kind == torch.float32 else 1000)
+    for factor in (top, 1 / top):
+        for metric in (nrmse, correlation):
+            scaled = metric(factor * prediction, factor * target)
+            assert torch.equal(scaled, metric(prediction, target))
+        assert torch.equal(
+            rmse(factor * prediction, factor * target), factor * rmse(prediction, target)
+        )
+    norms = [f.square().sum(dim=(-2, -1)) for f in (prediction - target, target)]
+    assert torch.equal(nrmse(prediction, target), (norms[0] / norms[1]).sqrt())
+
+
+def test_a_forecast_that_is_infinite_has_an_infinite_error():
+    target = torch.ones(2, 4, 4)
+    prediction = target.clone()
+    prediction[1, 2, 3] = math.inf
+    for metric in (nrmse, rmse):
+        assert metric(prediction, target).tolist() == [0.0, math.inf]

@@ -63,3 +63,15 @@ def test_a_colour_is_a_model_and_what_is_withheld_is_not_drawn():
     for panel in figure.axes[1:3]:
         assert panel.texts[0].get_text() == "No value of the probe `ib`"
     assert not figure.axes[0].texts
+
+
+def test_the_columns_of_a_block_are_not_on_the_line():
+    """They lie beside each other: a, b and the block d follow one another."""
+    shown = {
+        name: [row | {"site": "d.column1" if row["site"] == "c" else row["site"]} for row in rows]
+        for name, rows in tables().items()
+    }
+    dimension, about_input, *_ = quantities_by_depth(shown, ["net", "other"]).axes
+    np.testing.assert_allclose(lines(dimension)["net"][:, 0], [0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(lines(dimension)["net"][:, 1], [9.5, 10.5, 11.5, 13.5, 14.5])
+    np.testing.assert_allclose(lines(about_input)["net"][:, 0], [0, 0.5, 0.75])

@@ -138,6 +138,24 @@ def test_broken_files_are_one_sentence(tmp_path):
         artifacts.read_params(path)
 
 
+def test_a_key_that_is_there_twice_names_file_key_and_lines(tmp_path):
+    path = tmp_path / "params.yaml"
+    for text, words in (
+        ("seed: 0\na: 1\nseed: 5\n", "the key seed is in line 1 and in line 3"),
+        ('seed: 0\n"seed": 5\n', "the key seed is in line 1 and in line 2"),
+        ("a: {b: {c: 1, c: 1}}\n", "the key c is in line 1 and in line 1"),
+        ("- 1: 0\n  1: 0\n", "the key 1 is in line 1 and in line 2"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=rf"params\.yaml is not YAML: {words}$"):
+            artifacts.read_yaml(path)
+    # A key that replaces a merged one, of a mapping that is merged itself before it is built.
+    path.write_text("a: {b: &a {k: 0, l: 2}}\nc: {d: &b {<<: *a, k: 1}}\ne: {<<: *b, k: 3}\n")
+    found = artifacts.read_yaml(path)
+    assert found["c"]["d"] == {"k": 1, "l": 2}
+    assert found["e"] == {"k": 3, "l": 2}
+
+
 def test_what_a_killed_process_left_is_swept_from_scratch(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     partial = tmp_path / ".scratch/partial"

@@ -40,7 +40,8 @@ def test_the_errors_are_those_of_the_stage(workspace):
     options = ["--checkpoint", "checkpoints/unet/0", "--input", str(path), "--steps", "6"]
     command(folder, "forecast", *options, "--output", "f.npz", "--errors", "errors.json")
     found = json.loads((folder / "errors.json").read_text())
-    assert list(found) == ["model", "persistence"]
+    assert list(found) == ["rollout_frames", "model", "persistence"]
+    assert found.pop("rollout_frames") == 6
     for name, errors in found.items():
         expected = by_stage[name][DATASET]
         assert set(errors) == set(expected) == METRICS | {"frame_nrmse", "frame_correlation"}
@@ -63,7 +64,9 @@ def test_an_archive_of_arrays_is_evaluated_too(workspace):
     options = ["--checkpoint", "checkpoints/unet/0", "--input", "a.npz", "--output", "f.npz"]
     command(folder, "forecast", *options, "--errors", "a.json", "--steps", "20")
     truth = flows.flow()[2].astype(np.float64)
-    found = json.loads((folder / "a.json").read_text())["persistence"]
+    written = json.loads((folder / "a.json").read_text())
+    assert written["rollout_frames"] == 8
+    found = written["persistence"]
     wrong = np.linalg.norm(np.diff(truth, axis=1), axis=(2, 3))
     expected = (wrong / np.linalg.norm(truth[:, 1:], axis=(2, 3))).mean(axis=1)
     np.testing.assert_allclose(found["nrmse"], expected, rtol=1e-4)

@@ -99,8 +99,18 @@ def test_conditioning_is_a_number_one_each_or_a_field(tmp_path):
         ({"forcing": force}, "conditioning has no 'viscosity', expected forcing, viscosity"),
         (
             {"forcing": force, "viscosity": [1, 2, 3]},
-            r"viscosity has shape \(3, 1, 1\), expected a",
+            r"viscosity has shape \(3,\), expected a number",
         ),
+        (
+            {"forcing": np.zeros((2, 32, 32)), "viscosity": 0.01},
+            r"forcing has shape \(2, 32, 32\), expected a number, \(2,\) or \(2, 16, 16\)",
+        ),
+        (
+            {"forcing": np.zeros((2, 1, 16)), "viscosity": 0.01},
+            r"forcing has shape \(2, 1, 16\), expected a number",
+        ),
+        ({"forcing": force, "viscosity": "a"}, "viscosity cannot be used, expected real numbers"),
+        ({"forcing": force, "viscosity": 0.01 + 1j}, "expected real numbers: .*complex128"),
         ({"forcing": force, "viscosity": -1.0}, "finite as ln viscosity"),
     ):
         with pytest.raises(InputError, match=words):
@@ -114,12 +124,22 @@ def test_frames_that_do_not_fit_are_one_sentence(checkpoint):
         (frames[0], 1, r"frames have shape \(1, 16, 16\)"),
         (np.zeros((2, 2, 16, 16)), 1, r"frames have shape \(2, 2, 16, 16\).*C = 1"),
         (frames, 0, "steps is 0, expected at least 1 step"),
+        (frames, 2.5, "steps is 2.5, expected at least 1 step"),
+        (frames + 1j, 1, "frames cannot be used, expected real numbers: .*complex64"),
+        (torch.from_numpy(frames + 1j), 1, "frames cannot be used, .*complex64"),
         (frames + np.nan, 1, "frames have values that are not finite"),
     ):
         with pytest.raises(InputError, match=words):
             forecaster.forecast(spoiled, steps)
     with pytest.raises(InputError, match=r"cannot read nowhere/model\.safetensors: No such file"):
         chimera.load("nowhere")
+    assert forecaster.forecast(frames, np.int64(2)).shape == (2, 2, 1, 16, 16)
+
+
+@pytest.mark.parametrize("device", ["banana", "meta", "cuda:63", 2.5])
+def test_a_device_that_torch_lacks_is_one_sentence(checkpoint, device):
+    with pytest.raises(InputError, match=rf"^device is {device!r}, expected one that torch has: "):
+        chimera.load(checkpoint[0], device)
 
 
 def inputs(folder):
@@ -177,7 +197,9 @@ def test_a_command_that_cannot_run_is_one_sentence(checkpoint, tmp_path):
     path = flows.write_arrays(tmp_path / "a.npz")
     for change, words in (
         ({"--output": "forecast.png"}, "--output is forecast.png, expected one of .nc, .hdf5"),
-        ({"--steps": "0"}, "--steps is 0, expected at least 1"),
+        ({"--steps": "0"}, "--steps is 0, expected 1 to 2147483647"),
+        ({"--steps": "100000000000"}, "--steps is 100000000000, expected 1 to 2147483647"),
+        ({"--steps": "2000000000"}, "--steps is 2000000000, which takes 11,444.1 GiB, expected"),
         ({"--animation": "a.gif"}, "--animation is a.gif, expected a name in .webp"),
         ({"--trajectory": "4"}, "--trajectory is 4, expected 0 to 3"),
         ({"--field": "pressure"}, "--field is pressure, expected vorticity"),
@@ -193,6 +215,32 @@ def test_a_command_that_cannot_run_is_one_sentence(checkpoint, tmp_path):
         words_given = [word for pair in (options | change).items() for word in pair]
         assert words in sentence(command(tmp_path, "forecast", *words_given, expect=2))
         assert not (tmp_path / "forecast.nc").exists()
+
+
+def test_an_output_that_would_replace_another_file_is_refused(checkpoint, tmp_path):
+    flows.write_well(tmp_path / "in.hdf5")
+    (tmp_path / "link.hdf5").symlink_to("in.hdf5")
+    (tmp_path / "again").symlink_to("checkpoints/unet/0")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    inside, network = "outside of checkpoints/unet/0", "checkpoints/unet/0/model.safetensors"
+    for change, words in (
+        ({"--output": "in.hdf5"}, "--output is in.hdf5, expected another file than --input"),
+        ({"--output": "x/../link.hdf5"}, "--output is x/../link.hdf5, expected another file"),
+        ({"--errors": "./in.hdf5"}, "--errors is in.hdf5, expected another file than --input"),
+        ({"--animation": "in.hdf5"}, "--animation is in.hdf5, expected another file than --input"),
+        ({"--errors": "o.npz"}, "--errors is o.npz, expected another file than --output"),
+        ({"--animation": "a", "--errors": "a"}, "--animation is a, expected another file than"),
+        ({"--errors": network}, f"--errors is {network}, expected a file {inside}"),
+        ({"--animation": "again/a.webp"}, "--animation is again/a.webp, expected a file outside"),
+        ({"--export": "torch", "--output": network}, f"--output is {network}, expected a file"),
+        ({"--export": "torch", "--output": "o.md"}, "the card of --output is o.md, expected"),
+        ({"--export": "torch", "--output": "checkpoints/unet/0"}, "--output is checkpoints/unet/0"),
+    ):
+        options = {"--checkpoint": "checkpoints/unet/0", "--input": "in.hdf5", "--output": "o.npz"}
+        words_given = [word for pair in (options | change).items() for word in pair]
+        assert words in sentence(command(tmp_path, "forecast", *words_given, expect=2))
+        after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert after == before, "nothing is written"
 
 
 def test_an_animation_shows_the_trajectory_that_is_asked_for(checkpoint, tmp_path):

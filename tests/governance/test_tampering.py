@@ -40,7 +40,7 @@ def change(repository, key, value):
     [
         ("margin", 0.2, "PREREGISTRATION.md was edited since"),
         ("pilot.train.lr", 0.005, "PREREGISTRATION.md was edited since"),
-        ("primary", "ood_nrsme", "names the endpoint 'ood_nrsme'"),
+        ("primary", "ood_nrsme", "names 'ood_nrsme'"),
         ("study", {}, "study is empty"),
         ("pilot.models", {}, "pilot.models is {}"),
         ("study.seed", 0, "study.seed is 0, the pilot's"),

@@ -106,6 +106,56 @@ def test_what_has_no_effect_is_dead(f, dead):
     assert bool(found.dead_operations) == dead
 
 
+@pytest.mark.parametrize(
+    ("layer", "macs"),
+    [
+        # Of each gate, a matrix of the input and one of the state, 4 gates: the state of a step is
+        # sigmoid and tanh of W x + U h + b (Hochreiter & Schmidhuber 1997). 2 x 16 steps.
+        (nn.LSTM(16, 16), 4 * (16 * 16 + 16 * 16) * 32),
+        (nn.LSTM(16, 8, bidirectional=True), 2 * 4 * (8 * 16 + 8 * 8) * 32),
+        (nn.LSTM(16, 16, num_layers=2, bias=False), 2 * 4 * (16 * 16 + 16 * 16) * 32),
+        # Gates of other networks: 3 of a GRU, 1 of a plain one.
+        (nn.GRU(16, 16), 3 * (16 * 16 + 16 * 16) * 32),
+        (nn.RNN(16, 16), (16 * 16 + 16 * 16) * 32),
+        # y_k = sum_ij A_kij x_i x_j: a weight meets each product by element, which does not count.
+        (nn.Bilinear(16, 16, 16), 16 * 16 * 16 * 32),
+        (nn.Bilinear(16, 16, 12), 16 * 16 * 12 * 32),
+    ],
+)
+def test_recurrent_and_bilinear_layers_by_hand(layer, macs):
+    """Rows of an image, 32 of them, are the steps or the samples."""
+
+    def f(x, layer):
+        rows = x.flatten(1, 2)
+        if isinstance(layer, nn.Bilinear):
+            return layer(rows, rows)
+        return layer(rows.transpose(0, 1))[0].transpose(0, 1)
+
+    network = networks.Expression(f, layer)
+    assert count(network, (2, 16, 16))[1] == macs
+    if not isinstance(layer, nn.GRU | nn.RNN):
+        found = liveness(network, (2, 16, 16))
+        assert not found.dead_operations
+        unused = networks.Expression(
+            lambda x, layer: x.flatten(1, 2) + 0 * f(x, layer).mean(), layer
+        )
+        assert liveness(unused, (2, 16, 16)).dead_operations == ("layers.0",)
+
+
+def test_attention_by_hand():
+    """Of N cells with C channels: four matrices C x C, two products of N x N, a layer of 2 x 32."""
+    C, N, hidden = 16, 32, 32
+    attention, layer = 4 * C * C * N + 2 * C * N * N, 2 * C * hidden * N
+    own = nn.MultiheadAttention(C, 2, batch_first=True)
+    alone = networks.Expression(lambda x, a: a(*[x.flatten(1, 2)] * 3, need_weights=False)[0], own)
+    assert count(alone, (2, 16, 16))[1] == attention
+    whole = nn.TransformerEncoderLayer(C, 2, hidden, batch_first=True)
+    network = networks.Expression(lambda x, layer: layer(x.flatten(1, 2)), whole)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert count(network, (2, 16, 16))[1] == attention + layer
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
 def test_a_branch_that_begins_closed_and_the_study_s_networks_are_alive():
     closed = nn.Conv2d(1, 1, 1)
     nn.init.zeros_(closed.weight)

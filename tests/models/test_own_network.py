@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import torch
 
 from chimera.interface.errors import InputError
 from chimera.models import build_model
@@ -60,6 +61,103 @@ class Bare(nn.Module):
     def forward(self, x):
         return x[:, :1]
 
+class Exits(Conv):
+    def forward(self, x):
+        raise SystemExit(0)
+
+class Unbuildable(Conv):
+    def __init__(self, input_shape, out_channels):
+        raise SystemExit(0)
+
+class Drawn(Conv):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        self.register_buffer("scale", 1 + torch.rand(()), persistent=False)
+    def forward(self, x):
+        return self.scale * super().forward(x)
+
+class DrawnAttribute(Drawn):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        del self.scale
+        self.scale = 1 + torch.rand(())
+
+class Kept(Drawn):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        self.register_buffer("scale", 1 + torch.rand(()))
+
+class Constant(Drawn):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        self.scale.fill_(2)
+
+class BeginsAtZero(Drawn):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+class Renamed(Conv):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        self.add_module(f"part{torch.randint(1 << 60, ())}", nn.Conv2d(1, 1, 1))
+
+class Whole(Conv):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        self.order = nn.Parameter(torch.ones(3, dtype=torch.long), requires_grad=False)
+
+class Lazy(Conv):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        self.body = nn.LazyConv2d(4, 1)
+
+class InPlace(Conv):
+    def forward(self, x):
+        return super().forward(x.mul_(2))
+
+class NotANumber(Conv):
+    def forward(self, x):
+        return super().forward(x) * torch.nan
+
+class Centred(Conv):
+    def forward(self, x):
+        return super().forward(x - x.mean(0, keepdim=True))
+
+class TimesBatch(Conv):
+    def forward(self, x):
+        return super().forward(x) * len(x)
+
+class OfTheBatch(Conv):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        self.norm = nn.BatchNorm2d(input_shape[0], track_running_stats=False)
+    def forward(self, x):
+        return super().forward(self.norm(x))
+
+class OnlyPairs(Conv):
+    def forward(self, x):
+        return super().forward(x.view(2, *x.shape[1:]))
+
+class FailsInTraining(Conv):
+    def forward(self, x):
+        if self.training:
+            raise ValueError("no teacher")
+        return super().forward(x)
+
+class PairInTraining(Conv):
+    def forward(self, x):
+        y = super().forward(x)
+        return (y, x) if self.training else y
+
+class Normed(Conv):
+    def __init__(self, input_shape, out_channels):
+        super().__init__(input_shape, out_channels)
+        self.norm, self.drop = nn.BatchNorm2d(out_channels), nn.Dropout(0.5)
+    def forward(self, x):
+        return self.drop(self.norm(super().forward(x)))
+
 class Twice(Conv):
     def forward(self, x):
         return self.head(self.body(x) + self.body(2 * x))
@@ -80,6 +178,7 @@ def own(tmp_path, monkeypatch):
     (package / "__init__.py").touch()
     (package / "nets.py").write_text(SOURCE)
     (package / "broken.py").write_text("def f(:\n")
+    (package / "exits.py").write_text("raise SystemExit(3)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name in [name for name in sys.modules if name.startswith("outside")]:
@@ -116,6 +215,9 @@ def test_a_class_gets_its_arguments_and_what_the_data_decide(own):
         ({"type": "outside.nets.Nothing"}, "AttributeError: module 'outside.nets' has no"),
         ({"type": "outside.nothing.Conv"}, "No module named 'outside.nothing'"),
         ({"type": "outside.broken.Conv"}, "can be imported: SyntaxError: invalid syntax"),
+        ({"type": ["unet"]}, r"type is \['unet'\], expected one of unet, .*, or the import path"),
+        ({"type": {"a": 1}}, r"type is {'a': 1}, expected one of unet, .*, or the import path"),
+        ({"type": "outside.exits.Conv"}, "can be imported: SystemExit: 3"),
         ({"type": "vit"}, r"type is 'vit', expected one of unet, .*, or the import path"),
         ({"type": "os..path"}, r"type is 'os..path', expected one of unet"),
         ({"type": "outside.nets.NoModule"}, "expected a class of torch.nn.Module"),
@@ -139,12 +241,28 @@ def test_settings_that_make_no_network(own, change, expected):
     [
         ("Larger", r"output float32 of shape \(2, 1, 8, 14\), expected .* \(2, 1, 8, 12\)"),
         ("Complex", r"output complex64 of shape"),
-        ("Pair", "output tuple, expected a tensor"),
+        ("Pair", "output tuple, expected real numbers of"),
         ("Random", "output is random in evaluation mode"),
         ("Remembers", "output depends on an earlier call"),
         ("Fails", "fails on an input of shape .2, 3, 8, 12.: RuntimeError: no such weather"),
         ("Unbuilt", "Unbuilt cannot be built of {}: OSError: no file"),
         ("Bare", "without a parameter to train"),
+        ("Exits", r"fails on an input of shape \(2, 3, 8, 12\): SystemExit: 0"),
+        ("Unbuildable", "Unbuildable cannot be built of {.*}: SystemExit: 0"),
+        ("Drawn", "checkpoint is another function: what it draws must be a parameter or a pers"),
+        ("DrawnAttribute", "checkpoint is another function"),
+        ("BeginsAtZero", "checkpoint is another function"),
+        ("Renamed", "checkpoint cannot be read: RuntimeError: Error.s. in loading"),
+        ("Whole", "with a parameter of whole numbers, expected a buffer"),
+        ("Lazy", "with shapes that its first input decides, expected them given"),
+        ("InPlace", "that changes its input in place"),
+        ("NotANumber", "output is not finite, expected numbers"),
+        ("Centred", "output depends on the other samples of a batch"),
+        ("TimesBatch", "output depends on the other samples of a batch"),
+        ("OfTheBatch", "output depends on the other samples of a batch"),
+        ("OnlyPairs", r"fails on an input of shape \(1, 3, 8, 12\): RuntimeError"),
+        ("FailsInTraining", "in training mode that fails on an input .* ValueError: no teacher"),
+        ("PairInTraining", "in training mode with an output tuple, expected real numbers of"),
     ],
 )
 def test_networks_that_are_no_function_of_the_frame(own, name, expected):
@@ -154,10 +272,32 @@ def test_networks_that_are_no_function_of_the_frame(own, name, expected):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["Constant", "Kept", "Normed"])
+def test_a_function_is_admitted_as_it_was_built_and_draws_no_more(own, name):
+    """Constants, what a checkpoint keeps, and what training changes: moments and random masks."""
+    settings = fitted(own(name))
+    torch.manual_seed(1)
+    built = build_model(settings)
+    torch.randn(2, 3, 8, 12)  # the input on which it is tried
+    following = torch.rand(())
+    torch.manual_seed(1)
+    admitted = admit(settings, 1, "models.mine")
+    assert torch.equal(torch.rand(()), following)
+    for key, value in built.state_dict().items():
+        assert torch.equal(admitted.state_dict()[key], value), key
+    assert all(module.training for module in admitted.modules())
+
+
 def test_one_too_large_is_counted_without_its_memory(own):
     width = 1 << 40
     with pytest.raises(InputError, match=rf"has {3 * width + width + width + 1:,} parameters"):
         admit(fitted(own("Conv", width=width)), 1, "models.mine")
+
+
+@pytest.mark.parametrize("kind", [["unet"], {"a": 1}, None])
+def test_a_type_that_is_no_text_is_one_sentence_at_the_gate(kind):
+    with pytest.raises(InputError, match=r"models.mine.type is .*, expected one of unet"):
+        admit(fitted({"type": kind}), 1, "models.mine")
 
 
 def test_a_site_is_called_once(own):

@@ -100,8 +100,10 @@ def attention():
         lambda: nn.Linear(64, 3),
     ],
 )
-def test_counts_of_real_products_are_torch_s(make):
+def test_counts_of_real_products_are_torch_s(make, monkeypatch):
     model = make().eval()
+    # Else attention is one operation, of which torch counts nothing.
+    monkeypatch.setattr(torch.backends.mha, "_is_fastpath_enabled", False)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 1, 64, 64))
     assert count(model, (1, 64, 64))[1] == counter.get_total_flops() / 2 > 0
@@ -168,9 +170,6 @@ def test_gate_names_model_gaps_and_remedy():
     require_parity(sizes, "unet", 0.05 + 1e-12)
     with pytest.raises(InputError, match="'baseline' is 'vit', expected one of unet, good"):
         gaps(sizes, "vit")
-    for tolerance in (-0.05, math.nan, "0.05", True):
-        with pytest.raises(InputError, match=r"'parity\.tolerance' is .*, expected a number"):
-            require_parity(sizes, "unet", tolerance)
 
 
 def convolutions(count=2):

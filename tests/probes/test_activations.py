@@ -7,7 +7,7 @@ from torch import nn
 import networks
 from chimera.interface.errors import InputError
 from chimera.models import build_model
-from chimera.models.forecasting.modes import evaluation_mode
+from chimera.models.forecasting.stepping import evaluation_mode
 from chimera.models.networks.site import Site
 from chimera.probes.common.activations import capture, patched, site_names
 

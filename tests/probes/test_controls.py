@@ -192,7 +192,7 @@ def test_correlations_are_multiple_correlations_and_know_no_basis():
 @pytest.mark.parametrize(
     ("features", "said"),
     [
-        (np.ones((20, 3)), "side is constant over 20 samples, expected some variation"),
+        (np.ones((20, 3)), "side is constant over 20 samples, expected variation"),
         (np.full((20, 3), np.nan), "side holds NaN or infinite values, expected finite ones"),
     ],
 )

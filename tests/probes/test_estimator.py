@@ -227,7 +227,7 @@ X = np.random.default_rng(0).standard_normal((20, 3))
 @pytest.mark.parametrize(
     ("points", "message"),
     [
-        (X[:9], "9 points of which 9 are distinct, expected at least 10"),
+        (X[:9], "9 points of which 9 are distinct, expected 10 or more"),
         (np.ones((50, 3)), "50 points of which 1 are distinct"),
         (np.repeat(X[:5], 10, axis=0), "50 points of which 5 are distinct"),
         (np.where(X > 1, np.nan, X), r"points hold \d+ NaN or infinite values"),

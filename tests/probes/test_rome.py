@@ -120,6 +120,31 @@ def test_bad_updates():
     twice = np.concatenate([K, K], axis=1)
     with pytest.raises(InputError, match=r"of the keys is singular .*softness above 0"):
         rank_one_update(W, twice, np.concatenate([R, R], axis=1), C)
+    with pytest.raises(InputError, match="covariance C is not symmetric"):
+        rank_one_update(W, K, R, C + np.triu(C))
+    for weight, keys, values in (
+        (W * math.nan, K, R),
+        (W, K * math.inf, R),
+        (W, K, R * math.nan),
+    ):
+        with pytest.raises(InputError, match=r"^weight, keys or values hold NaN or infinite"):
+            rank_one_update(weight, keys, values, C)
+    for softness in (-0.1, math.nan, math.inf):
+        with pytest.raises(InputError, match=f"^softness is {softness}, expected 0 or more"):
+            rank_one_update(W, K, R, C, softness)
+    for keys, values in ((K[:, :0], R[:, :0]), (K[:0], R), (K[:, :, None], R[:, :, None])):
+        with pytest.raises(InputError, match=r"^keys have shape .*, not empty"):
+            rank_one_update(W if len(keys) else W[:, :0], keys, values, C)
+
+
+@pytest.mark.parametrize("kind", [int, np.int8, bool])
+def test_a_weight_of_whole_numbers_has_an_update_of_floats(kind):
+    weight, key, value, C = np.zeros((1, 2)), np.array([1, 0]), np.array([3]), [[2, 1], [1, 2]]
+    found = rank_one_update(weight.astype(kind), key, value, np.array(C))
+    np.testing.assert_allclose(found, [[3, -1.5]])
+    whole = torch.from_numpy(weight.astype(kind))
+    found = rank_one_update(whole, torch.from_numpy(key), torch.from_numpy(value), torch.tensor(C))
+    torch.testing.assert_close(found, torch.tensor([[3, -1.5]], dtype=torch.float64))
 
 
 def periodic_conv(kernel):
@@ -337,7 +362,7 @@ def test_bad_edits(trained):
     with torch.no_grad():
         model.eval()
         solved = dataclasses.replace(failure, target=Pairs(inputs, model(inputs)))
-    with pytest.raises(InputError, match="has no error, expected a failure to repair"):
+    with pytest.raises(InputError, match="has no error, expected a failure"):
         attempt(failure=solved)
     broken = dataclasses.replace(failure, reference=Pairs(failure.reference.inputs / 0, None))
     with pytest.raises(InputError, match=r"activations .* hold NaN or infinite values"):

@@ -236,7 +236,7 @@ class Broken(Coarsen):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Dead(), "activations at site 'fine' on ind: .* 600 points of which 1 are distinct"),
+        (Dead(), "activations at site 'fine' on ind: 600 points of which 1 are distinct"),
         (Broken(), "activations at site 'fine' hold .* NaN or infinite"),
     ],
 )
@@ -266,3 +266,11 @@ def test_bad_settings_name_their_key(key, value):
         InputError, match=rf"^probes\.twonn\.{key}.* is .*, expected a (whole )?number "
     ):
         probe_settings("twonn", as_plain(SETTINGS) | {key: value})
+
+
+@pytest.mark.parametrize("scales", [(16, 2), (2, 2), (2, 8, 4), ()])
+def test_scales_that_do_not_rise_are_refused(scales):
+    with pytest.raises(
+        InputError, match=r"^probes\.twonn\.scales is \[.*\], expected rising ranks"
+    ):
+        probe_settings("twonn", as_plain(SETTINGS) | {"scales": scales})

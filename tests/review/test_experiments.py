@@ -180,6 +180,18 @@ def test_a_workspace_that_differs_is_a_row_of_its_own():
     assert [row.name for row in rows] == ["main", "gauzy-tows"]
 
 
+def test_what_tells_experiments_apart_comes_before_what_all_of_them_changed():
+    """A sweep at smoke scale: three settings of the scale, and one of each experiment."""
+    smoke = PARAMS | {"scale": {"name": "smoke"}, "baseline": "none", "model_names": ["unet"]}
+    runs = [run(f"run-{lr}", record(smoke | {"train": {"lr": lr}}, {})) for lr in (0.1, 0.2)]
+    _, *rows = experiments_of(listed(*runs))
+    assert [row.changed[:2] for row in rows] == [
+        ("scale.name=smoke", "train.lr=0.1"),
+        ("scale.name=smoke", "train.lr=0.2"),
+    ]
+    assert all(len(row.changed) == 4 for row in rows)
+
+
 def test_what_cannot_be_read_has_a_word():
     broken = record()
     broken.metrics["metrics/headline.json"] = {"error": ValueError("not JSON")}

@@ -326,7 +326,7 @@ def test_unrelated_histories_are_one_sentence(repository):
     git("checkout", "--quiet", "--orphan", "alone")
     write("params.yaml", "replicates: [0]\n")
     commit()
-    with pytest.raises(InputError, match="no commit in common"):
+    with pytest.raises(InputError, match="no common commit"):
         merge_base("main", "alone")
 
 

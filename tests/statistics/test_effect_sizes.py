@@ -88,6 +88,12 @@ def test_probability_of_superiority_counts_ties_half():
     assert probability_of_superiority(x, y) + probability_of_superiority(y, x) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("size", [1e-59, 1e59])
+def test_no_effect_has_a_unit(size):
+    """Means 1.5 and 4, sums of squares 1/2 and 2 with m = 2: d = -2.5 / sqrt(5 / 4)."""
+    assert cohens_d([size, 2 * size], [3 * size, 5 * size]) == pytest.approx(-math.sqrt(5))
+
+
 @pytest.mark.parametrize("effect", CONTRASTS)
 def test_no_difference_at_all_is_no_effect(effect):
     assert effect([2.0, 2.0, 2.0], [2.0, 2.0, 2.0]) == 0
@@ -129,7 +135,20 @@ def test_many_pairs_stay_finite():
         ([[1.0, 2.0]], r"'x' has shape \(1, 2\)"),
         ([1.0, math.nan, 2.0], "'x' holds nan at index 1, expected finite numbers"),
         ([1.0, 2.0, -math.inf], "'x' holds -inf at index 2, expected finite numbers"),
-        (["a", "b"], "expected an array of numbers"),
+        (["a", "b"], "expected an array of real numbers"),
+        (["1", "2"], "expected an array of real numbers"),
+        ([[1.0], [2.0, 3.0]], "expected an array of real numbers"),
+        ([1.0 + 2.0j, 2.0], "expected an array of real numbers"),
+        ([1.0, None], "expected an array of real numbers"),
+        (np.array(["2026-01-01", "2026-01-02"], "M8[D]"), "expected an array of real numbers"),
+        (np.array([1, 2], "m8[s]"), "expected an array of real numbers"),
+        (np.ma.masked_equal([1, 2, 3], 2), "expected an array of real numbers"),
+        (np.ma.masked_equal([1.0, 2.0, 3.0], 2.0), "'x' holds nan at index 1, expected finite"),
+        (
+            [1e200, 2e200],
+            "the largest magnitude in 'x' is 2e\\+200, expected 0 or from 1e-60 to 1e",
+        ),
+        ([1e-200, 0.0], "the largest magnitude in 'x' is 1e-200, expected 0 or from 1e-60 to 1e"),
     ],
 )
 def test_unusable_values_are_refused(effect, x, message):

@@ -116,6 +116,23 @@ def test_benjamini_hochberg_agrees_with_statsmodels_and_scipy(seed):
     np.testing.assert_allclose(benjamini_hochberg(p[::-1]), q[::-1])
 
 
+@pytest.mark.parametrize("test", [paired_t_p, sign_flip_p])
+def test_tiny_differences_have_their_p_or_are_refused(test):
+    """A p knows no unit, so that a wrong one cannot follow from underflow."""
+    plain = test([1.0, 2.0, 3.0])
+    assert test([1e-59, 2e-59, 3e-59]) == pytest.approx(plain)
+    for size in (1e-200, 1e200):
+        with pytest.raises(ValueError, match="the largest magnitude in 'differences' is 3e"):
+            test([size, 2 * size, 3 * size])
+
+
+def test_tiny_p_are_adjusted_and_numbers_of_any_size_ranked():
+    np.testing.assert_array_equal(holm([1e-200, 3e-300]), [1e-200, 6e-300])
+    assert benjamini_hochberg([1e-90])[0] == 1e-90
+    plain = spearman([1, 2, 3, 4, 5], [3, 1, 2, 5, 4])
+    assert spearman([1e-300, 2e-300, 1e-9, 1.0, 1e300], [3, 1, 2, 5, 4]) == plain
+
+
 def test_benjamini_hochberg_by_hand():
     # Sorted .01, .02, .03, .5: times 4/1, 4/2, 4/3, 4/4 = .04, .04, .04, .5.
     np.testing.assert_allclose(benjamini_hochberg([0.02, 0.5, 0.01, 0.03]), [0.04, 0.5, 0.04, 0.04])
@@ -198,6 +215,29 @@ def test_spearman_within_groups_visits_their_permutations_alone(seed):
     assert high == pytest.approx(math.tanh(math.atanh(found.rho) + half))
 
 
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [1, 1, 1, "1", "1", "1"],
+        [("unet", 0)] * 3 + [("fno", 0)] * 3,
+        np.array([False] * 3 + [True] * 3),
+        [None] * 3 + [2.5] * 3,
+    ],
+)
+def test_groups_have_any_labels(groups):
+    """In each group y falls with x: rho is -1 in both, and of 3!^2 orders two are as extreme."""
+    x, y = [1.0, 2, 3, 11, 12, 13], [3.0, 2, 1, 13, 12, 11]
+    assert spearman(x, y, groups=groups) == (pytest.approx(-1.0), pytest.approx(2 / 36))
+
+
+@pytest.mark.parametrize("correlate", [spearman, spearman_interval, smallest_spearman_p])
+@pytest.mark.parametrize("labels", [2, 4])
+def test_each_pair_has_one_label(correlate, labels):
+    message = f"'groups' holds {labels} labels, expected one for each of 3 pairs"
+    with pytest.raises(InputError, match=message):
+        correlate([1.0, 2.0, 3.0], [3.0, 1.0, 2.0], groups=["a"] * labels)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_spearman_agrees_with_scipy_and_pingouin_for_many_pairs(seed):
     rng = np.random.default_rng(seed)
@@ -258,6 +298,7 @@ def test_spearman_interval_at_its_limits():
     ("x", "y", "message"),
     [
         ([1, 1, 1], [1, 2, 3], "'x' is 1 throughout, expected values to rank"),
+        ([True, True, True], [1, 2, 3], "'x' is 1 throughout"),
         ([1, 2, 3], [4, 4, 4], "'y' is 4 throughout"),
         ([1, 2], [1, 2, 3], "'x' holds 2 values and 'y' 3"),
         ([1], [1], "'x' has shape"),
@@ -347,8 +388,10 @@ def test_unanswerable_questions_are_refused(arguments, message):
 
 
 def test_power_needs_two_pairs():
-    with pytest.raises(ValueError, match="'num_replicates' is 1, expected at least 2"):
-        paired_t_power(1.0, 1)
+    for few in (1, 2.5, math.nan, math.inf):
+        message = f"'num_replicates' is {few}, expected a whole number of at least 2"
+        with pytest.raises(ValueError, match=message):
+            paired_t_power(1.0, few)
 
 
 @pytest.mark.parametrize(

@@ -286,9 +286,31 @@ def test_unusable_values_are_refused(interval, values):
         interval(values)
 
 
+@pytest.mark.parametrize("interval", OF_A_SAMPLE)
+@pytest.mark.parametrize("values", [[1e308, 1.5e308, -1e308], [1e-200, 2e-200, 4e-200]])
+def test_values_whose_squares_are_no_numbers_are_refused(interval, values):
+    largest = f"{max(values):g}".replace("+", r"\+")
+    with pytest.raises(ValueError, match=f"magnitude in 'values' is {largest}, expected 0 or from"):
+        interval(values)
+
+
+@pytest.mark.parametrize("interval", [*OF_A_SAMPLE, satterthwaite_interval])
+@pytest.mark.parametrize("size", [2.0**-199, 2.0**198])
+def test_the_ends_of_what_is_accepted_have_their_intervals(interval, size):
+    """Powers of two change no bit; values that differ in their last digits alone are the worst."""
+    for values in ([1.0, 1.2, 1.5], [1.0, 1.0 + 1e-14, 1.0 - 2e-14]):
+        v = np.array(values)
+        v = np.stack([v, v[::-1] + v / 8, v * v]) if interval is satterthwaite_interval else v
+        low, high = interval(v)
+        assert math.isfinite(low)
+        assert low < high
+        assert interval(size * v) == (size * low, size * high)
+
+
 @pytest.mark.parametrize("interval", BOOTSTRAP)
 def test_too_few_resamples_are_refused(interval):
-    with pytest.raises(ValueError, match="'num_resamples' is 99, expected at least 100"):
+    message = "'num_resamples' is 99, expected a whole number of at least 100"
+    with pytest.raises(ValueError, match=message):
         interval([1.0, 2.0, 4.0], num_resamples=99)
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import integrate, optimize, stats
 
 from chimera.statistics import confidence_sequence, e_value
@@ -191,3 +192,24 @@ def test_unusable_differences_are_refused(function, values):
 def test_differences_without_spread_are_refused(function):
     with pytest.raises(ValueError, match=r"differ from zero by 0.1 without any spread"):
         function([0.1, 0.1, 0.1])
+
+
+@pytest.mark.parametrize("function", [e_value, confidence_sequence])
+def test_differences_whose_squares_are_no_numbers_are_refused(function):
+    for size in (1e-200, 1e200):
+        with pytest.raises(ValueError, match="the largest magnitude in 'differences' is 3e"):
+            function([size, 2 * size, 3 * size])
+
+
+@pytest.mark.parametrize("size", [1e-60, 1e59])
+def test_e_values_know_no_unit(size):
+    """t^2 = 12 of (1, 2, 3): x = 6, w = 16, e = (7 / (1 + 6 / 16))^(3/2) / 4."""
+    expected = (7 / 1.375) ** 1.5 / 4
+    assert e_value([size, 2 * size, 3 * size]) == pytest.approx(expected)
+
+
+def test_differences_come_in_any_container():
+    expected = e_value([1.0, 2.0, 3.0])
+    for container in (range(1, 4), (1, 2, 3), np.array([1, 2, 3], "u1"), np.ma.array([1, 2, 3])):
+        assert e_value(container) == expected
+    assert e_value(torch.tensor([1.0, 2.0, 3.0])) == expected

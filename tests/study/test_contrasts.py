@@ -155,6 +155,21 @@ def test_a_secondary_difference_without_spread_is_left_out():
         contrasts({PLAN.primary: (np.full(4, 1.0), np.full(4, 2.0))}, PLAN)
 
 
+@pytest.mark.parametrize("step", [0.1, 0.0])
+def test_a_difference_that_only_rounding_varies_is_left_out(step):
+    """Frames such as 10.1 - 10: all 0.1, or all 0, as far as their numbers can tell."""
+    y = np.array([10.0, 11.0, 13.0, 10.5])
+    x = y + step + np.array([0.0, 1.0, -1.0, 1.0]) * np.spacing(10.0)
+    assert np.ptp(x - y) > 0
+    assert np.abs(x - y - step).max() < 1e-14
+    pairs = endpoints()
+    assert contrasts(pairs | {"a": (x, y)}, PLAN) == contrasts(
+        {name: pair for name, pair in pairs.items() if name != "a"}, PLAN
+    )
+    # Ten times as much is no rounding.
+    assert "a" in contrasts(pairs | {"a": (y + step + 20 * (x - y - step), y)}, PLAN)
+
+
 def test_the_margin_of_the_valid_time_is_in_frames():
     pairs = endpoints()
     result = contrasts(pairs, PLAN)

@@ -50,9 +50,7 @@ def test_a_search_that_finds_nothing_is_refused_in_a_sentence(changes, sentence)
 
 
 def test_repeats_of_places_that_no_trial_has_are_refused():
-    with pytest.raises(
-        InputError, match=r"repeats.places is \[0, 8\], expected places of 8 trials"
-    ):
+    with pytest.raises(InputError, match=r"repeats.places is \[0, 8\], expected each below 8"):
         search(repeats=DECLARED["repeats"] | {"places": [0, 8]})
 
 

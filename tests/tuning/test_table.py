@@ -70,7 +70,7 @@ def test_conf_has_the_winners_of_the_committed_table():
         assert PARAMS["models"][model]["train"] == tuned
         assert metrics[model]["best_lr"] == tuned["lr"]
         assert metrics[model]["best_valid_nrmse"] == float(best["valid_nrmse"])
-        assert metrics[model]["trials"] == len(rows) == len(DECLARED["trials"])
+        assert metrics[model]["trials"] == len(rows) == DECLARED["trials"]
 
 
 def test_the_repeats_are_of_the_two_best_at_the_number_of_steps_of_the_study():

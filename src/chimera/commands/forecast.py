@@ -5,12 +5,14 @@
 first frames of each trajectory are forecast from, as many as the network takes; where the file has
 later ones, their nRMSE is printed and stored as `nrmse` (trajectory, step). `--errors FILE.json`
 has every metric of the stage `evaluate` for each trajectory, of the network as `model` and of
-persistence, over rollouts of as many steps. `--animation FILE.webp` shows the truth, the forecast
-and the error of one trajectory. `--export torch` writes the network itself, one step in physical
-units, as a file of torch.export, and its model card, a file .md, beside it.
+persistence, over rollouts of as many steps, or of all that the file has: `rollout_frames`.
+`--animation FILE.webp` shows the truth, the forecast and the error of one trajectory. `--export
+torch` writes the network itself, one step in physical units, as a file of torch.export, and its
+model card, a file .md, beside it.
 """
 
 import argparse
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,7 @@ from chimera.data.layout.conditioning import read_conditioning
 from chimera.data.layout.recordings import shared_scalars
 from chimera.data.sources.importing import channel_blocks, open_any, require_fields
 from chimera.data.sources.well_writer import create_trajectories
-from chimera.evaluation.errors import evaluations, join_evaluations, limit_horizon
+from chimera.evaluation.errors import evaluations, join_evaluations
 from chimera.evaluation.settings import EvaluateSettings
 from chimera.fields.metrics import nrmse
 from chimera.files.arrays import write_arrays
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--field", help="that it shows, the first unless named")
     parser.add_argument("--export", choices=["torch"], help="write the network, not a forecast")
     options = parser.parse_args()
+    _require_apart(options)
     if options.export:
         export_torch(options.checkpoint, options.output)
         return
@@ -60,8 +63,8 @@ def main() -> None:
         raise InputError(f"--output is {options.output}, expected one of {', '.join(_SUFFIXES)}")
     if options.animation and options.animation.suffix != ".webp":
         raise InputError(f"--animation is {options.animation}, expected a name in .webp")
-    if options.steps < 1:
-        raise InputError(f"--steps is {options.steps}, expected at least 1")
+    if not 1 <= options.steps < 1 << 31:
+        raise InputError(f"--steps is {options.steps}, expected 1 to {(1 << 31) - 1}")
     forecaster = load_forecaster(options.checkpoint)
     names, recording = forecaster.fields, open_any(options.input, forecaster.fields)
     require_fields(recording, names)
@@ -77,33 +80,34 @@ def main() -> None:
     known = {k: read_conditioning(k, files, members, scalars) for k in forecaster.conditioning}
     truth = np.empty((layout.num_frames, len(names), *layout.grid), dtype=np.float32)
     P, trained = forecaster.past_frames, forecaster.trained
-    if options.errors and len(truth) <= P:
+    horizon = min(options.steps, max(len(truth) - P, 0))
+    if options.errors and not horizon:
         raise InputError(f"{options.input} has {len(truth)} frames, expected more than {P}")
-    values = {"horizon": options.steps, "valid_correlation": 0.8, "batch_size": 32}
+    constant = [read_conditioning(k, files, members, scalars) for k in trained.conditioning]
+    values = {"horizon": max(horizon, 1), "valid_correlation": 0.8, "batch_size": 32}
     values |= {"field_frame": 1, "device": "cpu", "threads": 1}
-    settings = limit_horizon(read_settings(values, "evaluate", EvaluateSettings), len(truth), P)
-    constant = [
-        read_conditioning(k, files, members, scalars)
-        for k in trained.conditioning
-        if options.errors
-    ]
+    settings = read_settings(values, "evaluate", EvaluateSettings)
     parts: dict[str, list[dict[str, list[float]]]] = {}
-    errors = np.empty((n, min(options.steps, max(layout.num_frames - P, 0))))
+    errors = np.empty((n, horizon))
+    size = 4 * (n + 2) * options.steps * truth[:1].size  # two copies of a trajectory are made
+    if size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        said = f"--steps is {options.steps}, which takes {size / 2**30:,.1f} GiB"
+        raise InputError(f"{said}, expected what fits into this machine's memory")
     forecasts = np.empty((n, options.steps, *truth.shape[1:]), dtype=np.float32)
     for number, start, block in channel_blocks(recording, range(n), names):
         truth[start : start + len(block)] = block
         if start + len(block) == layout.num_frames:
             given = {name: values[number, None] for name, values in known.items()}
             forecasts[number] = forecaster.forecast(truth[None, :P], options.steps, given)[0]
-            later = forecasts[number, : errors.shape[1]], truth[P : errors.shape[1] + P]
+            later = forecasts[number, :horizon], truth[P : P + horizon]
             errors[number] = nrmse(*later).mean(axis=1)
             if options.errors:
                 channels = [np.broadcast_to(v[number], truth[:, :1].shape) for v in constant]
                 frames = torch.from_numpy(np.concatenate([truth, *channels], axis=1)[None])
                 for name, found, _ in evaluations(trained, frames, settings, None):
                     parts.setdefault(name, []).append(found)
-            if options.animation and number == shown:
-                _show(options.animation, truth[P:, C], forecasts[number, :, C], field)
+            if number == shown:
+                watched = truth[P:, C].copy()
     if options.output.suffix == ".npz":
         write_arrays(options.output, {"trajectories": forecasts, "nrmse": errors, **scalars})
     else:
@@ -114,9 +118,26 @@ def main() -> None:
                 file["t0_fields"][name][...] = forecasts[:, :, channel]
             file["nrmse"] = errors
     if options.errors:
-        write_json(options.errors, {name: join_evaluations(of) for name, of in parts.items()})
+        joined = {name: join_evaluations(of) for name, of in parts.items()}
+        write_json(options.errors, {"rollout_frames": horizon, **joined})
+    if options.animation:
+        _show(options.animation, watched, forecasts[shown, :, C], field)
     for step, error in enumerate(errors.mean(axis=0), start=1):
         print(f"step {step}: nrmse {error:.4g}")  # noqa: T201
+
+
+def _require_apart(options: argparse.Namespace) -> None:
+    """Refuse an output that replaces the input, another output or a file of the checkpoint."""
+    paths = {f"--{of}": getattr(options, of) for of in ("input", "output", "errors", "animation")}
+    if options.export:
+        paths["the card of --output"] = options.output.parent / f"{options.output.stem}.md"
+    folder, taken = os.path.realpath(options.checkpoint), dict[str, str]()
+    for name, path in paths.items():
+        place = os.path.realpath(path or os.devnull)
+        if name != "--input" and Path(place).is_relative_to(folder):
+            raise InputError(f"{name} is {path}, expected a file outside of {options.checkpoint}")
+        if path and taken.setdefault(place, name) != name:
+            raise InputError(f"{name} is {path}, expected another file than {taken[place]}")
 
 
 def _show(path: Path, truth: _Array, forecast: _Array, field: str) -> None:

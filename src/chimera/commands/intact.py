@@ -34,9 +34,7 @@ def read_lock(lock: Path = LOCK, kept: Path = artifacts.SCRATCH / LOCK) -> dict[
         whole = False
     if not whole:
         if not kept.exists():
-            raise InputError(
-                f"{lock} is cut in two, expected a whole one: run `git checkout {lock}`"
-            )
+            raise InputError(f"{lock} is cut in two, expected it whole: run `git checkout {lock}`")
         artifacts.write_bytes(lock, artifacts.read_bytes(kept))
         stages = artifacts.read_yaml(lock)["stages"]
         print(f"{lock} was cut in two, and is again the last whole one")  # noqa: T201

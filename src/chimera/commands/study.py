@@ -39,9 +39,7 @@ say = partial(print, flush=True)  # at once, whatever reads it
 def run(*command: str) -> None:
     """Run a command that prints for itself."""
     if subprocess.run(command, check=False).returncode:
-        raise InputError(
-            f"`{' '.join(command)}` failed, as printed above; `make study` goes on where it stopped"
-        )
+        raise InputError(f"`{' '.join(command)}` failed, as printed above; `make study` goes on")
 
 
 class DeclaredStudy(NamedTuple):

@@ -171,7 +171,7 @@ class ImportedData(DataSettings, frozen=True):
             raise InputError(f"extent is {list(self.extent)}, expected two lengths that are not 0")
         if set(self.fractions) != set(SPLITS):
             raise InputError(
-                f"fractions is {self.fractions}, expected a share for each of {', '.join(SPLITS)}"
+                f"fractions is {self.fractions}, expected one for each of {', '.join(SPLITS)}"
             )
 
     def require_root(self) -> None:

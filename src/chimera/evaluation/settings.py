@@ -5,6 +5,10 @@ from typing import Literal
 from chimera.interface.errors import InputError
 from chimera.interface.settings import BatchSize, Cores, Count, Settings, Share
 
+# Of no model, because metrics/ has them for others: baselines, and what stands beside the models.
+RESERVED = {"persistence", "linear", "solver_64", "solver_48", "solver_32", "tolerance", "margin"}
+RESERVED |= {"spearman", "replicates", "standing", "confirmatory", "deviations", "preregistration"}
+
 
 class EvaluateSettings(Settings, frozen=True):
     """How a forecaster is evaluated."""

@@ -15,8 +15,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from chimera.fields.fourier import BAND_EDGES, wavenumber
-from chimera.fields.nrmse import Field, like_field
+from chimera.fields.fourier import BAND_EDGES, band_sums, wavenumber
+from chimera.fields.nrmse import Field, as_tensors, like_field
 from chimera.interface.errors import InapplicableError, InputError
 
 PDEBENCH_EDGES = (0, 4, 12)  # PDEBench's bands of integer shells: 0-3, 4-11, 12 and above
@@ -24,20 +24,12 @@ PDEBENCH_EDGES = (0, 4, 12)  # PDEBench's bands of integer shells: 0-3, 4-11, 12
 
 def coefficients(field: Field, name: str) -> Tensor:
     """Return the coefficients in fft2's order of a square, finite field; errors call it `name`."""
-    tensor = torch.as_tensor(field)
-    if tensor.dim() < 2 or tensor.shape[-1] != tensor.shape[-2]:
-        raise InapplicableError(
-            f"{name} has shape {tuple(tensor.shape)}, expected a square (..., N, N)"
-        )
+    (tensor,) = as_tensors(field)
+    if tensor.shape[-1] != tensor.shape[-2]:
+        raise InapplicableError(f"{name} has shape {tuple(tensor.shape)}, expected (..., N, N)")
     if not torch.isfinite(tensor).all():
         raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
     return torch.fft.fft2(tensor, norm="forward")
-
-
-def require_equal_shapes(a: Field, b: Field) -> None:
-    """Raise InputError if the shapes of two fields differ."""
-    if a.shape != b.shape:
-        raise InputError(f"fields have shapes {tuple(a.shape)} and {tuple(b.shape)}, expected one")
 
 
 def band_products(a: Field, b: Field) -> Field:
@@ -46,11 +38,11 @@ def band_products(a: Field, b: Field) -> Field:
     By Parseval's theorem it is sum Re(conj(a_hat) b_hat) over the band, and the three add up to
     mean(a b). The bands are those of `chimera.fields.metrics.band_rmse`.
     """
-    require_equal_shapes(a, b)
-    a_hat = coefficients(a, "a")
-    density = (a_hat.conj() * coefficients(b, "b")).real
+    first, second = as_tensors(a, b)
+    a_hat = coefficients(first, "a")
+    density = (a_hat.conj() * coefficients(second, "b")).real
     fraction = wavenumber(a_hat) / (density.shape[-1] / 2)
-    return like_field(_sums(density, fraction, BAND_EDGES), a)
+    return like_field(band_sums(density, fraction, BAND_EDGES), a)
 
 
 def well_spectral_mse(prediction: Field, target: Field) -> Field:
@@ -66,7 +58,7 @@ def well_spectral_mse(prediction: Field, target: Field) -> Field:
     edges: Tensor = torch.logspace(first, last, 4)
     m = 2 * math.pi * torch.fft.fftfreq(N, device=error_hat.device)
     radians = (m[:, None].square() + m[None, :].square()).sqrt()
-    bins = _sums(error_hat.abs().square(), radians, (0.0, *edges[1:].tolist()))
+    bins = band_sums(error_hat.abs().square(), radians, (0.0, *edges[1:].tolist()))
     return like_field(bins, prediction)
 
 
@@ -82,9 +74,7 @@ def pdebench_frmse(prediction: Field, target: Field, full_plane: bool = False) -
     error_hat = _error_coefficients(prediction, target)
     N, last_edge = error_hat.shape[-1], PDEBENCH_EDGES[-1]
     if last_edge >= N // 2:
-        raise InputError(
-            f"fields have {N} x {N} cells, expected more than {2 * last_edge} for shells above 11"
-        )
+        raise InputError(f"fields have {N} x {N} cells, expected more than {2 * last_edge}")
     power: Tensor = error_hat.abs().square()
     shell = wavenumber(error_hat).floor().long()
     kept = shell < N // 2
@@ -98,14 +88,5 @@ def pdebench_frmse(prediction: Field, target: Field, full_plane: bool = False) -
 
 
 def _error_coefficients(prediction: Field, target: Field) -> Tensor:
-    require_equal_shapes(prediction, target)
-    return coefficients(prediction - target, "prediction - target")
-
-
-def _sums(density: Tensor, position: Tensor, edges: tuple[float, ...]) -> Tensor:
-    """Sum a density (..., N, N) over the modes whose position (N, N) is between two edges."""
-    bands = [
-        (density * ((position >= low) & (position < high))).sum(dim=(-2, -1))
-        for low, high in pairwise(edges)
-    ]
-    return torch.stack(bands, dim=-1)
+    p, t = as_tensors(prediction, target)
+    return coefficients(p - t, "prediction - target")

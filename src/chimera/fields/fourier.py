@@ -8,6 +8,7 @@ omega = -laplacian psi (Canuto et al. 2006, "Spectral methods", section 3.4).
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -81,6 +82,12 @@ def resample(field: Tensor, num_points: int) -> Tensor:
     return torch.fft.irfft2(resampled, s=(n, n), norm="forward")
 
 
+def band_sums(density: Tensor, position: Tensor, edges: tuple[float, ...]) -> Tensor:
+    """Sum a density (..., H, W) over the modes whose position (H, W) is between two edges."""
+    bands = [(position >= low) & (position < high) for low, high in pairwise(edges)]
+    return torch.stack([(density * inside).sum(dim=(-2, -1)) for inside in bands], dim=-1)
+
+
 def shell_sums(density: Tensor) -> Tensor:
     """Sum a density (..., N, N) in fft2's order over the shells of rounded |m|, from 0.
 
@@ -88,9 +95,7 @@ def shell_sums(density: Tensor) -> Tensor:
     """
     N = density.shape[-1]
     if density.shape[-2] != N:
-        raise InapplicableError(
-            f"density has shape {tuple(density.shape)}, expected a square (..., N, N)"
-        )
+        raise InapplicableError(f"density has shape {tuple(density.shape)}, expected (..., N, N)")
     shell = wavenumber(density.double()).round().long().flatten()
     sums = density.new_zeros((*density.shape[:-2], int(shell.max()) + 1))
     return sums.index_add(-1, shell, density.flatten(-2))

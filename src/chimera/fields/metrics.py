@@ -4,12 +4,10 @@ All functions take arrays or tensors (..., H, W) of equal shape, H, W space and 
 one value for each leading index, so that the caller decides what is averaged.
 """
 
-from itertools import pairwise
-
 import torch
 
-from chimera.fields.fourier import BAND_EDGES
-from chimera.fields.nrmse import Field, as_tensors, like_field, nrmse
+from chimera.fields.fourier import BAND_EDGES, band_sums
+from chimera.fields.nrmse import Field, as_tensors, like_field, nrmse, scaled
 
 __all__ = ["band_rmse", "correlation", "nrmse", "rmse", "valid_time", "vrmse"]
 
@@ -19,7 +17,8 @@ VRMSE_EPSILON = 1e-7  # The Well's regularisation of the variance
 def rmse(prediction: Field, target: Field) -> Field:
     """Return sqrt(mean (prediction - target)^2), (...), in the field's unit."""
     p, t = as_tensors(prediction, target)
-    return like_field((p - t).square().mean(dim=(-2, -1)).sqrt(), target)
+    error, scale = scaled(p - t)
+    return like_field(error.square().mean(dim=(-2, -1)).sqrt() * scale, target)
 
 
 def vrmse(prediction: Field, target: Field) -> Field:
@@ -44,25 +43,23 @@ def band_rmse(prediction: Field, target: Field) -> tuple[Field, Field, Field]:
     H, W = t.shape[-2:]
     # The mean over space of e^2 is the sum over all wavenumbers of |e_hat|^2 / (H W)^2; the
     # half-plane of rfft2 holds every column but the first and the Nyquist one once for two.
-    power = torch.fft.rfft2(p - t, norm="forward").abs().square()
-    weight = torch.full((W // 2 + 1,), 2.0, dtype=power.dtype, device=power.device)
-    weight[0] = 1.0
-    if W % 2 == 0:
-        weight[-1] = 1.0
+    error, scale = scaled(p - t)
+    power = torch.fft.rfft2(error, norm="forward").abs().square()
+    weight = power.new_full((W // 2 + 1,), 2.0)
+    weight[[0] if W % 2 else [0, -1]] = 1.0
     m_x = torch.fft.fftfreq(H, 1 / H, device=power.device)[:, None]
     m_y = torch.fft.rfftfreq(W, 1 / W, device=power.device)
     fraction = (m_x.square() + m_y.square()).sqrt() / (min(H, W) / 2)
-    bands = []
-    for low, high in pairwise(BAND_EDGES):
-        inside = ((fraction >= low) & (fraction < high)).to(power.dtype) * weight
-        bands.append(like_field((power * inside).sum(dim=(-2, -1)).sqrt(), target))
-    return bands[0], bands[1], bands[2]
+    bands = band_sums(power * weight, fraction, BAND_EDGES).sqrt() * scale[..., None]
+    low, mid, high = (like_field(band, target) for band in bands.unbind(-1))
+    return low, mid, high
 
 
 def correlation(prediction: Field, target: Field) -> Field:
     """Return Pearson's correlation over space, moments over n, (...); NaN for constant fields."""
     # The corner is subtracted first so that a constant field is exactly zero.
-    p, t = (f - f[..., :1, :1] for f in as_tensors(prediction, target))
+    p, t = (scaled(f)[0] for f in as_tensors(prediction, target))
+    p, t = (f - f[..., :1, :1] for f in (p, t))
     p = p - p.mean(dim=(-2, -1), keepdim=True)
     t = t - t.mean(dim=(-2, -1), keepdim=True)
     norms = p.square().sum(dim=(-2, -1)) * t.square().sum(dim=(-2, -1))

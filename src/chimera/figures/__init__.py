@@ -4,10 +4,10 @@ Every replicate is a point or a line of its own. Equal tables give equal bytes. 
 gives a figure that says why. `models` are the trained models, in order.
 """
 
-import lazy_loader
+from lazy_loader import attach
 
 # The report asks for labels, and matplotlib takes most of a second to import.
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = attach(
     __name__,
     submod_attrs={
         "animation": ["animate"],

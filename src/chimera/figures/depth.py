@@ -24,10 +24,11 @@ _QUANTITIES = (
 
 
 def quantities_by_depth(tables: Mapping[str, style.Rows], models: Sequence[str]) -> Figure:
-    """Draw the probes' quantities at every site: a point for each replicate, a line of their means.
+    """Draw the probes' quantities along a network: a point for each replicate, a line of means.
 
-    Tables `twonn`, `ib` and `patching` have rows with model, site, depth. The n sites of a model
-    lie at 1 / (n + 1), 2 / (n + 1), ... of its forward pass, between input 0 and output 1.
+    Tables `twonn`, `ib` and `patching` have rows with model, site, depth. The n sites of a model,
+    those inside a block apart, lie at 1 / (n + 1), 2 / (n + 1), ... of its forward pass, between
+    input 0 and output 1.
     """
     figure = Figure(figsize=(style.WIDTH, 0.9 + 1.5 * len(_QUANTITIES)))
     panels = figure.subplots(len(_QUANTITIES), 1, sharex=True)
@@ -35,7 +36,7 @@ def quantities_by_depth(tables: Mapping[str, style.Rows], models: Sequence[str])
     for panel, (label, table, wanted, column) in zip(panels, _QUANTITIES, strict=True):
         rows = style.where(tables[table], **wanted)
         for model, colour in style.model_colours(models).items():
-            of_model = style.where(rows, model=model)
+            of_model = style.along(style.where(rows, model=model))
             here = [{"place": places[model][r["site"]], "value": r[column]} for r in of_model]
             points = style.points(here, "place", "value")
             panel.plot(*points, "o", color=colour, markersize=2.2, alpha=0.6)
@@ -57,7 +58,8 @@ def _places(tables: Iterable[style.Rows], model: str) -> dict[str, float]:
     """Return the place of every site, in the order of the table that has most of them."""
     orders = []
     for rows in tables:
-        depths = {row["site"]: float(row["depth"]) for row in style.where(rows, model=model)}
+        of_model = style.along(style.where(rows, model=model))
+        depths = {row["site"]: float(row["depth"]) for row in of_model}
         orders.append(sorted(depths.keys() - _ENDS.keys(), key=depths.__getitem__))
     sites = max(orders, key=len)
     return _ENDS | {site: (i + 1) / (len(sites) + 1) for i, site in enumerate(sites)}

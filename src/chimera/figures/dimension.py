@@ -9,7 +9,7 @@ from chimera.study.labels import axis_label, model_label
 
 
 def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: str) -> Figure:
-    """Draw the dimension at every site: a point for each replicate, a line through their means.
+    """Draw the dimension at every site, a point for each replicate; a line joins the blocks' means.
 
     Rows have model, replicate, axis, site, depth, estimator, dimension; each has a panel.
     """
@@ -27,7 +27,7 @@ def dimension_along_network(rows: style.Rows, models: Sequence[str], estimator: 
             on_axis = style.where(here, axis=axis)
             points = style.points(on_axis, "depth", "dimension")
             panel.plot(*points, "o", color=colour, markersize=2.2, alpha=0.6)
-            line = style.means(on_axis, "depth", "dimension")
+            line = style.means(style.along(on_axis), "depth", "dimension")
             panel.plot(*line, color=colour, linewidth=1, label=axis_label(axis))
         style.mark_sites(panel, here)
         panel.set_title(model_label(model), loc="left")

@@ -33,9 +33,7 @@ def forest_plot(
     """Draw every contrast, the primary endpoint first; `level` is that of the intervals."""
     shown = [comparison for comparison in comparisons if comparison.contrasts]
     if not shown:
-        return style.message(
-            "No contrast: fewer than two replicates, or no endpoint that was declared"
-        )
+        return style.message("No contrast: fewer than two replicates, or no declared endpoint")
     heights = [1.9 + 0.27 * len(comparison.contrasts) for comparison in shown]
     figure = Figure(figsize=(style.WIDTH, sum(heights)))
     parts = figure.subfigures(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]

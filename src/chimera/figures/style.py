@@ -112,6 +112,12 @@ def where(rows: Rows, **values: str) -> Rows:
     return [row for row in rows if all(row[name] == value for name, value in values.items())]
 
 
+def along(rows: Rows) -> Rows:
+    """Return the rows of the sites that lie in no other, as the columns of a block do."""
+    sites = {row["site"] for row in rows}
+    return [row for row in rows if not any(row["site"].startswith(f"{site}.") for site in sites)]
+
+
 def present(rows: Rows, models: Sequence[str]) -> list[str]:
     """Return the models that have rows: a probe may withhold what it measures of one."""
     return [model for model in models if where(rows, model=model)]

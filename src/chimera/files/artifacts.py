@@ -163,6 +163,15 @@ class Section(dict[str, Any]):
 class _Loader(yaml.SafeLoader):  # libyaml's overflows the stack on a file of brackets
     place = ""
 
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Refuse a key that is there twice, of which the last would be taken."""
+        node, known = super().compose_mapping_node(anchor), dict[tuple[str, str], Any]()
+        for key, _ in node.value:
+            if (first := known.setdefault((key.tag, str(key.value)), key)) is not key:
+                lines = f"line {first.start_mark.line + 1} and in line {key.start_mark.line + 1}"
+                raise ValueError(f"the key {key.value} is in {lines}")
+        return node
+
 
 def _section(loader: Any, node: Any) -> Iterator[Section]:
     section = Section(name=loader.place)

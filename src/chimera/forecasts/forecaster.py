@@ -4,6 +4,7 @@ B batch, T time, C fields, K conditioning channels, P past frames, H, W space.
 """
 
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,13 @@ class Forecaster:
 
         Of frames (B, T, C, H, W) the last P are used; they may be (B, C, H, W) if P is 1. The
         conditioning is a number, (B,) or (B, H, W) for each name. It is an InputError if a shape
-        does not fit, a name is missing or a value is not finite.
+        does not fit, a name is missing or a value is no finite real number.
         """
-        given, C, P = _tensor(frames, self.trained.mean.device), len(self.fields), self.past_frames
+        given, C = _tensor("frames", frames, self.trained.mean), len(self.fields)
+        P = self.past_frames
         last = given[:, None] if given.dim() == 4 else given
-        if last.dim() != 5 or last.shape[2] != C or last.shape[1] < P or steps < 1:
+        fits = last.dim() == 5 and last.shape[2] == C and last.shape[1] >= P
+        if not fits or not isinstance(steps, Integral) or steps < 1:
             raise InputError(
                 f"frames have shape {tuple(given.shape)} and steps is {steps}, expected at least 1 "
                 f"step from (B, T, C, H, W), T >= {P}, C = {C}: {', '.join(self.fields)}"
@@ -69,26 +72,37 @@ class Forecaster:
                 raise InputError(
                     f"conditioning has no {name!r}, expected {', '.join(self.conditioning)}"
                 )
-            values = _tensor(given[name], frames.device, torch.float64)
-            values = values[:, None, None] if values.dim() == 1 else values
+            values = _tensor(f"conditioning.{name}", given[name], channels.double())
+            shape = tuple(values.shape)
             if self.trained.conditioning[k] != name:
                 values = values.log()
-            fits = values.dim() == 0 or (values.dim() == 3 and len(values) in (1, B))
+            fits = shape[:1] in ((), (1,), (B,)) and shape[1:] in ((), (1, 1), (H, W))
             if not fits or not values.isfinite().all():
                 raise InputError(
-                    f"conditioning.{name} has shape {tuple(values.shape)}, expected a number, "
-                    f"({B},) or ({B}, {H}, {W}), finite as {self.trained.conditioning[k]}"
+                    f"conditioning.{name} has shape {shape}, expected a number, ({B},) or "
+                    f"({B}, {H}, {W}), finite as {self.trained.conditioning[k]}"
                 )
-            channels[:, k] = values
+            channels[:, k] = values[:, None, None] if len(shape) == 1 else values
         return channels
 
 
-def _tensor(values: Any, device: torch.device, kind: torch.dtype = torch.float32) -> Tensor:
-    # An array is copied: torch takes neither read-only ones nor negative strides.
-    found = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
-    return found.to(device, kind)
+def _tensor(name: str, values: Any, like: Tensor) -> Tensor:
+    """Return real numbers in type and device of another tensor."""
+    try:
+        # An array is copied: torch takes neither read-only ones nor negative strides.
+        found = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+        if found.is_complex():
+            raise TypeError(f"it has the type {found.dtype}")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} cannot be used, expected real numbers: {error}") from None
+    return found.to(like)
 
 
 def load_forecaster(folder: str | Path, device: str = "cpu") -> Forecaster:
     """Return the network of a checkpoint, checkpoints/<model>/<replicate>."""
+    try:
+        torch.zeros(1, device=device).item()
+    except (AssertionError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"device is {device!r}, expected one that torch has: {reason}") from None
     return Forecaster(read_network(Path(folder) / "model.safetensors", torch.device(device)))

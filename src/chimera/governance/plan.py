@@ -71,9 +71,7 @@ def _whole_study(declared: Mapping[str, Any], name: str) -> dict[str, Any]:
     pilot, changes = declared["pilot"], declared["study"]
     datasets = changes.get("datasets", [])
     if not isinstance(datasets, list) or len(datasets) != len(pilot["datasets"]):
-        raise InputError(
-            f"{name}: study.datasets is {datasets}, expected one for each dataset of the pilot"
-        )
+        raise InputError(f"{name}: study.datasets is {datasets}, expected as many as the pilot's")
     described = pilot["data"].get("datasets", {})
     pairs = zip(datasets, pilot["datasets"], strict=True)
     carried = {new: described[old] for new, old in pairs if old in described}

@@ -39,9 +39,7 @@ class _Looks(Settings, frozen=True):
     def __post_init__(self) -> None:
         """Require a look."""
         if self.last_look < self.first_look:
-            raise InputError(
-                f"last_look is {self.last_look}, expected at least first_look ({self.first_look})"
-            )
+            raise InputError(f"last_look is {self.last_look}, expected {self.first_look} or more")
 
 
 class _Declaration(Settings, frozen=True):
@@ -108,13 +106,11 @@ def _require_unseen(plan: Preregistration, name: str) -> None:
         ("data.seed", study["data"].get("seed"), pilot["data"].get("seed")),
     ):
         if new == old:
-            raise InputError(
-                f"{name}: study.{key} is {new}, the pilot's, expected one that nobody has run"
-            )
+            raise InputError(f"{name}: study.{key} is {new}, the pilot's, expected one not run yet")
     shared = [dataset for dataset in study["datasets"] if dataset in pilot["datasets"]]
     if shared:
         raise InputError(
-            f"{name}: study.datasets has {', '.join(shared)} of the pilot, expected unseen data"
+            f"{name}: study.datasets has {', '.join(shared)} of the pilot, expected others"
         )
     replicates, most = study["replicates"], plan.stopping.last_look
     if len(set(map(str, replicates))) < len(replicates) or len(replicates) != most:
@@ -132,9 +128,7 @@ def _require_known_names(plan: Preregistration, name: str) -> None:
         known = endpoint_names(axes)
         for endpoint in declared:
             if endpoint not in known:
-                raise InputError(
-                    f"{name} names the endpoint {endpoint!r}, expected one of {', '.join(known)}"
-                )
+                raise InputError(f"{name} names {endpoint!r}, expected one of {', '.join(known)}")
         if set(plan.weights) != set(axes[1:]):
             raise InputError(
                 f"{name}: weights has {', '.join(plan.weights) or 'no axis'}, expected one for "

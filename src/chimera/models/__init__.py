@@ -1,7 +1,7 @@
-"""The networks that E1 compares, and the gate that requires equal sizes."""
+"""Networks, how they are built, and the gate that requires equal sizes."""
 
-import lazy_loader
+from lazy_loader import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = attach(
     __name__, submod_attrs={"forecasting.building": ["build_model"]}
 )

@@ -7,16 +7,7 @@ simulated made the truth: its error counts as 0.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from chimera.planning.break_even import (
-    BATCH,
-    DATA,
-    REMEASURE,
-    Cost,
-    break_even,
-    equal_error,
-    grid_of,
-    solvers,
-)
+from chimera.planning import break_even
 from chimera.study.labels import axis_label, model_label
 
 
@@ -27,7 +18,7 @@ class Effort(NamedTuple):
     trained: int  # samples of one training
     tuned: int | None  # samples of the whole tuning, None where none is counted
 
-    def parts(self, network: Cost, data: Cost) -> tuple[float, float, float]:
+    def parts(self, network: break_even.Cost, data: break_even.Cost) -> tuple[float, float, float]:
         """Return the milliseconds of data, tuning and training."""
         tuning = (self.tuned or 0) * network.sample
         return self.frames * data.alone, tuning, self.trained * network.sample
@@ -48,7 +39,7 @@ def effort(params: Mapping[str, Any], model: str, tuning: Mapping[str, Any]) -> 
 def account(
     params: Mapping[str, Any],
     summary: Mapping[str, Any],
-    devices: Mapping[str, Mapping[str, Cost]],
+    devices: Mapping[str, Mapping[str, break_even.Cost]],
     tuning: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the report's sentences and tables of cost.
@@ -62,9 +53,9 @@ def account(
     found = [number for row in numbers.values() for number in row.values()]
     return {
         "classical": best_solver(summary, costs, models),
-        "batch": BATCH,
+        "batch": break_even.BATCH,
         "never": bool(found) and all(number and number[1] is None for number in found),
-        "unmeasured": unmeasured([*models, *solvers(list(summary))], costs),
+        "unmeasured": unmeasured([*models, *break_even.solvers(list(summary))], costs),
         "break_even": numbers,
         "untuned": [model for model in models if model in costs and efforts[model].tuned is None],
         "times": {device: times(measured, efforts) for device, measured in devices.items()},
@@ -72,19 +63,19 @@ def account(
 
 
 def forecasts_to_break_even(
-    summary: Mapping[str, Any], costs: Mapping[str, Cost], efforts: Mapping[str, Effort]
+    summary: Mapping[str, Any], costs: Mapping[str, break_even.Cost], efforts: Mapping[str, Effort]
 ) -> dict[str, dict[str, tuple[int, int | None] | None]]:
     """Return the grid of the cheapest solver that errs no more, and the break-even number.
 
     By axis and model; nothing where no cost or solver is known, as on axes of user data. There is
     no pair where every solver errs more, and no number where the network never costs less.
     """
-    grids = solvers(list(costs))
-    if not grids or DATA not in costs:
+    grids = break_even.solvers(list(costs))
+    if not grids or break_even.DATA not in costs:
         return {}
     times = {name: costs[name].batched for name in grids}
     upfront = {
-        model: sum(effort.parts(costs[model], costs[DATA]))
+        model: sum(effort.parts(costs[model], costs[break_even.DATA]))
         for model, effort in efforts.items()
         if model in costs
     }
@@ -95,21 +86,21 @@ def forecasts_to_break_even(
         row = found[axis] = {}
         for model, spent in upfront.items():
             row[model] = None
-            if grid := equal_error(errors, times, summary[model][axis]["nrmse"]):
-                number = break_even(spent, costs[model].batched, times[grid])
-                row[model] = grid_of(grid), number
+            if grid := break_even.equal_error(errors, times, summary[model][axis]["nrmse"]):
+                number = break_even.break_even(spent, costs[model].batched, times[grid])
+                row[model] = break_even.grid_of(grid), number
     return found
 
 
 def best_solver(
-    summary: Mapping[str, Any], costs: Mapping[str, Cost], models: Sequence[str]
+    summary: Mapping[str, Any], costs: Mapping[str, break_even.Cost], models: Sequence[str]
 ) -> dict[str, Any] | None:
     """Return how the finest coarse solver errs beside the best network, and what each costs.
 
     Shares of errors are by axis, `rollouts` and `times` those of the solver and of the network;
     None where no solver was evaluated.
     """
-    grids = solvers(list(summary))
+    grids = break_even.solvers(list(summary))
     if not grids:
         return None
     best = summary[grids[-1]]
@@ -118,7 +109,7 @@ def best_solver(
     won = [axis for axis, share in zip(axes, shares, strict=True) if share < 1]
     found: dict[str, Any] = {
         "times": None,
-        "points": grid_of(grids[-1]),
+        "points": break_even.grid_of(grids[-1]),
         "where": "every axis" if won == known else ", ".join(map(axis_label, won)) or "no axis",
         "shares": (min(shares), max(shares)),
         "rollouts": [
@@ -133,30 +124,30 @@ def best_solver(
     return found
 
 
-def unmeasured(names: Sequence[str], costs: Mapping[str, Cost]) -> str:
+def unmeasured(names: Sequence[str], costs: Mapping[str, break_even.Cost]) -> str:
     """Return a sentence about what has no measured cost, empty where everything has.
 
     >>> unmeasured(["unet"], {})
     'plots/cost.csv has no times, at this size, of UNet; `make cost` measures them.'
     """
     listed = ", ".join(model_label(name) for name in names if name not in costs)
-    said = f"plots/cost.csv has no times, at this size, of {listed}; `{REMEASURE}` measures them."
-    return said if listed else ""
+    said = f"plots/cost.csv has no times, at this size, of {listed}; "
+    return f"{said}`{break_even.REMEASURE}` measures them." if listed else ""
 
 
 def times(
-    costs: Mapping[str, Cost], efforts: Mapping[str, Effort]
-) -> dict[str, tuple[Cost, list[float]]]:
+    costs: Mapping[str, break_even.Cost], efforts: Mapping[str, Effort]
+) -> dict[str, tuple[break_even.Cost, list[float]]]:
     """Return the times of one device, and the seconds a network takes before its first forecast."""
     return {
         name: (
             cost,
-            [part / 1e3 for part in efforts[name].parts(cost, costs[DATA])]
-            if name in efforts and DATA in costs
+            [part / 1e3 for part in efforts[name].parts(cost, costs[break_even.DATA])]
+            if name in efforts and break_even.DATA in costs
             else [],
         )
         for name, cost in costs.items()
-        if name != DATA
+        if name != break_even.DATA
     }
 
 

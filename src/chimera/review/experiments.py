@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from math import inf, isfinite
@@ -65,8 +66,16 @@ def experiments_of(states: Sequence[ExpState]) -> list[Experiment]:
                 here = _row(state, None, commit.data)
                 known = {(row.changed, *row.errors.values()) for row in (base, *rows)}
                 rows += [] if (here.changed, *here.errors.values()) in known else [here]
-        found += [base, *sorted(rows, key=lambda row: row.rank)]
+        found += [base, *sorted(_rarest_first(rows), key=lambda row: row.rank)]
     return found
+
+
+def _rarest_first(rows: Sequence[Experiment]) -> Iterator[Experiment]:
+    """Yield rows with their scale first and then the changes that the fewest of them have."""
+    among = Counter(change for row in rows for change in row.changed)
+    for row in rows:
+        order = sorted(row.changed, key=lambda c: (not c.startswith("scale.name="), among[c]))
+        yield row._replace(changed=tuple(order))
 
 
 def file_leaves(files: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -99,10 +108,9 @@ def _row(state: ExpState, executor: ExpExecutor | None, base: SerializableExp | 
 
 
 def _changes(record: SerializableExp, base: SerializableExp) -> Iterator[str]:
-    """Yield what differs from the commit: the scale, other parameters, then source files."""
+    """Yield what differs from the commit: parameters in its order, then source files."""
     before, now = (file_leaves(side.params, "params.yaml") for side in (base, record))
-    changed = differing(now, before)  # in the order of the commit
-    for key in sorted(changed, key=lambda key: key != "scale.name"):
+    for key in differing(now, before):
         value = now.get(key)
         if not isinstance(value, str):
             value = json.dumps(value, separators=(",", ":"), default=str)

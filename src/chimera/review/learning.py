@@ -31,7 +31,7 @@ def learning_rows(states: Sequence[ExpState], params: Mapping[str, Any]) -> list
             continue
         if executor and executor.state != "success":
             raise InputError(
-                f"the experiment {run.name} is {executor.state}, expected one that has finished"
+                f"the experiment {run.name} is {executor.state}, expected a finished one"
             )
         files = (HEADLINE, "metrics/parity.json")
         errors, parity = (file_leaves(state.data.metrics, file) for file in files)
@@ -45,7 +45,5 @@ def learning_rows(states: Sequence[ExpState], params: Mapping[str, Any]) -> list
             if (key := f"{model}.{axis}.nrmse") in errors
         ]
     if not found:
-        raise InputError(
-            f"no experiment of this commit differs in {' and '.join(VARIED)} alone, expected some"
-        )
+        raise InputError(f"no experiment of this commit differs in {' and '.join(VARIED)} alone")
     return [row for point in sorted(found) for row in found[point]]

@@ -135,9 +135,7 @@ def resolve(name: str) -> str:
         found = git("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
         return found.decode().strip()
     except InputError:
-        raise InputError(
-            f"the revision is {name!r}, expected a branch, tag or commit that this clone has"
-        ) from None
+        raise InputError(f"the revision is {name!r}, expected a branch, tag or commit") from None
 
 
 def merge_base(base: str, head: str) -> str:
@@ -147,5 +145,5 @@ def merge_base(base: str, head: str) -> str:
         return git("merge-base", *both).decode().strip()
     except InputError:
         raise InputError(
-            f"{base} and {head} have no commit in common, expected one: is the clone shallow?"
+            f"{base} and {head} have no common commit: is the clone shallow?"
         ) from None

@@ -21,10 +21,7 @@ def random_vorticity(
     """Return a random vorticity (N, N), N > 6 m_0, float64, on a box of side `domain_extent`."""
     highest = 3 * peak  # beyond it the spectrum is below 1e-5 of its peak
     if peak < 1 or 2 * highest >= num_points:
-        raise InputError(
-            f"initial_peak is {peak}, expected at least 1 and less than a sixth of the "
-            f"{num_points} points of the grid"
-        )
+        raise InputError(f"initial_peak is {peak}, expected 1 or more, less than {num_points} / 6")
     m = np.arange(-highest, highest + 1)
     radius = np.hypot(m[:, None], m[None, :])
     # A shell of radius m has about 2 pi m modes, and vorticity is m times velocity.

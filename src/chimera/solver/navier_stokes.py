@@ -9,6 +9,7 @@ B trajectories, N points a side, M x C kept modes.
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -51,6 +52,8 @@ def simulate(
     B, N, _ = vorticity.shape
     nu = _per_trajectory("viscosity", viscosity, vorticity)
     mu = _per_trajectory("drag", drag, vorticity)
+    if torch.is_grad_enabled() and any(of.requires_grad for of in (vorticity, nu, mu)):
+        raise InputError("vorticity, viscosity or drag requires a gradient, expected none")
     grid = SpectralGrid(N)
     state = split_planes(grid.to_modes(vorticity))  # (B, 2, M, C)
     k_x, k_y = grid.wavenumbers(domain_extent)
@@ -101,16 +104,14 @@ def _sources(
     if not isinstance(forcing, Sequence):
         forcing = [forcing]
     elif len(forcing) != count:
-        raise InputError(
-            f"forcing has {len(forcing)} entries, expected one for each of the {count} trajectories"
-        )
+        raise InputError(f"forcing has {len(forcing)} entries, expected {count}, one a trajectory")
     return torch.cat([_source(one, grid, domain_extent) for one in forcing])
 
 
 def _source(forcing: KolmogorovForcing | None, grid: SpectralGrid, domain_extent: float) -> Tensor:
     if forcing is None:
         return torch.zeros((1, 2, *grid.shape), dtype=torch.float64)
-    if forcing.wavenumber > grid.highest:
+    if abs(forcing.wavenumber) > grid.highest:
         raise InputError(
             f"forcing.wavenumber is {forcing.wavenumber}, expected at most {grid.highest}, the "
             f"highest that dealiasing keeps on {grid.num_points} points"
@@ -122,31 +123,30 @@ def _source(forcing: KolmogorovForcing | None, grid: SpectralGrid, domain_extent
 def _check(
     vorticity: Tensor, domain_extent: float, time_step: float, num_steps: int, save_every: int
 ) -> None:
+    kind = vorticity.dtype if isinstance(vorticity, Tensor) else type(vorticity).__name__
+    if kind not in (torch.float32, torch.float64):
+        raise InputError(f"vorticity is {kind}, expected torch.float32 or torch.float64")
     if vorticity.dim() != 3 or vorticity.shape[1] != vorticity.shape[2] or not len(vorticity):
-        raise InputError(
-            f"vorticity has shape {tuple(vorticity.shape)}, expected (trajectories, N, N)"
-        )
-    if vorticity.dtype not in (torch.float32, torch.float64):
-        raise InputError(f"vorticity is {vorticity.dtype}, expected torch.float32 or torch.float64")
+        raise InputError(f"vorticity has shape {tuple(vorticity.shape)}, expected (B, N, N)")
     for name, value in (("domain_extent", domain_extent), ("time_step", time_step)):
         if not 0 < value < math.inf:
             raise InputError(f"{name} is {value}, expected a number greater than 0")
-    if num_steps < 0 or save_every < 1:
-        raise InputError(
-            f"num_steps is {num_steps} and save_every {save_every}, expected at least 0 and 1"
-        )
+    for name, count, least in (("num_steps", num_steps, 0), ("save_every", save_every, 1)):
+        if not isinstance(count, Integral) or count < least:
+            raise InputError(f"{name} is {count}, expected a whole number of at least {least}")
     if not bool(vorticity.isfinite().all()):
         number = int((~vorticity.isfinite()).flatten(1).any(dim=1).nonzero()[0])
         raise InputError(f"vorticity of trajectory {number} is not finite at time 0")
 
 
 def _per_trajectory(name: str, value: float | Tensor, vorticity: Tensor) -> Tensor:
-    tensor = torch.as_tensor(value, dtype=torch.float64, device=vorticity.device)
+    given = torch.as_tensor(value, dtype=torch.complex128, device=vorticity.device)
+    tensor = given.real
     if tensor.dim() > 1 or (tensor.dim() == 1 and len(tensor) != len(vorticity)):
         raise InputError(
             f"{name} has shape {tuple(tensor.shape)}, expected a number or one for each of the "
             f"{len(vorticity)} trajectories"
         )
-    if not bool((tensor >= 0).all() and tensor.isfinite().all()):
+    if not bool((tensor >= 0).all() and tensor.isfinite().all()) or bool(given.imag.any()):
         raise InputError(f"{name} is {value}, expected 0 or more")
     return tensor.reshape(-1)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from chimera.data.settings import ImportedData, read_data, read_data_of
-from chimera.evaluation.settings import EvaluateSettings
+from chimera.evaluation.settings import RESERVED, EvaluateSettings
 from chimera.figures.settings import FigureSettings
 from chimera.files.artifacts import read_params, write_yaml
-from chimera.interface.errors import InputError, guarded
+from chimera.interface.errors import InputError, guarded, listed
 from chimera.interface.settings import Index, Name, Positive, Settings, read_settings
 from chimera.models.forecasting.building import check_model
 from chimera.models.parity.admission import require_real
@@ -56,6 +56,8 @@ def main() -> None:
         files.require_root()
         described += files.datasets
     for name, fields in study.models.items():
+        if name in RESERVED:
+            raise InputError(f"models has {name!r}, expected a name that no result has already")
         check_model(fields, f"models.{name}")
         train_settings(params["train"], fields, f"models.{name}")
         declared_space(fields, f"models.{name}")
@@ -66,7 +68,6 @@ def main() -> None:
         if len(values) < least or len(set(values)) < len(values):
             raise InputError(f"{key} is {list(values)}, expected {least} or more, none twice")
     shown = study.figures
-    replicate = study.replicates[0] if shown.replicate is None else shown.replicate
     for key, values, known in (
         ("model_names", study.model_names, study.models),
         ("datasets", study.datasets, described),
@@ -74,12 +75,11 @@ def main() -> None:
         ("probe_names", study.probe_names, study.probes),
         ("figures.models", shown.models or (), study.model_names),
         ("figures.field", (shown.field or data.fields[0],), data.fields),
-        ("figures.replicate", (replicate,), study.replicates),
+        ("figures.replicate", {shown.replicate} - {None}, study.replicates),
     ):
         for value in values:
             if value not in known:
-                names = ", ".join(map(str, known))
-                raise InputError(f"{key} has {value!r}, expected one of {names}")
+                raise InputError(f"{key} has {value!r}, expected one of {listed(map(str, known))}")
     if study.train.compile:
         channels = data.past_frames * len(data.fields) + len(data.conditioning)
         fed = (channels, *(side or 1 << 10 for side in data.shape[1:]))

@@ -2,14 +2,15 @@
 
 Pure functions of arrays. A contrast of x against y has the sign of mean(x) - mean(y); exchanging
 the two mirrors every result, and the order of the replicates changes none. Input that cannot be
-analysed (too few values, a value that is not finite, a nonzero effect without any spread, a level
-outside (0, 1)) raises `InputError`; nothing here returns NaN.
+analysed (too few values, one that is not finite, a largest magnitude outside 1e-60 to 1e60 except
+of p and ranks, a nonzero effect without any spread, a level outside (0, 1)) raises `InputError`;
+nothing here returns NaN.
 
 `benchmarks/calibration.py` measures each procedure's coverage and error rate at 3 to 10 replicates,
 `benchmarks/decision.py` those of the procedures that may be looked at after every replicate.
 """
 
-import lazy_loader
+from lazy_loader import attach
 
 _NAMES = {
     "confidence_sequences": ["confidence_sequence"],
@@ -28,4 +29,4 @@ _NAMES = {
     "power": ["detectable_effect", "paired_t_power", "required_replicates"],
     "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
 }
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_NAMES)
+__getattr__, __dir__, __all__ = attach(__name__, submod_attrs=_NAMES)

@@ -11,16 +11,11 @@ Ramdas 2025, Sequential Analysis 44, 56-110 (this one).
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chimera.statistics.e_values import PRIOR_VARIANCE, require_prior
 from chimera.statistics.resampling.intervals import Interval
-from chimera.statistics.resampling.samples import (
-    Floats,
-    require_fraction,
-    sample,
-    sample_has_spread,
-)
+from chimera.statistics.resampling.samples import require_fraction, sample, sample_has_spread
 
 
 def confidence_sequence(
@@ -39,7 +34,7 @@ def confidence_sequence(
 
 def half_width(
     s: ArrayLike, n: ArrayLike, alpha: float, prior_variance: float = PRIOR_VARIANCE
-) -> Floats:
+) -> NDArray[np.float64]:
     """Return half the width of C_n, or inf, for standard deviations s and n, which broadcast."""
     require_fraction("alpha", alpha)
     require_prior(prior_variance)

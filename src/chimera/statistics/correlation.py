@@ -110,13 +110,17 @@ def _p(observed: float, ranks: Ranks, num_resamples: int = 49_999, rng: Rng = 0)
 
 def _ranks(x: ArrayLike, y: ArrayLike, groups: Groups) -> Ranks:
     """Twice the ranks in each group, centred: whole numbers, so that equal sums tie exactly."""
-    labels = np.zeros(np.size(x)) if groups is None else np.array(groups)
-    ranks = []
-    for values in pair(x, y):
-        parts = [values[labels == group] for group in dict.fromkeys(labels.tolist())]
-        ranks.append([2 * scipy.stats.rankdata(part) - (len(part) + 1) for part in parts])
-    x_ranks, y_ranks = ranks
-    return list(zip(x_ranks, y_ranks, strict=True))
+    sides = pair(x, y, any_size=True)
+    n = len(sides[0])
+    labels = [0] * n if groups is None else list(groups)
+    if len(labels) != n:
+        raise InputError(f"'groups' holds {len(labels)} labels, expected one for each of {n} pairs")
+    members: dict[Hashable, list[int]] = {}
+    for i, label in enumerate(labels):
+        members.setdefault(label, []).append(i)
+    rows = members.values()
+    ranks = ([2 * scipy.stats.rankdata(v[i]) - (len(i) + 1) for i in rows] for v in sides)
+    return list(zip(*ranks, strict=True))
 
 
 def _constant(ranks: Ranks) -> str:
@@ -129,7 +133,7 @@ def _varying_ranks(x: ArrayLike, y: ArrayLike, groups: Groups) -> Ranks:
     """Return the ranks, and refuse a constant variable."""
     ranks = _ranks(x, y, groups)
     if name := _constant(ranks):
-        value = np.asarray(x if name == "x" else y)[0]
+        value = float(np.asarray(x if name == "x" else y)[0])
         where = "throughout" if groups is None else "throughout each group"
         raise InputError(f"{name!r} is {value:g} {where}, expected values to rank")
     return ranks

@@ -33,10 +33,7 @@ def sign_flip_p(differences: ArrayLike) -> float:
     """Return the exact p over all signs of differences (n,), 2 <= n <= 40, of independent pairs."""
     d = sample("differences", differences)
     if len(d) > MAX_SAMPLE_SIZE:
-        raise InputError(
-            f"'differences' holds {len(d)} values, expected at most {MAX_SAMPLE_SIZE}, "
-            "whose 2^n signs can be enumerated"
-        )
+        raise InputError(f"'differences' holds {len(d)} values, expected at most {MAX_SAMPLE_SIZE}")
     observed = abs(d.sum()) - ROUNDING * np.abs(d).sum()  # sums as large up to rounding count
     if observed <= 0:
         return 1.0

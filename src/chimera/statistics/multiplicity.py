@@ -31,15 +31,12 @@ def holm(p: ArrayLike) -> Floats:
     family = _family(p)
     order = np.argsort(family, kind="stable")
     stepped = np.maximum.accumulate(np.arange(len(family), 0, -1) * family[order])
-    adjusted = np.empty_like(family)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
+    return np.asarray(np.minimum(stepped, 1.0)[np.argsort(order)])
 
 
 def _family(p: ArrayLike) -> Floats:
-    family = sample("p", p, least=1)
-    if family.min() < 0 or family.max() > 1:
-        raise InputError(
-            f"'p' holds values from {family.min():g} to {family.max():g}, expected 0 to 1"
-        )
+    family = sample("p", p, least=1, any_size=True)
+    low, high = family.min(), family.max()
+    if low < 0 or high > 1:
+        raise InputError(f"'p' holds values from {low:g} to {high:g}, expected 0 to 1")
     return family

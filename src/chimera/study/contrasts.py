@@ -27,7 +27,7 @@ from chimera.statistics.location import paired_t_p, sign_flip_p
 from chimera.statistics.multiplicity import benjamini_hochberg, holm
 from chimera.statistics.power import detectable_effect
 from chimera.statistics.resampling.intervals import bca_interval, t_interval
-from chimera.statistics.resampling.samples import Floats
+from chimera.statistics.resampling.samples import Floats, rounding
 from chimera.study.decision import StoppingRule, decide, outlook, rule_of
 from chimera.study.endpoints import axis_weights, endpoint, endpoint_names
 from chimera.study.error_table import Runs
@@ -77,11 +77,12 @@ def contrasts(endpoints: Mapping[str, tuple[Floats, Floats]], plan: Analysis) ->
     """Return the contrast of every endpoint (model, baseline), with q over the secondary family.
 
     The primary endpoint is tested alone: its q is its p. A secondary one whose difference is the
-    same in every replicate, as a number of frames may be, has no spread to test and is left out.
+    same up to rounding in every replicate, as frames may be, has no spread to test and is left out.
     """
     result: dict[str, Any] = {}
     for name, (x, y) in endpoints.items():
-        if name != plan.primary and (x - y).any() and not np.ptp(x - y):
+        d = x - y
+        if name != plan.primary and d.any() and np.abs(d - d.mean()).max() <= rounding(x, y):
             continue
         margin = plan.margin_frames if name == "ind_valid_time" else plan.margin
         rule = replace(rule_of(plan), margin=margin)

@@ -6,40 +6,31 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 from msgspec.structs import replace
 
+from chimera.interface import settings
 from chimera.interface.errors import InputError
-from chimera.interface.settings import (
-    BatchSize,
-    Cores,
-    Count,
-    Index,
-    Positive,
-    Probability,
-    Settings,
-    read_settings,
-)
 
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Decay = Annotated[float, Meta(ge=0, le=1e6)]
 
 
-class TrainSettings(Settings, frozen=True):
+class TrainSettings(settings.Settings, frozen=True):
     """How a network is trained."""
 
-    steps: Index
-    batch_size: BatchSize
-    unroll: Count
+    steps: settings.Index
+    batch_size: settings.BatchSize
+    unroll: settings.Count
     lr: Rate
     weight_decay: Decay
     schedule: Literal["one_cycle", "cosine", "constant"]
-    warmup: Probability
-    gradient_clip: Positive
-    ema_decay: Probability
-    validate_every: Count
-    log_every: Count
-    save_every: Count
+    warmup: settings.Probability
+    gradient_clip: settings.Positive
+    ema_decay: settings.Probability
+    validate_every: settings.Count
+    log_every: settings.Count
+    save_every: settings.Count
     device: Literal["auto", "cpu", "cuda"]
-    devices: Cores
-    threads: Cores
+    devices: settings.Cores
+    threads: settings.Cores
     precision: Literal["float32", "tf32", "bfloat16"]
     deterministic: bool
     compile: bool
@@ -48,7 +39,7 @@ class TrainSettings(Settings, frozen=True):
     input_noise: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
     keep: Literal["last", "best"] = "last"
     pushforward: bool = False
-    trajectories: Count | None = None  # of the training split; None takes all
+    trajectories: settings.Count | None = None  # of the training split; None takes all
 
     def __post_init__(self) -> None:
         """Require a batch that the processes can share evenly."""
@@ -59,7 +50,7 @@ class TrainSettings(Settings, frozen=True):
             )
 
 
-class Tuned(Settings, frozen=True):
+class Tuned(settings.Settings, frozen=True):
     """What is tuned for each model alone."""
 
     lr: Rate
@@ -71,8 +62,8 @@ def train_settings(common: Any, model: Mapping[str, Any], key: str = "model") ->
 
     A model's `train` holds `lr` and `weight_decay`, or is absent; `key` names `model` in messages.
     """
-    settings = read_settings(common, "train", TrainSettings)
+    shared = settings.read_settings(common, "train", TrainSettings)
     if "train" not in model:
-        return settings
-    tuned = read_settings(model["train"], f"{key}.train", Tuned)
-    return replace(settings, lr=tuned.lr, weight_decay=tuned.weight_decay)
+        return shared
+    tuned = settings.read_settings(model["train"], f"{key}.train", Tuned)
+    return replace(shared, lr=tuned.lr, weight_decay=tuned.weight_decay)

@@ -40,10 +40,8 @@ class Search(Settings, frozen=True):
             if not low < high:
                 raise InputError(f"{name} is [{low:g}, {high:g}], expected a low end below a high")
         if any(place >= self.trials for place in self.repeats.places):
-            raise InputError(
-                f"repeats.places is {list(self.repeats.places)}, expected places of "
-                f"{self.trials} trials, counted from 0"
-            )
+            places = list(self.repeats.places)
+            raise InputError(f"repeats.places is {places}, expected each below {self.trials}")
         if not self.repeats.seeds:
             raise InputError("repeats.seeds is [], expected one or more")
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from test_importing import FIELD, config, made, sources
 
+import flows
+from chimera.data.sources.importing import channel_blocks, open_any
 from chimera.files.streams import Stream
 from chimera.interface.errors import InputError
 
@@ -61,7 +63,7 @@ def test_a_shape_that_the_file_does_not_hold_is_refused(tmp_path, source, chunks
         file.create_dataset(name, (4, 1 << 31, 8, 12), np.float32, chunks=chunks)
         file[name].attrs.update(attributes)
     with pytest.raises(
-        InputError, match=rf"{name} has shape \(4, 2147483648, 8, 12\), expected one"
+        InputError, match=rf"{name} has shape \(4, 2147483648, 8, 12\), expected values"
     ):
         made(config(source, path), tmp_path / "ind")
 
@@ -160,3 +162,75 @@ def test_a_stream_keeps_its_first_fault_until_it_is_closed(tmp_path):
     with pytest.raises(OSError, match="No space left"):
         full.close()
     assert full.closed
+
+
+def precise(root, source, change):
+    """Write the vorticity in float64, changed by a function."""
+    values = change(flows.flow(n=8)[2].astype(np.float64))
+    if source == "npz":
+        np.savez(root / "a.npz", trajectories=values[:, :, None])
+        return root / "a.npz"
+    if source == "pairs":
+        np.savez(root / "a.npz", x=values[0, :1], y=values[0, 1:2])
+        return root / "a.npz"
+    path = flows.write_well(root / "a.hdf5", n=8)
+    with h5py.File(path, "r+") as file:
+        attributes = dict(file[FIELD["well"]].attrs)
+        del file[FIELD["well"]]
+        file[FIELD["well"]] = values
+        file[FIELD["well"]].attrs.update(attributes)
+    return path
+
+
+def blocks(path):
+    return [
+        block for *_, block in channel_blocks(open_any(path, ["vorticity"]), [0], ["vorticity"])
+    ]
+
+
+@pytest.mark.parametrize("source", ["npz", "pairs", "well"])
+def test_a_field_that_float32_loses_is_refused(tmp_path, source):
+    path = precise(tmp_path, source, lambda w: 1e5 + 1e-3 * w)
+    words = (
+        rf"{path.name} has vorticity 100000 with a standard deviation of 0\.0\d+, of which "
+        r"float32 keeps little, expected at least 0\.78: subtract a constant from it"
+    )
+    with pytest.raises(InputError, match=words):
+        blocks(path)
+    if source != "pairs":
+        with pytest.raises(InputError, match=words):
+            made(config("npz" if source == "npz" else "well", path), tmp_path / "ind")
+
+
+@pytest.mark.parametrize("source", ["npz", "pairs", "well"])
+def test_a_value_beyond_float32_is_named(tmp_path, source):
+    def change(w):
+        w[0, 1, 2, 3] = -1e39
+        return w
+
+    path = precise(tmp_path, source, change)
+    with pytest.raises(
+        InputError,
+        match=rf"{path.name} has vorticity -1e\+39 in trajectory 0, frame 1, beyond float32, "
+        r"expected at most 3\.40282e\+38",
+    ):
+        blocks(path)
+
+
+@pytest.mark.parametrize("source", ["npz", "pairs", "well"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: 1e5 + 10 * w,
+        lambda w: np.full_like(w, 0.1),
+        lambda w: np.where(w == w.max(), np.nan, w),
+        lambda w: 1e-30 * w,
+        lambda w: (1e9 * w).astype(np.int64),
+    ],
+)
+def test_other_fields_are_read_as_the_nearest_float32(tmp_path, source, change):
+    path = precise(tmp_path, source, change)
+    values = change(flows.flow(n=8)[2].astype(np.float64))[0, : 2 if source == "pairs" else None]
+    found = np.concatenate(blocks(path))[:, 0]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, values.astype(np.float32))

@@ -542,7 +542,7 @@ def test_settings_that_cannot_be_used():
         ({"fields": []}, "fields is [], expected at least one name, none twice"),
         (
             {"fractions": {"train": 1.0}},
-            "fractions is {'train': 1.0}, expected a share for each of train, valid, test",
+            "fractions is {'train': 1.0}, expected one for each of train, valid, test",
         ),
         ({"boundary": ["periodic"]}, "boundary is ['periodic'], expected a list of 2"),
         (

@@ -67,9 +67,7 @@ def hdf5_dataset(file: h5py.File, name: str) -> h5py.Dataset:
     if dataset.is_virtual or dataset.external or dataset.file.filename != file.filename:
         raise InputError(f"{path}: {name} is in other files, expected everything in this one")
     if dataset.nbytes > _MAX_RATIO * (stored + 1):
-        raise InputError(
-            f"{path}: {name} has shape {dataset.shape}, expected one whose values the file holds"
-        )
+        raise InputError(f"{path}: {name} has shape {dataset.shape}, expected values in the file")
     creation = dataset.id.get_create_plist()
     for number in range(creation.get_nfilters()):
         code, _, _, label = creation.get_filter(number)
@@ -192,11 +190,12 @@ class HDF5Recording(Recording):
         with open_hdf5(self.path) as file:
             sets = [hdf5_dataset(file, self.places[name][0]) for name in fields]
             chunks = [(s.chunks, s.dtype.itemsize) for s in sets if s.chunks]
-        longest = max((1 if self.reverse else shape[1] for shape, _ in chunks), default=1)
+            kind = np.result_type(np.float32, *(s.dtype for s in sets))
+        chunk = max((1 if self.reverse else shape[1] for shape, _ in chunks), default=1)
         largest = max((math.prod(shape) * item for shape, item in chunks), default=0)
         cache = min(max(2 * largest, _MIN_CACHE), _MAX_CACHE)
         with closing(FieldReader(self, fields, cache)) as reader:
-            yield from read_blocks(self.layout, trajectories, len(fields), reader.read, longest)
+            yield from read_blocks(self.layout, trajectories, len(sets), reader.read, kind, chunk)
 
 
 def recorded(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from chimera.interface.errors import InputError, listed
 
@@ -67,9 +67,9 @@ class Recording(ABC):
     def blocks(
         self, trajectories: Sequence[int], fields: Sequence[str]
     ) -> Iterator[tuple[int, int, Array]]:
-        """Read trajectories, in ascending order, in blocks of about BLOCK bytes.
+        """Read trajectories, in ascending order, in blocks of about BLOCK bytes in float32.
 
-        Yields their trajectory, their first frame and the fields (t, C, H, W).
+        Yields their trajectory, first frame and fields (t, C, H, W), as precise as the file's.
         """
 
     def without_first(self, count: int) -> Self:
@@ -114,6 +114,7 @@ def read_blocks(
     trajectories: Iterable[int],
     channels: int,
     read: Callable[[int, int, Array], object],
+    dtype: DTypeLike = np.float32,
     chunk: int = 1,
     skipped: int = 0,
 ) -> Iterator[tuple[int, int, Array]]:
@@ -128,7 +129,7 @@ def read_blocks(
         for start in range(0, skipped + T, size):
             first, last = max(start, skipped), min(start + size, skipped + T)
             if first < last:
-                block = np.empty((last - first, channels, *layout.grid), dtype=np.float32)
+                block = np.empty((last - first, channels, *layout.grid), dtype)
                 read(trajectory, first, block)
                 yield trajectory, first - skipped, block
 

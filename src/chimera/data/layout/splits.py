@@ -62,9 +62,7 @@ class Split:
             recordings = [open_well(path) for path in sorted(folder.glob("*.hdf5"))]
             files = [(recording, tuple(range(recording.count))) for recording in recordings]
         if not files:
-            raise InputError(
-                f"{folder} holds no *.hdf5, expected the files of a split: run `make repro`"
-            )
+            raise InputError(f"{folder} holds no *.hdf5, expected a split: run `make repro`")
         first = files[0][0]
         for recording, numbers in files:
             recording.require_same_layout(first, stored=True)
@@ -150,9 +148,7 @@ def _subset(files: _Files, wanted: int) -> _Files:
     """Return the files with the trajectories that are taken, those without any left out."""
     places = [(r, number) for r, (_, numbers) in enumerate(files) for number in numbers]
     if wanted > len(places):
-        raise InputError(
-            f"train.trajectories is {wanted}, expected at most {len(places)}, all there are"
-        )
+        raise InputError(f"train.trajectories is {wanted}, expected at most {len(places)}")
     order = np.random.default_rng(0).permutation(len(places))
     taken = [places[i] for i in sorted(order[:wanted].tolist())]
     groups = groupby(taken, key=itemgetter(0))

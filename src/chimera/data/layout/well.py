@@ -28,9 +28,7 @@ def open_well(path: Path) -> HDF5Recording:
     """
     with open_hdf5(path) as file:
         if not any(f"t{rank}_fields" in file for rank in range(3)):
-            raise InputError(
-                f"{path} has no t0_fields, t1_fields or t2_fields, expected The Well's layout"
-            )
+            raise InputError(f"{path} has no t0_fields, t1_fields or t2_fields, expected one")
         axes = _text(file["dimensions"].attrs.get("spatial_dims")) if "dimensions" in file else []
         axes = axes or ["x", "y"]
         if len(axes) != 2:

@@ -45,7 +45,7 @@ class ArrayRecording(Recording):
         if self.paired:
             for frame, name in enumerate(("x", "y")):
                 block = _read_array(self.path, name)[None, channels]
-                yield 0, frame, block.astype(np.float32, order="C")
+                yield 0, frame, block.astype(np.result_type(block, np.float32), order="C")
             return
         with _open_member(self.path, "trajectories") as (stream, dtype, (n, T, *shape)):
             size = dtype.itemsize * math.prod(shape)
@@ -60,8 +60,8 @@ class ArrayRecording(Recording):
                 block[...] = frames.reshape(-1, *shape)[:, channels]
                 place = first + len(block)
 
-            C, skipped = len(channels), self.first_frame
-            yield from read_blocks(self.layout, trajectories, C, read, skipped=skipped)
+            C, skipped, kind = len(channels), self.first_frame, np.result_type(dtype, np.float32)
+            yield from read_blocks(self.layout, trajectories, C, read, kind, skipped=skipped)
             if place == n * T:
                 _require_end(stream)
 
@@ -96,9 +96,7 @@ def _open_member(
                 )
             size = dtype.itemsize * math.prod(shape)
             if min(shape, default=0) < 0 or size > held - stream.tell():
-                raise InputError(
-                    f"{path}: {name} has shape {shape}, expected one whose values the file holds"
-                )
+                raise InputError(f"{path}: {name} has shape {shape}, expected values in the file")
             yield stream, dtype, shape
     except InputError:
         raise

@@ -245,7 +245,7 @@ def channel_blocks(
 ) -> Iterator[tuple[int, int, Array]]:
     """Read blocks of fields (t, C, H, W); the vorticity is derived if the file has none."""
     if "vorticity" not in fields or "vorticity" in recording.fields:
-        yield from recording.blocks(trajectories, fields)
+        yield from _narrowed(recording, trajectories, fields)
         return
     layout = recording.layout
     if layout.extent is None:
@@ -258,7 +258,38 @@ def channel_blocks(
             "expected data.extent [Lx, Ly]"
         )
     stored = list(dict.fromkeys([*_VELOCITY, *(f for f in fields if f != "vorticity")]))
-    for number, start, block in recording.blocks(trajectories, stored):
+    for number, start, block in _narrowed(recording, trajectories, stored):
         curl = vorticity(block[:, 0], block[:, 1], layout.extent, layout.boundary)
         channels = [curl if f == "vorticity" else block[:, stored.index(f)] for f in fields]
         yield number, start, np.stack(channels, axis=1)
+
+
+def _narrowed(
+    recording: Recording, trajectories: Sequence[int], fields: Sequence[str]
+) -> Iterator[tuple[int, int, Array]]:
+    """Read blocks in float32; InputError for what is beyond its range or lost in its precision."""
+    known, axes = [], (0, 2, 3)
+    for number, start, block in recording.blocks(trajectories, fields):
+        if block.dtype == np.float32:
+            yield number, start, block
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            narrow = block.astype(np.float32)
+            spread = block.mean(axes), block.var(axes), block.min(axes), block.max(axes)
+        known.append((np.full(len(fields), len(block)), *spread))
+        for t, c, x, y in np.argwhere(np.isfinite(block) & ~np.isfinite(narrow))[:1].tolist():
+            raise InputError(
+                f"{recording.path} has {fields[c]} {block[t, c, x, y]:g} in trajectory {number}, "
+                f"frame {start + t}, beyond float32, expected at most {np.finfo(np.float32).max:g}"
+            )
+        yield number, start, narrow
+    for name, (T, mean, variance, low, high) in zip(fields, np.array(known).T, strict=bool(known)):
+        middle, largest = np.average(mean, weights=T), np.abs([low, high]).max()
+        deviation = np.sqrt(np.average(variance + (mean - middle) ** 2, weights=T))
+        least = 100 * np.spacing(np.float32(largest))  # two digits of the deviation
+        if low.min() < high.max() and deviation < least:
+            raise InputError(
+                f"{recording.path} has {name} {middle:g} with a standard deviation of "
+                f"{deviation:.2g}, of which float32 keeps little, expected at least {least:.2g}: "
+                "subtract a constant from it"
+            )

@@ -53,9 +53,7 @@ def open_pdearena(path: Path) -> HDF5Recording:
     with open_hdf5(path) as file:
         groups = [split for split in SPLITS if isinstance(file.get(split), h5py.Group)]
         if len(groups) != 1:
-            raise InputError(
-                f"{path} has {listed(file)}, expected one group of PDEArena's: {', '.join(SPLITS)}"
-            )
+            raise InputError(f"{path} has {listed(file)}, expected one of {', '.join(SPLITS)}")
         (split,) = groups
         paths = {field: f"{split}/{name}" for field, name in _ARENA.items()}
         places: dict[str, Place] = {f: (where, ()) for f, where in paths.items() if where in file}

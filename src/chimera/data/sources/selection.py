@@ -101,8 +101,7 @@ def members_of(
         if not members:
             total = sum(recording.count for recording in recordings)
             raise InputError(
-                f"data.datasets.{name} has no trajectory of {root} ({total} in all), expected at "
-                "least one"
+                f"data.datasets.{name} has no trajectory of {root} ({total} in all), expected one"
             )
         found[name] = members
     splits = {ind: _split(recordings, found[ind], data, ind)} if ind in found else {}

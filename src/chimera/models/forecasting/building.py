@@ -10,13 +10,14 @@ signature names them.
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.interface.settings import read_settings
-from chimera.models.forecasting.registry import REGISTERED, network_class
+from chimera.models.forecasting.registry import REGISTERED, network_class, reporting
 from chimera.models.forecasting.sites import name_sites
 
 _NOT_OF_THE_NETWORK = ("type", "source", "sites", "train", "search")
@@ -32,14 +33,9 @@ def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
     """
     kind = network_class(settings, key)
     read = _read(kind, settings, key)
-    try:
-        network: nn.Module = kind(**read) if isinstance(read, dict) else kind(read)
-    except Exception as error:
-        if settings["type"] in REGISTERED:
-            raise
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"  # code that is not ours
-        what = f"{key}: {settings['type']} cannot be built of {read}"
-        raise InputError(f"{what}: {said}") from error
+    own, fault = isinstance(read, dict), f"{key}: {settings['type']} cannot be built of {read}"
+    with reporting(fault) if own else nullcontext():
+        network: nn.Module = kind(**read) if own else kind(read)
     name_sites(network, settings.get("sites", ()), key)
     return network
 
@@ -67,7 +63,7 @@ def fit_to_data(
     `periodic` or not, is the default of `padding`. K = `conditioning` channels stand beside the C
     fields of each of P = `past_frames` frames. `key` is dotted, for messages.
     """
-    is_own = settings.get("type") not in REGISTERED
+    is_own = settings.get("type") not in list(REGISTERED)  # whether or not it has a hash
     wanted = settings.get("input_shape", [None] * len(shape) if is_own else None)
     if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) != len(shape):
         raise InputError(f"{key}.input_shape is {wanted!r}, expected [C, H, W]")
@@ -102,10 +98,7 @@ def _read(kind: Any, settings: Mapping[str, Any], key: str) -> Any:
             own.pop(name, None)
         elif isinstance(own.get(name), list):
             own[name] = tuple(own[name])
-    try:
+    with reporting(f"{key} holds {own}, expected the arguments of {settings['type']}{signature}"):
         # What the data decide may be unknown yet.
         signature.bind(**dict.fromkeys(n for n in _OFFERED if n in signature.parameters) | own)
-    except TypeError as error:
-        expected = f"the arguments of {settings['type']}{signature}"
-        raise InputError(f"{key} holds {own}, expected {expected}: {error}") from None
     return own

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from chimera.files.tensors import read_tensors
-from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model
+from chimera.models.forecasting.registry import reporting
 
 
 def normalisation(moments: Mapping[str, list[float]]) -> dict[str, float | list[float]]:
@@ -31,14 +31,11 @@ class Trained(NamedTuple):
 def read_network(path: Path, device: torch.device) -> Trained:
     """Return the network of a model.safetensors of stage `train`; InputError if it has none."""
     weights, about = read_tensors(path)
-    try:
+    with reporting(f"{path} holds no network with its normalisation"):
         network = build_model(about["model"]).to(device).eval()
         network.load_state_dict(weights)
         moments = [torch.tensor(about["normalisation"][m], device=device) for m in ("mean", "std")]
         fields, known, P = about["fields"], about["conditioning"], about.get("past_frames", 1)
         parts = (of.reshape(-1, 1, 1).split([len(fields), len(known)]) for of in moments)
         mean, std = (torch.cat([own.repeat(P, 1, 1), other]) for own, other in parts)
-    except (KeyError, TypeError, RuntimeError) as error:  # RuntimeError: missing weights
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} holds no network with its normalisation: {reason}") from None
     return Trained(network, mean, std, tuple(fields), tuple(known), P)

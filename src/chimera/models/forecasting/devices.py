@@ -23,8 +23,7 @@ def device_type(choice: Literal["auto", "cpu", "cuda"], count: int = 1) -> Liter
         return "cpu"
     if count > torch.cuda.device_count():
         raise InputError(
-            f"train.devices is {count}, expected at most {torch.cuda.device_count()}, "
-            "the number of GPUs, or device 'cpu'"
+            f"train.devices is {count}, expected at most {torch.cuda.device_count()} (GPUs)"
         )
     return "cuda"
 
@@ -69,9 +68,7 @@ def require_compiler() -> None:
     """Raise InputError if torch.compile would find no C++ compiler."""
     known = (os.environ.get("CXX", "g++"), "clang++")
     if not any(shutil.which(name) for name in known):
-        raise InputError(
-            f"train.compile is true, expected false where none of {', '.join(known)} is installed"
-        )
+        raise InputError(f"train.compile is true, expected false without {' or '.join(known)}")
 
 
 def describe(device: torch.device) -> dict[str, str]:

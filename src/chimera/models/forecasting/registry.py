@@ -1,7 +1,8 @@
 """The classes of networks: those registered here, by name, and any other by its import path."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,10 @@ REGISTERED = {
 def network_path(settings: Mapping[str, Any], key: str = "model") -> str:
     """Return the dotted name of the network's class."""
     name = settings.get("type") if isinstance(settings, Mapping) else None
-    if name in REGISTERED:
-        return REGISTERED[name]
-    parts = name.split(".") if isinstance(name, str) else []
-    if len(parts) > 1 and all(part.isidentifier() for part in parts):
-        return ".".join(parts)
+    if isinstance(name, str):
+        path = REGISTERED.get(name, name)
+        if "." in path and all(part.isidentifier() for part in path.split(".")):
+            return path
     raise InputError(
         f"{key}.type is {name!r}, expected one of {', '.join(REGISTERED)}, or the import path of a "
         f"torch.nn.Module, such as package.module.Class"
@@ -41,10 +41,15 @@ def network_class(settings: Mapping[str, Any], key: str = "model") -> Any:
         folder = str(Path(settings["source"]).resolve().parent)
         if folder not in sys.path:
             sys.path.append(folder)
-    try:
+    with reporting(f"{key}.type is {settings['type']!r}, expected a class that can be imported"):
         return getattr(import_module(module), name)
-    except Exception as error:  # whatever the file of another raises
-        raise InputError(
-            f"{key}.type is {settings['type']!r}, expected a class that can be imported: "
-            f"{type(error).__name__}: {' '.join(str(error).split())}"
-        ) from error
+
+
+@contextmanager
+def reporting(fault: str) -> Iterator[None]:
+    """Raise InputError, `fault` and the reason, when the code of another fails or exits."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        raise InputError(f"{fault}: {kind}{' '.join(str(error).split())}") from error

@@ -5,8 +5,8 @@ its path in `named_modules()`. Its depth is its place in the order in which one 
 the activations, found by tracing.
 """
 
-from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -49,19 +49,16 @@ def trace_sites(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
     made: dict[int, tuple[int, Any]] = {}  # by the id of a tensor, which is kept alive here
     clock = iter(range(1 << 62))
 
-    def leave(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
-            now = next(clock)
-            first, _ = made.setdefault(id(output), (now, output))
-            if name in places:
-                places[name].append((first, now))
-                outputs[name] = output
-
-        return hook
+    def leave(name: str, _module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
+        now = next(clock)
+        first, _ = made.setdefault(id(output), (now, output))
+        if name in places:
+            places[name].append((first, now))
+            outputs[name] = output
 
     with ExitStack() as stack:
         for name, module in network.named_modules():
-            stack.enter_context(module.register_forward_hook(leave(name)))
+            stack.enter_context(module.register_forward_hook(partial(leave, name)))
         network(inputs)
     for name in sites:
         _check_site(name, len(places[name]), outputs.get(name))
@@ -72,7 +69,12 @@ def _check_site(name: str, calls: int, activation: Any) -> None:
     if calls != 1:
         raise InputError(f"site {name!r} is called {calls} times in a forward pass, expected once")
     if not isinstance(activation, Tensor) or activation.dim() != 4 or activation.is_complex():
-        kind = type(activation).__name__
-        if isinstance(activation, Tensor):
-            kind = f"{activation.dtype} of shape {tuple(activation.shape)}".removeprefix("torch.")
+        kind = kind_of(activation)
         raise InputError(f"site {name!r} gives {kind}, expected real numbers (B, C, H, W)")
+
+
+def kind_of(value: Any) -> str:
+    """Return the type and shape of a tensor, or the class of anything else, for messages."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} of shape {tuple(value.shape)}".removeprefix("torch.")
+    return type(value).__name__

@@ -8,8 +8,23 @@ newest of P frames, those of older ones, and the conditioning c, which is consta
 B batch, T time, C fields, K conditioning channels, P past frames, H, W space.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode, and back into its own mode on exit."""
+    training = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training:
+            module.training = mode
 
 
 def states(frames: Tensor, past_frames: int, num_fields: int, every: int = 1) -> Tensor:

@@ -34,9 +34,7 @@ class FNOSettings(Settings, frozen=True):
         """Check that the grid has these wavenumbers."""
         H, W = self.input_shape[1:]
         if 2 * self.modes > min(H, W):
-            raise InputError(
-                f"modes is {self.modes}, expected at most half of the shortest side, {min(H, W)}"
-            )
+            raise InputError(f"modes is {self.modes}, expected at most half of {min(H, W)}")
 
 
 class SpectralConv(nn.Module):

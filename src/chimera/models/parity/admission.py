@@ -6,19 +6,24 @@ It maps (B, P C + K, H, W) to real (B, C, H, W), by input and weights alone in e
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model
-from chimera.models.forecasting.registry import REGISTERED
-from chimera.models.forecasting.sites import trace_sites
+from chimera.models.forecasting.registry import reporting
+from chimera.models.forecasting.sites import kind_of, trace_sites
 from chimera.models.parity.counting import count_params, evaluating, zero_sample
+from chimera.models.parity.liveness import opened
 
-_COPIES = 4  # weights, gradients and AdamW's two moments
-_FLOAT_BYTES = 4
+_BYTES = 4 * 4  # of each weight, its gradient and AdamW's two moments
+_ROUNDING = 1e-3  # of the largest output: how kernels for one sample and for two may differ
+_LOST = "checkpoint is another function: what it draws must be a parameter or a persistent buffer"
 
 
 def admit(settings: Mapping[str, Any], out_channels: int, key: str) -> nn.Module:
@@ -26,21 +31,16 @@ def admit(settings: Mapping[str, Any], out_channels: int, key: str) -> nn.Module
     _require_memory(settings, key)
     network, shape = build_model(settings, key), settings["input_shape"]
     what = f"{key} is a {settings['type']}"
-    if not any(p.requires_grad for p in network.parameters()):
-        raise InputError(f"{what} without a parameter to train, expected one or more")
+    _check_parameters(network, what)
     inputs = torch.randn_like(zero_sample(network, shape).expand(2, *shape))
-    try:
+    inputs[1] += 1  # what mixes two samples shows by their means
+    with torch.random.fork_rng(devices=[]):
+        again = build_model(settings, key)
         with evaluating(network):
-            _check_output(copy.deepcopy(network)(inputs), (2, out_channels, *shape[1:]), what)
-            _check_function(network, inputs, what)
-            trace_sites(copy.deepcopy(network), inputs)
-    except InputError as error:
-        raise error if str(error).startswith(key) else InputError(f"{key}: {error}") from None
-    except Exception as error:  # whatever the code of another raises
-        raise InputError(
-            f"{what} that fails on an input of shape {tuple(inputs.shape)}: "
-            f"{type(error).__name__}: {' '.join(str(error).split())}"
-        ) from error
+            _check_function(network, again.eval(), inputs, out_channels, what)
+            with reporting(key):
+                trace_sites(copy.deepcopy(network), inputs)
+        _output(out_channels, f"{what} in training mode", again.train(), inputs)
     return network
 
 
@@ -60,50 +60,59 @@ def require_real(fields: Mapping[str, Any], fed: Sequence[int], num_fields: int,
 
 def _require_memory(settings: Mapping[str, Any], key: str) -> None:
     """Refuse more than the machine's memory; what the meta device cannot build is not counted."""
-    try:
-        with torch.device("meta"):
-            params = count_params(build_model(settings, key))
-    except Exception:
-        if settings["type"] in REGISTERED:
-            raise
-        return
-    needed = _COPIES * _FLOAT_BYTES * params
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory:
+    params, memory = 0, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(Exception), torch.device("meta"):
+        params = count_params(build_model(settings, key))
+    if (needed := _BYTES * params) > memory:
         raise InputError(
             f"{key} has {params:,} parameters, which need {needed / 2**30:,.1f} GiB with gradients "
             f"and moments, expected at most the {memory / 2**30:,.1f} GiB of this machine"
         )
 
 
-def _check_output(output: Any, expected: Sequence[int], what: str) -> None:
-    if not isinstance(output, Tensor):
-        raise InputError(f"{what} with an output {type(output).__name__}, expected a tensor")
-    if tuple(output.shape) != tuple(expected) or not output.is_floating_point():
-        raise InputError(
-            f"{what} with an output {str(output.dtype).removeprefix('torch.')} of shape "
-            f"{tuple(output.shape)}, expected real numbers of {tuple(expected)} for an input of 2"
-        )
+def _check_parameters(network: nn.Module, what: str) -> None:
+    if any(map(is_lazy, [*network.parameters(), *network.buffers()])):
+        raise InputError(f"{what} with shapes that its first input decides, expected them given")
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InputError(f"{what} without a parameter to train, expected one or more")
+    if not all(p.is_floating_point() or p.is_complex() for p in network.parameters()):
+        raise InputError(f"{what} with a parameter of whole numbers, expected a buffer")
 
 
-def _check_function(network: nn.Module, inputs: Tensor, what: str) -> None:
-    """Compare fresh copies of the network: with other random numbers, and after another call."""
+def _output(C: int, what: str, network: nn.Module, *inputs: Tensor) -> Tensor:
+    """Return the last output of a copy of the network that is called with each input in turn."""
+    B, _, *grid = inputs[-1].shape
+    passed, expected = [x.clone() for x in inputs], (B, C, *grid)
+    with reporting(f"{what} that fails on an input of shape {tuple(inputs[-1].shape)}"):
+        *_, output = map(copy.deepcopy(network), passed)
+    if not all(map(torch.equal, passed, inputs)):
+        raise InputError(f"{what} that changes its input in place, expected it left as it was")
+    if not (torch.is_tensor(output) and output.is_floating_point() and output.shape == expected):
+        kind = kind_of(output)
+        raise InputError(f"{what} with an output {kind}, expected real numbers of {expected}")
+    return output
 
-    def output(seed: int, *before: Tensor) -> Tensor:
-        fresh = copy.deepcopy(network)
-        for earlier in before:
-            fresh(earlier)
-        torch.manual_seed(seed)
-        result: Tensor = fresh(inputs)
-        return result
 
-    with torch.random.fork_rng(devices=[]):
-        first = output(0)
-        if not torch.equal(first, output(1)):
-            raise InputError(
-                f"{what} whose output is random in evaluation mode, expected one output"
-            )
-        if not torch.equal(first, output(0, inputs.flip(-1))):
-            raise InputError(
-                f"{what} whose output depends on an earlier call, expected no state between calls"
-            )
+def _check_function(network: nn.Module, again: nn.Module, x: Tensor, C: int, what: str) -> None:
+    """Compare outputs: repeated, after another call, from a checkpoint, of one sample alone.
+
+    Weights of zero, which may close a branch that makes a difference, are replaced.
+    """
+    output = partial(_output, C, what)
+    if not output(network, x).isfinite().all():
+        raise InputError(f"{what} whose output is not finite, expected numbers")
+    network = opened(network)
+    with reporting(f"{what} whose checkpoint cannot be read"):
+        again.load_state_dict(network.state_dict())
+    first, alone = output(network, x), output(network, x[:1])
+    others = {
+        "output is random in evaluation mode, expected one output": output(network, x),
+        "output depends on an earlier call, expected no state": output(network, x.flip(-1), x),
+        _LOST: output(again, x),
+        "output depends on the other samples of a batch, expected on its own": alone,
+    }
+    for fault, other in others.items():
+        tolerance = _ROUNDING * float(first.abs().max()) if other is alone else 0
+        # Not so of infinities, which only the replaced weights can have made.
+        if (other - first[: len(other)]).abs().max() > tolerance:
+            raise InputError(f"{what} whose {fault}")

@@ -9,24 +9,27 @@ torch leaves out:
     complex x real       2 by element
     complex transform    5 N log2 N real operations of N points
     real transform       5/2 N log2 N, forwards or backwards
+    LSTM, nn.Bilinear    1 real multiplication for each weight, of each step or sample
 
 (Cooley & Tukey 1965, radix 2, as in FFTW's benchmarks; whatever the library needs). Products by
 element of real numbers, sums, norms and activations are not counted, as is usual.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import log2, prod
 from typing import Any
 
 import torch
 import torchinfo
 from torch import Tensor, nn
+from torch.backends import mha
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from chimera.models.forecasting.modes import evaluation_mode
+from chimera.models.forecasting.stepping import evaluation_mode
 
 aten = torch.ops.aten
 Formula = Callable[..., int]
@@ -53,9 +56,8 @@ def count_torchinfo(model: nn.Module, input_shape: Sequence[int]) -> int:
 
 def zero_sample(model: nn.Module, input_shape: Sequence[int]) -> Tensor:
     """Return an input (1, C, H, W) of zeros, in the real type of the model's parameters."""
-    like = next((p for p in model.parameters() if p.is_floating_point() or p.is_complex()), None)
-    if like is None:
-        return torch.zeros(1, *input_shape)
+    numbers = (p for p in model.parameters() if p.is_floating_point() or p.is_complex())
+    like = next(numbers, torch.zeros(()))
     return torch.zeros((1, *input_shape), dtype=like.dtype.to_real(), device=like.device)
 
 
@@ -75,7 +77,7 @@ class Operations(TorchDispatchMode):
             self.add(int(number), output)
         return output
 
-    def add(self, number: int, _output: Tensor, /) -> None:
+    def add(self, number: int, _output: Any, /) -> None:
         """Add the real operations that made an output."""
         self.total += number
 
@@ -83,7 +85,9 @@ class Operations(TorchDispatchMode):
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Set evaluation mode, no gradients, and attention as products of matrices; undo it on exit."""
-    with evaluation_mode(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+    with evaluation_mode(model), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), ExitStack() as undo:
+        undo.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
+        mha.set_fastpath_enabled(False)
         yield
 
 
@@ -108,11 +112,15 @@ def _inner_product(*tensors: Tensor, out_val: Tensor, **_: Any) -> int:
     return 2 * largest * (4 if out_val.is_complex() else 1)
 
 
+def _weighted(matrices: int, x: Tensor, *weights: Any, **_: Any) -> int:
+    """Return 2 x the weights of so many matrices for each row of x."""
+    return 2 * (x.numel() // x.shape[-1]) * sum(weight.numel() for weight in weights[:matrices])
+
+
 def _transform(x: Tensor, dims: Sequence[int], *_: Any, out_val: Tensor, **__: Any) -> int:
-    real = x if not x.is_complex() else out_val if not out_val.is_complex() else None
-    points = x if real is None else real
+    real = [z for z in (x, out_val) if not z.is_complex()]
+    points, share = (real[0], 2.5) if real else (x, 5.0)
     N = prod(points.shape[dim] for dim in dims)
-    share = 5.0 if real is None else 2.5
     return round(share * points.numel() * log2(N))  # numel / N transforms of N log2 N
 
 
@@ -122,5 +130,7 @@ FORMULAS: dict[Any, Formula] = {
     **{op: _with_complex(flop_registry[op]) for op in _MATRIX_PRODUCTS},
     **dict.fromkeys((aten.mul, aten.mul_), _product),
     **dict.fromkeys((aten.dot, aten.vdot, aten.mv, aten.addmv), _inner_product),
+    aten.mkldnn_rnn_layer: partial(_weighted, 2),  # one layer of an LSTM
+    aten._trilinear: _with_complex(partial(_weighted, 1)),  # nn.Bilinear
     **dict.fromkeys((aten._fft_r2c, aten._fft_c2r, aten._fft_c2c), _transform),
 }

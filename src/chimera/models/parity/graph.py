@@ -23,19 +23,13 @@ _COMMUTATIVE = {torch.ops.aten.add.Tensor, torch.ops.aten.mul.Tensor}
 
 def is_same_graph(first: nn.Module, second: nn.Module, input_shape: Sequence[int]) -> bool:
     """Return whether two networks of one input (C, H, W) are the same architecture."""
-
-    def shapes(model: nn.Module) -> list[tuple[int, ...]]:
-        return sorted(tuple(parameter.shape) for parameter in model.parameters())
-
-    return shapes(first) == shapes(second) and (
-        _digest(first, input_shape) == _digest(second, input_shape)
-    )
+    shapes, others = (sorted(tuple(p.shape) for p in m.parameters()) for m in (first, second))
+    return shapes == others and _digest(first, input_shape) == _digest(second, input_shape)
 
 
 def _digest(model: nn.Module, input_shape: Sequence[int]) -> str:
     model = copy.deepcopy(model).eval()
-    owned = dict(model.named_parameters())
-    state: dict[str, Tensor] = owned | dict(model.named_buffers())
+    state: dict[str, Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     inputs = zero_sample(model, input_shape)
 
     def evaluate(state: dict[str, Tensor], inputs: Tensor) -> Tensor:
@@ -60,12 +54,11 @@ def _expression(graph: fx.Graph) -> str:
 
     for node in graph.nodes:
         arguments = [describe(argument) for argument in node.args]
+        if node.target in _COMMUTATIVE:
+            arguments.sort()
+        keywords = sorted((name, describe(value)) for name, value in node.kwargs.items())
+        described = f"{node.op} {node.target} {arguments} {keywords}"
         if node.op == "placeholder":
             described = f"input {tuple(node.meta['val'].shape)}"
-        else:
-            if node.target in _COMMUTATIVE:
-                arguments = sorted(arguments)
-            keywords = sorted((name, describe(value)) for name, value in node.kwargs.items())
-            described = f"{node.op} {node.target} {arguments} {keywords}"
         digests[node] = hashlib.sha256(described.encode()).hexdigest()
     return digests[node]

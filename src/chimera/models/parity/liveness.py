@@ -11,6 +11,7 @@ counted operation is live if the output changes when noise is added to the opera
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,15 +40,19 @@ def liveness(model: nn.Module, input_shape: Sequence[int]) -> Liveness:
     """Return what is live in a network of samples (C, H, W), which is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        opened = copy.deepcopy(model)
-        with torch.no_grad():
-            for parameter in opened.parameters():
-                parameter[parameter == 0] = 0.1 * torch.randn_like(parameter)[parameter == 0]
-        inputs = _fields(zero_sample(model, input_shape))
-        dead_params = _dead_params(opened, inputs)
-        dead_operations = _dead_operations(opened, inputs[-2:-1])
-    params = count_params(model) - sum(dead_params.values())
-    return Liveness(params, dead_params, dead_operations)
+        network, inputs = opened(model), _fields(zero_sample(model, input_shape))
+        dead_params = _dead_params(network, inputs)
+        dead_operations = _dead_operations(network, inputs[-2:-1])
+    return Liveness(count_params(model) - sum(dead_params.values()), dead_params, dead_operations)
+
+
+@torch.no_grad()
+def opened(model: nn.Module) -> nn.Module:
+    """Return a copy with small random weights in place of zeros."""
+    network = copy.deepcopy(model)
+    for parameter in network.parameters():
+        parameter[parameter == 0] = 0.1 * torch.randn_like(parameter)[parameter == 0]
+    return network
 
 
 def _fields(like: Tensor) -> Tensor:
@@ -65,9 +70,7 @@ def _fields(like: Tensor) -> Tensor:
 def _dead_params(model: nn.Module, inputs: Tensor) -> dict[str, int]:
     """Return the real numbers without gradient of each parameter that has any."""
     with evaluating(model), torch.enable_grad():
-        for parameter in model.parameters():
-            parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
-        output = model(inputs)
+        output = model.requires_grad_()(inputs)
         if output.requires_grad:
             output.backward(torch.randn_like(output))
     dead = {}
@@ -87,10 +90,11 @@ class _Noise(Operations):
         self.tracker, self.disturbed = tracker, disturbed
         self.modules: list[str] = []
 
-    def add(self, _number: int, output: Tensor, /) -> None:
+    def add(self, _number: int, output: Any, /) -> None:
         """List the module of an operation."""
         if len(self.modules) == self.disturbed:
-            output.add_(torch.randn_like(output) * (0.1 + output.abs().mean()))
+            for part in filter(torch.is_tensor, output if isinstance(output, tuple) else [output]):
+                part.add_(torch.randn_like(part) * (0.1 + part.abs().mean()))
         self.modules.append(max(self.tracker.parents, key=len))
 
 
@@ -102,8 +106,5 @@ def _dead_operations(model: nn.Module, inputs: Tensor) -> tuple[str, ...]:
             return model(inputs), mode.modules
 
     undisturbed, modules = run()
-    dead = []
-    for number, module in enumerate(modules):
-        if torch.equal(run(number)[0], undisturbed):
-            dead.append(module.partition(".")[2] or "the network itself")
-    return tuple(dict.fromkeys(dead))
+    dead = [name for at, name in enumerate(modules) if torch.equal(run(at)[0], undisturbed)]
+    return tuple(dict.fromkeys(name.partition(".")[2] or "the network itself" for name in dead))

@@ -4,15 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chimera.interface.errors import InputError
-from chimera.models.parity.gate import gaps, require_parity
+from chimera.models.parity.gate import Size, gaps, require_parity
 from chimera.models.parity.width_search import Solution, solve_widths
 
 
 def require_parity_or_remedy(
-    settings: Mapping[str, Any],
-    sizes: Mapping[str, tuple[int, int]],
-    baseline: str,
-    tolerance: float,
+    settings: Mapping[str, Any], sizes: Mapping[str, Size], baseline: str, tolerance: float
 ) -> None:
     """Refuse models beyond the tolerance, with what would bring them within it, or why nothing."""
     try:

@@ -19,6 +19,7 @@ from chimera.interface.errors import InputError
 
 _MAX_COMBINATIONS = 10**8
 _MAX_NUMBER = 10**6
+_WHOLE = f"whole numbers from 1 to {_MAX_NUMBER:,}"
 _FIXED = {"type", "source", "sites", "train", "search", "input_shape", "out_channels", "padding"}
 
 
@@ -63,12 +64,11 @@ def search_spaces(
 
 def lattice(widths: Sequence[int], base: int) -> list[np.ndarray]:
     """Return the widths of each level that are tried around the baseline's."""
-    levels = []
-    for width in widths:
-        step = base * max(1, width // (32 * base))
-        lowest = step * max(1, width // (4 * step))
-        levels.append(np.arange(lowest, 3 * width // 2 + 1, step, dtype=np.int64))
-    return levels
+    steps = [base * max(1, width // (32 * base)) for width in widths]
+    return [
+        np.arange(step * max(1, width // (4 * step)), 3 * width // 2 + 1, step, dtype=np.int64)
+        for width, step in zip(widths, steps, strict=True)
+    ]
 
 
 def declared_space(settings: Mapping[str, Any], key: str) -> SearchSpace | None:
@@ -90,9 +90,7 @@ def declared_space(settings: Mapping[str, Any], key: str) -> SearchSpace | None:
         space.lengths[name] = len(value) if several else None
         for number, limits in zip(value, ranges, strict=True) if several else [(value, ranges)]:
             if not _is_whole(number):
-                raise InputError(
-                    f"{where} varies {number!r}, expected a whole number from 1 to {_MAX_NUMBER:,}"
-                )
+                raise InputError(f"{where} varies {number!r}, expected {_WHOLE}")
             space.values.append(_range(limits, where))
             space.present.append(number)
     if (size := prod(map(len, space.values))) > _MAX_COMBINATIONS:
@@ -112,6 +110,6 @@ def _range(limits: Any, where: str) -> np.ndarray:
     if not all(map(_is_whole, numbers)) or numbers[0] > numbers[1]:
         raise InputError(
             f"{where} has {limits!r}, expected [lowest, highest] or [lowest, highest, step] of "
-            f"whole numbers from 1 to {_MAX_NUMBER:,}"
+            f"{_WHOLE}"
         )
     return np.arange(numbers[0], numbers[1] + 1, *numbers[2:], dtype=np.int64)

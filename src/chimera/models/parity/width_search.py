@@ -21,6 +21,7 @@ import torch
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.building import build_model, check_model
 from chimera.models.parity.counting import count
+from chimera.models.parity.gate import Size
 from chimera.models.parity.search_space import SearchSpace, search_spaces
 from chimera.models.parity.unet_size import CLOSED_FORMS, closed_form
 
@@ -67,11 +68,7 @@ def solve_widths(
 
 
 def _solutions(
-    settings: Mapping[str, Any],
-    space: SearchSpace,
-    wanted: tuple[int, int],
-    tolerance: float,
-    key: str,
+    settings: Mapping[str, Any], space: SearchSpace, wanted: Size, tolerance: float, key: str
 ) -> Iterator[Solution]:
     """Yield the combinations within tolerance of the wanted size, the least changed first."""
 
@@ -92,9 +89,8 @@ def _solutions(
     for change_found, row in sorted(found)[:_MAX_COUNTED]:
         chosen = space.named(row)
         size = count(build_model({**settings, **chosen}, key), settings["input_shape"])
-        solution = Solution(chosen, *size, *gaps(size), change_found)
         if max(map(abs, gaps(size))) <= tolerance:
-            yield solution
+            yield Solution(chosen, *size, *gaps(size), change_found)
 
 
 def _size_formula(
@@ -124,12 +120,11 @@ def _size_formula(
     return polynomial
 
 
-def _size(settings: Mapping[str, Any], key: str) -> tuple[int, int]:
+def _size(settings: Mapping[str, Any], key: str) -> Size:
     """Count on the meta device, which computes nothing, or where a network cannot, for real."""
     try:
         with torch.device("meta"):
-            network = build_model(settings, key)
-        return count(network, settings["input_shape"])
+            return count(build_model(settings, key), settings["input_shape"])
     except Exception:
         return count(build_model(settings, key), settings["input_shape"])
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from chimera.interface.errors import InputError
-from chimera.models.forecasting.modes import evaluation_mode
 from chimera.models.forecasting.sites import site_names
+from chimera.models.forecasting.stepping import evaluation_mode
 
 
 @torch.no_grad()

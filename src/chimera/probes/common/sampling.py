@@ -186,7 +186,7 @@ def gather_patches(activation: Tensor, samples: Samples) -> Tensor:
     frames, index = samples.frames()
     if activation.dim() != 4 or activation.shape[2] != activation.shape[3]:
         raise InapplicableError(
-            f"an activation has shape {tuple(activation.shape)}, expected (F, C, H, H)"
+            f"activations have shape {tuple(activation.shape)}, expected (F, C, H, H)"
         )
     if len(activation) != len(frames):
         raise InputError(

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from chimera.files.artifacts import Row
 from chimera.interface.errors import NoSiteError
-from chimera.models.forecasting.modes import evaluation_mode
 from chimera.models.forecasting.sites import trace_sites
+from chimera.models.forecasting.stepping import evaluation_mode
 
 Track = Callable[[Sequence[Any]], Iterator[Any]]  # iterates over units of work, shows progress
 
@@ -51,9 +51,7 @@ class Subject:
     def require_sites(self) -> tuple[str, ...]:
         """Return the sites; NoSiteError if there are none."""
         if not self.sites:
-            raise NoSiteError(
-                "the network has no site, expected modules of class Site or their names in `sites`"
-            )
+            raise NoSiteError("the network has no site, expected modules of class Site or `sites`")
         return self.sites
 
     def flow(self, axis: str) -> Tensor:

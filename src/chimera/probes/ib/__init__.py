@@ -1,7 +1,5 @@
 """The mutual information of activations with what goes in and comes out (KSG)."""
 
-import lazy_loader
+from lazy_loader import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"ksg": ["mutual_information"]}
-)
+__getattr__, __dir__, __all__ = attach(__name__, submod_attrs={"ksg": ["mutual_information"]})

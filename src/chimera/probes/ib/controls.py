@@ -34,13 +34,7 @@ from scipy.optimize import brentq
 from scipy.special import digamma, gammaincinv, gammaln, ndtri
 
 from chimera.interface.errors import InputError
-from chimera.probes.ib.ksg import (
-    Ranked,
-    mutual_information,
-    pointwise_information,
-    rank,
-    shuffled_information,
-)
+from chimera.probes.ib import ksg
 from chimera.probes.ib.projection import block_interval
 from chimera.statistics.resampling.samples import Floats, Integers
 
@@ -59,9 +53,7 @@ def standardised(features: Floats, name: str) -> Floats:
     sd = features.std(axis=0)
     varies = sd > _SMALLEST_SD * sd.max()
     if not varies.any():
-        raise InputError(
-            f"{name} is constant over {len(features)} samples, expected some variation"
-        )
+        raise InputError(f"{name} is constant over {len(features)} samples, expected variation")
     return np.asarray((features[:, varies] - features[:, varies].mean(axis=0)) / sd[varies])
 
 
@@ -160,7 +152,7 @@ class Target(NamedTuple):
     scores: Floats
     blocks: int
     every_second: Integers
-    ranked: Ranked
+    ranked: ksg.Ranked
     orders: Integers
 
 
@@ -168,7 +160,7 @@ def prepare_target(scores: Floats, blocks: int, shuffles: int, rng: np.random.Ge
     """Draw the shuffles of normal scores (n, d), in the order of their blocks, and rank them."""
     kept = np.arange(len(scores)).reshape(blocks, -1)[:, ::2]
     orders = block_orders(blocks, kept.shape[1], shuffles, rng)
-    return Target(scores, blocks, kept.ravel(), rank(scores[kept.ravel()]), orders)
+    return Target(scores, blocks, kept.ravel(), ksg.rank(scores[kept.ravel()]), orders)
 
 
 def controlled_information(
@@ -183,21 +175,21 @@ def controlled_information(
 
     def mean_over_parts(number: int) -> float:
         parts = ((x[i::number], y[i::number]) for i in range(number))
-        return float(np.mean([mutual_information(*sides, num_neighbors) for sides in parts]))
+        return float(np.mean([ksg.mutual_information(*sides, num_neighbors) for sides in parts]))
 
-    terms = pointwise_information(x, y, num_neighbors)
+    terms = ksg.pointwise_information(x, y, num_neighbors)
     value = float(terms.mean())
     low, high = block_interval(terms, target.blocks)
     thinned = y[target.every_second]
-    null = shuffled_information(target.ranked, thinned, target.orders, num_neighbors)
-    unmoved = mutual_information(target.ranked.points, thinned, num_neighbors)
+    null = ksg.shuffled_information(target.ranked, thinned, target.orders, num_neighbors)
+    unmoved = ksg.mutual_information(target.ranked.points, thinned, num_neighbors)
     rho = canonical_correlations(x, y)
     gaussian = gaussian_information(rho)
     planted = max(gaussian, value)
     d_x, d_y = x.shape[1], y.shape[1]
     freedom = _freedom(planted - gaussian, d_x, d_y)
     controls = [
-        mutual_information(*_channel(normal, uniform, rho, (d_x, d_y), freedom), num_neighbors)
+        ksg.mutual_information(*_channel(normal, uniform, rho, (d_x, d_y), freedom), num_neighbors)
         for normal, uniform in zip(*draws, strict=True)
     ]
     control = float(np.mean(controls))

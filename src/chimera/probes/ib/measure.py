@@ -32,17 +32,7 @@ from chimera.files.artifacts import Row
 from chimera.models.networks.site import Site
 from chimera.probes.common.sampling import MIN_SAMPLES, Samples, all_patches, draw_subject
 from chimera.probes.common.subject import Measurement, Subject, Track
-from chimera.probes.ib.controls import (
-    Draws,
-    Information,
-    Target,
-    controlled_information,
-    draw_controls,
-    normal_scores,
-    prepare_target,
-    principal_components,
-    standardised,
-)
+from chimera.probes.ib import controls
 from chimera.probes.ib.projection import LinearInformation, held_out, linear_information
 from chimera.probes.ib.settings import IbSettings
 from chimera.statistics.resampling.samples import Floats
@@ -67,9 +57,9 @@ class _Axis(NamedTuple):
     samples: int
     withheld: int
     patches: Mapping[str, Tensor] = MappingProxyType({})
-    targets: Mapping[str, tuple[Target, float]] = MappingProxyType({})
+    targets: Mapping[str, tuple[controls.Target, float]] = MappingProxyType({})
     noise: Floats = np.empty(0)
-    draws: Draws = (np.empty(0), np.empty(0))
+    draws: controls.Draws = (np.empty(0), np.empty(0))
 
 
 def measure_information(
@@ -119,21 +109,23 @@ def _prepare(
     targets = {}
     for pair, place, side in (("x_t", "input", "x"), ("t_y", "target", "y")):
         values = patches[place].double().cpu().numpy()
-        components, explained = principal_components(values, d, f"{name}'s {side}")
-        target = prepare_target(normal_scores(components), blocks, settings.shuffles, rng)
+        components, explained = controls.principal_components(values, d, f"{name}'s {side}")
+        target = controls.prepare_target(
+            controls.normal_scores(components), blocks, settings.shuffles, rng
+        )
         targets[pair] = target, explained
     noise = settings.noise * rng.standard_normal((n, d))
-    draws = draw_controls(settings.controls, n, d, rng)
+    draws = controls.draw_controls(settings.controls, n, d, rng)
     return _Axis(name, n, REPORTED, patches, targets, noise, draws)
 
 
 def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list[Row]:
     """Return a row for each pair; the input, which is X, has only that of T and Y."""
     pairs = ("t_y",) if site == "input" else tuple(HEADLINES)
-    found = {pair: (0, 0.0, Information(), LinearInformation()) for pair in pairs}
+    found = {pair: (0, 0.0, controls.Information(), LinearInformation()) for pair in pairs}
     if axis.targets:
         what = f"{axis.name}'s activation at site {site!r}"
-        features = standardised(axis.patches[site].double().cpu().numpy(), what)
+        features = controls.standardised(axis.patches[site].double().cpu().numpy(), what)
         targets = [axis.targets[pair] for pair in pairs]
         # One decomposition of the features serves both targets.
         scores = [target.scores for target, _ in targets]
@@ -142,8 +134,10 @@ def _site_rows(axis: _Axis, site: str, depth: int, settings: IbSettings) -> list
         parts = np.split(decoded, ends[:-1], axis=1)
         for pair, (target, explained), predictions in zip(pairs, targets, parts, strict=True):
             d = predictions.shape[1]
-            seen = normal_scores(normal_scores(predictions) + axis.noise[:, :d])
-            information = controlled_information(target, seen, axis.draws, settings.num_neighbors)
+            seen = controls.normal_scores(controls.normal_scores(predictions) + axis.noise[:, :d])
+            information = controls.controlled_information(
+                target, seen, axis.draws, settings.num_neighbors
+            )
             linear = linear_information(target.scores, predictions, target.blocks)
             found[pair] = d, explained, information, linear
     largest = settings.tolerance

@@ -1,7 +1,5 @@
 """Closed-form edits of one convolution (ROME)."""
 
-import lazy_loader
+from lazy_loader import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"edit": ["rank_one_update"]}
-)
+__getattr__, __dir__, __all__ = attach(__name__, submod_attrs={"edit": ["rank_one_update"]})

@@ -37,15 +37,9 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from chimera.interface.errors import InputError
-from chimera.models.forecasting.modes import evaluation_mode
 from chimera.models.forecasting.optimizers import LBFGS
-from chimera.probes.rome.convolutions import (
-    failing_keys,
-    find_convolution,
-    reference_keys,
-    second_moment,
-    updated,
-)
+from chimera.models.forecasting.stepping import evaluation_mode
+from chimera.probes.rome import convolutions
 from chimera.probes.rome.failure import Failure, error_norms
 from chimera.probes.rome.settings import RomeSettings
 
@@ -60,31 +54,34 @@ def rank_one_update(
     The weight is W (O, D), keys are K (D, n), or (D,) for one, and values are the targets V* (O, n)
     or (O,), not the residual V* - W K. The covariance C (D, D) is the uncentred second moment of
     usual keys. A softness lambda of 0 gives the values exactly, more leaves a part of the residual.
-    dW (O, D) is computed in float64, and has the type and precision of the weight.
+    dW (O, D) is computed in float64, and has the type and precision of a weight of floats.
 
-    It is an InputError if shapes do not match, C is not positive definite, or the keys are linearly
-    dependent and softness is 0.
+    It is an InputError if shapes do not match, a value is not finite, C is not symmetric and
+    positive definite, the keys are linearly dependent and softness is 0, or it is negative.
 
     >>> weight, key, value = np.zeros((1, 2)), np.array([1.0, 0.0]), np.array([3.0])
     >>> rank_one_update(weight, key, value, np.array([[2.0, 1.0], [1.0, 2.0]]))
     array([[ 3. , -1.5]])
     """
-    W, K, V, C = (torch.as_tensor(m).double() for m in (weight, keys, values, covariance))
+    given = torch.as_tensor(weight)
+    W, K, V, C = (torch.as_tensor(m).double() for m in (given, keys, values, covariance))
     K, V = (m[:, None] if m.dim() == 1 else m for m in (K, V))
-    D, n = K.shape
-    if W.shape[1] != D or V.shape != (len(W), n):
+    D, n = K.shape if K.dim() == 2 else (0, 0)
+    if not D * n or W.shape[1:] != (D,) or V.shape != (len(W), n):
         raise InputError(
-            f"keys have shape {(D, n)} and values {tuple(V.shape)} for a weight of shape "
-            f"{tuple(W.shape)}, expected (D, n) and (O, n) for (O, D)"
+            f"keys have shape {tuple(K.shape)} and values {tuple(V.shape)} for a weight of shape "
+            f"{tuple(W.shape)}, expected (D, n) and (O, n) for (O, D), not empty"
         )
     if C.shape != (D, D):
-        raise InputError(
-            f"the covariance C has shape {tuple(C.shape)}, expected {(D, D)} for keys of "
-            f"{D} dimensions"
-        )
+        raise InputError(f"the covariance C has shape {tuple(C.shape)}, expected {(D, D)}")
+    if not 0 <= softness < math.inf:
+        raise InputError(f"softness is {softness}, expected 0 or more")
+    if not all(matrix.isfinite().all() for matrix in (W, K, V)):
+        raise InputError("weight, keys or values hold NaN or infinite values, expected finite ones")
     whitened, overlap = _whiten(K, C, softness)
     dW = (V - W @ K) @ torch.linalg.solve(overlap, whitened.T)
-    return dW.to(weight.dtype) if isinstance(weight, Tensor) else dW.numpy().astype(weight.dtype)
+    dW = dW.to(given.dtype) if given.is_floating_point() else dW
+    return dW if isinstance(weight, Tensor) else dW.numpy()
 
 
 def _whiten(keys: Tensor, covariance: Tensor, softness: float) -> tuple[Tensor, Tensor]:
@@ -101,6 +98,8 @@ def _whiten(keys: Tensor, covariance: Tensor, softness: float) -> tuple[Tensor, 
 def _require_regular(matrix: Tensor, name: str, remedy: str) -> None:
     if not torch.isfinite(matrix).all():
         raise InputError(f"{name} holds NaN or infinite values, expected finite ones")
+    if (matrix - matrix.T).abs().max() > 1e-5 * matrix.abs().max():  # more than float32 rounds
+        raise InputError(f"{name} is not symmetric, expected a symmetric matrix")
     eigenvalues = torch.linalg.eigvalsh(matrix)
     smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
     if smallest <= len(matrix) * torch.finfo(matrix.dtype).eps * largest:
@@ -146,16 +145,16 @@ def edit(
     padding, an activation is not finite, C is singular or has too few keys, or the keys do not fit
     into the frame.
     """
-    conv = find_convolution(model, layer)
+    conv = convolutions.find_convolution(model, layer)
     with evaluation_mode(model):
         before = _errors(model, failure)
         if not min(before) > 0:
-            raise InputError(
-                "a forecast that judges the edit has no error, expected a failure to repair"
-            )
-        keys = failing_keys(model, conv, failure.target, settings.num_keys)
+            raise InputError("a forecast that judges the edit has no error, expected a failure")
+        keys = convolutions.failing_keys(model, conv, failure.target, settings.num_keys)
         usual, share = failure.reference.inputs, settings.keys_per_dimension
-        moment = second_moment(reference_keys(model, conv, usual, share, rng))
+        moment = convolutions.second_moment(
+            convolutions.reference_keys(model, conv, usual, share, rng)
+        )
         identity = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device).expand_as(moment)
         objective = _objective(model, layer, failure)
         wanted, bare = (partial(objective, rho) for rho in (settings.preservation, 0.0))
@@ -169,7 +168,7 @@ def edit(
         repairs = {}
         for method in methods:
             dW = contenders[method]()
-            after = _errors(updated(model, layer, dW), failure)
+            after = _errors(convolutions.updated(model, layer, dW), failure)
             rises = (e / e0 - 1 for e, e0 in zip(after, before, strict=True))
             target, later, others, held_out, *elsewhere = rises
             with torch.no_grad():
@@ -198,7 +197,7 @@ def _objective(model: nn.Module, layer: str, failure: Failure) -> Callable[[floa
     kept_error = (kept - preserved.targets).square().sum()
 
     def objective(preservation: float, dW: Tensor) -> Tensor:
-        now = updated(model, layer, dW)(inputs)
+        now = convolutions.updated(model, layer, dW)(inputs)
         repaired = (now[:split] - target.targets).square().sum() / failing_error
         return repaired + preservation * ((now[split:] - kept).square().sum() / kept_error)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chimera.interface.errors import InapplicableError
-from chimera.models.forecasting.modes import evaluation_mode
+from chimera.models.forecasting.stepping import evaluation_mode
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,7 @@ from chimera.probes.common.activations import capture
 from chimera.probes.common.effects import Exchange, draw_pairs
 from chimera.probes.common.sampling import conditional_anomaly, decorrelation
 from chimera.probes.common.subject import Measurement, Subject, Track
-from chimera.probes.rome.convolutions import (
-    MIN_KEYS_PER_DIMENSION,
-    choose_layer,
-    find_convolution,
-    last_convolutions,
-)
+from chimera.probes.rome import convolutions
 from chimera.probes.rome.edit import METHODS, Repair, edit
 from chimera.probes.rome.failure import choose_failure
 from chimera.probes.rome.settings import RomeSettings
@@ -64,7 +59,7 @@ def measure_edits(
         blocks = _editable_blocks(subject, failure.reference.inputs)
         exchange = Exchange(subject.network, *pairs, blocks)
         effects = {site: float(exchange.effect([site]).mean()) for site in blocks}
-        chosen = choose_layer(subject.network, effects)
+        chosen = convolutions.choose_layer(subject.network, effects)
         by_layer = {layer: effects[site] for site, layer in blocks.items()}
         ranked = sorted((effect, layer) for layer, effect in by_layer.items() if layer != chosen)
         others = evenly([layer for _, layer in ranked], settings.layers - 1)
@@ -116,12 +111,12 @@ def _centred_ranks(values: list[float]) -> np.ndarray:
 
 def _editable_blocks(subject: Subject, inputs: Tensor) -> dict[str, str]:
     """Return the last convolution of each block for which it has enough keys in the inputs."""
-    blocks = last_convolutions(subject.network, subject.sites)
+    blocks = convolutions.last_convolutions(subject.network, subject.sites)
     activations = capture(subject.network, blocks, inputs[:1])
 
     def has_enough(site: str, layer: str) -> bool:
         keys = activations[site][0, 0].numel() * len(inputs)
-        dimensions = find_convolution(subject.network, layer).weight[0].numel()
-        return keys >= MIN_KEYS_PER_DIMENSION * dimensions
+        dimensions = convolutions.find_convolution(subject.network, layer).weight[0].numel()
+        return keys >= convolutions.MIN_KEYS_PER_DIMENSION * dimensions
 
     return {site: layer for site, layer in blocks.items() if has_enough(site, layer)}

@@ -1,7 +1,5 @@
 """Spectra of rollouts and of activations."""
 
-import lazy_loader
+from lazy_loader import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"spectrum": ["energy_spectrum"]}
-)
+__getattr__, __dir__, __all__ = attach(__name__, submod_attrs={"spectrum": ["energy_spectrum"]})

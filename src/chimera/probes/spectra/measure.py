@@ -13,17 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chimera.fields.bands import (
-    PDEBENCH_EDGES,
-    band_products,
-    pdebench_frmse,
-    well_spectral_mse,
-)
+from chimera.fields.bands import PDEBENCH_EDGES, band_products, pdebench_frmse, well_spectral_mse
 from chimera.fields.fourier import BANDS
 from chimera.files.artifacts import Row
 from chimera.interface.errors import InapplicableError
-from chimera.models.forecasting.modes import evaluation_mode
-from chimera.models.forecasting.stepping import rollout
+from chimera.models.forecasting.stepping import evaluation_mode, rollout
 from chimera.probes.common.activations import capture
 from chimera.probes.common.subject import Measurement, Subject, Track
 from chimera.probes.spectra.settings import SpectraSettings

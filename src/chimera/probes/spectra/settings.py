@@ -21,6 +21,5 @@ class SpectraSettings(Settings, frozen=True):
         first, last = self.slope_shells
         if not 1 <= first <= last - 2:
             raise InputError(
-                f"slope_shells is {list(self.slope_shells)}, expected three or more shells, "
-                "the first at least 1"
+                f"slope_shells is {list(self.slope_shells)}, expected three or more from 1 on"
             )

@@ -1,7 +1,7 @@
 """The intrinsic dimension of activations (TwoNN)."""
 
-import lazy_loader
+from lazy_loader import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = attach(
     __name__, submod_attrs={"estimator": ["intrinsic_dimension"]}
 )

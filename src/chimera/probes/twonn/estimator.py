@@ -92,8 +92,7 @@ def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighb
     for _ in range(2):
         if len(kept) < MIN_DISTINCT:
             raise InputError(
-                f"the set has {count} points of which {len(kept)} are distinct, expected at least "
-                f"{MIN_DISTINCT}"
+                f"{count} points of which {len(kept)} are distinct, expected {MIN_DISTINCT} or more"
             )
         chosen = tensor[torch.from_numpy(kept).to(tensor.device)]
         distances = neighbor_distances(chosen, min(num_neighbors, len(kept) - 1)).cpu().numpy()

@@ -19,12 +19,7 @@ from chimera.files.artifacts import Row
 from chimera.interface.errors import InputError
 from chimera.probes.common.sampling import MIN_SAMPLES, Samples, all_patches, draw_subject, thin
 from chimera.probes.common.subject import Measurement, Subject, Track
-from chimera.probes.twonn.estimator import (
-    bootstrap_sd,
-    dimension,
-    distinct_neighbors,
-    scale_dimension,
-)
+from chimera.probes.twonn import estimator
 from chimera.probes.twonn.scales import Plateau, cube_curves, find_plateau
 from chimera.probes.twonn.settings import TwonnSettings
 from chimera.statistics.resampling.samples import Floats
@@ -88,23 +83,26 @@ def _rows(
 ) -> tuple[int, list[Row]]:
     """Return the number of duplicates, and a row for each estimate, none of too few points."""
     scales = (1, *settings.scales)
-    neighbors = distinct_neighbors(points, 2 * max(scales))
+    neighbors = estimator.distinct_neighbors(points, 2 * max(scales))
     count = len(neighbors.kept)
     if count < MIN_SAMPLES:
         return neighbors.duplicates, []
     blocks = samples.trajectory[neighbors.kept]
     estimators = [
-        ("linear", 1, partial(dimension, discard_fraction=settings.discard_fraction)),
-        *(("gride" if n > 1 else "mle", n, partial(scale_dimension, scale=n)) for n in scales),
+        ("linear", 1, partial(estimator.dimension, discard_fraction=settings.discard_fraction)),
+        *(
+            ("gride" if n > 1 else "mle", n, partial(estimator.scale_dimension, scale=n))
+            for n in scales
+        ),
     ]
-    curve = [scale_dimension(neighbors.ratios(scale), scale) for scale in scales]
+    curve = [estimator.scale_dimension(neighbors.ratios(scale), scale) for scale in scales]
     plateau = find_plateau(curve, scales, cubes) or Plateau(0, 0, 0.0, 0.0)
     lags, counts = samples.decorrelation, Row(samples=count, duplicates=neighbors.duplicates)
     shared = counts | Row(decorrelation_time=lags.time, decorrelation_length=lags.length)
     rows = [
         shared
         | Row(estimator=name, scale=scale, dimension=estimate(ratios := neighbors.ratios(scale)))
-        | Row(sd=bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng))
+        | Row(sd=estimator.bootstrap_sd(estimate, ratios, blocks, settings.bootstraps, rng))
         | plateau._asdict()
         for name, scale, estimate in estimators
     ]

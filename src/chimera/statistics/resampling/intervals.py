@@ -16,22 +16,15 @@ with few replicates the bootstrap intervals serve for comparison only.
 Every interval is [0, 0] where every value is zero; other values without any spread are an error.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from chimera.statistics.resampling.samples import (
-    Floats,
-    require_count,
-    require_fraction,
-    sample,
-    sample_has_spread,
-)
+from chimera.statistics.resampling import samples
 
 Rng = np.random.Generator | int  # a number is the seed of a generator
-BootstrapMethod = Literal["percentile", "BCa"]
 
 
 class Interval(NamedTuple):
@@ -49,9 +42,9 @@ def student_quantile(confidence: float, df: float) -> float:
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Return Student's interval of the mean of independent values (n,), n >= 2."""
-    require_fraction("confidence", confidence)
-    v = sample("values", values)
-    if not sample_has_spread("values", v):
+    samples.require_fraction("confidence", confidence)
+    v = samples.sample("values", values)
+    if not samples.sample_has_spread("values", v):
         return Interval(0.0, 0.0)
     half = student_quantile(confidence, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v))
     return Interval(float(v.mean() - half), float(v.mean() + half))
@@ -64,41 +57,34 @@ def percentile_interval(
 
     There are at least 100 resamples; a seed as `rng` draws the same ones at every call.
     """
-    return _bootstrap_interval(values, "percentile", confidence, num_resamples, rng)
+    return _bootstrap_interval(
+        values, confidence, method="percentile", n_resamples=num_resamples, rng=rng
+    )
 
 
 def bca_interval(
     values: ArrayLike, confidence: float = 0.95, *, num_resamples: int = 9999, rng: Rng = 0
 ) -> Interval:
     """Return the bootstrap's bias-corrected and accelerated interval; see `percentile_interval`."""
-    return _bootstrap_interval(values, "BCa", confidence, num_resamples, rng)
+    return _bootstrap_interval(values, confidence, method="BCa", n_resamples=num_resamples, rng=rng)
 
 
-def _bootstrap_interval(
-    values: ArrayLike, method: BootstrapMethod, confidence: float, num_resamples: int, rng: Rng
-) -> Interval:
-    require_fraction("confidence", confidence)
-    require_count("num_resamples", num_resamples, 100)
-    v = sample("values", values)
-    if not sample_has_spread("values", v):
+def _bootstrap_interval(values: ArrayLike, confidence: float, **settings: Any) -> Interval:
+    samples.require_fraction("confidence", confidence)
+    samples.require_count("num_resamples", settings["n_resamples"], 100)
+    v = samples.sample("values", values)
+    if not samples.sample_has_spread("values", v):
         return Interval(0.0, 0.0)
     # Ordered by magnitude and with a negative mean mirrored, so that neither the order of the
     # values nor a common sign changes which resamples are drawn.
     v = v[np.lexsort((v, np.abs(v)))]
     sign = -1.0 if v.mean() < 0 else 1.0
-    low, high = scipy.stats.bootstrap(
-        (sign * v,),
-        _mean,
-        confidence_level=confidence,
-        n_resamples=num_resamples,
-        method=method,
-        rng=rng,
-    ).confidence_interval
-    low, high = sorted((sign * float(low), sign * float(high)))
+    found = scipy.stats.bootstrap((sign * v,), _mean, confidence_level=confidence, **settings)
+    low, high = sorted(sign * float(end) for end in found.confidence_interval)
     return Interval(low, high)
 
 
-def _mean(values: Floats, axis: int = -1) -> Floats:
+def _mean(values: samples.Floats, axis: int = -1) -> samples.Floats:
     """Return the mean, with the same bits for equal sets of values in any order.
 
     At n = 3 a fifth of all resamples are the sample in another order. Their means tie with the

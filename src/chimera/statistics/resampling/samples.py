@@ -13,11 +13,12 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 ROUNDING = 8 * np.finfo(np.float64).eps  # of a subtraction and a mean, over the largest number
+SMALLEST, LARGEST = 1e-60, 1e60  # the largest number of a sample, whose spread is squared twice
 
 
-def sample(name: str, values: ArrayLike, least: int = 2) -> Floats:
-    """Return the values as a vector (n,) of finite floats."""
-    vector = _finite(name, values)
+def sample(name: str, values: ArrayLike, least: int = 2, *, any_size: bool = False) -> Floats:
+    """Return the values as a vector (n,) of finite floats, safe to square unless of `any_size`."""
+    vector = _finite(name, values, any_size)
     if vector.ndim != 1 or len(vector) < least:
         raise InputError(
             f"{name!r} has shape {vector.shape}, expected a vector of at least {least} values"
@@ -25,21 +26,11 @@ def sample(name: str, values: ArrayLike, least: int = 2) -> Floats:
     return vector
 
 
-def matrix(name: str, values: ArrayLike) -> Floats:
-    """Return the values as a matrix of finite floats, at least 2 x 2."""
-    table = _finite(name, values)
-    if table.ndim != 2 or min(table.shape) < 2:
-        raise InputError(f"{name!r} has shape {table.shape}, expected at least (2, 2)")
-    return table
-
-
-def pair(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+def pair(x: ArrayLike, y: ArrayLike, *, any_size: bool = False) -> tuple[Floats, Floats]:
     """Return x and y, (n,) each, whose i-th values belong together."""
-    first, second = sample("x", x), sample("y", y)
+    first, second = sample("x", x, any_size=any_size), sample("y", y, any_size=any_size)
     if len(first) != len(second):
-        raise InputError(
-            f"'x' holds {len(first)} values and 'y' {len(second)}, expected pairs of equal number"
-        )
+        raise InputError(f"'x' holds {len(first)} values and 'y' {len(second)}, expected pairs")
     return first, second
 
 
@@ -49,15 +40,18 @@ def has_spread(name: str, deviations: Floats, effect: float, *sources: Floats) -
     Deviations are the values minus their mean, and sources the numbers that they were computed
     from. The effect is the mean that is tested against zero: without spread it must be zero.
     """
-    scale = max(np.abs(numbers).max() for numbers in sources)
-    if np.abs(deviations).max() > ROUNDING * scale:
-        return True
-    if abs(effect) <= ROUNDING * scale:
-        return False
+    varied = bool(np.abs(deviations).max() > rounding(*sources))
+    if varied or abs(effect) <= rounding(*sources):
+        return varied
     raise InputError(
         f"{name} differ from zero by {effect:g} without any spread, "
         "expected values that vary, or are all zero"
     )
+
+
+def rounding(*sources: Floats) -> float:
+    """Return the difference up to which values computed from these numbers count as equal."""
+    return float(ROUNDING * max(np.abs(numbers).max() for numbers in sources))
 
 
 def sample_has_spread(name: str, values: Floats) -> bool:
@@ -73,20 +67,22 @@ def require_fraction(name: str, value: float) -> None:
 
 
 def require_count(name: str, value: int, least: int) -> None:
-    """Raise InputError if a count is below `least`."""
-    if value < least:
-        raise InputError(f"{name!r} is {value}, expected at least {least}")
+    """Raise InputError unless a count is whole and at least `least`."""
+    if not (value >= least and float(value).is_integer()):
+        raise InputError(f"{name!r} is {value}, expected a whole number of at least {least}")
 
 
-def _finite(name: str, values: ArrayLike) -> Floats:
+def _finite(name: str, values: ArrayLike, any_size: bool) -> Floats:
     try:
-        array = np.asarray(values, dtype=np.float64)
+        given = np.ma.filled(np.asanyarray(values), np.nan)  # what is masked is missing
+        array = given.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name!r} is {values!r}, expected an array of numbers") from error
+        raise InputError(f"{name!r} is {values!r}, expected an array of real numbers") from error
     if not np.isfinite(array).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(
-            f"{name!r} holds {array[index]} at index {', '.join(map(str, index))}, "
-            "expected finite numbers"
-        )
+        index = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+        place = ", ".join(map(str, index))
+        raise InputError(f"{name!r} holds {array[index]} at index {place}, expected finite numbers")
+    if not any_size and (top := np.abs(array).max(initial=0.0)) and not SMALLEST <= top <= LARGEST:
+        expected = f"0 or from {SMALLEST:g} to {LARGEST:g}"
+        raise InputError(f"the largest magnitude in {name!r} is {top:g}, expected {expected}")
     return array
