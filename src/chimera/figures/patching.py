@@ -59,7 +59,7 @@ def _column(row: Mapping[str, str]) -> tuple[str, str]:
     if _is_twin(row):
         return f"{row['donor'].removeprefix('twin_')}\ntwins", row["band"]
     donor, recipient = (axis_label(row[name]) for name in ("donor", "recipient"))
-    return f"{donor}\ninto\n{recipient}", row["band"]
+    return f"{donor} into {recipient}", row["band"]
 
 
 def _effects(rows: style.Rows, columns: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
