@@ -5,9 +5,8 @@ SHELL := /bin/bash -euo pipefail
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONHASHSEED := 0
-# A worker's cell, DVC's remote, what Hydra sets before it runs, such as scale=gpu, and how many
-# trainings of a search run side by side.
-export MODEL REPLICATE REMOTE OVERRIDES JOBS
+# A worker's cell, DVC's remote, and what Hydra sets before it runs, such as scale=gpu.
+export MODEL REPLICATE REMOTE OVERRIDES
 # `nproc` would answer OMP_NUM_THREADS, which says how many threads one process takes.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 side_by_side = python -m chimera.commands.cells $(1) --jobs $(JOBS) --replicates '$(REPLICATES)' | $(without_hints)
@@ -143,7 +142,7 @@ crate: install  ## keep the finished study of this work tree as records/NAME, wi
 
 tune: check  ## the declared search for learning rates and weight decays; its tables go to tuning/
 	@dvc repro --single-item tuning/dvc.yaml:subject | $(without_hints)
-	@$(call side_by_side,tuning/dvc.yaml:trials tuning/dvc.yaml:repeats)
+	@JOBS=$(JOBS) $(call side_by_side,tuning/dvc.yaml:trials tuning/dvc.yaml:repeats)
 	python -m chimera.commands.tune tables
 
 cost: install  ## milliseconds a frame and a training sample of every forecaster, into plots/cost.csv

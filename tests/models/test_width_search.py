@@ -111,7 +111,7 @@ def test_a_declared_search_stays_in_its_ranges_and_begins_with_the_least_change(
             "1,000,000,000 combinations, expected at most",
         ),
         ({"width": [40, 50]}, "is met by no width of model, a dilated_resnet, in its search"),
-        (None, r"model.search is missing, expected what may vary of a dilated_resnet"),
+        (None, r"model.search is missing, expected what may vary, such as"),
     ],
 )
 def test_a_search_that_cannot_be_made_is_one_sentence(search, expected):

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from msgspec.structs import replace
-from test_distributed import TRAIN, finish, results, start, write_workspace
+from test_distributed import finish, results, start
 
 import networks
 from chimera.data.batches.prefetch import Prefetched
@@ -33,6 +33,7 @@ from chimera.solver import KolmogorovForcing
 from chimera.training.distributed import Group
 from chimera.training.loop import Training
 from chimera.training.settings import TrainSettings
+from waves import TRAIN, write_workspace
 
 pytestmark = pytest.mark.cuda
 

@@ -182,7 +182,7 @@ def test_compiled_training_follows_the_plain_one(monkeypatch, precision):
 def test_no_compiler_is_one_sentence(monkeypatch):
     monkeypatch.setattr("chimera.models.forecasting.devices.shutil.which", lambda _: None)
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(InputError, match=r"train\.compile is true, expected false where none of g"):
+    with pytest.raises(InputError, match=r"train\.compile is true, expected false without g"):
         training(replace(SETTINGS, compile=True))
 
 

@@ -90,8 +90,7 @@ def _check_file(name: str, expected: str, digest: Callable[[Path], str]) -> File
             linked = digest(require_linked(link))
             if linked != link.sha256:
                 raise InputError(
-                    f"{link.path} was changed: its sha256 is {linked}, expected {link.sha256} as "
-                    f"when it was linked ({name})"
+                    f"{link.path} was changed: its sha256 is {linked}, expected {link.sha256}"
                 )
         except InputError as error:
             kind = "mismatched" if Path(link.path).exists() else "missing"

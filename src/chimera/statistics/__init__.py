@@ -10,7 +10,8 @@ nothing here returns NaN.
 `benchmarks/decision.py` those of the procedures that may be looked at after every replicate.
 """
 
-from lazy_loader import attach
+from importlib import import_module
+from typing import Any
 
 _NAMES = {
     "confidence_sequences": ["confidence_sequence"],
@@ -29,4 +30,12 @@ _NAMES = {
     "power": ["detectable_effect", "paired_t_power", "required_replicates"],
     "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
 }
-__getattr__, __dir__, __all__ = attach(__name__, submod_attrs=_NAMES)
+__all__ = sorted(name for names in _NAMES.values() for name in names)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for; the audit has no lazy_loader."""
+    for module, names in _NAMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

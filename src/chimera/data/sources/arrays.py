@@ -85,15 +85,9 @@ def _open_member(
             else:
                 shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
             if dtype.hasobject:
-                raise InputError(
-                    f"{path}: {name} holds Python objects, which would have to be unpickled, "
-                    "expected an array of numbers"
-                )
+                raise InputError(f"{path}: {name} holds Python objects, expected numbers")
             if fortran and sum(side > 1 for side in shape) > 1:
-                raise InputError(
-                    f"{path}: {name} is stored in Fortran order, expected C order: save "
-                    "numpy.ascontiguousarray of it"
-                )
+                raise InputError(f"{path}: {name} is stored in Fortran order, expected C order")
             size = dtype.itemsize * math.prod(shape)
             if min(shape, default=0) < 0 or size > held - stream.tell():
                 raise InputError(f"{path}: {name} has shape {shape}, expected values in the file")

@@ -54,8 +54,7 @@ def search_spaces(
     widths = baseline.get("channels")
     if not isinstance(widths, list | tuple) or "channels" not in settings:
         raise InputError(
-            f"{key}.search is missing, expected what may vary of a {settings['type']}, such as "
-            "{width: [8, 32]}"
+            f"{key}.search is missing, expected what may vary, such as {{width: [8, 32]}}"
         )
     steps = [step for step in (8, 4, 2, 1) if 2 * step <= max(2, min(widths))]
     lengths: dict[str, int | None] = {"channels": len(widths)}
