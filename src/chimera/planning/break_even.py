@@ -71,7 +71,7 @@ def read_costs(parity: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, 
                 found.setdefault(row["device"], {})[name] = cost
         except (KeyError, TypeError, ValueError):
             raise InputError(
-                f"{COST_FILE} has the row {', '.join(map(str, row.values()))}, expected numbers"
+                f"{COST_FILE} has {', '.join(map(str, row.values()))}, expected what `{REMEASURE}` writes"
             ) from None
     return found
 

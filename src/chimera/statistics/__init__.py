@@ -6,8 +6,7 @@ analysed (too few values, one that is not finite, a largest magnitude outside 1e
 of p and ranks, a nonzero effect without any spread, a level outside (0, 1)) raises `InputError`;
 nothing here returns NaN.
 
-`benchmarks/calibration.py` measures each procedure's coverage and error rate at 3 to 10 replicates,
-`benchmarks/decision.py` those of the procedures that may be looked at after every replicate.
+`benchmarks/calibration.py` and `benchmarks/decision.py` measure coverage and error rates.
 """
 
 from importlib import import_module
@@ -31,6 +30,7 @@ _NAMES = {
     "resampling.intervals": ["Interval", "bca_interval", "percentile_interval", "t_interval"],
 }
 __all__ = sorted(name for names in _NAMES.values() for name in names)
+__dir__ = __all__.copy
 
 
 def __getattr__(name: str) -> Any:
