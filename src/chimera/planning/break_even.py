@@ -71,7 +71,7 @@ def read_costs(parity: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, 
                 found.setdefault(row["device"], {})[name] = cost
         except (KeyError, TypeError, ValueError):
             raise InputError(
-                f"{COST_FILE} has {', '.join(map(str, row.values()))}, expected rows of `{REMEASURE}`"
+                f"{COST_FILE} has the row {dict(row)}, expected what `{REMEASURE}` writes"
             ) from None
     return found
 
