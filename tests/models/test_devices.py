@@ -61,7 +61,7 @@ def test_a_gpu_is_exact_unless_told_otherwise(two_gpus):
 def test_more_devices_than_gpus_is_one_sentence(two_gpus):
     assert device_type("auto", 2) == device_type("cuda", 2) == "cuda"
     assert device_type("cpu", 3) == "cpu"
-    with pytest.raises(InputError, match=r"train\.devices is 3, expected at most 2 "):
+    with pytest.raises(InputError, match=r"train\.devices is 3, expected at most 2 \(GPUs\)"):
         device_type("auto", 3)
 
 

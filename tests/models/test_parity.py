@@ -170,6 +170,9 @@ def test_gate_names_model_gaps_and_remedy():
     require_parity(sizes, "unet", 0.05 + 1e-12)
     with pytest.raises(InputError, match="'baseline' is 'vit', expected one of unet, good"):
         gaps(sizes, "vit")
+    for tolerance in (-0.05, math.nan, "0.05", True):
+        with pytest.raises(InputError, match=r"'parity\.tolerance' is .*, expected a number"):
+            require_parity(sizes, "unet", tolerance)
 
 
 def convolutions(count=2):

@@ -85,5 +85,5 @@ def test_a_row_of_another_network_or_flow_is_left_out(table):
 @pytest.mark.parametrize("row", ["cpu,unet,many,,,,7.0,2.0,9.0", "cpu,unet", "<<<<<<< HEAD"])
 def test_a_table_that_is_none_is_one_sentence(table, row):
     table(ROWS[0], row)
-    with pytest.raises(InputError, match=r"plots/cost\.csv has .*`make cost`"):
+    with pytest.raises(InputError, match=r"plots/cost\.csv has the row .*`make cost` writes"):
         read_costs(PARITY, DATA)

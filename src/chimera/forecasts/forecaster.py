@@ -16,6 +16,7 @@ from chimera.evaluation.forecasters import network_forecaster
 from chimera.fields.nrmse import Field
 from chimera.interface.errors import InputError
 from chimera.models.forecasting.checkpoint import Trained, read_network
+from chimera.models.forecasting.registry import reporting
 from chimera.models.forecasting.stepping import follow, states
 
 
@@ -100,9 +101,6 @@ def _tensor(name: str, values: Any, like: Tensor) -> Tensor:
 
 def load_forecaster(folder: str | Path, device: str = "cpu") -> Forecaster:
     """Return the network of a checkpoint, checkpoints/<model>/<replicate>."""
-    try:
+    with reporting(f"device is {device!r}, expected one that torch has"):
         torch.zeros(1, device=device).item()
-    except (AssertionError, RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"device is {device!r}, expected one that torch has: {reason}") from None
     return Forecaster(read_network(Path(folder) / "model.safetensors", torch.device(device)))

@@ -31,6 +31,8 @@ def gaps(sizes: Mapping[str, Size], baseline: str) -> dict[str, tuple[float, flo
 
 def require_parity(sizes: Mapping[str, Size], baseline: str, tolerance: float) -> None:
     """Raise InputError if a relative gap to the baseline exceeds the tolerance, such as 0.05."""
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
+        raise InputError(f"'parity.tolerance' is {tolerance!r}, expected a number of 0 or more")
     for name, (params_gap, macs_gap) in gaps(sizes, baseline).items():
         if max(abs(params_gap), abs(macs_gap)) > tolerance:
             raise InputError(
