@@ -381,7 +381,7 @@ def reads(address, file, key):
                 return True
             keys = keys | parameters_of(kind, params).keys()
     for model in params["models"]:
-        if f"metrics/gates/models/{model}.yaml" in paths:
+        if {f"metrics/gates/networks/{model}.yaml", "metrics/gates/networks"} & paths:
             keys = keys | read_by_trainings(params, model).keys()
     path = "params.yaml" if key else file
     return any(f"{path}/".startswith(f"{known}/") for known in paths) or any(

@@ -255,7 +255,7 @@ def test_the_whole_study_of_an_axis_of_files_and_of_its_twin(clone, tmp_path):
     assert "The equation of ood_files is not known" in page
     assert (clone / "plots/webp/ood_files.webp").stat().st_size > 0
     for probe in ("ib", "spectra", "rome"):
-        assert "ood_files" in (runs / f"unet/0/{probe}.csv").read_text()
+        assert "ood_files" in (runs / f"unet/0/{probe}.json").read_text()
     assert "0 wrong" in call(clone, "python", "-m", "chimera.commands.audit")
     assert "exploratory" in call(clone, "python", "-m", "chimera.commands.experiments")
     assert "Running stage" not in call(clone, "dvc", "repro")

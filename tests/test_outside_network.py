@@ -42,15 +42,11 @@ def test_it_comes_out_of_every_stage(studied):
     assert read(workspace, "metrics/summary.json")["mine"]["ind"]["nrmse"] > 0
     assert read(workspace, "metrics/stats.json")["mine"]["verdict"]
     assert "mine" in (workspace / "plots/report.html").read_text()
-    table = (workspace / "metrics/runs/mine/0/patching.csv").read_text().splitlines()
-    columns = table[0].split(",")
-    depths = {
-        cells["site"]: cells["depth"]
-        for cells in (dict(zip(columns, line.split(","), strict=True)) for line in table[1:])
-    }
-    assert depths == {"fine": "0", "coarse": "1"}, "the order of the forward pass"
+    rows = read(workspace, "metrics/runs/mine/0/patching.json")["rows"]
+    depths = {row["site"]: row["depth"] for row in rows}
+    assert depths == {"fine": 0, "coarse": 1, "output": 2}, "the order of the forward pass"
     gate = yaml.safe_load((workspace / "metrics/gates/networks/mine.yaml").read_text())
-    assert f"{EXAMPLE.relative_to(ROOT)}/two_grids.py" in gate
+    assert f"{EXAMPLE.relative_to(ROOT)}/two_grids.py" in gate["source"]
 
 
 def test_a_network_without_sites_is_withheld_from_the_probes_that_need_them(studied):
@@ -60,6 +56,8 @@ def test_a_network_without_sites_is_withheld_from_the_probes_that_need_them(stud
         assert read(workspace, "metrics/probes.json")["plain"][probe] == {
             "withheld": 1.0,
             "withheld_sd": 0.0,
+            "reported": 0.0,
+            "reported_sd": 0.0,
         }
     assert read(workspace, "metrics/stats.json")["plain"]["verdict"]
 

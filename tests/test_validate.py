@@ -2,7 +2,6 @@
 
 import copy
 import json
-from pathlib import Path
 
 import pytest
 import yaml
@@ -24,9 +23,9 @@ def run(monkeypatch, **change):
     passed = []
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(validate, "read_params", lambda: copy.deepcopy(PARAMS | change))
-    monkeypatch.setattr(validate, "write_yaml", lambda path, _: passed.append(path))
+    monkeypatch.setattr(validate, "write_deciding", passed.append)
     validate.main()
-    return passed == [Path("metrics/gates/params.yaml")]
+    return passed == [PARAMS | change]
 
 
 def with_models(**more):

@@ -42,7 +42,7 @@ def write_workspace(folder, norm="group", **train):
     ind = {"dataset": "waves", "layout": {"boundary": ["periodic", "periodic"]}}
     verified = {"axes": {"ind": ind}, "sha256": {}}
     write_yaml(folder / "metrics/gates/verify/training.yaml", verified)
-    write_yaml(folder / "metrics/gates/networks/net.yaml", {"unet": "digest"})
+    write_yaml(folder / "metrics/gates/networks/net.yaml", {"source": {"unet": "digest"}})
     x = np.arange(16) * 2 * np.pi / 16
     rng = np.random.default_rng(0)
     for split in ("train", "valid"):

@@ -34,7 +34,7 @@ def prepared(folder):
     write_workspace(folder)
     write_yaml(folder / "tuning/params.yaml", SEARCH)
     read = read_by_trainings(read_params(folder / "params.yaml"), "net")
-    write_yaml(folder / "metrics/gates/models/net.yaml", read)
+    write_yaml(folder / "metrics/gates/networks/net.yaml", {"source": {"unet": "digest"}} | read)
     write_yaml(folder / "metrics/gates/sources/train.yaml", {"versions": "digest"})
     return run(folder, "subject", "--model", "net")
 

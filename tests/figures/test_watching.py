@@ -39,7 +39,7 @@ def runs(tmp_path, monkeypatch):
     for model in ("unet", "fractal_unet"):
         folder = tmp_path / f"metrics/runs/{model}/1"
         folder.mkdir(parents=True)
-        save_file(dict.fromkeys(DATASETS, made), folder / "rollouts.safetensors")
+        save_file({f"{d}.rollouts": made for d in DATASETS}, folder / "fields.safetensors")
         save_file(known, folder / "references.safetensors")
     return {"datasets": DATASETS, "replicates": [1, 2], "model_names": ["unet", "fractal_unet"],
             "data": {"fields": ["vorticity"]}}  # fmt: skip

@@ -47,13 +47,15 @@ def test_the_errors_are_those_of_the_stage(workspace):
         assert set(errors) == set(expected) == METRICS | {"frame_nrmse", "frame_correlation"}
         for metric, values in errors.items():
             np.testing.assert_allclose(values, expected[metric], rtol=1e-4, err_msg=metric)
-    kept, _ = read_tensors(run / "rollouts.safetensors")
     known, _ = read_tensors(run / "references.safetensors")
     fields, _ = read_tensors(run / "fields.safetensors")
-    assert kept[DATASET].shape == (4, 6, 1, 16, 16)
+    assert fields[f"{DATASET}.rollouts"].shape == (4, 6, 1, 16, 16)
     assert known[f"{DATASET}.numbers"].tolist() == [0, 1, 2, 3]
     frame = yaml.safe_load((folder / "params.yaml").read_text())["evaluate"]["field_frame"]
-    for rollouts, kind in ((kept[DATASET], "prediction"), (known[f"{DATASET}.target"], "target")):
+    for rollouts, kind in (
+        (fields[f"{DATASET}.rollouts"], "prediction"),
+        (known[f"{DATASET}.target"], "target"),
+    ):
         physical = rollouts[:, frame - 1].float() * STD[0] + MEAN[0]
         np.testing.assert_allclose(physical, fields[f"{DATASET}.{kind}"], rtol=2e-3, atol=2e-3)
 

@@ -119,10 +119,12 @@ def write_study(folder, stats, replicates=3, ood=True):
         write_fields(run, datasets, rng)
         for name, table in rows.items():
             of_run = where(table, model=model, replicate=str(replicate))
-            path = checkpoint if name == "history" else run
-            write_csv(path / f"{name}.csv", [without_run(row) for row in of_run])
-            if name != "history":
-                write_json(run / f"{name}.json", {"efficacy": 0.1 + replicate, "edits": 5.0})
+            found = [without_run(row) for row in of_run]
+            if name == "history":
+                write_csv(checkpoint / "history.csv", found)
+            else:
+                probe = {"efficacy": 0.1 + replicate, "edits": 5.0, "rows": found}
+                write_json(run / f"{name}.json", probe)
         about = {"bytes": "test class", "torch": "2.0.0", "network": {"a.py": "0f"}}
         write_yaml(checkpoint / "provenance.yaml", about)
     with chdir(folder):
@@ -141,9 +143,8 @@ def write_fields(run, datasets, rng):
         for name in datasets
         for kind in ("prediction", "target")
     }
+    fields |= {f"{name}.rollouts": noise(rng) for name in datasets}
     save_file(fields, run / "fields.safetensors")
-    rollouts = {name: noise(rng) for name in datasets}
-    save_file(rollouts, run / "rollouts.safetensors")
     known = {f"{name}.target": noise(rng) for name in datasets}
     known |= {f"{name}.solver_32": noise(rng) for name in datasets}
     known |= {f"{name}.numbers": np.arange(3) for name in datasets}

@@ -28,11 +28,11 @@ GATES = "metrics/gates/sources/train.yaml", "metrics/gates/verify/training.yaml"
 
 def write_subject(search: Search, model: str) -> None:
     """Write all that decides a model's trials, so that a winner in params.yaml reruns none."""
-    read = artifacts.read_yaml(Path(f"metrics/gates/models/{model}.yaml"))
+    read = artifacts.read_yaml(Path(f"metrics/gates/networks/{model}.yaml"))
     content = {key: read[f"data.{key}"] for key in ("fields", "conditioning", "past_frames")} | {
         "model": read[f"models.{model}"],
         "train": {k: v for k, v in read["train"].items() if k not in TUNED},
-        "network": artifacts.read_yaml(Path(f"metrics/gates/networks/{model}.yaml")),
+        "network": read["source"],
         "search": {"seed": search.seed, "steps": search.steps, "trials": draws(search)},
         "gates": {path: artifacts.sha256(Path(path)) for path in GATES},  # code, versions, data
     }

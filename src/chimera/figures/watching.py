@@ -38,14 +38,14 @@ def watch_rollouts(
     field = asked.field or params["data"]["fields"][0]
     channel = params["data"]["fields"].index(field)
     models, datasets = asked.models or params["model_names"], params["datasets"]
-    folders = [Path(f"metrics/runs/{model}/{replicate}") for model in models]
-    known = read_safetensors(folders[0] / "references.safetensors")
-    made = [read_safetensors(of / "rollouts.safetensors") for of in folders]
+    folders = {model_label(model): Path(f"metrics/runs/{model}/{replicate}") for model in models}
+    known = read_safetensors(next(iter(folders.values())) / "references.safetensors")
+    made = {name: read_safetensors(of / "fields.safetensors") for name, of in folders.items()}
     mean, std = known["mean"][channel], known["std"][channel]
     for dataset in datasets:
         axis, numbers = axis_name(dataset, datasets), known[f"{dataset}.numbers"].tolist()
         kept = {"truth": known[f"{dataset}.target"]}
-        kept |= {model_label(model): of[dataset] for model, of in zip(models, made, strict=True)}
+        kept |= {name: of[f"{dataset}.rollouts"] for name, of in made.items()}
         for name in known:
             if name.startswith(f"{dataset}.solver_"):
                 kept[model_label(name.rpartition(".")[2])] = known[name]

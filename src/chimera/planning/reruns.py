@@ -1,10 +1,9 @@
-"""What decides each kind of cell, so that an edit reruns these cells and no others.
+"""What decides each stage up to the cells, so that an edit reruns what it can change alone.
 
-Of every stage whose cells take long and of every probe: sha256 of the module and of all that it
-imports from the package, by dotted name, and of the file of versions. Left out are `interface`,
-which reads, reports and refuses, and every `__init__.py`, which decides nothing itself; the files
-of the networks stand in metrics/gates/networks/. Parameters that all cells of a kind read are here,
-too: DVC would read params.yaml once for each of the cells.
+Of these stages and every probe: sha256 of the module and of all that it imports from the package,
+by dotted name, and of the file of versions. Left out are `interface`, which reads, reports and
+refuses, every `__init__.py`, which decides nothing itself, and networks. Parameters that all cells
+of a kind read are here, too: DVC would read params.yaml once for each of the cells.
 """
 
 from functools import reduce
@@ -16,15 +15,20 @@ from chimera.files.imports import imported_files
 from chimera.interface.versions import PINS
 
 # What all cells of a kind read of params.yaml; the file of train stands for code in tuning/, too.
-OF_FLOWS = "seed", "domain_extent", "num_points", "simulated_points", "warm_up_points", "num_frames"
-GENERATE_KEYS = *(f"data.{name}" for name in OF_FLOWS), "data.frame_interval"
-SHARED_KEYS = {"generate": GENERATE_KEYS, "ingest": (), "train": (), "evaluate": ("evaluate",)}
-PROBE_KEYS = "seed", "evaluate.device", "evaluate.threads", "train.memory", "probes.{kind}"
+SHARED_KEYS = {
+    "generate": "data.seed data.domain_extent data.num_points data.simulated_points "
+    "data.warm_up_points data.num_frames data.frame_interval",
+    "verify": "datasets data.fields data.conditioning data.manifests",
+    "parity": "datasets model_names baseline parity.tolerance data.shape",
+    "evaluate": "evaluate",
+    **dict.fromkeys(("ingest", "networks", "train"), ""),
+}
+PROBE_KEYS = "seed evaluate.device evaluate.threads train.memory probes.{kind}"
 ROOT = Path(__file__).parents[1]
 
 
 def modules() -> dict[str, list[str]]:
-    """Return the modules that each kind of cell starts from."""
+    """Return the modules that each of the stages, and of the probes, starts from."""
     found = {stage: [f"chimera.stages.{stage}"] for stage in SHARED_KEYS}
     for probe in sorted(path.parent.name for path in ROOT.glob("probes/*/measure.py")):
         parts = [f"chimera.probes.{probe}.{part}" for part in ("measure", "settings")]
@@ -44,7 +48,7 @@ def files_of(starts: list[str]) -> dict[str, Path]:
 
 def parameters_of(kind: str, params: Any) -> dict[str, Any]:
     """Return the parameters that all cells of a kind read, by dotted key; None if absent."""
-    keys = [key.format(kind=kind) for key in SHARED_KEYS.get(kind, PROBE_KEYS)]
+    keys = SHARED_KEYS.get(kind, PROBE_KEYS).format(kind=kind).split()
     return {key: reduce(lambda part, name: part.get(name), key.split("."), params) for key in keys}
 
 

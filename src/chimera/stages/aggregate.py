@@ -9,8 +9,10 @@ Loops over the lists in params.yaml: results on disk that are no longer of the s
 """
 
 from pathlib import Path
+from typing import Any
 
 from chimera.files.artifacts import (
+    Row,
     read_csv,
     read_params,
     whole_folder,
@@ -26,6 +28,8 @@ from chimera.study.error_table import Evaluation, error_rows, frame_rows, read_e
 from chimera.study.results import read_result
 from chimera.study.tables import BY_RUN, DIGESTS, digest, latex_errors
 
+PROBED: Any = {"rows": list[Row], ...: float}  # what the stage `probe` writes
+
 
 def main() -> None:
     """Run the stage."""
@@ -38,31 +42,27 @@ def main() -> None:
     summary = summarise(read_errors(read_csv(errors)), read_preregistration().weights)
     write_json(Path("metrics/summary.json"), summary, digits=6)
     write_text(Path("plots/table_errors.tex"), latex_errors(summary, params["model_names"]))
-    about = [Path("checkpoints", *map(str, cell), "provenance.yaml") for cell in cells]
-    records = [read_result(path, {"bytes": str}) for path in about]
-    classes = sorted({record["bytes"] for record in records})
-    write_yaml(Path("metrics/provenance.yaml"), {"bytes": ", ".join(classes)})
-    table = Path("metrics/statistics.csv")
+    made = {cell: Path("checkpoints", *map(str, cell)) for cell in cells}
+    classes = {read_result(f / "provenance.yaml", {"bytes": str})["bytes"] for f in made.values()}
+    write_yaml(Path("metrics/provenance.yaml"), {"bytes": ", ".join(sorted(classes))})
+    probes = params["probe_names"]
+    found = {(c, p): read_result(folders[c] / f"{p}.json", PROBED) for c in cells for p in probes}
+    tables = {p: {c: found[c, p]["rows"] for c in cells} for p in probes}
+    tables["training"] = {c: read_csv(f / "history.csv") for c, f in made.items()}
     statistics = [
         {"model": model, "replicate": r, "probe": probe, "statistic": name, "value": float(value)}
-        for (model, r), folder in folders.items()
-        for probe in params["probe_names"]
-        for name, value in read_result(folder / f"{probe}.json", dict[str, float]).items()
+        for ((model, r), probe), of in found.items()
+        for name, value in of.items()
+        if name != "rows"
     ]
-    write_csv(table, statistics)
+    write_csv(table := Path("metrics/statistics.csv"), statistics)
     # As the table has them, so that what follows can be computed again from it.
-    probes = summarise_probes(read_statistics(read_csv(table), params))
-    write_json(Path("metrics/probes.json"), probes, digits=6)
-    sources = {"training": {c: Path("checkpoints", *map(str, c), "history.csv") for c in cells}}
-    sources |= {p: {c: folders[c] / f"{p}.csv" for c in cells} for p in params["probe_names"]}
+    means = summarise_probes(read_statistics(read_csv(table), params))
+    write_json(Path("metrics/probes.json"), means, digits=6)
     with whole_folder(Path("metrics/tables")) as full, whole_folder(Path("plots/tables")) as small:
         write_csv(full / "rollout.csv", frame_rows(runs, datasets))
-        for name, paths in sources.items():
-            rows = [
-                {"model": model, "replicate": r} | row
-                for (model, r), path in paths.items()
-                for row in read_csv(path)
-            ]
+        for name, of in tables.items():
+            rows = [{"model": m, "replicate": r} | row for m, r in cells for row in of[m, r]]
             write_csv(full / f"{name}.csv", rows)
         for name, kept in DIGESTS.items():
             rows = read_csv(full / f"{name}.csv") if (full / f"{name}.csv").exists() else []

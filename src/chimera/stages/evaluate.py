@@ -1,9 +1,9 @@
 """Evaluate one trained network and the baselines on the IND test split and every OOD axis.
 
 Writes metrics/runs/<model>/<replicate>/evaluate.json (see chimera.study.error_table) and, for the
-figures, fields.safetensors (forecasts and truth at evaluate.field_frame), rollouts.safetensors
-(the network's, of the trajectories that are kept) and references.safetensors (their numbers, truth
-and the coarsest solver's rollouts, equal bytes in every cell, so that the cache has them once).
+figures, fields.safetensors (forecasts and truth at evaluate.field_frame, rollouts of a few) and
+references.safetensors (these trajectories' numbers and truth, and the coarsest solver's rollouts:
+equal bytes in every cell, so that the cache has them once).
 """
 
 from pathlib import Path
@@ -46,7 +46,7 @@ def main() -> None:
 
     C, P, label = len(trained.fields), trained.past_frames, f"evaluate-{cell}"
     report: dict[str, dict[str, Any]] = {}
-    fields, rollouts = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
+    fields = dict[str, torch.Tensor]()
     references = {"mean": trained.mean[:C], "std": trained.std[:C]}
     report_differing_versions(label)
     axes = read_yaml(Path("metrics/gates/verify/evaluation.yaml"))["axes"].values()
@@ -69,7 +69,7 @@ def main() -> None:
                 if name == "model" and first == 0:  # the first group is enough for the figures
                     fields[f"{dataset}.prediction"] = forecasts[:, frame].nan_to_num()
                     fields[f"{dataset}.target"] = target[:, frame]
-                    rollouts[dataset] = keep(forecasts, trained)
+                    fields[f"{dataset}.rollouts"] = keep(forecasts, trained)
                     references[f"{dataset}.numbers"] = kept_numbers(target)
                     references[f"{dataset}.target"] = keep(target, trained)
                 elif name == f"solver_{SOLVER_GRIDS[-1]}" and first == 0:
@@ -81,7 +81,6 @@ def main() -> None:
     folder = Path("metrics/runs") / cell
     write_json(folder / "evaluate.json", report)
     write_tensors(folder / "fields.safetensors", fields, {"frame": settings.field_frame})
-    write_tensors(folder / "rollouts.safetensors", rollouts, {})
     write_tensors(folder / "references.safetensors", references, {})
 
 

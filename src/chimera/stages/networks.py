@@ -1,9 +1,8 @@
 """Write down what the trainings of one model depend on: the network's source, and parameters.
 
-Writes metrics/gates/networks/<model>.yaml: sha256 of every file that defines the network. Of a
-network of the package these are its own file and its imports; of any other, all files at `source`.
-Writes metrics/gates/models/<model>.yaml: what its trainings read of params.yaml, parsed only here;
-`train` is the section with what the model sets in its place: what no model uses reruns nothing.
+Writes metrics/gates/networks/<model>.yaml: `source`, sha256 of every file that defines the network
+(of one of the package its own and its imports, else all at its `source`), and what its trainings
+read of params.yaml. `train` has what the model sets itself: what no model uses reruns nothing.
 """
 
 from pathlib import Path
@@ -18,7 +17,7 @@ from chimera.stages import read_keys
 
 def main() -> None:
     """Run the stage."""
-    options, params, gates = read_keys(model=str), read_params(), Path("metrics/gates")
+    options, params = read_keys(model=str), read_params()
     settings, key = params["models"][options.model], f"models.{options.model}"
     module, _, _ = network_path(settings, key).rpartition(".")
     if settings["type"] in REGISTERED:
@@ -26,8 +25,8 @@ def main() -> None:
     else:
         files = _files_at(settings.get("source"), key)
     digests = {name: sha256(path) for name, path in files.items()}
-    write_yaml(gates / "networks" / f"{options.model}.yaml", digests)
-    write_yaml(gates / "models" / f"{options.model}.yaml", read_by_trainings(params, options.model))
+    path = Path(f"metrics/gates/networks/{options.model}.yaml")
+    write_yaml(path, {"source": digests} | read_by_trainings(params, options.model))
 
 
 def read_by_trainings(params: dict[str, Any], model: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Measure one trained network with one probe, on the IND test split and every OOD axis.
 
-Writes metrics/runs/<model>/<replicate>/<probe>.json (statistics) and .csv (its figure's table).
+Writes metrics/runs/<model>/<replicate>/<probe>.json: its statistics, and the `rows` of its table.
 """
 
 import sys
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from chimera.data.layout.splits import Split
-from chimera.files.artifacts import read_params, read_yaml, write_csv, write_json
+from chimera.files.artifacts import read_params, read_yaml, write_json
 from chimera.interface.errors import InapplicableError, NoSiteError, guarded
 from chimera.interface.progress import track
 from chimera.interface.versions import report_differing_versions
@@ -76,9 +76,8 @@ def main() -> None:
         found = Measurement({"withheld": 1.0, "reported": 0.0}, [])
     for note in found.notes:
         print(f"{label}: {note}", file=sys.stderr)  # noqa: T201
-    folder = Path("metrics/runs") / cell
-    write_json(folder / f"{options.probe}.json", found.statistics)
-    write_csv(folder / f"{options.probe}.csv", found.rows)
+    path = Path("metrics/runs") / cell / f"{options.probe}.json"
+    write_json(path, found.statistics | {"rows": found.rows})
 
 
 if __name__ == "__main__":

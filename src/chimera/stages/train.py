@@ -41,7 +41,7 @@ def train_model(
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:
         report_differing_versions(key)
-    sources = read_yaml(Path(f"metrics/gates/networks/{options.model}.yaml"))
+    sources = read_yaml(Path(f"metrics/gates/networks/{options.model}.yaml"))["source"]
     root, digest = Path(".scratch"), fingerprint(identity, gate["sha256"] | sources)
     alone = scratch_folder(root, key, digest)  # one process locks it for the others
     with alone if group.rank == 0 else nullcontext(root / key / digest) as scratch:

@@ -1,16 +1,15 @@
 """Check every section of params.yaml, before any other stage runs.
 
 Each section is read into the settings of its code, which refuse missing and unknown keys and values
-out of range. Writes metrics/gates/params.yaml, the same for every valid file, and sources/ there.
+out of range. Writes metrics/gates/sources/, what decides each of the stages up to the cells.
 """
 
-from pathlib import Path
 from typing import Any
 
 from chimera.data.settings import ImportedData, read_data, read_data_of
 from chimera.evaluation.settings import RESERVED, EvaluateSettings
 from chimera.figures.settings import FigureSettings
-from chimera.files.artifacts import read_params, write_yaml
+from chimera.files.artifacts import read_params
 from chimera.interface.errors import InputError, guarded, listed
 from chimera.interface.settings import Index, Name, Positive, Settings, read_settings
 from chimera.models.forecasting.building import check_model
@@ -85,7 +84,6 @@ def main() -> None:
         fed = (channels, *(side or 1 << 10 for side in data.shape[1:]))
         for name in {study.baseline, *study.model_names}:
             require_real(study.models[name], fed, len(data.fields), f"models.{name}")
-    write_yaml(Path("metrics/gates/params.yaml"), {"passed": True})
     write_deciding(params)
 
 

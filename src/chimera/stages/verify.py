@@ -20,7 +20,8 @@ from chimera.study.axes import datasets_by_axis
 def main() -> None:
     """Run the gate, or the action of an option."""
     fills, params = read_flag("hash_missing", "fill in manifests; no gate"), read_params()
-    datasets, manifests = params["datasets"], Path(params["data"]["manifests"])
+    datasets, data = params["datasets"], params["data"]
+    manifests = Path(data["manifests"])
     if fills:
         print(verification.hash_missing(datasets, manifests) or "nothing is missing")  # noqa: T201
         return
@@ -32,7 +33,7 @@ def main() -> None:
     made, passed = Path("metrics/gates/generate"), Path("metrics/gates/verify")
     frames = {d: read_frames(made / d / "frames.npz") for d in datasets}
     require_disjoint({f"data/{d}/data/{s}": f for d in datasets for s, f in frames[d].items()})
-    verification.require_inputs(datasets, *(params["data"][k] for k in ("fields", "conditioning")))
+    verification.require_inputs(datasets, data["fields"], data["conditioning"])
     layouts = {d: read_yaml(made / d / "layout.yaml") for d in datasets}
     by_axis = datasets_by_axis(datasets)
     axes = {axis: {"dataset": d, "layout": layouts[d]} for axis, d in by_axis.items()}
