@@ -28,7 +28,7 @@ from chimera.study.error_table import Evaluation, error_rows, frame_rows, read_e
 from chimera.study.results import read_result
 from chimera.study.tables import BY_RUN, DIGESTS, digest, latex_errors
 
-PROBE_FORM: Any = {"rows": list[Row], ...: float}  # what the stage `probe` writes
+MEASURED: Any = {"rows": list[Row], ...: float}  # what the stage `probe` writes
 
 
 def main() -> None:
@@ -46,9 +46,7 @@ def main() -> None:
     classes = {read_result(f / "provenance.yaml", {"bytes": str})["bytes"] for f in made.values()}
     write_yaml(Path("metrics/provenance.yaml"), {"bytes": ", ".join(sorted(classes))})
     probes = params["probe_names"]
-    found = {
-        (c, p): read_result(folders[c] / f"{p}.json", PROBE_FORM) for c in cells for p in probes
-    }
+    found = {(c, p): read_result(folders[c] / f"{p}.json", MEASURED) for c in cells for p in probes}
     tables = {p: {c: found[c, p]["rows"] for c in cells} for p in probes}
     tables["training"] = {c: read_csv(f / "history.csv") for c, f in made.items()}
     statistics = [
