@@ -48,10 +48,8 @@ def run_of(lock: Mapping[str, Any]) -> str:
     """Return the digest of the sources, the parameters and the versions of a run."""
     stages = lock["stages"].values()
     deps = [dep for stage in stages for dep in stage.get("deps", ())]
-    read = {
-        f"{d['md5']} {d['path']}" for d in deps if d["path"].startswith(("src/", "constraints"))
-    }
-    return _digest([*read, *(f"{stage.get('params', {})}" for stage in stages)])
+    sources = "src/", "constraints-numerics.txt", "params.yaml"
+    return _digest({f"{d['md5']} {d['path']}" for d in deps if d["path"].startswith(sources)})
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -82,10 +82,7 @@ OUTPUTS = {
     "train": ("checkpoints/unet/0",),
     "evaluate": (
         "metrics/runs/unet/0/evaluate.json",
-        *(
-            f"metrics/runs/unet/0/{name}.safetensors"
-            for name in ("fields", "references", "rollouts")
-        ),
+        *(f"metrics/runs/unet/0/{name}.safetensors" for name in ("fields", "references")),
     ),
     "aggregate": (
         *(

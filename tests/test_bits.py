@@ -64,15 +64,17 @@ def test_a_page_has_one_row_of_each_processor():
 
 
 def test_a_run_is_its_sources_parameters_and_versions():
-    stage = {"deps": [{"path": "src/chimera/solver", "md5": "1.dir"}], "params": {"seed": 0}}
-    lock = {"stages": {"generate": stage}}
-    data = {
-        "stages": {"generate": stage | {"deps": [*stage["deps"], {"path": "data", "md5": "2"}]}}
-    }
-    seed = {"stages": {"generate": stage | {"params": {"seed": 1}}}}
-    code = {"stages": {"generate": stage | {"deps": [stage["deps"][0] | {"md5": "3.dir"}]}}}
-    assert bits.run_of(data) == bits.run_of(lock)
-    assert len({bits.run_of(each) for each in (lock, seed, code)}) == 3
+    paths = ("constraints-numerics.txt", "params.yaml", "src/chimera/solver", "data")
+    before = dict.fromkeys(paths, "1")
+
+    def digest(**changed):
+        deps = [{"path": path, "md5": md5} for path, md5 in (before | changed).items()]
+        return bits.run_of({"stages": {"validate": {"deps": deps}}})
+
+    assert digest(data="2") == digest()
+    assert len({digest(), *(digest(**{path: "2"}) for path in paths[:3])}) == 4
+    listed = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["validate"]["deps"]
+    assert {*paths[:3]} <= {*listed}, "those of the run are in dvc.lock"
 
 
 def test_a_processor_has_a_name(tmp_path):

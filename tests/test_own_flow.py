@@ -149,7 +149,7 @@ def test_four_past_frames_of_two_fields_and_a_scalar(clone, tmp_path, source):
     state = torch.cat([frames[:, t] for t in (3, 2, 1, 0)], dim=1)
     known = chimera.load(folder)._channels(state, {scalar: 0.01})
     torch.testing.assert_close(exported(torch.cat([state, known], dim=1)), forecast[:, 0])
-    card = (clone / "out/README.md").read_text()
+    card = (clone / "out/network.md").read_text()
     assert "Channels: velocity_x, velocity_y, velocity_x 1 before, velocity_y 1 before" in card
 
 

@@ -238,15 +238,44 @@ def parameters_read(module):
             return f"{above}.{key}".lstrip(".") if above is not None and key != 0 else None
         return None
 
-    for node in ast.walk(tree):
+    named_by, local = set(), set()
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    readers = [f for f in defined if any(a.arg == "params" for a in f.args.args)]
+    readers += [f for f in defined if "read_params()" in ast.unparse(f)]
+    nodes, functions = [n for f in readers for n in ast.walk(f)], {f.name for f in readers}
+    for node in nodes:
         if isinstance(node, ast.Assign):
             both = node.targets[0], node.value
             pairs = zip(*(n.elts if isinstance(n, ast.Tuple) else [n] for n in both), strict=False)
-            found = {target.id: key_of(v) for target, v in pairs if isinstance(target, ast.Name)}
-            named |= {name: key for name, key in found.items() if key}
-    keys = {key for node in ast.walk(tree) if isinstance(node, ast.Subscript)
-            if (key := key_of(node))}  # fmt: skip
-    return {key for key in keys if not any(other.startswith(f"{key}.") for other in keys)}
+            found = {t.id: v for t, v in pairs if isinstance(t, ast.Name) and key_of(v)}
+            named |= {name: key_of(value) for name, value in found.items()}
+            named_by |= set(found.values())
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in functions:
+            local |= set(node.args)  # the module's own function has the same name for it
+    keys = {node: key for node in nodes if (key := key_of(node)) is not None}
+    within = {node.value for node in keys if isinstance(node, ast.Subscript)} | named_by | local
+    return {
+        key
+        for node, key in keys.items()
+        if node not in within and not isinstance(getattr(node, "ctx", None), ast.Store)
+    }
+
+
+def test_what_a_stage_reads_is_all_that_it_names_of_its_parameters(tmp_path, monkeypatch):
+    def read(*lines):
+        own = "def own(params):\n    return params['x']"
+        other = "def other():\n    params = 1; f(params)"  # a name of something else
+        body = "\n    ".join(["def main():", "params = read_params()", *lines])
+        (tmp_path / "stage.py").write_text("\n\n".join([own, other, body]))
+        monkeypatch.setitem(MODULES, "stage", tmp_path / "stage.py")
+        return parameters_read("stage") - {"x"}
+
+    assert read('f(params["a"]["b"], params["a"]["c"])') == {"a.b", "a.c"}
+    assert read('a, n = params["a"], 3', 'f(a["x"], a["y"][1:])') == {"a.x", "a.y"}
+    assert read('a = params["a"]', 'f(a["x"])', 'a.get("y")') == {"a.x", "a"}
+    assert read('a = params["a"]', "f(a)") == {"a"}
+    assert read('params.get("x")') == {""}
+    assert read("own(params)") == set()
 
 
 @pytest.mark.parametrize(

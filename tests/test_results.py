@@ -26,6 +26,7 @@ WRONG = [
     (PROBE, {"dimension": "three", "rows": []}, r"dimension is 'three', expected a number"),
     (PROBE, {"dimension": 3.0}, "has no 'rows'"),
     (PROBE, {"rows": {}}, r"rows is {}, expected a list"),
+    (PROBE, {"rows": [{"depth": 1e999}]}, r"rows\[0\]\.depth is inf, expected"),
     (PROBE, {"rows": [{"depth": None}]}, r"rows\[0\]\.depth is None, expected"),
     (ABOUT, "text", "is 'text', expected a mapping"),
     (ABOUT, {}, "has no 'bytes'"),
@@ -74,6 +75,39 @@ def test_a_result_of_another_form_is_one_sentence(study, monkeypatch, name, cont
             stage.main()
         assert str(caught.value).startswith(name)
         assert "\n" not in str(caught.value)
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize("row", [{}, {"planted": 1}, {"axis": "ind"}])
+def test_rows_with_other_columns_than_those_of_other_runs_are_one_sentence(study, monkeypatch, row):
+    monkeypatch.chdir(study)
+    monkeypatch.setattr("sys.argv", ["stage"])
+    path = study / PROBE
+    before, table = path.read_bytes(), (study / "metrics/tables/twonn.csv").read_bytes()
+    content = json.loads(before)
+    path.unlink()
+    path.write_text(json.dumps(content | {"rows": [*content["rows"], row]}))
+    try:
+        with pytest.raises(InputError, match=r"^twonn\.json: rows differ in their columns, expect"):
+            aggregate.main()
+        assert (study / "metrics/tables/twonn.csv").read_bytes() == table
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_word_for_a_number_in_rows_is_one_sentence(study, monkeypatch):
+    monkeypatch.chdir(study)
+    monkeypatch.setattr("sys.argv", ["stage"])
+    path = study / PROBE
+    before = path.read_bytes()
+    content = json.loads(before)
+    content["rows"][0]["dimension"] = "many"
+    path.unlink()
+    path.write_text(json.dumps(content))
+    try:
+        with pytest.raises(InputError, match=r"twonn\.csv: dimension in line 2 is 'many', ex"):
+            aggregate.main()
     finally:
         path.write_bytes(before)
 

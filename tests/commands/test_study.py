@@ -200,7 +200,7 @@ def smoke_study(tmp_path_factory):
     scale = yaml.safe_load((scales / "smoke.yaml").read_text())
     datasets = scale["scale"]["datasets"]
     new = {f"{name}s": f"${{data.datasets.{name}}}" for name in datasets}
-    manifests = {"manifests": "data/manifests/study", "datasets": [*new]}
+    manifests = {"manifests": "data/manifests/of_the_test", "datasets": [*new]}
     scale["scale"] |= manifests
     scale |= {"seed": 5, "probe_names": [], "replicates": [0, 1]}
     scale["data"] = {"seed": 6, "datasets": new}

@@ -38,7 +38,7 @@ class Example(NamedTuple):
 def read_fields(
     models: Iterable[str], replicate: int, datasets: Sequence[str]
 ) -> dict[str, dict[str, FieldArray]]:
-    """Return what the stage `evaluate` kept of each model, `<axis>.prediction` and `.target`."""
+    """Return what `evaluate` kept of each model, `<axis>.prediction`, `.target` and `.rollouts`."""
     found = {}
     for model in models:
         arrays = read_safetensors(Path(f"metrics/runs/{model}/{replicate}/fields.safetensors"))

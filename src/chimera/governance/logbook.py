@@ -30,8 +30,7 @@ def append_entry(path: Path, title: str, fields: Mapping[str, str]) -> int:
 
 def entries(text: str) -> list[dict[str, str]]:
     """Return the fields of every entry of a log in order, with its `title`."""
-    found = _ENTRY.findall(text)
-    return [{"title": title} | dict(_FIELD.findall(body)) for title, body in found]
+    return [{"title": title} | dict(_FIELD.findall(body)) for title, body in _ENTRY.findall(text)]
 
 
 def named_keys(text: str) -> set[str]:

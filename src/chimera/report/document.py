@@ -58,5 +58,4 @@ def git_object(content: bytes) -> str:
     `git log --find-object=<name>` finds the commits with it. The hash of HEAD itself would change
     the page with every commit.
     """
-    named = b"blob %d\0" % len(content) + content
-    return sha1(named, usedforsecurity=False).hexdigest()
+    return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from chimera.files.artifacts import (
-    Row,
     read_csv,
     read_params,
     whole_folder,
@@ -22,13 +21,14 @@ from chimera.files.artifacts import (
     write_yaml,
 )
 from chimera.governance.preregistration import read_preregistration
-from chimera.interface.errors import guarded
+from chimera.interface.errors import InputError, guarded
+from chimera.interface.settings import Finite
 from chimera.study.aggregation import read_statistics, summarise, summarise_probes
 from chimera.study.error_table import Evaluation, error_rows, frame_rows, read_errors
-from chimera.study.results import read_result
+from chimera.study.results import read_numbers, read_result
 from chimera.study.tables import BY_RUN, DIGESTS, digest, latex_errors
 
-MEASURED: Any = {"rows": list[Row], ...: float}  # what the stage `probe` writes
+MEASURED: Any = {"rows": list[dict[str, str | Finite]], ...: Finite}  # of the stage `probe`
 
 
 def main() -> None:
@@ -63,9 +63,12 @@ def main() -> None:
         write_csv(full / "rollout.csv", frame_rows(runs, datasets))
         for name, of in tables.items():
             rows = [{"model": m, "replicate": r} | row for m, r in cells for row in of[m, r]]
+            if any(row.keys() != rows[0].keys() for row in rows):
+                raise InputError(f"{name}.json: rows differ in their columns, expected one list")
             write_csv(full / f"{name}.csv", rows)
         for name, kept in DIGESTS.items():
-            rows = read_csv(full / f"{name}.csv") if (full / f"{name}.csv").exists() else []
+            path = full / f"{name}.csv"
+            rows = read_numbers(path, kept.values, blanks=True) if path.exists() else []
             write_csv(small / f"{name}.csv", digest(rows, kept), digits=4)
         write_csv(small / "errors.csv", digest(read_csv(errors), BY_RUN), digits=4)
 

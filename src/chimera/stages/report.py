@@ -78,8 +78,7 @@ def main() -> None:
         "log": log,
         "machines": tables.runs_by_machine(machines),
     }
-    page = templates().get_template("report.html").render(content)
-    write_text(Path("plots/report.html"), page)
+    write_text(Path("plots/report.html"), templates().get_template("report.html").render(content))
 
 
 if __name__ == "__main__":
