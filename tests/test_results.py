@@ -26,7 +26,6 @@ WRONG = [
     (PROBE, {"dimension": "three", "rows": []}, r"dimension is 'three', expected a number"),
     (PROBE, {"dimension": 3.0}, "has no 'rows'"),
     (PROBE, {"rows": {}}, r"rows is {}, expected a list"),
-    (PROBE, {"rows": [{"depth": 1e999}]}, r"rows\[0\]\.depth is inf, expected"),
     (PROBE, {"rows": [{"depth": None}]}, r"rows\[0\]\.depth is None, expected"),
     (ABOUT, "text", "is 'text', expected a mapping"),
     (ABOUT, {}, "has no 'bytes'"),
@@ -79,34 +78,41 @@ def test_a_result_of_another_form_is_one_sentence(study, monkeypatch, name, cont
         path.write_bytes(before)
 
 
-@pytest.mark.parametrize("row", [{}, {"planted": 1}, {"axis": "ind"}])
-def test_rows_with_other_columns_than_those_of_other_runs_are_one_sentence(study, monkeypatch, row):
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda rows: rows.append({}), r"^spectra\.json: rows differ in their columns, expected"),
+        (lambda rows: rows[0].update(planted=1), r"^spectra\.json: rows differ in their columns"),
+        (lambda rows: rows[1].pop("energy"), r"^spectra\.json: rows differ in their columns, exp"),
+        (lambda rows: rows[0].update(energy="much"), "spectra.csv: energy in line 2 is 'much', ex"),
+    ],
+)
+def test_rows_of_another_form_are_one_sentence(study, monkeypatch, change, sentence):
     monkeypatch.chdir(study)
     monkeypatch.setattr("sys.argv", ["stage"])
-    path = study / PROBE
-    before, table = path.read_bytes(), (study / "metrics/tables/twonn.csv").read_bytes()
+    path, table = study / "metrics/runs/unet/0/spectra.json", study / "metrics/tables/spectra.csv"
+    before, full = path.read_bytes(), table.read_bytes()
     content = json.loads(before)
+    change(content["rows"])
     path.unlink()
-    path.write_text(json.dumps(content | {"rows": [*content["rows"], row]}))
+    path.write_text(json.dumps(content))
     try:
-        with pytest.raises(InputError, match=r"^twonn\.json: rows differ in their columns, expect"):
+        with pytest.raises(InputError, match=sentence):
             aggregate.main()
-        assert (study / "metrics/tables/twonn.csv").read_bytes() == table
+        assert table.read_bytes() == full
     finally:
         path.write_bytes(before)
 
 
-def test_a_word_for_a_number_in_rows_is_one_sentence(study, monkeypatch):
+def test_a_number_beyond_floats_in_rows_is_one_sentence(study, monkeypatch):
     monkeypatch.chdir(study)
     monkeypatch.setattr("sys.argv", ["stage"])
     path = study / PROBE
     before = path.read_bytes()
-    content = json.loads(before)
-    content["rows"][0]["dimension"] = "many"
     path.unlink()
-    path.write_text(json.dumps(content))
+    path.write_text('{"rows": [{"depth": 1e999}]}')
     try:
-        with pytest.raises(InputError, match=r"twonn\.csv: dimension in line 2 is 'many', ex"):
+        with pytest.raises(InputError, match=r"twonn\.json.rows\[0\]\.depth is inf, expected a fin"):
             aggregate.main()
     finally:
         path.write_bytes(before)
