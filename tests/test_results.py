@@ -112,7 +112,7 @@ def test_a_number_beyond_floats_in_rows_is_one_sentence(study, monkeypatch):
     path.unlink()
     path.write_text('{"rows": [{"depth": 1e999}]}')
     try:
-        with pytest.raises(InputError, match=r"twonn\.json.rows\[0\]\.depth is inf, expected a fin"):
+        with pytest.raises(InputError, match=r"twonn\.json.rows\[0\]\.depth is inf, expected"):
             aggregate.main()
     finally:
         path.write_bytes(before)
