@@ -13,7 +13,8 @@ means over all turns after one that warms up:
 `solver_<N>` is the project's solver on N^2 points; the finest, on which the data were simulated,
 stands for the truth itself. Forecasts are of test frames of every axis in turn (the faster a flow,
 the more steps the solver takes), networks have untrained weights. A network is known by its MACs,
-the rest by the grids and the interval of the frames.
+the rest by the grids and the interval of the frames. Processors are held to the vector width that
+the study holds them to.
 
 `python benchmarks/cost.py [--rounds 3]` needs the data of `make repro`. Times differ from machine
 to machine, so the table is a source that people measure anew, and no stage's output.
@@ -53,6 +54,7 @@ from chimera.models.parity.counting import count
 from chimera.planning.break_even import BATCH, COST_FILE, DATA, FRAMES, TIMES
 from chimera.training.loop import Training
 from chimera.training.settings import TrainSettings, train_settings
+from held import hold_this_process
 
 ALONE = 4  # forecasts of one frame in a turn
 STEPS = 2  # of training in a turn
@@ -196,6 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="turns of each axis")
     options = parser.parse_args()
+    hold_this_process()
     params, kinds = read_params(), ["cpu"] + ["cuda"] * torch.cuda.is_available()
     rows = []
     for kind in kinds:

@@ -19,18 +19,18 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
+from msgspec.structs import replace
 from scipy.optimize import nnls
 
 from chimera.data.batches.trajectories import Form, Windows
 from chimera.data.sources.generation import AT_ONCE
 from chimera.files.artifacts import read_params, write_text
-from chimera.interface.settings import read_settings
+from chimera.interface.settings import as_plain, read_settings
 from chimera.models import build_model
 from chimera.models.forecasting import stepping
 from chimera.planning.composition import compose
@@ -40,6 +40,7 @@ from chimera.solver.initial import random_vorticity
 from chimera.solver.navier_stokes import simulate
 from chimera.training.loop import Training
 from chimera.training.settings import TrainSettings
+from held import hold_this_process
 
 BOX = 2 * math.pi
 GRIDS = (32, 64, 128, 256)
@@ -205,6 +206,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="benchmarks/laws.yaml")
     options = parser.parse_args()
+    hold_this_process()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
     params = read_params()
@@ -216,7 +218,7 @@ def main() -> None:
     prediction(laws, options.turns)
     if options.write:
         head = "# Seconds of one core; written by benchmarks/scaling.py --write\n"
-        content = yaml.safe_dump(asdict(laws), sort_keys=False)
+        content = yaml.safe_dump(as_plain(laws), sort_keys=False)
         write_text(Path(__file__).with_name("laws.yaml"), head + content)
 
 

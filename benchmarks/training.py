@@ -27,13 +27,13 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import h5py
 import numpy as np
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -153,7 +153,7 @@ def endless(loader: DataLoader) -> Iterator:
 
 
 def vorticity_alone(ind: Path, folder: Path) -> None:
-    """Copy the train split without the velocity, which no contender learns."""
+    """Copy the train split without velocity and source term, which no contender learns."""
     for source in sorted((ind / "data/train").glob("*.hdf5")):
         target = folder / "data/train" / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -161,8 +161,10 @@ def vorticity_alone(ind: Path, folder: Path) -> None:
             copy.attrs.update(file.attrs)
             for name in file:
                 file.copy(name, copy)
-            del copy["t1_fields/velocity"]
-            copy["t1_fields"].attrs["field_names"] = np.array([], dtype="S1")
+            for name in ("t0_fields/forcing", "t1_fields/velocity"):
+                del copy[name]
+                kept = np.array([*copy[name.partition("/")[0]]], dtype=h5py.string_dtype())
+                copy[name.partition("/")[0]].attrs["field_names"] = kept
     stats = read_yaml(ind / "stats.yaml")
     alone = {moment: {"vorticity": values["vorticity"]} for moment, values in stats.items()}
     write_yaml(folder / "stats.yaml", alone)

@@ -97,6 +97,8 @@ def test_costs_are_measured_of_every_forecaster_and_change_the_figures_and_the_r
     # The smoke scale's frames have 16² points, which leaves no coarser grid to the solver.
     assert list(rows) == ["unet", "fractal_unet", "persistence", "linear", "solver_32", "data"]
     parity = json.loads((workspace / "metrics/parity.json").read_text())
+    class_of_study = yaml.safe_load((workspace / "metrics/provenance.yaml").read_text())["bytes"]
+    assert {row["device"] for row in rows.values()} == {class_of_study}
     for name, row in rows.items():
         trained = name in parity
         assert row["macs"] == (str(parity[name]["macs"]) if trained else "")
