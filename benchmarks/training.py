@@ -161,10 +161,10 @@ def vorticity_alone(ind: Path, folder: Path) -> None:
             copy.attrs.update(file.attrs)
             for name in file:
                 file.copy(name, copy)
-            for name in ("t0_fields/forcing", "t1_fields/velocity"):
-                del copy[name]
-                kept = np.array([*copy[name.partition("/")[0]]], dtype=h5py.string_dtype())
-                copy[name.partition("/")[0]].attrs["field_names"] = kept
+            for group, field in (("t0_fields", "forcing"), ("t1_fields", "velocity")):
+                del copy[group][field]
+                kept = np.array([*copy[group]], dtype=h5py.string_dtype())
+                copy[group].attrs["field_names"] = kept
     stats = read_yaml(ind / "stats.yaml")
     alone = {moment: {"vorticity": values["vorticity"]} for moment, values in stats.items()}
     write_yaml(folder / "stats.yaml", alone)
