@@ -130,6 +130,18 @@ def test_nor_are_those_of_a_network_from_outside(monkeypatch, tmp_path, kind):
             run(monkeypatch, **sections)
 
 
+def test_a_source_that_does_not_exist_is_refused(monkeypatch):
+    models = with_models(mine=PARAMS["models"]["unet"] | {"source": "own/nets.py"})
+    with pytest.raises(InputError, match=r"models\.mine\.source is 'own/nets.py', expected a file"):
+        run(monkeypatch, models=models)
+
+
+@pytest.mark.parametrize("fields", [[], ["vorticity", "vorticity"]])
+def test_fields_are_given_and_differ(monkeypatch, fields):
+    with pytest.raises(InputError, match=r"data\.fields is \[.*\], expected at least one name"):
+        run(monkeypatch, data=PARAMS["data"] | {"fields": fields})
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
@@ -137,6 +149,7 @@ def test_nor_are_those_of_a_network_from_outside(monkeypatch, tmp_path, kind):
         ("field", "density", "figures.field has 'density', expected one of vorticity"),
         ("replicate", 7, "figures.replicate has 7, expected one of 0, 1, 2"),
         ("models", ["fno"], "figures.models has 'fno', expected one of unet, fractal_unet"),
+        ("models", [], r"figures.models is \[\], expected"),
         ("colour", "red", "figures has no key 'colour'|figures has unknown key|figures.colour"),
     ],
 )

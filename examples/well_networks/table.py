@@ -1,7 +1,7 @@
 """Print one row of The Well's table from metrics/errors.csv, with intervals over replicates.
 
 `python examples/well_networks/table.py [NAME]` prints, for each model, the one-step VRMSE on the
-test split: the mean over trajectories, frames and fields, averaged over replicates, and below it
+test split: the mean over trajectories, frames and fields, averaged over replicates, and beside it
 the 95% t interval of that mean over replicates.
 """
 

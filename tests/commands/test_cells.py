@@ -9,6 +9,7 @@ import pytest
 
 from chimera.commands import cells
 from chimera.interface.errors import InputError
+from workspaces import ROOT
 
 # What `dvc repro` does here: each run leaves its beginning and end in a file.
 DVC = """#!/usr/bin/env bash
@@ -79,6 +80,13 @@ def test_a_failed_cell_stops_the_rest_and_says_why(folder, capfd):
     assert "error: it diverged" in capfd.readouterr().err
 
 
-def test_no_job_is_refused():
+def test_what_names_no_cell_is_refused(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
     with pytest.raises(InputError, match="--jobs is 0, expected at least 1"):
         cells.main(["train", "--jobs", "0"])
+    for replicates in ("99", "(", "x|y"):
+        with pytest.raises(InputError, match=r"--replicates is .*, expected some of the study's"):
+            cells.main(["train", "--replicates", replicates])
+    with pytest.raises(SystemExit, match="2"):
+        cells.main(["trian"])
+    assert "invalid choice: 'trian'" in capsys.readouterr().err

@@ -112,12 +112,13 @@ def test_missing_files_are_one_sentence(tmp_path):
         artifacts.read_json,
         artifacts.read_yaml,
         artifacts.read_csv,
-        artifacts.read_params,
         artifacts.sha256,
     )
     for read in readers:
         with pytest.raises(InputError, match=r"^cannot read .*absent.*: [Nn]o such file"):
             read(tmp_path / "absent")
+    with pytest.raises(InputError, match=r"absent does not exist, expected it: start in the study"):
+        artifacts.read_params(tmp_path / "absent")
 
 
 def test_broken_files_are_one_sentence(tmp_path):
@@ -133,6 +134,10 @@ def test_broken_files_are_one_sentence(tmp_path):
     path.write_bytes(b"model,nrmse\n\xff\xfe,1\n")
     with pytest.raises(InputError, match=r"^\S*broken is not UTF-8: .*0xff"):
         artifacts.read_csv(path)
+    for cut in ("1,2\n3\n", "1,2\n3,4,5\n"):
+        path.write_text(f"model,nrmse\n{cut}")
+        with pytest.raises(InputError, match=r"broken: row 2 has another length than the header"):
+            artifacts.read_csv(path)
     path.write_text("- a list")
     with pytest.raises(InputError, match=r"^\S*broken holds \['a list'\], expected a mapping"):
         artifacts.read_params(path)

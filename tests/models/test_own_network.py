@@ -49,6 +49,10 @@ class Pair(Conv):
     def forward(self, x):
         return super().forward(x), x
 
+class Double(Conv):
+    def forward(self, x):
+        return super().forward(x).double()
+
 class Fails(Conv):
     def forward(self, x):
         raise RuntimeError("no such\\nweather")
@@ -241,7 +245,8 @@ def test_settings_that_make_no_network(own, change, expected):
     [
         ("Larger", r"output float32 of shape \(2, 1, 8, 14\), expected .* \(2, 1, 8, 12\)"),
         ("Complex", r"output complex64 of shape"),
-        ("Pair", "output tuple, expected real numbers of"),
+        ("Pair", "output tuple, expected float32 of"),
+        ("Double", r"output float64 of shape .*, expected float32 of"),
         ("Random", "output is random in evaluation mode"),
         ("Remembers", "output depends on an earlier call"),
         ("Fails", "fails on an input of shape .2, 3, 8, 12.: RuntimeError: no such weather"),
@@ -262,7 +267,7 @@ def test_settings_that_make_no_network(own, change, expected):
         ("OfTheBatch", "output depends on the other samples of a batch"),
         ("OnlyPairs", r"fails on an input of shape \(1, 3, 8, 12\): RuntimeError"),
         ("FailsInTraining", "in training mode that fails on an input .* ValueError: no teacher"),
-        ("PairInTraining", "in training mode with an output tuple, expected real numbers of"),
+        ("PairInTraining", "in training mode with an output tuple, expected float32 of"),
     ],
 )
 def test_networks_that_are_no_function_of_the_frame(own, name, expected):

@@ -82,8 +82,15 @@ def test_a_row_of_another_network_or_flow_is_left_out(table):
     assert set(read_costs(PARITY, own)["cpu"]) == {"unet", "fractal_unet"}
 
 
-@pytest.mark.parametrize("row", ["cpu,unet,many,,,,7.0,2.0,9.0", "cpu,unet", "<<<<<<< HEAD"])
-def test_a_table_that_is_none_is_one_sentence(table, row):
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("cpu,unet,many,,,,7.0,2.0,9.0", " has the row .*`make cost` writes"),
+        ("cpu,unet", ": row 2 has another length than the header"),
+        ("<<<<<<< HEAD", ": row 2 has another length than the header"),
+    ],
+)
+def test_a_table_that_is_none_is_one_sentence(table, row, expected):
     table(ROWS[0], row)
-    with pytest.raises(InputError, match=r"plots/cost\.csv has the row .*`make cost` writes"):
+    with pytest.raises(InputError, match=rf"plots/cost\.csv{expected}"):
         read_costs(PARITY, DATA)

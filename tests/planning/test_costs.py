@@ -149,6 +149,17 @@ def test_the_plan_counts_what_is_generated_beside_files(capsys):
 def test_a_plan_for_nothing_is_one_sentence():
     with pytest.raises(ValueError, match=r"--throughput is 0\.0, expected more than 0"):
         plan.main(["--throughput", "0"])
+    with pytest.raises(ValueError, match=r"--throughput is inf, expected more than 0, and finite"):
+        plan.main(["--throughput", "inf"])
+    for override, expected in (
+        ("replicates=3", "replicates is 3, expected"),
+        ("replicates=[]", r"replicates is \[\], expected 1 or more"),
+        ("model_names=[nope]", "model_names has 'nope', expected one of unet"),
+        ("datasets=[]", r"datasets is \[\]|data.names is"),
+        ("evaluate.horizon=abc", "evaluate.horizon is 'abc', expected a whole number"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            plan.main(["scale=smoke", override])
     with pytest.raises(ValueError, match=r"conf/ has no key 'scal"):
         plan.main(["scal=gpu"])
 

@@ -250,6 +250,44 @@ def test_patching_columns_of_a_fractal_alone_and_jointly():
     assert total == pytest.approx(effects["decoder0"], abs=1e-5)
 
 
+class Squared(nn.Module):
+    """x + x^2, where a site carries the square: how much that is depends on the samples."""
+
+    def __init__(self, more):
+        super().__init__()
+        self.bottleneck = Site()
+        self.more = nn.ModuleList(Site() for _ in range(more))
+
+    def forward(self, frames):
+        square = self.bottleneck(frames).square()
+        for site in self.more:
+            square = site(square)
+        return frames + square
+
+
+def test_networks_of_more_sites_or_layers_get_the_same_samples(study):
+    """They draw more permutations, or more keys, between one kind of samples and the next."""
+    flows = study.trajectories
+    few, many = (
+        measure_effects(subject(Squared(more), **flows), PATCHING, np.random.default_rng(0), plain)
+        for more in (0, 3)
+    )
+    drawn = ("donor", "recipient", "effect", "sd", "faithfulness")
+    found = [
+        [[row[key] for key in drawn] for row in one.rows if row["site"] == "bottleneck"]
+        for one in (few, many)
+    ]
+    assert found[0] == found[1]
+    assert len({row[2] for row in found[0]}) > 3
+    settings = [
+        RomeSettings(num_keys=2, iterations=1, pairs=2, threshold=0.2, layers=n) for n in (1, 3)
+    ]
+    edits = [measure_edits(study, own, np.random.default_rng(0), plain).rows for own in settings]
+    effects = [{r["axis"]: r["effect"] for r in rows if r["chosen"]} for rows in edits]
+    assert effects[0] == effects[1]
+    assert len(effects[0]) == 2
+
+
 def test_rome_edits_every_axis_and_restores_the_network(study):
     weights = {name: value.clone() for name, value in study.network.state_dict().items()}
     found = measure_edits(study, ROME, np.random.default_rng(0), plain)

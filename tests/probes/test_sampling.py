@@ -240,12 +240,12 @@ def test_bad_input_is_one_sentence():
         decorrelation(torch.ones_like(frames))
     with pytest.raises(InputError, match="patches of 3 cells"):
         draw_samples(frames, 3, rng)
-    with pytest.raises(InputError, match="1 following frames in trajectories of 1 frames"):
+    with pytest.raises(InputError, match=r"1 frames of .*, expected a divisor of 8 and two frames"):
         draw_samples(frames.reshape(8, 1, 1, 8, 8), 4, rng)
     samples = draw_samples(frames, 4, rng)
-    with pytest.raises(InputError, match="holds 1 frames, expected the 6 frames"):
+    with pytest.raises(InputError, match=r"shape \(1, 3, 8, 8\), expected \(6, C, H, H\)"):
         gather_patches(torch.zeros(1, 3, 8, 8), samples)
-    with pytest.raises(InputError, match=r"expected \(F, C, H, H\)"):
+    with pytest.raises(InputError, match=r"expected \(6, C, H, H\)"):
         gather_patches(torch.zeros(6, 3, 8, 4), samples)
 
 

@@ -287,9 +287,17 @@ def test_spearman_interval_at_its_limits():
     assert high == 1
     assert low == pytest.approx(math.tanh(math.atanh(nearly) - half))
     assert spearman_interval([1, 2, 3, 4, 5], [5, 4, 3, 2, 1]) == (-1, pytest.approx(-low))
+    # In two groups of four, the rho next to 1 is the largest of 4!^2 that are below.
+    x, groups = np.arange(8.0), [0] * 4 + [1] * 4
+    orders = [np.array(order) for order in itertools.permutations(range(4))]
+    sums = [(a - 1.5) @ np.arange(4) + (b - 1.5) @ np.arange(4) for a in orders for b in orders]
+    nearly = (1 + max(s for s in sums if s < 10) / 10) / 2
+    half = stats.norm.ppf(0.975) * math.sqrt((1 + nearly**2 / 2) / (8 - 1 - 3))
+    low, high = spearman_interval(x, x, groups=groups)
+    assert (low, high) == (pytest.approx(math.tanh(math.atanh(nearly) - half)), 1)
     # One step below a perfect order is inside (-1, 1) and lies lower.
     below = spearman_interval([1, 2, 3, 4, 5], [1, 2, 3, 5, 4])
-    assert below.low < low
+    assert below.low < spearman_interval([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]).low
     assert below.high < 1
 
 

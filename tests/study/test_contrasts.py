@@ -143,12 +143,23 @@ def test_q_is_over_the_secondary_family_alone():
     assert result["primary"]["q"] == result["primary"]["p"]
 
 
-def test_a_secondary_difference_without_spread_is_left_out():
+def without_q(result):
+    return {name: {k: v for k, v in row.items() if k != "q"} for name, row in result.items()}
+
+
+def test_a_secondary_difference_without_spread_has_no_row_and_counts_in_its_family():
     """Two runs may differ by the same number of frames; nothing measures the error of that."""
     pairs = endpoints() | {"ind_valid_time": (np.full(4, 5.25), np.full(4, 5.5))}
     result = contrasts(pairs, PLAN)
-    assert "ind_valid_time" not in result
-    assert result == contrasts({k: v for k, v in pairs.items() if k != "ind_valid_time"}, PLAN)
+    others = [name for name in PLAN.secondary if name != "ind_valid_time"]
+    assert set(result) == {PLAN.primary, *others}
+    varied = {name: pairs[name] for name in result}
+    assert without_q(result) == without_q(contrasts(varied, PLAN))
+    # Benjamini & Hochberg 1995: q_(i) = min over j >= i of p_(j) m / j, and m is what was declared.
+    family = [*sorted(result[name]["p"] for name in others), 1.0]
+    steps = [p * len(PLAN.secondary) / j for j, p in enumerate(family, 1)]
+    for name in others:
+        assert result[name]["q"] == min(steps[family.index(result[name]["p"]) :])
     equal = contrasts(endpoints() | {"ind_valid_time": (np.full(4, 5.5),) * 2}, PLAN)
     assert equal["ind_valid_time"]["estimate"] == 0.0
     with pytest.raises(InputError, match="without any spread"):
@@ -156,16 +167,19 @@ def test_a_secondary_difference_without_spread_is_left_out():
 
 
 @pytest.mark.parametrize("step", [0.1, 0.0])
-def test_a_difference_that_only_rounding_varies_is_left_out(step):
+def test_a_difference_that_only_rounding_varies_has_no_spread(step):
     """Frames such as 10.1 - 10: all 0.1, or all 0, as far as their numbers can tell."""
     y = np.array([10.0, 11.0, 13.0, 10.5])
     x = y + step + np.array([0.0, 1.0, -1.0, 1.0]) * np.spacing(10.0)
     assert np.ptp(x - y) > 0
     assert np.abs(x - y - step).max() < 1e-14
     pairs = endpoints()
-    assert contrasts(pairs | {"a": (x, y)}, PLAN) == contrasts(
-        {name: pair for name, pair in pairs.items() if name != "a"}, PLAN
-    )
+    if step:
+        assert "a" not in contrasts(pairs | {"a": (x, y)}, PLAN)
+    else:
+        assert contrast(x, y, RULE) == contrast(y, y, RULE)
+        primary = contrasts({PLAN.primary: (x, y)}, PLAN)[PLAN.primary]
+        assert (primary["estimate"], primary["p"], primary["cohens_dz"]) == (0.0, 1.0, 0.0)
     # Ten times as much is no rounding.
     assert "a" in contrasts(pairs | {"a": (y + step + 20 * (x - y - step), y)}, PLAN)
 

@@ -5,7 +5,6 @@ DVC runs one stage after another, and a small network keeps one core busy: so ea
 """
 
 import argparse
-import re
 import subprocess
 import sys
 import time
@@ -21,10 +20,8 @@ from chimera.interface.errors import InputError, guarded
 REPRO = ("dvc", "--wait-for-lock", "repro", "--single-item")
 
 
-def cells_of(
-    stages: Iterable[str], kinds: Sequence[str], replicates: str = ".*"
-) -> list[list[str]]:
-    """Return the stages of each cell, of these kinds, where the replicate matches as a whole.
+def cells_of(stages: Iterable[str], kinds: Sequence[str], replicates: str = "") -> list[list[str]]:
+    """Return the stages of each cell, of these kinds, of all replicates or those between `|`.
 
     >>> cells_of(["train@unet-0", "probe@ib-unet-0", "train@unet-10"], ["train", "probe"], "0|1")
     [['train@unet-0', 'probe@ib-unet-0']]
@@ -33,7 +30,7 @@ def cells_of(
     for stage in stages:
         kind, _, cell = stage.partition("@")
         cell = cell.partition("-")[2] if kind == "probe" else cell
-        if kind in kinds and re.fullmatch(replicates, cell.rpartition("-")[2]):
+        if kind in kinds and (not replicates or cell.rpartition("-")[2] in replicates.split("|")):
             found.setdefault(cell, []).append(stage)
     return list(found.values())
 
@@ -91,15 +88,17 @@ def _pass_on(source: IO[str] | None, target: IO[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="cells", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("kinds", nargs="+", help="of stages: train, evaluate, probe")
+    parser.add_argument("kinds", nargs="+", choices=["train", "evaluate", "probe"], help="stages")
     parser.add_argument("--jobs", type=int, default=1, help="cells that run side by side")
-    parser.add_argument("--replicates", default=".*", help="a regular expression, such as 8|9")
+    parser.add_argument("--replicates", default="", help="such as 8|9, all unless given")
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         raise InputError(f"--jobs is {options.jobs}, expected at least 1")
     with Repo() as repo:
         stages = [stage.addressing for stage in repo.index.stages]
-    if not run_cells(cells_of(stages, options.kinds, options.replicates or ".*"), options.jobs):
+    if not (cells := cells_of(stages, options.kinds, options.replicates)):
+        raise InputError(f"--replicates is {options.replicates!r}, expected some of the study's")
+    if not run_cells(cells, options.jobs):
         sys.exit(1)
 
 

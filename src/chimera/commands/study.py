@@ -43,7 +43,7 @@ def run(*command: str) -> None:
 
 
 class DeclaredStudy(NamedTuple):
-    """The declared study, and settings that decide no number, such as `train.device=cuda`."""
+    """The declared study, and settings that it leaves open, such as `train.device=cuda`."""
 
     plan: Preregistration
     overrides: tuple[str, ...] = ()
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="study", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, default=1, help="cells that run side by side")
     parser.add_argument("--more", type=int, help="add so many replicates at most")
-    parser.add_argument("overrides", nargs="*", help="that decide no number: train.device=cuda")
+    parser.add_argument("overrides", nargs="*", help="that the plan leaves open: train.device=cuda")
     options = parser.parse_args(arguments)
     for name in ("jobs", "more"):
         if (value := getattr(options, name)) is not None and value < 1:

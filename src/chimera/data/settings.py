@@ -118,28 +118,22 @@ class GeneratedData(DataSettings, frozen=True):
         if self.files and self.names[0] not in self.generated:
             raise InputError(f"names begins with {self.names[0]!r}, expected IND of data.generated")
         if self.simulated_points < self.num_points:
-            raise InputError(
-                f"simulated_points is {self.simulated_points}, "
-                f"expected at least data.num_points ({self.num_points})"
-            )
+            least = f"at least data.num_points ({self.num_points})"
+            raise InputError(f"simulated_points is {self.simulated_points}, expected {least}")
         if not self.num_points <= self.warm_up_points <= self.simulated_points:
             raise InputError(
                 f"warm_up_points is {self.warm_up_points}, expected at least data.num_points "
                 f"({self.num_points}) and at most data.simulated_points ({self.simulated_points})"
             )
         if self.past_frames >= self.num_frames:
-            raise InputError(
-                f"past_frames is {self.past_frames}, expected less than num_frames "
-                f"({self.num_frames})"
-            )
+            less = f"less than num_frames ({self.num_frames})"
+            raise InputError(f"past_frames is {self.past_frames}, expected {less}")
         cell = self.domain_extent / self.simulated_points
         for name, dataset in self.datasets.items():
             expected = set(SPLITS) if name == self.names[0] else {"test"}
             if name in self.names and set(dataset.trajectories) != expected:
-                raise InputError(
-                    f"datasets.{name}.trajectories has {sorted(dataset.trajectories)}, "
-                    f"expected {sorted(expected)}"
-                )
+                stated = f"datasets.{name}.trajectories has {sorted(dataset.trajectories)}"
+                raise InputError(f"{stated}, expected {sorted(expected)}")
             duration = dataset.warm_up + self.frame_interval * (self.num_frames - 1)
             if not duration * dataset.max_speed <= _MAX_CELLS_CROSSED * cell:
                 raise InputError(
@@ -163,10 +157,7 @@ class ImportedData(DataSettings, frozen=True):
     outside: bool = False  # whether links below root may lead out of it
 
     def __post_init__(self) -> None:
-        """Refuse fields or fractions that no import could use."""
-        fields = list(self.fields)
-        if not fields or len(set(fields)) < len(fields):
-            raise InputError(f"fields is {fields}, expected at least one name, none twice")
+        """Refuse an extent or fractions that no import could use."""
         if self.extent and not all(self.extent):
             raise InputError(f"extent is {list(self.extent)}, expected two lengths that are not 0")
         if set(self.fractions) != set(SPLITS):
@@ -195,12 +186,12 @@ def read_data(section: Any) -> GeneratedData | ImportedData:
     if isinstance(source, str) and source not in _SOURCES:
         raise InputError(f"data.source is {source!r}, expected one of {', '.join(_SOURCES)}")
     data = settings.read_settings(section, "data", _SOURCES.get(str(source), ImportedData))
-    inputs = [*data.fields, *data.conditioning]
+    fields, inputs = list(data.fields), [*data.fields, *data.conditioning]
+    if not fields or len(set(fields)) < len(fields):
+        raise InputError(f"data.fields is {fields}, expected at least one name, none twice")
     if len(set(inputs)) < len(inputs):
-        raise InputError(
-            f"data.conditioning is {list(data.conditioning)}, expected names that are not among "
-            f"data.fields ({', '.join(data.fields)}), none twice"
-        )
+        others = f"names that are not among data.fields ({', '.join(fields)}), none twice"
+        raise InputError(f"data.conditioning is {list(data.conditioning)}, expected {others}")
     return data
 
 

@@ -164,7 +164,8 @@ def _compare(verdict: FileVerdict, frozen: Entry, written: Entry, manifest: Path
     if generated and agree(frozen.get("fingerprint"), written.get("fingerprint")):
         return replace(verdict, verdict="equivalent")
     fault = f"{path} is not the frozen data: its sha256 is {found}, expected {expected}"
-    return replace(verdict, verdict="mismatched", fault=f"{fault} ({manifest})")
+    remedy = f"({manifest}); data of other settings have a data.manifests of their own"
+    return replace(verdict, verdict="mismatched", fault=f"{fault} {remedy}")
 
 
 def require_inputs(

@@ -119,7 +119,7 @@ def classical(physics: Physics, num_points: int) -> dict[str, Stepper]:
 def coarse_solver(physics: Physics, num_points: int) -> Stepper:
     """Return the forecast of the project's solver, which knows the physics, on a coarser grid.
 
-    A frame is cut to the modes of a grid of num_points^2, integrated in single precision with the
+    A frame is cut to the modes of a grid of num_points^2, integrated in its precision by 3/4 of the
     longest stable step, and interpolated back. This is what a network has to be better than: the
     same answer for less work (McGreivy & Hakim 2024, "Weak baselines and reporting biases lead to
     overoptimism in machine learning for fluid-related partial differential equations").

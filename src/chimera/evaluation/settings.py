@@ -23,7 +23,5 @@ class EvaluateSettings(Settings, frozen=True):
     def __post_init__(self) -> None:
         """Require the field's frame to be within the rollout."""
         if self.field_frame > self.horizon:
-            raise InputError(
-                f"field_frame is {self.field_frame}, expected at most evaluate.horizon "
-                f"({self.horizon})"
-            )
+            most = f"at most evaluate.horizon ({self.horizon})"
+            raise InputError(f"field_frame is {self.field_frame}, expected {most}")

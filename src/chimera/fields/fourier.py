@@ -54,7 +54,7 @@ def axis_derivative(field: Tensor, length: float, axis: int) -> Tensor:
 
 
 def velocity(vorticity: Tensor, domain_extent: float) -> Tensor:
-    """Return the velocity (..., N, N, 2) without mean flow of a vorticity (..., N, N)."""
+    """Return the velocity (..., N, N, 2) of the modes |m| < N / 2 of a vorticity (..., N, N)."""
     N = vorticity.shape[-1]
     m_x, m_y = integer_wavenumbers(N, vorticity)
     square = m_x.square() + m_y.square()

@@ -1,6 +1,8 @@
 """Section `figures` of params.yaml; conf/config.yaml says what each key is."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from chimera.interface.settings import Index, Name, Settings
 
@@ -11,4 +13,4 @@ class FigureSettings(Settings, frozen=True):
     style: Literal["screen", "paper"] = "screen"
     field: str | None = None
     replicate: Index | None = None
-    models: tuple[Name, ...] | None = None
+    models: Annotated[tuple[Name, ...], Meta(min_length=1)] | None = None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from chimera.files.artifacts import read_bytes, write_bytes
+from chimera.files.artifacts import Section, read_bytes, write_bytes
 from chimera.interface.errors import InputError
 
 
@@ -26,7 +26,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     content = io.BytesIO(read_bytes(path))
     try:
         with np.load(content, allow_pickle=False) as archive:
-            return dict(archive)
+            return Section(archive, str(path))
     except Exception as error:  # numpy and zipfile document none of those that a broken file has
         raise InputError(f"{path} is not a whole npz archive: {error}") from None
 

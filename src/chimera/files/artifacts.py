@@ -250,13 +250,19 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file as text, by the names in its header."""
     content = read_text(path)
     try:
-        return list(csv.DictReader(io.StringIO(content, newline="")))
+        rows: list[Any] = list(csv.DictReader(io.StringIO(content, newline="")))
     except csv.Error as error:
         raise InputError(f"{path} is not CSV: {error}") from None
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise InputError(f"{path}: row {number} has another length than the header")
+    return rows
 
 
 def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
     """Return the sections of params.yaml."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist, expected it: start in the study's root")
     params = read_yaml(path)
     if not isinstance(params, dict):
         raise InputError(f"{path} holds {params!r}, expected a mapping of sections")

@@ -55,7 +55,5 @@ def parse_tensors(content: bytes, name: str) -> tuple[dict[str, Tensor], Any]:
         end = _HEADER + int.from_bytes(content[:_HEADER], "little")
         return tensors, json.loads(json.loads(content[_HEADER:end])["__metadata__"]["values"])
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{name} is not a whole safetensors file of {len(content)} bytes ({error}); "
-            "remove it and run `dvc repro`"
-        ) from None
+        broken = f"{name} is not a whole safetensors file of {len(content)} bytes ({error})"
+        raise InputError(f"{broken}; remove it and run `dvc repro`") from None

@@ -5,6 +5,7 @@ from typing import Any
 
 from chimera.governance.plan import Preregistration, nearest_block
 from chimera.governance.standing import standing
+from chimera.interface.errors import InputError, listed
 from chimera.study.aggregation import read_statistics
 from chimera.study.contrasts import compare, correlations
 from chimera.study.endpoints import endpoint
@@ -23,6 +24,8 @@ def analyse(
     The errors are by (forecaster, replicate); `statistics` and `verify` are the files in metrics/.
     """
     models, baseline, replicates = (params[k] for k in ("model_names", "baseline", "replicates"))
+    if lacking := [f"{m} {r}" for m in models for r in replicates if (m, r) not in errors]:
+        raise InputError(f"metrics/errors.csv has no {listed(lacking)}, expected every run")
     runs = {(model, r): errors[model, r] for model in models for r in replicates}
     measured = read_statistics(statistics, params)
     compared = [model for model in models if model != baseline and baseline in models]

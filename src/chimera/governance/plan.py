@@ -16,7 +16,7 @@ from chimera.study.stopping import Analysis, Stopping
 
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
-# What decides no number: where, how fast and how visibly it runs, and what conf/ composes from.
+# What decides no more than rounding, of frames that fit train.memory, and what conf/ composes from.
 FREE = (
     "scale",
     "figures",

@@ -114,10 +114,8 @@ def _require_unseen(plan: Preregistration, name: str) -> None:
         )
     replicates, most = study["replicates"], plan.stopping.last_look
     if len(set(map(str, replicates))) < len(replicates) or len(replicates) != most:
-        raise InputError(
-            f"{name}: study.replicates is {replicates}, expected {most} different ones, as many "
-            "as stopping.last_look"
-        )
+        many = f"{most} different ones, as many as stopping.last_look"
+        raise InputError(f"{name}: study.replicates is {replicates}, expected {many}")
 
 
 def _require_known_names(plan: Preregistration, name: str) -> None:

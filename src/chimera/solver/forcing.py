@@ -35,10 +35,8 @@ class KolmogorovForcing:
                 f"({exact[0]:.4g}, {exact[1]:.4g}) periods in the box, expected whole numbers"
             )
         if 2 * max(map(abs, periods)) >= num_points:
-            raise InputError(
-                f"forcing.wavenumber is {self.wavenumber}, expected less than half of the "
-                f"{num_points} points of the grid"
-            )
+            less = f"less than half of the {num_points} points of the grid"
+            raise InputError(f"forcing.wavenumber is {self.wavenumber}, expected {less}")
         x = torch.arange(num_points, dtype=torch.float64) * (2 * math.pi / num_points)
         phase = periods[0] * x[:, None] + periods[1] * x[None, :]
         return -self.amplitude * (2 * math.pi * self.wavenumber / domain_extent) * torch.cos(phase)

@@ -143,10 +143,8 @@ def _per_trajectory(name: str, value: float | Tensor, vorticity: Tensor) -> Tens
     given = torch.as_tensor(value, dtype=torch.complex128, device=vorticity.device)
     tensor = given.real
     if tensor.dim() > 1 or (tensor.dim() == 1 and len(tensor) != len(vorticity)):
-        raise InputError(
-            f"{name} has shape {tuple(tensor.shape)}, expected a number or one for each of the "
-            f"{len(vorticity)} trajectories"
-        )
+        fits = f"a number or one for each of the {len(vorticity)} trajectories"
+        raise InputError(f"{name} has shape {tuple(tensor.shape)}, expected {fits}")
     if not bool((tensor >= 0).all() and tensor.isfinite().all()) or bool(given.imag.any()):
         raise InputError(f"{name} is {value}, expected 0 or more")
     return tensor.reshape(-1)

@@ -31,7 +31,5 @@ def check_stability(
             f"{MAX_CFL:.3g}: the time step is {time_step:.4g} and must be at most "
             f"{time_step * MAX_CFL / value:.4g}"
         )
-    raise InputError(
-        f"{name} blew up before time {time:.6g} with time step {time_step:.4g}, "
-        "expected finite vorticity: take a smaller time step"
-    )
+    stated = f"{name} blew up before time {time:.6g} with time step {time_step:.4g}"
+    raise InputError(f"{stated}, expected finite vorticity: take a smaller time step")

@@ -71,15 +71,15 @@ def spearman_interval(
     """Return an approximate interval of the population's rank correlation, inside [-1, 1].
 
     It is all of [-1, 1] for n <= 3, where the approximation has no variance. For a perfect order,
-    where it would shrink to a point, the inner end is taken at half the step 12 / (n (n^2 - 1))
-    between attainable values inside, and the outer end is 1.
+    where it would shrink to a point, the inner end is taken at half the step to the next attainable
+    value, 12 / sum of n (n^2 - 1) over groups, and the outer end is 1.
     """
     require_fraction("confidence", confidence)
     ranks = _varying_ranks(x, y, groups)
     n, rho = sum(len(a) for a, _ in ranks) - len(ranks) + 1, _rho(ranks)
     if n <= 3:
         return Interval(-1.0, 1.0)
-    largest = 1 - 6 / (n * (n**2 - 1))
+    largest = 1 - 6 / sum(len(a) ** 3 - len(a) for a, _ in ranks)
     inner = min(max(rho, -largest), largest)
     half = scipy.stats.norm.isf((1 - confidence) / 2) * math.sqrt((1 + inner**2 / 2) / (n - 3))
     low, high = math.tanh(math.atanh(inner) - half), math.tanh(math.atanh(inner) + half)

@@ -35,7 +35,7 @@ from chimera.training.settings import TrainSettings
 # A run has diverged when its loss exceeds this multiple of persistence's, near which it starts.
 MAX_LOSS_RATIO = 100.0
 # Spacing of the validation frames that are forecast. Neighbouring frames are redundant (the default
-# flow's autocorrelation falls below 0.2 after 8 frames), and all of them would cost 2% of a run.
+# flow's autocorrelation falls below 0.2 after ten or so), and all of them would cost 2% of a run.
 VALID_SPACING = 4
 
 

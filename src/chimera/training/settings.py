@@ -44,10 +44,9 @@ class TrainSettings(settings.Settings, frozen=True):
     def __post_init__(self) -> None:
         """Require a batch that the processes can share evenly."""
         if self.batch_size % self.devices:
-            raise InputError(
-                f"batch_size is {self.batch_size}, expected a multiple of train.devices "
-                f"({self.devices}): every process takes the same share of a batch"
-            )
+            equal = f"({self.devices}): every process takes the same share of a batch"
+            stated = f"batch_size is {self.batch_size}, expected a multiple of train.devices"
+            raise InputError(f"{stated} {equal}")
 
 
 class Tuned(settings.Settings, frozen=True):

@@ -115,6 +115,29 @@ def test_reads_a_file_of_the_well_s_own_kind(tmp_path):
     assert split.layout.boundary == ("open", "open")
 
 
+@pytest.mark.parametrize("kind", ["ZEBRA", "wall"])
+def test_edges_are_of_a_kind_that_the_well_knows(dataset, kind):
+    path = dataset / "data/train/a.hdf5"
+    with h5py.File(path, "r+") as file:
+        for edges in file["boundary_conditions"].values():
+            edges.attrs["bc_type"] = kind
+    if kind == "wall":
+        assert Split(path.parent, ["vorticity"]).layout.boundary == ("open", "open")
+        return
+    words = r"a\.hdf5: boundary_conditions/x_periodic is ZEBRA, expected PERIODIC, WALL or OPEN"
+    with pytest.raises(InputError, match=words):
+        Split(path.parent, ["vorticity"])
+
+
+def test_a_file_that_counts_other_trajectories_than_it_has_is_refused(dataset):
+    path = dataset / "data/train/a.hdf5"
+    with h5py.File(path, "r+") as file:
+        assert file.attrs["n_trajectories"] == 3
+        file.attrs["n_trajectories"] = 99
+    with pytest.raises(InputError, match=r"a\.hdf5 has 3 trajectories, expected 99 as it says"):
+        Split(path.parent, ["vorticity"])
+
+
 def test_reads_what_was_written(dataset):
     split = Split(dataset / "data/train", ["vorticity"])
     np.testing.assert_array_equal(split.read()[:, :, 0], fields())

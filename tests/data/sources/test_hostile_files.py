@@ -12,7 +12,10 @@ import pytest
 from test_importing import FIELD, config, made, sources
 
 import flows
+from chimera.data.layout.leakage import read_frames
+from chimera.data.layout.well import open_well
 from chimera.data.sources.importing import channel_blocks, open_any
+from chimera.files.arrays import write_arrays
 from chimera.files.streams import Stream
 from chimera.interface.errors import InputError
 
@@ -234,3 +237,29 @@ def test_other_fields_are_read_as_the_nearest_float32(tmp_path, source, change):
     found = np.concatenate(blocks(path))[:, 0]
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, values.astype(np.float32))
+
+
+def test_a_name_that_is_not_text_is_refused(tmp_path):
+    """HDF5 says which of its names it cannot find, and h5py cannot decode what it says."""
+    path = sources(tmp_path)["pdebench"]
+    content = path.read_bytes()
+    assert b"density\0" in content
+    path.write_bytes(content.replace(b"density\0", b"\xffensity\0"))
+    with pytest.raises(InputError, match=rf"{path.name} is not a whole HDF5 file: .*0xff"):
+        open_any(path, ["vorticity"])
+
+
+def test_an_attribute_that_the_file_has_lost_is_refused(tmp_path):
+    """Text of an attribute lies in a heap, of which only the signature is damaged here."""
+    path = sources(tmp_path)["well"]
+    content = path.read_bytes()
+    assert b"GCOL" in content
+    path.write_bytes(content.replace(b"GCOL", b"LOST"))
+    with pytest.raises(InputError, match=rf"{path.name} is not a whole HDF5 file: .*heap"):
+        open_well(path)
+
+
+def test_frames_without_their_places_are_refused(tmp_path):
+    write_arrays(path := tmp_path / "frames.npz", {"train": np.zeros((2, 3, 2), np.uint64)})
+    with pytest.raises(InputError, match=r"frames\.npz has no 'train\.places' among train$"):
+        read_frames(path)

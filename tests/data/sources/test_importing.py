@@ -395,6 +395,24 @@ def test_an_axis_without_trajectories_names_its_key(tmp_path, source):
         made(config(source, path, datasets=datasets), tmp_path / "ind")
 
 
+@pytest.mark.parametrize(
+    ("viscosity", "expected"),
+    [
+        ([0.01, 0.02, np.nan, 0.04], "viscosity has values that are not finite, expected numbers"),
+        ([0.01, 0.02, 0.03], r"viscosity is float64 of shape \(3,\), expected 4 numbers or one"),
+        (None, "has no 'viscosity' that data.conditioning names, expected one of none"),
+    ],
+)
+def test_conditioning_that_cannot_be_used_names_the_user_s_file(tmp_path, viscosity, expected):
+    path = sources(tmp_path)["npz"]
+    content = dict(np.load(path)) | {"viscosity": np.array(viscosity)}
+    assert len(content["trajectories"]) == 4
+    np.savez(path, **{name: of for name, of in content.items() if of.dtype != object})
+    with pytest.raises(InputError, match=expected) as error:
+        made(config("npz", path, conditioning=["viscosity"]), tmp_path / "ind")
+    assert str(path) in str(error.value)
+
+
 @pytest.mark.parametrize("source", ["pdebench", "well"])
 def test_a_filter_that_is_not_installed_is_named(tmp_path, source):
     path, name = sources(tmp_path)[source], FIELD[source]

@@ -36,10 +36,8 @@ class Order:
 
     def __init__(self, n: int, T: int, form: Form) -> None:
         if form.length > T:
-            raise InputError(
-                f"trajectories have {T} frames, expected at least {form.length} "
-                "(data.past_frames + train.unroll)"
-            )
+            least = f"at least {form.length} (data.past_frames + train.unroll)"
+            raise InputError(f"trajectories have {T} frames, expected {least}")
         starts = np.arange(n)[:, None] * T + np.arange(T - form.length + 1)
         self._starts, self._form = starts.reshape(-1), form
         self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)

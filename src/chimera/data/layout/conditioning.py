@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chimera.data.layout.recordings import Array, Recording
-from chimera.interface.errors import InputError
+from chimera.interface.errors import InputError, listed
 
 _LOGARITHM = "ln "
 
@@ -35,16 +35,18 @@ def read_conditioning(
     """Return a channel of n trajectories, (n, H, W) of a field or (n, 1, 1) of a scalar.
 
     `places` has the recording and the number in it of each; the scalars are theirs, (n,) by name.
+    It is an InputError if a file lacks the name, or has values of it that are not finite.
     """
     if all(name in recording.constants for recording in recordings):
         rows = [[number for r, number in places if r == i] for i in range(len(recordings))]
         found = [r.constants[name](row) for r, row in zip(recordings, rows, strict=True)]
-        return np.concatenate(found)  # places are in the order of the files
+        return _finite(np.concatenate(found), name, recordings)  # places are in the files' order
     plain = name.removeprefix(_LOGARITHM)
     first = recordings[0]
     if plain not in scalars:
         raise InputError(
-            f"{first.path} has no {plain!r} that data.conditioning names, expected one of "
+            first.aside.get(plain)
+            or f"{first.path} has no {plain!r} that data.conditioning names, expected one of "
             f"{', '.join([*first.constants, *scalars]) or 'none, for it has none'}"
         )
     values = scalars[plain]
@@ -55,7 +57,14 @@ def read_conditioning(
                 "logarithm is an input of the network"
             )
         values = np.log(values)
-    return values.astype(np.float32)[:, None, None]
+    return _finite(values.astype(np.float32)[:, None, None], name, recordings)
+
+
+def _finite(channel: Array, name: str, recordings: Sequence[Recording]) -> Array:
+    if not np.isfinite(channel).all():
+        where = listed(str(recording.path) for recording in recordings)
+        raise InputError(f"{where}: {name} has values that are not finite, expected numbers")
+    return channel
 
 
 def conditioning_moments(channels: Sequence[Array]) -> dict[str, list[float]]:

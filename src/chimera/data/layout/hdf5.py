@@ -7,7 +7,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,26 +31,28 @@ Place = tuple[str, tuple[int, ...]]
 _MIN_CACHE, _MAX_CACHE = 1 << 20, 1 << 27
 
 
-def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> h5py.File:
-    """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset."""
+@contextmanager
+def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset.
+
+    What h5py raises of a broken file, here and in the block, is an InputError with its name.
+    """
     try:
-        file = h5py.File(path, "r", rdcc_nbytes=cache)
-        outward = file.id.links.visit(_outward, info=True)
+        with h5py.File(path, "r", rdcc_nbytes=cache) as file:
+            if outward := file.id.links.visit(_outward, info=True):
+                raise InputError(f"{path}: {outward} in another file, expected all in this one")
+            yield file
     except FileNotFoundError:
         raise InputError(f"{path} does not exist, expected an HDF5 file") from None
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a whole HDF5 file: {reason}") from None
-    if outward is not None:
-        file.close()
-        raise InputError(f"{path}: {outward} is in another file, expected everything in this one")
-    return file
 
 
 def _outward(name: bytes, link: Any) -> str | None:
-    """Return the name of a link out of the file, whose target no checksum covers."""
+    """Describe a link out of the file, whose target no checksum covers."""
     inner = link.type in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT)
-    return None if inner else name.decode(errors="replace")
+    return None if inner else f"{name.decode(errors='replace')} is"
 
 
 def hdf5_dataset(file: h5py.File, name: str) -> h5py.Dataset:
@@ -222,17 +224,14 @@ class FieldReader:
     """
 
     def __init__(self, recording: HDF5Recording, fields: Sequence[str], cache: int) -> None:
-        self._recording, self._file = recording, open_hdf5(recording.path, cache)
+        self._recording, stack = recording, ExitStack()
+        self._file, self.close = stack.enter_context(open_hdf5(recording.path, cache)), stack.close
         self._descriptor = self._file.id.get_vfd_handle()
         channels: dict[str, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
         for channel, wanted in enumerate(fields):
             name, component = recording.places[wanted]
             channels[name].append((channel, component))
         self._sets = [(hdf5_dataset(self._file, name), found) for name, found in channels.items()]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def read(self, trajectory: int, start: int, out: Array) -> None:
         """Read frames start, start + 1, ... of a trajectory into out (length, C, H, W)."""
@@ -254,8 +253,6 @@ class FieldReader:
         frames = np.empty((length, *dataset.shape[2:]), dtype=np.float32)
         first = (trajectory * dataset.shape[1] + start) * math.prod(dataset.shape[2:])
         if os.preadv(self._descriptor, [frames.data], offset + 4 * first) < frames.nbytes:
-            raise InputError(
-                f"{self._recording.path} is not a whole HDF5 file: {dataset.name.lstrip('/')} "
-                "ends too early"
-            )
+            early = f"{dataset.name.lstrip('/')} ends too early"
+            raise InputError(f"{self._recording.path} is not a whole HDF5 file: {early}")
         return frames

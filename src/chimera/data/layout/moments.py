@@ -53,8 +53,6 @@ class ChannelMoments:
                 result[moment + suffix] = dict(zip(fields, values.tolist(), strict=True))
         for name, value in result["std"].items():
             if not value > 0:
-                raise InputError(
-                    f"the field {name!r} is {result['mean'][name]:g} everywhere in the "
-                    "training trajectories, expected one that varies"
-                )
+                stated = f"the field {name!r} is {result['mean'][name]:g} everywhere"
+                raise InputError(f"{stated} in the training trajectories, expected one that varies")
         return result

@@ -87,10 +87,8 @@ class Recording(ABC):
         if name in self.aside:
             raise InputError(self.aside[name])
         if name not in self.fields:
-            raise InputError(
-                f"{self.path} has no dataset of the field {name!r} that data.fields names, "
-                f"expected one of {listed(self.fields)}"
-            )
+            lacking = f"{self.path} has no dataset of the field {name!r} that data.fields names"
+            raise InputError(f"{lacking}, expected one of {listed(self.fields)}")
 
     def require_same_layout(self, first: "Recording", *, stored: bool = False) -> None:
         """Refuse trajectories of another grid, length, boundary, extent or interval than the first.
@@ -182,8 +180,6 @@ def files_below(root: Path, suffixes: Sequence[str], outside: bool = False) -> l
         raise InputError(f"data.root {root} holds no {wanted}, expected at least one")
     for path in visible:
         if not outside and not path.resolve().is_relative_to(root.resolve()):
-            raise InputError(
-                f"{path} is a link to {path.resolve()}, expected files below {root}: set "
-                "data.outside to true to allow it"
-            )
+            allowed = f"files below {root}: set data.outside to true to allow it"
+            raise InputError(f"{path} is a link to {path.resolve()}, expected {allowed}")
     return sorted(visible)

@@ -69,10 +69,8 @@ class Split:
             for name in fields:
                 recording.require_field(name)
             if max(numbers, default=0) >= recording.count:
-                raise InputError(
-                    f"{recording.path} has {recording.count} trajectories, expected "
-                    f"{max(numbers) + 1} as {folder / NAME} says"
-                )
+                found = f"{recording.path} has {recording.count} trajectories"
+                raise InputError(f"{found}, expected {max(numbers) + 1} as {folder / NAME} says")
         self.available = sum(len(numbers) for _, numbers in files)
         if wanted is not None:
             files = _subset(files, wanted)

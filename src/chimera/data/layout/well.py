@@ -36,6 +36,8 @@ def open_well(path: Path) -> HDF5Recording:
         varying, still = _fields(file, axes)
         coordinates = [f"dimensions/{axis}" for axis in ("time", *axes)]
         found = hdf5.recorded(file, "well", varying, coordinates, _boundary(file, axes))
+        if (stated := file.attrs.get("n_trajectories", found.count)) != found.count:
+            raise InputError(f"{path} has {found.count} trajectories, expected {stated} as it says")
         scalars, others = hdf5.numbers(file, "scalars", found.count)
         shapes = (found.layout.grid, (found.count, *found.layout.grid))
         constants = {
@@ -83,7 +85,11 @@ def _text(value: Any) -> list[str]:
 def _boundary(file: h5py.File, axes: Sequence[str]) -> tuple[str, ...]:
     periodic: set[str] = set()
     for condition in file.get("boundary_conditions", {}).values():
-        if "PERIODIC" in [kind.upper() for kind in _text(condition.attrs.get("bc_type"))]:
+        kinds = [kind.upper() for kind in _text(condition.attrs.get("bc_type"))]
+        if unknown := sorted({*kinds} - {"PERIODIC", "WALL", "OPEN"}):
+            where = f"{file.filename}: {condition.name.lstrip('/')}"
+            raise InputError(f"{where} is {unknown[0]}, expected PERIODIC, WALL or OPEN")
+        if "PERIODIC" in kinds:
             periodic |= set(_text(condition.attrs.get("associated_dims")))
     return tuple("periodic" if axis in periodic else "open" for axis in axes)
 

@@ -135,10 +135,8 @@ def open_arrays(path: Path, names: Sequence[str]) -> ArrayRecording:
     paired = {"x", "y"} <= set(members) and "trajectories" not in members
     fields = ("x", "y") if paired else ("trajectories",)
     if not set(fields) <= set(members):
-        raise InputError(
-            f"{path} has the arrays {listed(members)}, expected trajectories (N, T, "
-            "C, H, W), or x and y (C, H, W)"
-        )
+        forms = "trajectories (N, T, C, H, W), or x and y (C, H, W)"
+        raise InputError(f"{path} has the arrays {listed(members)}, expected {forms}")
     shapes: list[tuple[int, ...]] = []
     headers: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
     for name in members:
@@ -154,10 +152,8 @@ def open_arrays(path: Path, names: Sequence[str]) -> ArrayRecording:
         raise InputError(f"{path}: y has shape {shapes[1]}, expected {shapes[0]} as x has")
     n, T, C, H, W = (1, 2, *shapes[0]) if paired else shapes[0]
     if len(names) != C:
-        raise InputError(
-            f"{path}: {fields[0]} has {C} channels, expected {len(names)}, a name for each in "
-            f"data.fields ({listed(names)})"
-        )
+        named = f"{len(names)}, a name for each in data.fields ({listed(names)})"
+        raise InputError(f"{path}: {fields[0]} has {C} channels, expected {named}")
     scalars, aside = {}, {}
     for name, (dtype, shape) in headers.items():
         if dtype.kind in "fiu" and math.prod(shape) in (1, n):

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from chimera.data.layout.conditioning import read_conditioning
 from chimera.data.layout.hdf5 import open_hdf5
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
@@ -99,6 +100,11 @@ def import_dataset(name: str, data: ImportedData, folder: Path, flow: Layout | N
     for recording in used:
         recording.require_same_layout(used[0])
         require_fields(recording, data.fields)
+    members = [member for of in splits.values() for member in of]
+    for r in {r for r, _ in members} if data.conditioning else ():
+        own, places = [recordings[r]], [(0, number) for other, number in members if other == r]
+        for wanted in data.conditioning:
+            read_conditioning(wanted, own, places, shared_scalars(own, places))
     if flow:
         _require_layout(used[0], data.names[0], flow)
     if unread := sorted({where for r in used for where in r.aside}):

@@ -46,10 +46,8 @@ def select(
     if selection.trajectories is not None:
         wrong = [i for i in selection.trajectories if i >= len(members)]
         if wrong:
-            raise InputError(
-                f"{key}.trajectories has {wrong[0]}, expected numbers from 0 to "
-                f"{len(members) - 1}, as {root} has {len(members)} trajectories"
-            )
+            known = f"0 to {len(members) - 1}, as {root} has {len(members)} trajectories"
+            raise InputError(f"{key}.trajectories has {wrong[0]}, expected numbers from {known}")
         members = [members[i] for i in sorted(set(selection.trajectories))]
     if selection.files is not None:
         paths = [recording.path for recording in recordings]
@@ -116,10 +114,8 @@ def _split(
         return {s: [m for m, d in zip(members, declared, strict=True) if d == s] for s in SPLITS}
     n = len(members)
     if n < len(SPLITS):
-        raise InputError(
-            f"data.datasets.{name} has {n} trajectories of {data.root}, expected at least 3: one "
-            "each for train, valid and test"
-        )
+        stated = f"data.datasets.{name} has {n} trajectories of {data.root}"
+        raise InputError(f"{stated}, expected at least 3: one each for train, valid and test")
     total = sum(data.fractions.values())
     counts = {s: max(1, round(n * data.fractions[s] / total)) for s in ("valid", "test")}
     while sum(counts.values()) >= n:  # train keeps one

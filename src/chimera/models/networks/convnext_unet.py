@@ -45,10 +45,8 @@ class ConvNeXtUNetSettings(Settings, frozen=True):
         multiple = 1 << (len(self.channels) - 1)
         for side in self.input_shape[1:]:
             if side % multiple or side < 3 * multiple:
-                raise InputError(
-                    f"input_shape is {list(self.input_shape)}, expected multiples of {multiple} of "
-                    f"at least {3 * multiple}, or fewer levels"
-                )
+                sides = f"multiples of {multiple} of at least {3 * multiple}, or fewer levels"
+                raise InputError(f"input_shape is {list(self.input_shape)}, expected {sides}")
 
 
 class LayerNorm(nn.LayerNorm):

@@ -30,10 +30,8 @@ class DilatedResNetSettings(Settings, frozen=True):
     def __post_init__(self) -> None:
         """Check that the grid is as large as the farthest neighbour."""
         if min(self.input_shape[1:]) < max(DILATIONS):
-            raise InputError(
-                f"input_shape is {list(self.input_shape)}, expected sides of {max(DILATIONS)} "
-                "cells or more, the largest dilation"
-            )
+            least = f"sides of {max(DILATIONS)} cells or more, the largest dilation"
+            raise InputError(f"input_shape is {list(self.input_shape)}, expected {least}")
 
 
 class DilatedBlock(Site):

@@ -1,6 +1,6 @@
 """What a network has to be, before any is trained: built, of a size that fits, and a function.
 
-It maps (B, P C + K, H, W) to real (B, C, H, W), by input and weights alone in evaluation mode.
+It maps (B, P C + K, H, W) to (B, C, H, W), both float32, by input and weights alone in evaluation.
 """
 
 import copy
@@ -87,9 +87,9 @@ def _output(C: int, what: str, network: nn.Module, *inputs: Tensor) -> Tensor:
         *_, output = map(copy.deepcopy(network), passed)
     if not all(map(torch.equal, passed, inputs)):
         raise InputError(f"{what} that changes its input in place, expected it left as it was")
-    if not (torch.is_tensor(output) and output.is_floating_point() and output.shape == expected):
+    if getattr(output, "dtype", None) != inputs[-1].dtype or output.shape != expected:
         kind = kind_of(output)
-        raise InputError(f"{what} with an output {kind}, expected real numbers of {expected}")
+        raise InputError(f"{what} with an output {kind}, expected float32 of {expected}")
     return output
 
 

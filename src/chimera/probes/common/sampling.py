@@ -153,9 +153,8 @@ def draw_samples(
     n, T, N = len(trajectories), trajectories.shape[1] - 1, trajectories.shape[-1]
     if T < 1 or not 1 <= side <= N or N % side:
         raise InapplicableError(
-            f"samples have patches of {side} cells and 1 following frames in trajectories of "
-            f"{T + 1} frames of {N} x {N} cells, expected a divisor of {N} and fewer following "
-            "frames than there are"
+            f"samples have patches of {side} cells in trajectories of {T + 1} frames of {N} x {N} "
+            f"cells, expected a divisor of {N} and two frames or more"
         )
     per_trajectory = 1 + (T - 1) // found.time
     offset = rng.integers(T - (per_trajectory - 1) * found.time, size=(n, 1))
@@ -181,18 +180,12 @@ def gather_patches(activation: Tensor, samples: Samples) -> Tensor:
     """Return the patch of an activation over each sample's square of the field, (n, D).
 
     The activation is (F, C, H, H) of the frames `samples.frames()`, in that order; another shape is
-    an InputError. A patch has side * H / N cells along each axis, at least one.
+    an InapplicableError. A patch has side * H / N cells along each axis, at least one.
     """
     frames, index = samples.frames()
-    if activation.dim() != 4 or activation.shape[2] != activation.shape[3]:
-        raise InapplicableError(
-            f"activations have shape {tuple(activation.shape)}, expected (F, C, H, H)"
-        )
-    if len(activation) != len(frames):
-        raise InputError(
-            f"an activation holds {len(activation)} frames, expected the {len(frames)} frames "
-            "that hold samples"
-        )
+    shape, F = tuple(activation.shape), len(frames)
+    if len(shape) != 4 or shape[2] != shape[3] or shape[0] != F:
+        raise InapplicableError(f"activations have shape {shape}, expected ({F}, C, H, H)")
     H, N = activation.shape[-1], samples.num_points
     within = np.arange(max(1, samples.side * H // N))
     row, column = ((at[:, None] * H // N + within) % H for at in (samples.row, samples.column))

@@ -65,9 +65,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Headline numbers by name, all finite, and the table behind the probe's figure.
+    """Headline numbers by name, and the table behind the probe's figure, whose rows are alike.
 
-    A withheld statistic is absent and counted under a name `withheld...`; `reported` is the share
+    Statistics are finite numbers of Python, none named `rows`, which is the table's name in the
+    file. A withheld one is absent and counted under a name `withheld...`; `reported` is the share
     of a probe's values that it reports; `notes` are sentences about what is not.
     """
 

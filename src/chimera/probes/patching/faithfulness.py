@@ -6,8 +6,8 @@ With d_i the change of the output of pair i under the intervention and w_i the c
     faithfulness = 1 - sum_i ||d_i - w_i||^2 / sum_i ||w_i||^2, cut to [0, 1]              quadratic
 
 Both are 0 if nothing changes and 1 if all is as wanted; faithfulness takes off what arrives beside
-the wanted. The null gives each intervention the wanted change of another pair: it has what all
-pairs have in common.
+the wanted. The null gives each intervention the wanted change of another pair, in an order that
+leaves none in its place: it has what all pairs have in common.
 
 B pairs, C channel, N x N space.
 """
@@ -53,7 +53,8 @@ def score(moved: Tensor, wanted: Tensor, rng: np.random.Generator) -> Score:
     exchanged, observed = cross[np.arange(len(cross)), orders].sum(axis=1), np.trace(cross)
     as_large = int(np.count_nonzero(exchanged >= observed - 1e-9 * abs(observed)))
     moved_square, wanted_square = (float(field.square().sum()) for field in (moved, wanted))
-    null = np.clip((2 * exchanged - moved_square) / (wanted_square or 1.0), 0, 1).mean()
+    deranged = exchanged[(orders != np.arange(len(cross))).all(axis=1)]
+    null = np.clip((2 * deranged - moved_square) / (wanted_square or 1.0), 0, 1).mean()
     parts = (transfer.mean(dim=0), transfer.std(dim=0), faithful)
     mean, sd, faithfulness = (tuple(part.tolist()) for part in parts)
     return Score(mean, sd, faithfulness, float(null), (1 + as_large) / (1 + PERMUTATIONS))

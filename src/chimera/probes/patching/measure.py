@@ -48,7 +48,7 @@ def measure_effects(
 
     Statistics: `<donor>_into_<recipient>_<site>_sufficiency` (the effect) and
     `<factor>_<site>_faithfulness`, `_p` and `_complement`, at HEADLINE_SITES if the network has
-    them; `pairs`, `withheld_twins`, the factors without twins.
+    them, and of the whole network (`output`); `pairs`, `withheld_twins`, the factors without twins.
     """
     ind, *ood = subject.trajectories.values()
     draw: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {}
@@ -61,10 +61,12 @@ def measure_effects(
     notes: list[str] = []
     statistics: dict[str, float] = {"pairs": float(settings.pairs)}
     rows: list[Row] = []
-    for (donor, recipient), samples in track(list(draw.items())):
+    # Each kind of samples has draws of its own: they are the same whatever sites a network has.
+    kinds = list(zip(draw.items(), rng.spawn(len(draw)), strict=True))
+    for ((donor, recipient), samples), own in track(kinds):
         factor = donor.removeprefix(TWIN) if donor.startswith(TWIN) else None
         try:
-            first, second, *truth = samples(settings.pairs, rng)
+            first, second, *truth = samples(settings.pairs, own)
         except InapplicableError as error:
             if factor is None:
                 raise

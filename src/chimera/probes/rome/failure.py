@@ -55,9 +55,9 @@ def choose_failure(
 ) -> Failure:
     """Return the worst forecast of an OOD set, with the samples that judge its repair.
 
-    The worst forecast has the largest error relative to the next frame, among frames that at least
-    `gap` others follow. Half of the IND trajectories are for C and the preservation term, the other
-    half is held out. Of `elsewhere`, the other OOD axes, each trajectory's last two frames count.
+    The worst forecast has the largest error relative to the next frame, among frames that more
+    than `gap` others follow. Half of the IND trajectories are for C and the preservation term, the
+    others held out. Of `elsewhere`, the other OOD axes, each trajectory's last two frames count.
 
     The model maps normalised frames (B, C + K, H, W) to the increment (B, C, H, W) of their fields,
     by default all channels; both sets are trajectories of such frames (n, T, C + K, H, W), n >= 2.

@@ -38,7 +38,8 @@ def measure_edits(
         every = []
     axes = evenly(every, settings.axes)
     rows: list[Row] = []
-    for axis in track(axes):
+    # Pairs are drawn apart from keys, whose number depends on the network.
+    for axis, own in track(list(zip(axes, rng.spawn(len(axes)), strict=True))):
         ind, ood = subject.trajectories["ind"], subject.trajectories[axis]
         frames = min(ind.shape[1], ood.shape[1])
         flows = (
@@ -55,7 +56,7 @@ def measure_edits(
             num_fields=len(subject.fields),
             elsewhere=[subject.trajectories[other] for other in every if other != axis],
         )
-        pairs = draw_pairs(ind, ood, settings.pairs, rng)
+        pairs = draw_pairs(ind, ood, settings.pairs, own)
         blocks = _editable_blocks(subject, failure.reference.inputs)
         exchange = Exchange(subject.network, *pairs, blocks)
         effects = {site: float(exchange.effect([site]).mean()) for site in blocks}

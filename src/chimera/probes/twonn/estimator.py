@@ -104,10 +104,8 @@ def distinct_neighbors(points: ArrayLike | Tensor, num_neighbors: int) -> Neighb
             break
         kept = np.delete(kept, _copies(chosen, close, rounding))
     if not (np.isfinite(distances).all() and distances[:, 0].all()):
-        raise InputError(
-            f"distances of neighbours are between {distances.min()} and {distances.max()}, "
-            "expected positive finite ones: rescale the points"
-        )
+        stated = f"distances of neighbours are between {distances.min()} and {distances.max()}"
+        raise InputError(f"{stated}, expected positive finite ones: rescale the points")
     # A line has a thousandth of such ratios.
     pairs = float((distances[:, 1] > 1000 * distances[:, 0]).mean())
     if pairs > _MOST_PAIRS:

@@ -43,10 +43,8 @@ def has_spread(name: str, deviations: Floats, effect: float, *sources: Floats) -
     varied = bool(np.abs(deviations).max() > rounding(*sources))
     if varied or abs(effect) <= rounding(*sources):
         return varied
-    raise InputError(
-        f"{name} differ from zero by {effect:g} without any spread, "
-        "expected values that vary, or are all zero"
-    )
+    stated = f"{name} differ from zero by {effect:g} without any spread"
+    raise InputError(f"{stated}, expected values that vary, or are all zero")
 
 
 def rounding(*sources: Floats) -> float:
