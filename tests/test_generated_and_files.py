@@ -118,9 +118,8 @@ def test_an_axis_that_is_not_as_ind_is_one_sentence_of_its_file(clone, tmp_path,
 def test_an_axis_without_the_conditioning_stops_before_the_training(clone, tmp_path):
     stated = lab(clone, tmp_path / "lab", "npz")
     mixed(clone, tmp_path / "lab", *stated)
-    stage(clone, "ingest", "--dataset", "ood_files")
-    error = sentence(stage(clone, "verify", expect=2))
-    assert "data/ood_files/data/test/ood_files_test.hdf5 has no 'forcing'" in error
+    error = sentence(stage(clone, "ingest", "--dataset", "ood_files", expect=2))
+    assert "lab/measured.npz has no 'forcing' that data.conditioning names" in error
     with np.load(tmp_path / "lab/measured.npz") as file:
         arrays = dict(file) | {"viscosity": np.zeros(2)}
     np.savez(tmp_path / "lab/measured.npz", **arrays)

@@ -21,7 +21,6 @@ from chimera.interface.settings import read_settings
 from chimera.models.forecasting.building import fit_to_data
 from chimera.planning.composition import compose
 from chimera.planning.costs import FLOAT_BYTES, Laws, generation_part, network_cost, run_parts
-from chimera.stages.validate import check
 from chimera.training.settings import train_settings
 
 STATES = 5  # numbers a parameter: weight, gradient, two moments and the average
@@ -39,7 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if (value := getattr(options, name)) is not None and not 0 < value < inf:
             raise InputError(f"--{name} is {value}, expected more than 0, and finite")
     params = yaml.safe_load(compose(options.overrides))
-    check(params)
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
     data = read_data_of(params["data"], GeneratedData)
     names = [name for name in params["datasets"] if name not in data.imported]

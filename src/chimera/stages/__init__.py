@@ -11,9 +11,7 @@ from dataclasses import field, make_dataclass
 
 import argparse_dataclass
 
-from chimera.files.artifacts import read_params
 from chimera.files.vectors import hold_to_avx2
-from chimera.interface.errors import InputError
 from chimera.interface.settings import Name, read_settings
 
 # Imports make a million objects, of which none is garbage: looking for some takes a fifth of the
@@ -37,6 +35,4 @@ def read_keys(**kinds: type) -> Namespace:
         parser.add_argument(f"--{name}", type=kind, required=True)
     keys = parser.parse_args()
     read_settings({name: str(key) for name, key in vars(keys).items()}, "cell", dict[str, Name])
-    if "replicate" in kinds and keys.replicate not in (known := read_params()["replicates"]):
-        raise InputError(f"--replicate is {keys.replicate}, expected one of {known}")
     return keys

@@ -4,7 +4,6 @@ Each section is read into the settings of its code, which refuse missing and unk
 out of range. Writes metrics/gates/sources/, what decides each of the stages up to the cells.
 """
 
-from pathlib import Path
 from typing import Any
 
 from chimera.data.settings import ImportedData, read_data, read_data_of
@@ -46,18 +45,19 @@ class Study(Settings, frozen=True):
     figures: FigureSettings = FigureSettings()
 
 
-def check(params: dict[str, Any]) -> None:
-    """Refuse what is wrong with the sections of params.yaml, in one sentence."""
+def main() -> None:
+    """Run the stage."""
+    params = read_params()
     study, data = read_settings(params, "", Study), read_data(params.get("data"))
     described = [*data.datasets]
     if data.imported:
-        described += read_data_of(params["data"], ImportedData).datasets
+        files = read_data_of(params["data"], ImportedData)
+        files.require_root()
+        described += files.datasets
     for name, fields in study.models.items():
         if name in RESERVED:
             raise InputError(f"models has {name!r}, expected a name that no result has already")
         check_model(fields, f"models.{name}")
-        if not Path(source := str(fields.get("source", "."))).exists():
-            raise InputError(f"models.{name}.source is {source!r}, expected a file that exists")
         train_settings(params["train"], fields, f"models.{name}")
         declared_space(fields, f"models.{name}")
     for name, fields in study.probes.items():
@@ -84,13 +84,6 @@ def check(params: dict[str, Any]) -> None:
         fed = (channels, *(side or 1 << 10 for side in data.shape[1:]))
         for name in {study.baseline, *study.model_names}:
             require_real(study.models[name], fed, len(data.fields), f"models.{name}")
-
-
-def main() -> None:
-    """Run the stage."""
-    check(params := read_params())
-    if params["data"]["imported"]:
-        read_data_of(params["data"], ImportedData).require_root()
     write_deciding(params)
 
 

@@ -40,7 +40,7 @@ def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r", rdcc_nbytes=cache) as file:
             if outward := file.id.links.visit(_outward, info=True):
-                raise InputError(f"{path}: {outward} in another file, expected all in this one")
+                raise InputError(f"{path}: {outward}, expected everything in this one")
             yield file
     except FileNotFoundError:
         raise InputError(f"{path} does not exist, expected an HDF5 file") from None
@@ -52,7 +52,7 @@ def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> Iterator[h5py.File]:
 def _outward(name: bytes, link: Any) -> str | None:
     """Describe a link out of the file, whose target no checksum covers."""
     inner = link.type in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT)
-    return None if inner else f"{name.decode(errors='replace')} is"
+    return None if inner else f"{name.decode(errors='replace')} is in another file"
 
 
 def hdf5_dataset(file: h5py.File, name: str) -> h5py.Dataset:

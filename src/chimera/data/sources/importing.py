@@ -100,13 +100,13 @@ def import_dataset(name: str, data: ImportedData, folder: Path, flow: Layout | N
     for recording in used:
         recording.require_same_layout(used[0])
         require_fields(recording, data.fields)
+    if flow:
+        _require_layout(used[0], data.names[0], flow)
     members = [member for of in splits.values() for member in of]
-    for r in {r for r, _ in members} if data.conditioning else ():
+    for r in sorted({r for r, _ in members}) if data.conditioning else ():
         own, places = [recordings[r]], [(0, number) for other, number in members if other == r]
         for wanted in data.conditioning:
             read_conditioning(wanted, own, places, shared_scalars(own, places))
-    if flow:
-        _require_layout(used[0], data.names[0], flow)
     if unread := sorted({where for r in used for where in r.aside}):
         announce(
             f"{name}: {listed(unread)} set aside: {used[0].aside.get(unread[0], 'of another form')}"

@@ -11,13 +11,14 @@ signature names them.
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from chimera.interface.errors import InputError
 from chimera.interface.settings import read_settings
-from chimera.models.forecasting.registry import REGISTERED, network_class, reporting
+from chimera.models.forecasting.registry import REGISTERED, network_class, network_path, reporting
 from chimera.models.forecasting.sites import name_sites
 
 _NOT_OF_THE_NETWORK = ("type", "source", "sites", "train", "search")
@@ -42,7 +43,10 @@ def build_model(settings: Mapping[str, Any], key: str = "model") -> nn.Module:
 
 def check_model(settings: Mapping[str, Any], key: str) -> Any:
     """Return the settings or arguments of a network; a null in `input_shape` is a large side."""
-    shape = settings.get("input_shape") if isinstance(settings, Mapping) else None
+    network_path(settings, key)
+    if not Path(source := str(settings.get("source", "."))).exists():
+        raise InputError(f"{key}.source is {source!r}, expected a file or folder that exists")
+    shape = settings.get("input_shape")
     if isinstance(shape, Sequence) and not isinstance(shape, str):
         settings = {**settings, "input_shape": [1 << 10 if s is None else s for s in shape]}
     return _read(network_class(settings, key), settings, key)
