@@ -86,8 +86,8 @@ def test_a_row_of_another_network_or_flow_is_left_out(table):
     ("row", "expected"),
     [
         ("cpu,unet,many,,,,7.0,2.0,9.0", " has the row .*`make cost` writes"),
-        ("cpu,unet", ": row 2 has another length than the header"),
-        ("<<<<<<< HEAD", ": row 2 has another length than the header"),
+        ("cpu,unet", ": line 3 has 2 values, expected 9 as the header has"),
+        ("<<<<<<< HEAD", ": line 3 has 1 values, expected 9 as the header has"),
     ],
 )
 def test_a_table_that_is_none_is_one_sentence(table, row, expected):

@@ -88,7 +88,7 @@ def _pass_on(source: IO[str] | None, target: IO[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="cells", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("kinds", nargs="+", choices=["train", "evaluate", "probe"], help="stages")
+    parser.add_argument("kinds", nargs="+", help="of stages: train, evaluate, probe")
     parser.add_argument("--jobs", type=int, default=1, help="cells that run side by side")
     parser.add_argument("--replicates", default="", help="such as 8|9, all unless given")
     options = parser.parse_args(arguments)
@@ -96,9 +96,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError(f"--jobs is {options.jobs}, expected at least 1")
     with Repo() as repo:
         stages = [stage.addressing for stage in repo.index.stages]
-    if not (cells := cells_of(stages, options.kinds, options.replicates)):
-        raise InputError(f"--replicates is {options.replicates!r}, expected some of the study's")
-    if not run_cells(cells, options.jobs):
+    kinds = {"probe", *(stage.partition("@")[0] for stage in stages)}
+    numbers = {stage.rpartition("-")[2] for stage in stages if stage.startswith("train@")}
+    asked = {*filter(None, options.replicates.split("|"))}
+    for name, unknown in (("kinds", {*options.kinds} - kinds), ("--replicates", asked - numbers)):
+        if unknown:
+            raise InputError(f"{name} has {min(unknown)!r}, expected what dvc.yaml has")
+    if not run_cells(cells_of(stages, options.kinds, options.replicates), options.jobs):
         sys.exit(1)
 
 

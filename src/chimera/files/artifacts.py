@@ -250,19 +250,21 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file as text, by the names in its header."""
     content = read_text(path)
     try:
-        rows: list[Any] = list(csv.DictReader(io.StringIO(content, newline="")))
+        rows = list(csv.reader(io.StringIO(content, newline="")))
     except csv.Error as error:
         raise InputError(f"{path} is not CSV: {error}") from None
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise InputError(f"{path}: row {number} has another length than the header")
-    return rows
+    header = rows[0] if rows else []
+    for line, row in enumerate(rows, start=1):
+        if row and len(row) != len(header):
+            stated = f"{path}: line {line} has {len(row)} values"
+            raise InputError(f"{stated}, expected {len(header)} as the header has")
+    return [dict(zip(header, row, strict=True)) for row in rows[1:] if row]
 
 
 def read_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
     """Return the sections of params.yaml."""
     if not path.exists():
-        raise InputError(f"{path} does not exist, expected it: start in the study's root")
+        raise InputError(f"{path} does not exist in {Path.cwd()}, expected a study's parameters")
     params = read_yaml(path)
     if not isinstance(params, dict):
         raise InputError(f"{path} holds {params!r}, expected a mapping of sections")

@@ -25,7 +25,7 @@ def analyse(
     """
     models, baseline, replicates = (params[k] for k in ("model_names", "baseline", "replicates"))
     if lacking := [f"{m} {r}" for m in models for r in replicates if (m, r) not in errors]:
-        raise InputError(f"metrics/errors.csv has no {listed(lacking)}, expected every run")
+        raise InputError(f"errors.csv of the study has no {listed(lacking)}, expected every run")
     runs = {(model, r): errors[model, r] for model in models for r in replicates}
     measured = read_statistics(statistics, params)
     compared = [model for model in models if model != baseline and baseline in models]

@@ -53,10 +53,8 @@ def require_appended(path: Path, base: str) -> None:
         return  # the log is newer, or longer
     pairs = zip(before.splitlines(), [*now.splitlines(), b""], strict=False)
     line = next((n for n, (a, b) in enumerate(pairs, start=1) if a != b), len(now.splitlines()) + 1)
-    raise InputError(
-        f"{path} was edited or cut at line {line} since {commit[:10]}, "
-        "expected that entries are only added at the end"
-    )
+    edited = f"{path} was edited or cut at line {line} since {commit[:10]}"
+    raise InputError(f"{edited}, expected that entries are only added at the end")
 
 
 def require_amended(path: Path, log: Path, base: str) -> None:

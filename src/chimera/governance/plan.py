@@ -16,7 +16,8 @@ from chimera.study.stopping import Analysis, Stopping
 
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
-# What decides no more than rounding, of frames that fit train.memory, and what conf/ composes from.
+# What changes numbers by rounding alone, if at all, and what conf/ composes from. Two exceptions:
+# train.memory where frames exceed it, train.validate_every with train.keep=best.
 FREE = (
     "scale",
     "figures",

@@ -128,10 +128,8 @@ def _require_known_names(plan: Preregistration, name: str) -> None:
             if endpoint not in known:
                 raise InputError(f"{name} names {endpoint!r}, expected one of {', '.join(known)}")
         if set(plan.weights) != set(axes[1:]):
-            raise InputError(
-                f"{name}: weights has {', '.join(plan.weights) or 'no axis'}, expected one for "
-                f"each of {', '.join(axes[1:])}"
-            )
+            stated = f"{name}: weights has {', '.join(plan.weights) or 'no axis'}"
+            raise InputError(f"{stated}, expected one for each of {', '.join(axes[1:])}")
     twice = [endpoint for endpoint in declared if declared.count(endpoint) > 1]
     if twice:
         raise InputError(f"{name} names the endpoint {twice[0]!r} twice, expected it once")

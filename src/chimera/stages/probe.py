@@ -60,7 +60,7 @@ def main() -> None:
         constants=dict(zip(trained.conditioning, zip(means, stds, strict=True), strict=True)),
         physics=(split_of("ind").scalars, box, layout["frame_interval"]) if is_ours else None,
     )
-    # Both models of a replicate see the same samples; two probes see different ones.
+    # Models of a replicate with the same coarsest grid see the same samples, probes different ones.
     entropy = (params["seed"], options.replicate, crc32(options.probe.encode()))
     label = f"probe-{options.probe}-{options.model}-{options.replicate}"
     rng = np.random.default_rng(entropy)

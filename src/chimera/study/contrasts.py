@@ -44,7 +44,7 @@ def contrast(
     `ci_low`, `ci_high` and `p` are of the paired t test, `p_equivalence` of the two one-sided tests
     at the margin; `e_value`, `cs_low` and `cs_high` hold at every replicate. `detectable` is the
     true difference that the t test finds with the power, at the deviation observed. It is an
-    InputError if n < 2 or all differences are the same.
+    InputError if n < 2 or all differences are the same and not zero.
     """
     differences, n = np.where(np.abs(x - y) > rounding(x, y), x - y, 0.0), len(x)
     confidence, prior = 1 - rule.alpha, rule.prior_variance

@@ -93,5 +93,5 @@ def test_values_of_conditioning_are_finite(tmp_path):
     write_files(tmp_path / "test")
     with h5py.File(tmp_path / "test/0.hdf5", "r+") as file:
         file["t0_fields/forcing"][1, 2, 2] = np.nan
-    with pytest.raises(InputError, match=r"0\.hdf5.*: forcing has values that are not finite"):
+    with pytest.raises(InputError, match=r"0\.hdf5 has forcing that is not finite in trajectory 1"):
         Split(tmp_path / "test", ("vorticity",), ("forcing",)).read()

@@ -133,9 +133,12 @@ def test_a_file_that_counts_other_trajectories_than_it_has_is_refused(dataset):
     path = dataset / "data/train/a.hdf5"
     with h5py.File(path, "r+") as file:
         assert file.attrs["n_trajectories"] == 3
-        file.attrs["n_trajectories"] = 99
-    with pytest.raises(InputError, match=r"a\.hdf5 has 3 trajectories, expected 99 as it says"):
-        Split(path.parent, ["vorticity"])
+    for stated, said in ((99, "99"), ([2, 2], "2 2"), ("three", "three")):
+        with h5py.File(path, "r+") as file:
+            file.attrs["n_trajectories"] = stated
+        words = rf"a\.hdf5 has 3 trajectories, expected {said} as n_trajectories says"
+        with pytest.raises(InputError, match=words):
+            Split(path.parent, ["vorticity"])
 
 
 def test_reads_what_was_written(dataset):

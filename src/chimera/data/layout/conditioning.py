@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chimera.data.layout.recordings import Array, Recording
-from chimera.interface.errors import InputError, listed
+from chimera.interface.errors import InputError
 
 _LOGARITHM = "ln "
 
@@ -37,33 +37,31 @@ def read_conditioning(
     `places` has the recording and the number in it of each; the scalars are theirs, (n,) by name.
     It is an InputError if a file lacks the name, or has values of it that are not finite.
     """
+    plain, first = name.removeprefix(_LOGARITHM), recordings[0]
     if all(name in recording.constants for recording in recordings):
+        # Places are in the order of the files.
         rows = [[number for r, number in places if r == i] for i in range(len(recordings))]
         found = [r.constants[name](row) for r, row in zip(recordings, rows, strict=True)]
-        return _finite(np.concatenate(found), name, recordings)  # places are in the files' order
-    plain = name.removeprefix(_LOGARITHM)
-    first = recordings[0]
-    if plain not in scalars:
+        channel = np.concatenate(found)
+    elif plain not in scalars:
         raise InputError(
             first.aside.get(plain)
             or f"{first.path} has no {plain!r} that data.conditioning names, expected one of "
             f"{', '.join([*first.constants, *scalars]) or 'none, for it has none'}"
         )
-    values = scalars[plain]
-    if plain != name:
-        if not (values > 0).all():
-            raise InputError(
-                f"{first.path} has {plain} {values.min():g}, expected more than 0, as its "
-                "logarithm is an input of the network"
-            )
-        values = np.log(values)
-    return _finite(values.astype(np.float32)[:, None, None], name, recordings)
-
-
-def _finite(channel: Array, name: str, recordings: Sequence[Recording]) -> Array:
-    if not np.isfinite(channel).all():
-        where = listed(str(recording.path) for recording in recordings)
-        raise InputError(f"{where}: {name} has values that are not finite, expected numbers")
+    else:
+        values = scalars[plain]
+        if plain != name and not (values > 0).all():
+            why = "expected more than 0, as its logarithm is an input of the network"
+            raise InputError(f"{first.path} has {plain} {values.min():g}, {why}")
+        values = np.log(values) if plain != name else values
+        with np.errstate(over="ignore"):
+            channel = values.astype(np.float32)[:, None, None]
+    finite = np.isfinite(channel).all(axis=(1, 2))
+    if not finite.all():
+        r, number = places[int(finite.argmin())]
+        where = f"{recordings[r].path} has {name} that is not finite in trajectory {number}"
+        raise InputError(f"{where}, expected finite numbers of float32")
     return channel
 
 

@@ -35,7 +35,7 @@ _MIN_CACHE, _MAX_CACHE = 1 << 20, 1 << 27
 def open_hdf5(path: Path, cache: int = _MIN_CACHE) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading, with room for `cache` bytes of chunks for each dataset.
 
-    What h5py raises of a broken file, here and in the block, is an InputError with its name.
+    An OSError, a RuntimeError or text that is no UTF-8, here or in the block, is an InputError.
     """
     try:
         with h5py.File(path, "r", rdcc_nbytes=cache) as file:

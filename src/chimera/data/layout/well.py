@@ -36,8 +36,9 @@ def open_well(path: Path) -> HDF5Recording:
         varying, still = _fields(file, axes)
         coordinates = [f"dimensions/{axis}" for axis in ("time", *axes)]
         found = hdf5.recorded(file, "well", varying, coordinates, _boundary(file, axes))
-        if (stated := file.attrs.get("n_trajectories", found.count)) != found.count:
-            raise InputError(f"{path} has {found.count} trajectories, expected {stated} as it says")
+        if (stated := _text(file.attrs.get("n_trajectories", found.count))) != [str(found.count)]:
+            counted = f"{path} has {found.count} trajectories"
+            raise InputError(f"{counted}, expected {' '.join(stated)} as n_trajectories says")
         scalars, others = hdf5.numbers(file, "scalars", found.count)
         shapes = (found.layout.grid, (found.count, *found.layout.grid))
         constants = {
@@ -79,7 +80,7 @@ def _constant(path: Path, name: str, trajectories: Sequence[int]) -> Array:
 
 def _text(value: Any) -> list[str]:
     items = [] if value is None else np.atleast_1d(value).tolist()
-    return [item.decode() if isinstance(item, bytes) else str(item) for item in items]
+    return [i.decode(errors="replace") if isinstance(i, bytes) else str(i) for i in items]
 
 
 def _boundary(file: h5py.File, axes: Sequence[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from chimera.data.layout.conditioning import read_conditioning
+from chimera.data.layout.conditioning import read_conditioning, with_logarithms
 from chimera.data.layout.hdf5 import open_hdf5
 from chimera.data.layout.leakage import Frames, digest_frames
 from chimera.data.layout.links import NAME, Link, format_links
@@ -102,16 +102,12 @@ def import_dataset(name: str, data: ImportedData, folder: Path, flow: Layout | N
         require_fields(recording, data.fields)
     if flow:
         _require_layout(used[0], data.names[0], flow)
-    members = [member for of in splits.values() for member in of]
-    for r in sorted({r for r, _ in members}) if data.conditioning else ():
-        own, places = [recordings[r]], [(0, number) for other, number in members if other == r]
-        for wanted in data.conditioning:
-            read_conditioning(wanted, own, places, shared_scalars(own, places))
     if unread := sorted({where for r in used for where in r.aside}):
         announce(
             f"{name}: {listed(unread)} set aside: {used[0].aside.get(unread[0], 'of another form')}"
         )
     linked = data.source == "well" and all(set(data.fields) <= set(r.fields) for r in used)
+    _require_conditioning(recordings, [m for of in splits.values() for m in of], data, linked)
     hashes = _hash([recording.path for recording in used]) if linked else {}
     files: list[tuple[str, dict[str, Any] | None]] = []
     with ExitStack() as stack:
@@ -151,6 +147,18 @@ def require_fields(recording: Recording, fields: Sequence[str]) -> None:
         is_derived = wanted == "vorticity" not in known and set(_VELOCITY) <= known
         for stored in _VELOCITY if is_derived else (wanted,):
             recording.require_field(stored)
+
+
+def _require_conditioning(
+    recordings: Sequence[Recording], members: Sequence[Member], data: ImportedData, linked: bool
+) -> None:
+    """Refuse a file without the conditioning; of files that are written only scalars are kept."""
+    for r in sorted({r for r, _ in members}) if data.conditioning else ():
+        own = [recordings[r] if linked else replace(recordings[r], constants={})]
+        places = [(0, number) for other, number in members if other == r]
+        scalars = shared_scalars(own, places)
+        for name in with_logarithms(data.conditioning, scalars):
+            read_conditioning(name, own, places, scalars)
 
 
 def _hash(paths: Sequence[Path]) -> dict[Path, str]:
