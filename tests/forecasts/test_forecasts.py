@@ -97,6 +97,7 @@ def test_conditioning_is_a_number_one_each_or_a_field(tmp_path):
     np.testing.assert_allclose(one, found[:1], atol=1e-5)
     for given, words in (
         ({"forcing": force}, "conditioning has no 'viscosity', expected forcing, viscosity"),
+        (np.zeros((2, 2)), "conditioning is a ndarray, expected names and values"),
         (
             {"forcing": force, "viscosity": [1, 2, 3]},
             r"viscosity has shape \(3,\), expected a number",

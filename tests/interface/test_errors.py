@@ -1,6 +1,5 @@
 """Every end of a stage but success is one sentence with a status of its own."""
 
-import gc
 import os
 import signal
 import subprocess
@@ -8,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from chimera.interface.errors import InputError, guarded
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,17 +94,45 @@ def test_an_interrupt_is_one_line(tmp_path, arguments):
 
 def test_garbage_is_collected_once_a_stage_has_imported_what_it_uses():
     """Imports go without the collector (chimera.stages); a stage that trains for hours does not."""
-    found = []
+    program = """
+import gc
+from chimera.interface.errors import InputError, guarded
+def main():
+    raise InputError(f"it is {gc.isenabled()}")
+gc.disable()
+guarded(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (2, b"error: it is True\n")
 
-    def main():
-        found.append(gc.isenabled())
-        raise InputError("seen")
 
-    gc.disable()
-    try:
-        with pytest.raises(SystemExit):
-            guarded(main)
-        assert found == [True]
-    finally:
-        gc.unfreeze()
-        gc.enable()
+@pytest.mark.parametrize(
+    ("end", "status", "said"),
+    [
+        ("raise InputError('it is so')", 2, "error: it is so\n"),
+        ("raise KeyboardInterrupt", 130, "interrupted: the same command goes on, and what has"),
+        (
+            "argparse.ArgumentParser(prog='plan').parse_args(['--so'])",
+            2,
+            "usage: plan [-h]\nplan: e",
+        ),
+        ("print('all')", 0, ""),
+    ],
+)
+def test_a_library_that_reports_on_its_way_out_is_not_heard(end, status, said):
+    """Those of nanobind, which triton is made of, list their leaks when they are unloaded."""
+    program = f"""
+import argparse, atexit, sys
+from chimera.interface.errors import InputError, guarded
+atexit.register(print, "leaked 64 types!", file=sys.stderr)
+def main():
+    print("begun")
+    {end}
+guarded(main)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert done.stdout == ("begun\n" if status else "begun\nall\n")
+    assert done.stderr.startswith(said)
+    assert "leaked" not in done.stderr

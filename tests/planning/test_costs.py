@@ -151,6 +151,14 @@ def test_a_plan_for_nothing_is_one_sentence():
         plan.main(["--throughput", "0"])
     with pytest.raises(ValueError, match=r"--throughput is inf, expected more than 0, and finite"):
         plan.main(["--throughput", "inf"])
+    for override, expected in (
+        ("replicates=3", "replicates is 3, expected"),
+        ("replicates=[]", r"replicates is \[\], expected"),
+        ("model_names=[nope]", r"params\.yaml has no 'nope' among unet"),
+        ("evaluate.horizon=abc", r"^evaluate\.horizon is 'abc', expected a whole number"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            plan.main(["scale=smoke", override])
     with pytest.raises(ValueError, match=r"conf/ has no key 'scal"):
         plan.main(["scal=gpu"])
 

@@ -29,10 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if present != composed:
         lines = list(unified_diff(present.splitlines(), composed.splitlines(), n=0))
         change = next((line for line in lines[2:] if line[0] in "+-"), "")
-        raise InputError(
-            f"params.yaml differs from what conf/ composes (first: {change!r}); "
-            "expected equal files, so edit conf/ and run `python -m chimera.commands.compose`"
-        )
+        stated = f"params.yaml differs from what conf/ composes (first: {change!r})"
+        remedy = "edit conf/ and run `python -m chimera.commands.compose`"
+        raise InputError(f"{stated}; expected equal files, so {remedy}")
 
 
 if __name__ == "__main__":

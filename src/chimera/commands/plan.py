@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
+from typing import Annotated, Any
 
-import yaml
+from msgspec import Meta
 from tqdm import tqdm
 
 from chimera.data.settings import GeneratedData, read_data_of
-from chimera.files.artifacts import read_yaml
+from chimera.evaluation.settings import EvaluateSettings
+from chimera.files.artifacts import parse_yaml, read_yaml
 from chimera.interface.errors import InputError, guarded
 from chimera.interface.settings import read_settings
 from chimera.models.forecasting.building import fit_to_data
@@ -37,13 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("cores", "throughput"):
         if (value := getattr(options, name)) is not None and not 0 < value < inf:
             raise InputError(f"--{name} is {value}, expected more than 0, and finite")
-    params = yaml.safe_load(compose(options.overrides))
+    params = parse_yaml(compose(options.overrides), "params.yaml")
+    lists = {name: params[name] for name in ("replicates", "model_names", "datasets")}
+    read_settings(lists, "study", dict[str, Annotated[tuple[Any, ...], Meta(min_length=1)]])
     laws = read_settings(read_yaml(Path("benchmarks/laws.yaml")), "laws", Laws)
     data = read_data_of(params["data"], GeneratedData)
     names = [name for name in params["datasets"] if name not in data.imported]
     replicates = len(params["replicates"])
-    horizon, K = params["evaluate"]["horizon"], len(data.conditioning)
-    shape = len(data.fields), data.num_points, data.num_points
+    horizon = read_settings(params["evaluate"], "evaluate", EvaluateSettings).horizon
+    K, shape = len(data.conditioning), (len(data.fields), data.num_points, data.num_points)
 
     parts, memory = [generation_part(data, names, laws)], []
     available = data.datasets[names[0]].trajectories["train"]

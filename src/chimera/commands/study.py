@@ -55,10 +55,8 @@ class DeclaredStudy(NamedTuple):
         block, deviating = nearest_block(self.plan, artifacts.parse_yaml(text, PARAMS.name))
         if block != "study" or deviating:
             first = f": {deviating[0].key} is {deviating[0].running}" if deviating else ""
-            raise InputError(
-                f"scale=study composes what PREREGISTRATION.md does not declare{first}; "
-                "expected the block study as declared"
-            )
+            stated = f"scale=study composes what PREREGISTRATION.md does not declare{first}"
+            raise InputError(f"{stated}; expected the block study as declared")
         return text
 
     def begun(self) -> int:

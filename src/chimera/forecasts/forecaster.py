@@ -52,7 +52,8 @@ class Forecaster:
         state = states(last[:, -P:], P, C)[:, 0]
         if not state.isfinite().all():
             raise InputError("frames have values that are not finite, expected finite numbers")
-        step = network_forecaster(self.trained, self._channels(state, conditioning or {}))
+        known = {} if conditioning is None else conditioning
+        step = network_forecaster(self.trained, self._channels(state, known))
         predictions, numbers = [], torch.arange(len(state), device=state.device)
         try:
             for _ in range(steps):
@@ -67,6 +68,8 @@ class Forecaster:
     def _channels(self, frames: Tensor, given: Mapping[str, Any]) -> Tensor:
         """Return the conditioning (B, K, H, W)."""
         B, _, H, W = frames.shape
+        if not isinstance(given, Mapping):
+            raise InputError(f"conditioning is a {type(given).__name__}, expected names and values")
         channels = frames.new_empty((B, len(self.conditioning), H, W))
         for k, name in enumerate(self.conditioning):
             if name not in given:

@@ -135,10 +135,8 @@ def _require_known_names(plan: Preregistration, name: str) -> None:
         raise InputError(f"{name} names the endpoint {twice[0]!r} twice, expected it once")
     for statistic in plan.correlations:
         if statistic.partition(".")[0] not in plan.pilot["probes"]:
-            raise InputError(
-                f"{name}: correlations has {statistic!r}, expected <probe>.<statistic> with a "
-                f"probe of {', '.join(plan.pilot['probes'])}"
-            )
+            wanted = f"<probe>.<statistic> with a probe of {', '.join(plan.pilot['probes'])}"
+            raise InputError(f"{name}: correlations has {statistic!r}, expected {wanted}")
 
 
 def read_sections(path: Path = Path("PREREGISTRATION.md")) -> dict[str, str]:

@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from tempfile import NamedTemporaryFile
 from traceback import format_exc
@@ -35,39 +36,40 @@ def guarded(main: Callable[[], object]) -> None:
     """Run a stage or command and end the process, with one sentence unless it succeeds.
 
     The exit status is 2 for invalid input and for a file that cannot be read or written, 130 after
-    Ctrl-C, and 70 for an unexpected exception, whose traceback goes to a file.
+    Ctrl-C, and 70 for an unexpected exception, whose traceback goes to a file. No library is
+    unloaded: with torch that takes a fifth of a second, and some print what they have leaked.
     """
     gc.freeze()  # what was imported lives as long as the process
     gc.enable()
+    status, sentence = 0, ""
     try:
         main()
-        # All outputs are closed, and unloading torch would take a fifth of a second.
         sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    except SystemExit as end:  # argparse has said why
+        status = int(end.code or 0)
     except InputError as error:
-        _end(2, f"error: {error}{_undo()}")
+        status, sentence = 2, f"error: {error}{_undo()}"
     except KeyboardInterrupt:
-        _end(130, "interrupted: the same command goes on, and what has finished is kept")
+        status = 130
+        sentence = "interrupted: the same command goes on, and what has finished is kept"
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        _end(2, f"error: {place}{error.strerror or error}; run the same command again")
+        status, sentence = 2, f"error: {place}{error.strerror or error}; run the same command again"
     except Exception as error:
         with NamedTemporaryFile("w", prefix="chimera-", suffix=".txt", delete=False) as report:
             report.write(format_exc())
         what = " ".join(f"{type(error).__name__}: {error}".split())
-        _end(70, f"error: unexpected {what}; please report it with the file {report.name}")
+        status, sentence = 70, f"error: unexpected {what}; please report it with {report.name}"
+    with suppress(OSError):  # nobody may be left to read it
+        print(sentence, end="\n" if sentence else "", file=sys.stderr, flush=True)  # noqa: T201
+        sys.stdout.flush()
+    os._exit(status)
 
 
 def _undo() -> str:
     """Return how the settings of `dvc exp run -S`, which a failed run leaves, are undone."""
     here = "DVC_EXP_BASELINE_REV" in os.environ and ".dvc/tmp/exps" not in os.getcwd()
     return "; `git restore params.yaml` undoes what -S set" if here else ""
-
-
-def _end(status: int, sentence: str) -> None:
-    print(sentence, file=sys.stderr)  # noqa: T201
-    sys.exit(status)
 
 
 def _raise(error: BaseException) -> None:
