@@ -398,10 +398,7 @@ def test_an_axis_without_trajectories_names_its_key(tmp_path, source):
 @pytest.mark.parametrize(
     ("viscosity", "expected"),
     [
-        (
-            [0.01, 0.02, np.nan, 0.04],
-            "has ln viscosity|viscosity that is not finite in trajectory 2, expected finite",
-        ),
+        ([0.01, 0.02, np.nan, 0.04], "has viscosity that is not finite in trajectory 2, expected"),
         ([0.01, 0.02, 0.03], r"viscosity is float64 of shape \(3,\), expected 4 numbers or one"),
         (None, "has no 'viscosity' that data.conditioning names, expected one of none"),
     ],
