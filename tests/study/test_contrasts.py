@@ -177,7 +177,8 @@ def test_a_difference_that_only_rounding_varies_has_no_spread(step):
     beside = contrasts(pairs | {"a": (x, y)}, PLAN)
     assert ("a" in beside) == (step == 0)
     beside.pop("a", None)
-    assert without_q(beside) == without_q(contrasts(pairs, PLAN))
+    others = {name: pair for name, pair in pairs.items() if name != "a"}
+    assert without_q(beside) == without_q(contrasts(others, PLAN))
     if not step:
         assert contrast(x, y, RULE) == contrast(y, y, RULE)
         primary = contrasts({PLAN.primary: (x, y)}, PLAN)[PLAN.primary]
