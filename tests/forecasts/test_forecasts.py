@@ -22,7 +22,7 @@ from workspaces import command, sentence
 MEAN, STD = [0.5, 0.1, -4.0], [2.0, 0.5, 0.3]
 
 
-def write_checkpoint(folder, conditioning=(), grid=(16, 16)):
+def write_checkpoint(folder, conditioning=(), grid=(16, 16), **known):
     """Write a network of random weights as stage `train` does, and return it."""
     model = {
         "type": "unet",
@@ -43,7 +43,7 @@ def write_checkpoint(folder, conditioning=(), grid=(16, 16)):
         "fields": ["vorticity"],
         "conditioning": list(conditioning),
         "normalisation": {"mean": MEAN[:K], "std": STD[:K]},
-    }
+    } | known
     write_tensors(folder / "model.safetensors", network.state_dict(), about)
     return network
 
@@ -218,6 +218,26 @@ def test_a_command_that_cannot_run_is_one_sentence(checkpoint, tmp_path):
         assert not (tmp_path / "forecast.nc").exists()
 
 
+def test_a_file_of_another_frame_interval_is_refused(tmp_path):
+    """A step of the network is one interval of its training, here 0.25; the well's file has 0.1."""
+    folder = tmp_path / "checkpoints/unet/0"
+    write_checkpoint(folder, boundary=["periodic", "open"], frame_interval=0.25)
+    forecaster = chimera.load(folder)
+    assert (forecaster.boundary, forecaster.frame_interval) == (("periodic", "open"), 0.25)
+    well, arrays = flows.write_well(tmp_path / "a.hdf5"), flows.write_arrays(tmp_path / "a.npz")
+    options = ["forecast", "--checkpoint", "checkpoints/unet/0", "--output", "f.nc", "--input"]
+    refused = sentence(command(tmp_path, *options, str(well), expect=2))
+    expected = "expected 0.25 as in the data of checkpoints/unet/0"
+    assert f"{well} has a frame interval of 0.1, {expected}" in refused
+    assert not (tmp_path / "f.nc").exists()
+    command(tmp_path, *options, str(arrays), "--steps", "3")  # which do not say their interval
+    with h5py.File(tmp_path / "f.nc") as file:
+        np.testing.assert_allclose(file["dimensions/time"][:], [0, 0.25, 0.5])
+    write_checkpoint(folder)  # as they were written before 0.2
+    assert (chimera.load(folder).boundary, chimera.load(folder).frame_interval) == (None, None)
+    command(tmp_path, *options, str(well))
+
+
 def test_an_output_that_would_replace_another_file_is_refused(checkpoint, tmp_path):
     flows.write_well(tmp_path / "in.hdf5")
     (tmp_path / "link.hdf5").symlink_to("in.hdf5")
@@ -271,7 +291,7 @@ def test_the_exported_network_gives_equal_outputs_and_has_a_card(checkpoint, tmp
     folder, _ = checkpoint
     options = ["--checkpoint", "../checkpoints/unet/0", "--export", "torch"]
     here = tmp_path / "here"  # another study's folder, whose numbers are not this network's
-    known = {"sha256": {"data": "0" * 64}, "axes": {"ind": {"layout": {"frame_interval": 0.25}}}}
+    known = {"sha256": {"data": "0" * 64}}
     write_yaml(here / "metrics/gates/verify/training.yaml", known)
     (here / "README.md").write_text("kept")
     command(here, "forecast", *options, "--output", "unet.pt2")
@@ -280,6 +300,7 @@ def test_the_exported_network_gives_equal_outputs_and_has_a_card(checkpoint, tmp
     assert "units of time" not in card
     assert yaml.safe_load(card.split("---")[1])["data_sha256"] == {}
     write_yaml(tmp_path / "metrics/gates/verify/training.yaml", known)
+    write_checkpoint(folder, frame_interval=0.25)
     command(tmp_path, "forecast", "--checkpoint", "checkpoints/unet/0", "--export", "torch",
             "--output", "out/unet.pt2")  # fmt: skip
     step = torch.export.load(tmp_path / "out/unet.pt2").module()
@@ -296,3 +317,6 @@ def test_the_exported_network_gives_equal_outputs_and_has_a_card(checkpoint, tmp
     assert "maps physical frames\n(B, 1, 16, 16) to (B, 1, 16, 16)" in text
     assert "one frame interval later (0.25 units of time)." in text
     shutil.rmtree(tmp_path / "out")
+    refused = command(tmp_path, "forecast", "--checkpoint", "checkpoints/unet/0", "--export", "torch",
+                      "--output", "out/unet.pt2", "--input", "flow.npz", expect=2)  # fmt: skip
+    assert "--input is given, expected none where --export is" in sentence(refused)

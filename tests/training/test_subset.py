@@ -61,7 +61,7 @@ def train(dataset, **changes):
     settings = replace(SETTINGS, **changes)
     one, about = set_up(
         dataset,
-        ["periodic"] * 2,
+        {"boundary": ["periodic"] * 2, "frame_interval": 0.25},
         FIELDS,
         ["viscosity"],
         1,

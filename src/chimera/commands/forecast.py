@@ -3,9 +3,10 @@
 `python -m chimera.commands.forecast --checkpoint checkpoints/unet/0 --input FILE --steps 20
 --output forecast.nc` writes The Well's layout, or an archive where the output ends in .npz. The
 first frames of each trajectory are forecast from, as many as the network takes; where the file has
-later ones, their nRMSE is printed and stored as `nrmse` (trajectory, step). `--errors FILE.json`
-has every metric of the stage `evaluate` for each trajectory, of the network as `model` and of
-persistence, over rollouts of as many steps, or of all that the file has: `rollout_frames`.
+later ones, their nRMSE is printed and stored as `nrmse` (trajectory, step). A file whose frame
+interval is another than that of the training is refused. `--errors FILE.json` has every metric of
+the stage `evaluate` for each trajectory, of the network as `model` and of persistence, over
+rollouts of as many steps, or of all that the file has: `rollout_frames`.
 `--animation FILE.webp` shows the truth, the forecast and the error of one trajectory. `--export
 torch` writes the network itself, one step in physical units, as a file of torch.export, and its
 model card, a file .md, beside it.
@@ -15,6 +16,7 @@ import argparse
 import os
 from dataclasses import replace
 from functools import partial
+from math import isclose
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,9 @@ def main() -> None:
     options = parser.parse_args()
     _require_apart(options)
     if options.export:
+        for name in ("input", "errors", "animation"):
+            if getattr(options, name):
+                raise InputError(f"--{name} is given, expected none where --export is")
         export_torch(options.checkpoint, options.output)
         return
     if options.input is None:
@@ -68,7 +73,17 @@ def main() -> None:
     forecaster = load_forecaster(options.checkpoint)
     names, recording = forecaster.fields, open_any(options.input, forecaster.fields)
     require_fields(recording, names)
-    n, layout = recording.count, recording.layout
+    n, interval, learned = (
+        recording.count,
+        recording.layout.frame_interval,
+        forecaster.frame_interval,
+    )
+    if interval and learned and not isclose(interval, learned, rel_tol=1e-3):
+        raise InputError(
+            f"{options.input} has a frame interval of {interval:.4g}, expected {learned:.4g} as in "
+            f"the data of {options.checkpoint}"
+        )
+    layout = replace(recording.layout, frame_interval=interval or learned)
     shown, field = options.trajectory, options.field or names[0]
     if field not in names:
         raise InputError(f"--field is {field}, expected {' or '.join(names)}")

@@ -57,9 +57,9 @@ def train(search: Search, model: str, home: Path, row: Mapping[str, float]) -> f
     ind = artifacts.read_yaml(Path("metrics/gates/verify/training.yaml"))["axes"]["ind"]
     settings = train_settings(subject["train"] | tuned | {"devices": 1}, {})
     device = prepare_device(settings.device, settings.threads)
-    data, boundary = Path("data") / ind["dataset"], ind["layout"]["boundary"]
+    data, layout = Path("data") / ind["dataset"], ind["layout"]
     sections = subject["fields"], subject["conditioning"], subject["past_frames"], subject["model"]
-    training, _ = set_up(data, boundary, *sections, settings, entropy, device)
+    training, _ = set_up(data, layout, *sections, settings, entropy, device)
     key = "-".join(["tune", model, *(f"{number:.9g}" for number in (*entropy, *tuned.values()))])
     folder = home / key
     folder.mkdir(exist_ok=True)

@@ -18,8 +18,8 @@ from chimera.models.forecasting.checkpoint import read_network
 def export_torch(folder: Path, path: Path) -> None:
     """Write the network of checkpoints/<model>/<replicate>, and its card, <name>.md, beside it.
 
-    The card has errors, digests of the training's files and the frame interval where the pipeline
-    that trained the network has left them in the checkpoint's work tree.
+    The card has errors and digests of the training's files where the pipeline that trained the
+    network has left them in the checkpoint's work tree.
     """
     weights, cell = folder / "model.safetensors", "/".join(folder.parts[-2:])
     trained, about = read_network(weights, torch.device("cpu")), read_tensors(weights)[1]
@@ -32,8 +32,6 @@ def export_torch(folder: Path, path: Path) -> None:
     metrics = folder.resolve().parents[2] / "metrics"
     run, gate = metrics / "runs" / cell / "evaluate.json", metrics / "gates/verify/training.yaml"
     errors = read_json(run)["model"] if run.exists() else {}
-    known = read_yaml(gate) if gate.exists() else {"sha256": {}, "axes": {"ind": {"layout": {}}}}
-    interval = known["axes"]["ind"]["layout"].get("frame_interval")
     front = {
         "license": "mit",
         "library_name": "pytorch",
@@ -42,10 +40,10 @@ def export_torch(folder: Path, path: Path) -> None:
             dataset: {m: float(f"{fmean(e[m]):.4g}") for m in ("nrmse", "rollout_nrmse")}
             for dataset, e in errors.items()
         },
-        "data_sha256": known["sha256"],
+        "data_sha256": read_yaml(gate)["sha256"] if gate.exists() else {},
         "weights_sha256": sha256(weights),
     }
-    fields, C = ", ".join(trained.fields), len(trained.fields)
+    fields, C, interval = ", ".join(trained.fields), len(trained.fields), trained.frame_interval
     older = [f"{f} {p} before" for p in range(1, trained.past_frames) for f in trained.fields]
     text = (
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {cell}\n\n"

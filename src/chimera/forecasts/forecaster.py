@@ -24,12 +24,14 @@ class Forecaster:
     """A trained network with its normalisation, which forecasts C fields from P past frames.
 
     `fields` are the names of the channels, in order, `conditioning` those of the scalars and
-    constant fields that a forecast needs.
+    constant fields that a forecast needs. `boundary` (along x and y) and `frame_interval` are those
+    of the data that it was trained on, None where they are not known.
     """
 
     def __init__(self, trained: Trained) -> None:
         self.trained, self.fields, self.past_frames = trained, trained.fields, trained.past_frames
         self.conditioning = tuple(name.removeprefix("ln ") for name in trained.conditioning)
+        self.boundary, self.frame_interval = trained.boundary, trained.frame_interval
 
     def forecast(
         self, frames: Field, steps: int, conditioning: Mapping[str, Any] | None = None

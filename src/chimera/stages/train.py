@@ -1,8 +1,9 @@
 """Train one model on IND with the seed of one replicate; resume the training if it was killed.
 
-Writes checkpoints/<model>/<replicate>/model.safetensors (weights, the model's settings and the
-normalisation), history.csv and provenance.yaml (the class of bytes, versions and the digests of the
-network's source). With `train.devices` above 1, torch's launcher runs the command once for each.
+Writes checkpoints/<model>/<replicate>/model.safetensors (weights, the model's settings, the
+normalisation, boundary and frame interval of the data), history.csv and provenance.yaml (the class
+of bytes, versions and the digests of the network's source). With `train.devices` above 1, torch's
+launcher runs the command once for each.
 """
 
 import sys
@@ -34,9 +35,9 @@ def train_model(
     numerics = {"tf32": settings.precision == "tf32", "deterministic": settings.deterministic}
     device = prepare_device(settings.device, settings.threads, number=group.rank, **numerics)
     inputs = data["fields"], data["conditioning"], data["past_frames"]
-    folder, boundary = Path("data") / ind["dataset"], ind["layout"]["boundary"]
+    folder, layout = Path("data") / ind["dataset"], ind["layout"]
     section = params["models"][options.model]
-    training, about = set_up(folder, boundary, *inputs, section, settings, entropy, device, group)
+    training, about = set_up(folder, layout, *inputs, section, settings, entropy, device, group)
     identity = {"entropy": entropy, "train": as_plain(settings), **about}
     key = f"train-{options.model}-{options.replicate}"
     if group.rank == 0:

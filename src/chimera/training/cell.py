@@ -19,7 +19,7 @@ from chimera.training.settings import TrainSettings
 
 def set_up(
     folder: Path,
-    boundary: Sequence[str],
+    layout: Mapping[str, Any],
     fields: Sequence[str],
     conditioning: Sequence[str],
     past_frames: int,
@@ -31,17 +31,17 @@ def set_up(
 ) -> tuple[Training, dict[str, Any]]:
     """Return a training that has not begun, and what its checkpoint says about the network.
 
-    Of `folder`, a dataset, only the splits `train` and `valid` are opened; `boundary` is that of
-    its layout, by direction. `fields` are predicted from `past_frames` of them and from what is
-    known beside them, `conditioning`. `section` is models.<name>, `settings` those of train with
-    what it sets. `entropy` seeds weights, dropout and drop-path through torch's generator, and the
-    batches.
+    Of `folder`, a dataset, only the splits `train` and `valid` are opened; `layout` has its
+    boundary by direction and its frame interval. `fields` are predicted from `past_frames` of them
+    and from what is known beside them, `conditioning`. `section` is models.<name>, `settings` those
+    of train with what it sets. `entropy` seeds weights, dropout and drop-path through torch's
+    generator, and the batches.
     """
     train, valid, conditions, moments = open_inputs(
         folder, fields, conditioning, settings.trajectories
     )
     shape, K = (len(fields), *train.layout.grid), len(conditions)
-    model = fit_to_data(section, shape, boundary, conditioning=K, past_frames=past_frames)
+    model = fit_to_data(section, shape, layout["boundary"], conditioning=K, past_frames=past_frames)
     torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
     network = build_model(model).to(device)
     share, length = (group.rank, group.size), past_frames + settings.unroll
@@ -52,6 +52,8 @@ def set_up(
         "fields": list(fields),
         "conditioning": list(conditions),
         "normalisation": normalisation(moments),
+        "boundary": layout["boundary"],
+        "frame_interval": layout["frame_interval"],
     }
     if past_frames > 1:
         about["past_frames"] = past_frames

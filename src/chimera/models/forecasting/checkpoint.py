@@ -26,6 +26,8 @@ class Trained(NamedTuple):
     fields: tuple[str, ...]  # names of the C fields
     conditioning: tuple[str, ...]  # names of the K channels, see chimera.data.layout.conditioning
     past_frames: int = 1  # P
+    boundary: tuple[str, ...] | None = None  # along x and y, of the data that it was trained on
+    frame_interval: float | None = None  # of those data, None if they do not have it
 
 
 def read_network(path: Path, device: torch.device) -> Trained:
@@ -38,4 +40,6 @@ def read_network(path: Path, device: torch.device) -> Trained:
         fields, known, P = about["fields"], about["conditioning"], about.get("past_frames", 1)
         parts = (of.reshape(-1, 1, 1).split([len(fields), len(known)]) for of in moments)
         mean, std = (torch.cat([own.repeat(P, 1, 1), other]) for own, other in parts)
-    return Trained(network, mean, std, tuple(fields), tuple(known), P)
+        boundary = tuple(about.get("boundary", ())) or None
+        data = boundary, about.get("frame_interval")  # of which older checkpoints have neither
+    return Trained(network, mean, std, tuple(fields), tuple(known), P, *data)
