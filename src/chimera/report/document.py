@@ -17,18 +17,10 @@ from chimera.study.endpoints import by_model
 from chimera.study.labels import axis_label, contrast_label, model_label
 from chimera.study.tables import mean_and_spread
 
-CALLABLE = {  # in templates
-    "axis_label": axis_label,
-    "axis_name": axis_name,
-    "by_model": by_model,
-    "contrast_label": contrast_label,
-    "deviations": deviations,
-    "exp": math.exp,
-    "mean_and_spread": mean_and_spread,
-    "p_value": p_value,
-    "percent": percent,
-    "plain": plain,
-}
+CALLABLE = (  # in templates, by their names
+    *(axis_label, axis_name, by_model, contrast_label, deviations, math.exp),
+    *(mean_and_spread, p_value, percent, plain),
+)
 
 
 def templates() -> Environment:
@@ -41,7 +33,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["model"] = model_label
-    environment.globals |= CALLABLE
+    environment.globals |= {function.__name__: function for function in CALLABLE}
     environment.filters["sha256"] = lambda s: b64encode(sha256(s.encode()).digest()).decode()
     return environment
 
