@@ -33,10 +33,10 @@ from chimera.data.layout.well import open_well
 from chimera.data.sources.arrays import open_arrays
 from chimera.data.sources.pdebench import open_pdebench
 from chimera.files.arrays import read_arrays, read_safetensors, write_arrays
-from chimera.files.artifacts import read_csv, read_json, read_params, read_yaml
+from chimera.files.artifacts import read_csv, read_json, read_params, read_text, read_yaml
 from chimera.files.imports import _imported_names
 from chimera.files.tensors import read_tensors, write_tensors
-from chimera.governance.logbook import read_log
+from chimera.governance.logbook import entries
 from chimera.governance.preregistration import parse_preregistration
 from chimera.interface.errors import InputError
 
@@ -91,7 +91,7 @@ def readers() -> dict[str, tuple[Callable[[Path], object], bytes]]:
         "links": (read_links, format_links([link]).encode()),
         "json": (read_json, (ROOT / "metrics/stats.json").read_bytes()),
         "csv": (read_csv, (ROOT / "tuning/trials.csv").read_bytes()),
-        "log": (read_log, (ROOT / "Deviation_Log.md").read_bytes()),
+        "log": (lambda p: entries(read_text(p)), (ROOT / "Deviation_Log.md").read_bytes()),
         "plan": (lambda p: parse_preregistration(p.read_text(errors="replace"), str(p)), plan),
         "python": (lambda p: _imported_names(p, "chimera"), Path(__file__).read_bytes()),
     }

@@ -8,8 +8,8 @@ import pytest
 
 from chimera.governance.logbook import (
     append_entry,
+    entries,
     named_keys,
-    read_log,
     require_appended,
 )
 from chimera.interface.errors import InputError
@@ -43,7 +43,7 @@ def test_entries_are_numbered_and_named(repository):
         "\n\n## 2. second\n- date: 2026-01-02\n- key: seed\n- reason: x\n"
     )
     assert named_keys(LOG.read_text()) == {"train.steps", "seed"}
-    assert read_log(LOG) == [
+    assert entries(LOG.read_text()) == [
         {"title": "first", "date": "2026-01-01", "key": "train.steps", "reason": "r"},
         {"title": "second", "date": "2026-01-02", "key": "seed", "reason": "x"},
     ]
@@ -61,7 +61,7 @@ append_entry(Path("Deviation_Log.md"), f"entry {sys.argv[1]}", {"reason": "r"})
 def test_twelve_entries_at_once_are_twelve(repository):
     started = [subprocess.Popen([sys.executable, "-c", APPEND, str(n)]) for n in range(12)]
     assert [process.wait() for process in started] == [0] * 12
-    titles = [entry["title"] for entry in read_log(LOG)]
+    titles = [entry["title"] for entry in entries(LOG.read_text())]
     assert titles[0] == "first"
     assert sorted(titles[1:]) == sorted(f"entry {n}" for n in range(12))
     numbers = [line.split()[1] for line in LOG.read_text().splitlines() if line.startswith("## ")]

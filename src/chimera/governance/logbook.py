@@ -38,11 +38,6 @@ def named_keys(text: str) -> set[str]:
     return set(_KEY.findall(text))
 
 
-def read_log(path: Path) -> list[dict[str, str]]:
-    """Return the entries of a log on disk."""
-    return entries(read_text(path))
-
-
 def require_appended(path: Path, base: str) -> None:
     """Require that a log begins with its content at the merge base of HEAD and `base`.
 

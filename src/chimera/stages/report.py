@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from chimera.files.artifacts import read_bytes, read_params, read_text, write_text
-from chimera.governance.logbook import read_log
+from chimera.governance.logbook import entries
 from chimera.governance.plan import nearest_block
 from chimera.governance.preregistration import read_preregistration, read_sections
 from chimera.interface.errors import guarded
@@ -30,7 +30,7 @@ def main() -> None:
     models, baseline = params["model_names"], params["baseline"]
     metrics = {name: read_metrics(name) for name in FORMS}
     stats, summary = metrics["stats"], metrics["summary"]
-    (_, deviating), log = nearest_block(plan, params), read_log(Path("Deviation_Log.md"))
+    (_, deviating), log = nearest_block(plan, params), read_text(Path("Deviation_Log.md"))
     runs = [f"{model}/{replicate}" for model in models for replicate in params["replicates"]]
     machines = {
         run: read_result(Path(f"checkpoints/{run}/provenance.yaml"), dict[str, Any]) for run in runs
@@ -75,7 +75,7 @@ def main() -> None:
         "trials": tables.tuning_rows(trials, repeats, models),
         "statistics": tables.probe_rows(probes, models),
         "deviating": deviating,
-        "log": log,
+        "log": entries(log),
         "machines": tables.runs_by_machine(machines),
     }
     write_text(Path("plots/report.html"), templates().get_template("report.html").render(content))
