@@ -1,7 +1,6 @@
 """One-step error against the time of a forecast, from metrics/errors.csv and plots/cost.csv."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,6 +8,7 @@ from matplotlib.figure import Figure
 from chimera.figures import style
 from chimera.planning.break_even import BATCH, Cost, grid_of, solvers
 from chimera.study.labels import model_label
+from chimera.study.tables import Digest, digest
 
 
 def error_against_cost(
@@ -31,12 +31,12 @@ def error_against_cost(
     for panel, (name, axes) in zip(panels, groups.items(), strict=True):
         for model, colour in style.model_colours(models).items():
             if model in costs:
-                values = list(_errors(rows, model, axes).values())
+                values = _errors(rows, model, axes)
                 x = [costs[model].batched] * len(values)
                 label = model_label(model)
                 panel.plot(x, values, "o", color=colour, alpha=0.7, markersize=6, label=label)
         _draw_solver(panel, rows, costs, axes)
-        (unchanged,) = _errors(rows, "persistence", axes).values()
+        (unchanged,) = _errors(rows, "persistence", axes)
         panel.axhline(unchanged, color="0.35", linestyle=":", label="persistence (costs nothing)")
         panel.set_title(name)
         panel.set_xlabel(f"time of a forecast in batches of {BATCH}\n(ms a frame, one core)")
@@ -49,13 +49,10 @@ def error_against_cost(
     return figure
 
 
-def _errors(rows: style.Rows, name: str, axes: Sequence[str]) -> dict[str, float]:
-    """Return the mean over axes by replicate."""
-    found: dict[str, list[float]] = {}
-    for row in style.where(rows, model=name):
-        if row["axis"] in axes:
-            found.setdefault(row["replicate"], []).append(float(row["nrmse"]))
-    return {replicate: fmean(errors) for replicate, errors in found.items()}
+def _errors(rows: style.Rows, name: str, axes: Sequence[str]) -> list[float]:
+    """Return the mean over axes of every replicate."""
+    kept = Digest(("replicate",), ("nrmse",), {"model": (name,), "axis": tuple(axes)})
+    return [float(row["nrmse"]) for row in digest(rows, kept)]
 
 
 def _draw_solver(
@@ -64,9 +61,7 @@ def _draw_solver(
     """Draw the solver on the grids that were evaluated, and where the finest is in time."""
     grids = solvers(list(costs))
     points = {
-        name: (costs[name].batched, error)
-        for name in grids
-        for error in _errors(rows, name, axes).values()
+        name: (costs[name].batched, error) for name in grids for error in _errors(rows, name, axes)
     }
     if points:
         x, y = zip(*points.values(), strict=True)
