@@ -80,9 +80,10 @@ def _amendments(text: str) -> list[str]:
     return [entry["sha256"] for entry in entries(text) if "sha256" in entry]
 
 
-def git(*arguments: str) -> bytes:
-    """Return the output of a git command."""
+def git(*arguments: str, otherwise: str = "") -> bytes:
+    """Return the output of a git command; InputError with git's words, or with `otherwise`."""
     result = subprocess.run(["git", *arguments], capture_output=True, check=False)
     if result.returncode:
-        raise InputError(f"git {' '.join(arguments)} failed: {result.stderr.decode().strip()}")
+        failed = f"git {' '.join(arguments)} failed: {result.stderr.decode().strip()}"
+        raise InputError(otherwise or failed)
     return result.stdout

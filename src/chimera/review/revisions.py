@@ -131,19 +131,12 @@ def _numbers(numbers: dict[str, Any], name: str) -> dict[str, float]:
 
 def resolve(name: str) -> str:
     """Return the hash of the commit that a revision names; an unknown one is an InputError."""
-    try:
-        found = git("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
-        return found.decode().strip()
-    except InputError:
-        raise InputError(f"the revision is {name!r}, expected a branch, tag or commit") from None
+    asked = ("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    unknown = f"the revision is {name!r}, expected a branch, tag or commit"
+    return git(*asked, otherwise=unknown).decode().strip()
 
 
 def merge_base(base: str, head: str) -> str:
     """Return the newest common commit of both revisions; without one it is an InputError."""
-    both = resolve(base), resolve(head)
-    try:
-        return git("merge-base", *both).decode().strip()
-    except InputError:
-        raise InputError(
-            f"{base} and {head} have no common commit: is the clone shallow?"
-        ) from None
+    none = f"{base} and {head} have no common commit: is the clone shallow?"
+    return git("merge-base", resolve(base), resolve(head), otherwise=none).decode().strip()
