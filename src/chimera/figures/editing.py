@@ -12,11 +12,11 @@ from chimera.figures import style
 from chimera.study.labels import model_label
 
 METHOD_MARKS = {
-    "rome": ("o", "ROME"),
-    "identity": ("s", "ROME, C = I"),
-    "low_rank": ("D", "low rank"),
-    "gradient": ("^", "gradient"),
-    "unpreserved": ("v", "ROME, nothing preserved"),
+    "rome": ("o", "full", "ROME"),
+    "identity": ("s", "none", "ROME, C = I"),
+    "low_rank": ("D", "none", "low rank"),
+    "gradient": ("^", "none", "gradient"),
+    "unpreserved": ("v", "none", "ROME, nothing preserved"),
 }
 PARTS = {
     "efficacy": "the failing forecast",
@@ -34,15 +34,15 @@ def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
     colours, edited = style.model_colours(models), style.present(rows, models)
     for model in edited:
         last.plot([], [], color=colours[model], linewidth=4, label=model_label(model))
-    for method, (marker, name) in METHOD_MARKS.items():
-        last.plot([], [], marker, color=style.GREY, fillstyle=_fill(method), label=name)
+    for marker, fill, name in METHOD_MARKS.values():
+        last.plot([], [], marker, color=style.GREY, fillstyle=fill, label=name)
     for panel, (column, title) in zip(panels, PARTS.items(), strict=True):
         panel.axhline(0, color="0.8", linewidth=0.8)
         panel.axvline(0, color="0.8", linewidth=0.8)
         for model in edited:
-            for method, (marker, _) in METHOD_MARKS.items():
+            for method, (marker, fill, _) in METHOD_MARKS.items():
                 found = style.where(rows, model=model, method=method, chosen="1")
-                at, fill = style.points(found, "ind_drift", column), _fill(method)
+                at = style.points(found, "ind_drift", column)
                 look = {"markersize": 4.5, "alpha": 0.75, "color": colours[model]}
                 panel.plot(*at, marker, fillstyle=fill, **look)
         panel.set_title(title, color=style.GREY)
@@ -57,7 +57,3 @@ def edit_tradeoff(rows: style.Rows, models: Sequence[str]) -> Figure:
     panels[1].set_xlabel("IND drift: relative rise of the IND error (dimensionless)", fontsize=7.5)
     style.legend(figure, [last])
     return figure
-
-
-def _fill(method: str) -> str:
-    return "full" if method == "rome" else "none"

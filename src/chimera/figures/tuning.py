@@ -15,7 +15,7 @@ def tuning_search(rows: style.Rows, models: Sequence[str]) -> Figure:
 
     Rows have model, lr, valid_nrmse; trials that diverged are left out of the first panel.
     """
-    searched = [model for model in models if style.where(rows, model=model)]
+    searched = style.present(rows, models)
     if not searched:
         return style.message("tuning/trials.csv has no model of this study: run make tune")
     figure = Figure(figsize=(style.WIDTH, 2.8))
