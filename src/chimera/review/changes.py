@@ -74,12 +74,12 @@ def pooled_sd(sds: Sequence[float | None], counts: Sequence[int]) -> float | Non
     return math.sqrt(sum(d * s**2 for d, s in pairs) / sum(d for d, _ in pairs))
 
 
-def chance(counts: Sequence[int], threshold: float = THRESHOLD) -> float | None:
-    """Return the probability that seeds alone change a mean by more than `threshold` deviations."""
+def chance(counts: Sequence[int]) -> float | None:
+    """Return the probability that seeds alone change a mean by more than THRESHOLD deviations."""
     if min(counts) < 2:
         return None
     scale = math.sqrt(sum(1 / n for n in counts))
-    return float(2 * scipy.stats.t.sf(threshold / scale, sum(counts) - 2))
+    return float(2 * scipy.stats.t.sf(THRESHOLD / scale, sum(counts) - 2))
 
 
 def spread(metrics: Mapping[str, float], key: str) -> float | None:
