@@ -18,7 +18,20 @@ SMALLEST, LARGEST = 1e-60, 1e60  # the largest number of a sample, whose spread 
 
 def sample(name: str, values: ArrayLike, least: int = 2, *, any_size: bool = False) -> Floats:
     """Return the values as a vector (n,) of finite floats, safe to square unless of `any_size`."""
-    vector = _finite(name, values, any_size)
+    try:
+        given = np.ma.filled(np.asanyarray(values), np.nan)  # what is masked is missing
+        vector = given.astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name!r} is {values!r}, expected an array of real numbers") from error
+    if not np.isfinite(vector).all():
+        index = tuple(np.argwhere(~np.isfinite(vector))[0].tolist())
+        place = ", ".join(map(str, index))
+        found = f"{name!r} holds {vector[index]} at index {place}"
+        raise InputError(f"{found}, expected finite numbers")
+    top = np.abs(vector).max(initial=0.0)
+    if top and not (any_size or SMALLEST <= top <= LARGEST):
+        expected = f"0 or from {SMALLEST:g} to {LARGEST:g}"
+        raise InputError(f"the largest magnitude in {name!r} is {top:g}, expected {expected}")
     if vector.ndim != 1 or len(vector) < least:
         raise InputError(
             f"{name!r} has shape {vector.shape}, expected a vector of at least {least} values"
@@ -68,19 +81,3 @@ def require_count(name: str, value: int, least: int) -> None:
     """Raise InputError unless a count is whole and at least `least`."""
     if not (value >= least and float(value).is_integer()):
         raise InputError(f"{name!r} is {value}, expected a whole number of at least {least}")
-
-
-def _finite(name: str, values: ArrayLike, any_size: bool) -> Floats:
-    try:
-        given = np.ma.filled(np.asanyarray(values), np.nan)  # what is masked is missing
-        array = given.astype(np.float64, casting="same_kind")
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name!r} is {values!r}, expected an array of real numbers") from error
-    if not np.isfinite(array).all():
-        index = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
-        place = ", ".join(map(str, index))
-        raise InputError(f"{name!r} holds {array[index]} at index {place}, expected finite numbers")
-    if not any_size and (top := np.abs(array).max(initial=0.0)) and not SMALLEST <= top <= LARGEST:
-        expected = f"0 or from {SMALLEST:g} to {LARGEST:g}"
-        raise InputError(f"the largest magnitude in {name!r} is {top:g}, expected {expected}")
-    return array
