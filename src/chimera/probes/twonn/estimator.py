@@ -196,11 +196,9 @@ def _as_points(points: ArrayLike | Tensor) -> Tensor:
 
 def _distinct(points: Tensor) -> Integers:
     """Return the index of the first of each set of equal rows, ascending."""
-    rows = (points + 0.0).cpu().numpy()  # -0 becomes 0: equal numbers have equal bytes
-    first: dict[bytes, int] = {}
-    for index, row in enumerate(rows):
-        first.setdefault(row.tobytes(), index)
-    return np.fromiter(first.values(), dtype=np.int64)
+    rows = (points + 0.0).contiguous().cpu().numpy()  # -0 becomes 0: equal numbers, equal bytes
+    as_bytes = rows.view(f"V{rows.itemsize * rows.shape[1]}")
+    return np.sort(np.unique(as_bytes, return_index=True)[1])
 
 
 def _copies(points: Tensor, close: Integers, rounding: Floats) -> Integers:
