@@ -317,6 +317,6 @@ def test_the_exported_network_gives_equal_outputs_and_has_a_card(checkpoint, tmp
     assert "maps physical frames\n(B, 1, 16, 16) to (B, 1, 16, 16)" in text
     assert "one frame interval later (0.25 units of time)." in text
     shutil.rmtree(tmp_path / "out")
-    refused = command(tmp_path, "forecast", "--checkpoint", "checkpoints/unet/0", "--export", "torch",
-                      "--output", "out/unet.pt2", "--input", "flow.npz", expect=2)  # fmt: skip
-    assert "--input is given, expected none where --export is" in sentence(refused)
+    given = [*options, "--output", "unet.pt2", "--input", "flow.npz"]
+    refused = sentence(command(here, "forecast", *given, expect=2))
+    assert "--input is given, expected none where --export is" in refused

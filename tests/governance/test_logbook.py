@@ -50,6 +50,14 @@ def test_entries_are_numbered_and_named(repository):
     require_appended(LOG, "main")
 
 
+def test_an_entry_by_hand_with_a_blank_line_is_read_alike_by_the_gate_and_the_report():
+    text = (
+        "# Log\n\n## 1. by hand\n\n- key: seed\n- reason: r\n\n## 2. empty\n\n## 3. c\n- key: b\n"
+    )
+    assert [entry.get("key") for entry in entries(text)] == ["seed", None, "b"]
+    assert named_keys(text) == {"seed", "b"}
+
+
 APPEND = """
 import sys
 from pathlib import Path

@@ -90,6 +90,17 @@ class Still(nn.Module):
         return 0 * self.bottleneck(frames)
 
 
+def test_slopes_that_do_not_differ_have_a_mean_and_no_interval():
+    """A flow and its mirror image, turned in sign, have one spectrum, here k^-3."""
+    flow = power_law(-3.0, torch.rand(20, generator=torch.Generator().manual_seed(0)))
+    frames = torch.stack([flow, -flow])[:, None, None].expand(-1, 4, -1, -1, -1)
+    settings = SpectraSettings(frames=(1, 3), slope_shells=(4, 16))
+    study = subject(Still(), ind=frames)
+    found = measure_spectra(study, settings, np.random.default_rng(0), plain).statistics
+    assert found["ind_slope_target"] == pytest.approx(-3)
+    assert not [name for name in found if name.endswith(("_low", "_high")) and "slope" in name]
+
+
 def test_slopes_are_those_of_the_flow():
     generator = torch.Generator().manual_seed(0)
     exponents = (-3.0, -3.5, -4.3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from chimera.interface.errors import InputError
+from chimera.interface.errors import InputError, NoSiteError
 from chimera.models.networks.site import Site
 from chimera.probes.common.sampling import (
     Decorrelation,
@@ -220,6 +220,13 @@ def test_sites_are_gathered_as_from_one_batch(batch_size):
         finest = network[0](gather_frames(frames, samples))
     torch.testing.assert_close(found["1"], gather_patches(finest, samples))
     torch.testing.assert_close(found["3"], gather_patches(network[2](finest), samples))
+
+
+@pytest.mark.parametrize(("shape", "stated"), [((4, 1), r"\(1, 3, 4, 16\)"), ((3, 3), "5, 5")])
+def test_a_site_whose_cells_are_no_squares_of_the_field_offers_nothing(shape, stated):
+    network = nn.Sequential(nn.Conv2d(1, 3, 1), nn.MaxPool2d(shape), Site())
+    with pytest.raises(NoSiteError, match=rf"^site '2' has activations .*{stated}"):
+        coarsest_cell(network, ["2"], torch.randn(1, 16, 16))
 
 
 def test_later_frames_follow():

@@ -197,15 +197,29 @@ def test_numbers_agree_with_their_nouns():
 
 
 def test_interventions_are_said_with_their_interval():
-    """The t quantile of 2 degrees of freedom is 4.3027: 0.5 -+ 4.3027 x 0.1 / sqrt(3)."""
-    edits = {"unet": {"localisation_rho": 0.5, "localisation_rho_sd": 0.1}}
-    intervals = prose.localisation_intervals(edits, 3)
+    """The t quantile of 2 degrees of freedom is 4.3027: 0.5 -+ 4.3027 x 0.1 / sqrt(3).
+
+    The fourth run had no order of layers; the other model's runs have no spread.
+    """
+    edits = {"unet": {"localisation_rho": 0.5}, "fractal_unet": {"localisation_rho": 0.1}}
+    rows = [
+        {"model": model, "replicate": r, "probe": "rome", "statistic": name, "value": value}
+        for model, r, name, value in (
+            ("unet", 0, "localisation_rho", 0.4),
+            ("unet", 1, "localisation_rho", 0.5),
+            ("unet", 2, "localisation_rho", 0.6),
+            ("unet", 3, "efficacy", 0.9),
+            ("fractal_unet", 0, "localisation_rho", 0.1),
+            ("fractal_unet", 1, "localisation_rho", 0.1),
+        )
+    ]
+    intervals = prose.localisation_intervals(rows, list(edits))
     half = 4.30265 * 0.1 / math.sqrt(3)
-    assert intervals == {"unet": pytest.approx((0.5 - half, 0.5 + half), abs=1e-5)}
-    text = said("editing", edits, intervals, 3)
+    assert intervals == {"unet": pytest.approx((0.5 - half, 0.5 + half, 3), abs=1e-5)}
+    text = said("editing", edits, intervals)
     assert text.startswith("Localisation informs editing")
     assert "(95% t interval over 3 seeds: +0.25 to +0.75)" in text
-    assert said("editing", {"unet": {}}, {}, 3) == "No layer was edited."
+    assert said("editing", {"unet": {}}, {}) == "No layer was edited."
     assert said("patching", []).startswith("No counterfactual twins")
 
 

@@ -91,6 +91,26 @@ def test_a_run_that_has_no_errors_is_one_sentence_with_its_name():
             learning_rows(listed(*RUNS, state("bad", 4, state=standing)), PARAMS)
 
 
+def test_a_run_whose_metrics_cannot_be_read_is_one_sentence_with_its_name():
+    for file, content in (("headline", {"error": "x"}), ("parity", None)):
+        run = state("bare", 4, state="success")
+        metrics = run.revs[0].data.metrics
+        metrics[f"metrics/{file}.json"] = content
+        if content is None:
+            del metrics[f"metrics/{file}.json"]
+        with pytest.raises(
+            InputError, match=r"^the experiment bare lacks metrics, expected metrics/h"
+        ):
+            learning_rows(listed(*RUNS, run), PARAMS)
+
+
+def test_more_levels_than_markers_are_all_drawn():
+    rows = learning_rows(listed(*(state(f"s{n}", 4, 10 * n) for n in range(1, 12))), PARAMS)
+    figure = learning_curves(rows, ["unet"], 2)
+    assert len(figure.axes[0].containers) == 11
+    assert len(figure.axes[0].get_legend().get_texts()) == 11
+
+
 def test_no_experiment_is_one_sentence():
     with pytest.raises(InputError, match=r"^no experiment of this commit differs in train\.traj"):
         learning_rows(listed(*RUNS[3:5]), PARAMS)

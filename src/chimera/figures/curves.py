@@ -1,7 +1,7 @@
 """One-step error against training data and against training compute, from curves/errors.csv."""
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def learning_curves(rows: style.Rows, models: Sequence[str], replicates: int) ->
 def _draw(
     panel: Axes, rows: style.Rows, models: Sequence[str], x: str, unit: float, shared: str
 ) -> None:
-    groups = dict(zip(sorted({row[shared] for row in rows}), _MARKERS, strict=False))
+    groups = dict(zip(sorted({row[shared] for row in rows}), cycle(_MARKERS), strict=False))
     colours, form = style.model_colours(models), dict[str, Any](markersize=4, linewidth=1)
     for (value, marker), model in product(groups.items(), models):
         line = sorted(style.where(rows, model=model, **{shared: value}), key=lambda row: row[x])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from scipy.special import stdtrit
@@ -79,13 +80,19 @@ def faithfulness_of_twins(found: Mapping[str, Any], models: Sequence[str]) -> li
 
 
 def localisation_intervals(
-    edits: Mapping[str, Mapping[str, float]], replicates: int
-) -> dict[str, tuple[float, float]]:
-    """Return the 95% t interval of each model's correlation of patching effect and repair."""
+    statistics: Sequence[Mapping[str, Any]], models: Sequence[str]
+) -> dict[str, tuple[float, float, int]]:
+    """Return the 95% t interval of each model's correlation of patching effect and repair.
+
+    Of the rows of metrics/statistics.csv; n, the runs that have it, stands third. Values without
+    spread have no interval.
+    """
     found = {}
-    for model, row in edits.items():
-        if "localisation_rho_sd" in row:
-            rho, sd = row["localisation_rho"], row["localisation_rho_sd"]
-            half = float(-stdtrit(replicates - 1, 0.025)) * sd / math.sqrt(replicates)
-            found[model] = max(rho - half, -1.0), min(rho + half, 1.0)
+    for model in models:
+        wanted = {"model": model, "probe": "rome", "statistic": "localisation_rho"}
+        rhos = [row["value"] for row in statistics if wanted.items() <= row.items()]
+        if len(set(rhos)) > 1:
+            n = len(rhos)
+            half = float(-stdtrit(n - 1, 0.025)) * stdev(rhos) / math.sqrt(n)
+            found[model] = max(fmean(rhos) - half, -1.0), min(fmean(rhos) + half, 1.0), n
     return found

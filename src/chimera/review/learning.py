@@ -35,6 +35,9 @@ def learning_rows(states: Sequence[ExpState], params: Mapping[str, Any]) -> list
             )
         files = (HEADLINE, "metrics/parity.json")
         errors, parity = (file_leaves(state.data.metrics, file) for file in files)
+        if not (errors and parity):
+            stated = f"the experiment {run.name} lacks metrics"
+            raise InputError(f"{stated}, expected {' and '.join(files)}")
         size, steps = point = tuple(kept[key] for key in VARIED)
         forward = 3 * steps * kept["train.batch_size"] * kept["train.unroll"]
         found[point] = [

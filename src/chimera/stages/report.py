@@ -41,6 +41,7 @@ def main() -> None:
     ]
     trials = read_numbers(Path("tuning/trials.csv"), ("lr", "valid_nrmse"))
     repeats = read_numbers(Path("tuning/repeats.csv"), ("steps", "valid_nrmse"))
+    statistics = read_numbers(Path("metrics/statistics.csv"), ("replicate", "value"))
     tuning = read_result(Path("tuning/metrics.json"), dict[str, dict[str, float]])
     files = [*SOURCES, *(f"metrics/{name}.json" for name in FORMS)]
     found, probes = by_model(stats), metrics["probes"]
@@ -63,7 +64,7 @@ def main() -> None:
         "findings": prose.probe_findings(probes),
         "twins": prose.faithfulness_of_twins(probes, models),
         "edits": edits,
-        "localisation": prose.localisation_intervals(edits, stats["replicates"]),
+        "localisation": prose.localisation_intervals(statistics, models),
         "text_of_params": read_text(Path("params.yaml")),
         "objects": {name: git_object(read_bytes(Path(name))) for name in files},
         "hashes": gates[0]["sha256"] | gates[1]["sha256"],

@@ -237,9 +237,9 @@ def coarsest_cell(network: nn.Module, sites: Iterable[str], frame: Tensor) -> in
     """
     cells, N = [], frame.shape[-1]
     for name, activation in capture(network, sites, frame[None]).items():
-        if N % activation.shape[-1]:
-            raise NoSiteError(
-                f"site {name!r} has {activation.shape[-1]} cells a side, expected a divisor of {N}"
-            )
-        cells.append(N // activation.shape[-1])
+        shape = tuple(activation.shape)
+        if len(shape) != 4 or shape[2] != shape[3] or N % shape[3]:
+            expected = f"(1, C, H, H) with a divisor H of {N}"
+            raise NoSiteError(f"site {name!r} has activations {shape}, expected {expected}")
+        cells.append(N // shape[3])
     return max(cells)

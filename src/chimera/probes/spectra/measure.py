@@ -6,6 +6,7 @@ n trajectories, T time, C channel, N x N space, K shells.
 """
 
 import math
+from contextlib import suppress
 from statistics import fmean
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from chimera.fields.bands import PDEBENCH_EDGES, band_products, pdebench_frmse, well_spectral_mse
 from chimera.fields.fourier import BANDS
 from chimera.files.artifacts import Row
-from chimera.interface.errors import InapplicableError
+from chimera.interface.errors import InapplicableError, InputError
 from chimera.models.forecasting.stepping import evaluation_mode, rollout
 from chimera.probes.common.activations import capture
 from chimera.probes.common.subject import Measurement, Subject, Track
@@ -79,7 +80,7 @@ def measure_spectra(
             slopes = [slope for result in kept for slope in result.slopes[quantity]]
             if slopes:
                 statistics[f"{name}_slope_{quantity}"] = fmean(slopes)
-            if len(slopes) > 1:
+            with suppress(InputError):  # of one slope, or of slopes without spread
                 for end, value in t_interval(slopes)._asdict().items():
                     statistics[f"{name}_slope_{quantity}_{end}"] = value
     rows: list[Row] = [{"axis": axis, **row} for axis, of in found.items() for row in of.rows]
