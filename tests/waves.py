@@ -39,7 +39,8 @@ def write_workspace(folder, norm="group", **train):
     params = {"seed": 0, "datasets": ["waves"], "models": {"net": model}, "train": TRAIN | train}
     params["data"] = {"fields": ["vorticity"], "conditioning": [], "past_frames": 1}
     write_yaml(folder / "params.yaml", params)
-    ind = {"dataset": "waves", "layout": {"boundary": ["periodic", "periodic"]}}
+    layout = {"boundary": ["periodic", "periodic"], "frame_interval": 0.25}
+    ind = {"dataset": "waves", "layout": layout}
     verified = {"axes": {"ind": ind}, "sha256": {}}
     write_yaml(folder / "metrics/gates/verify/training.yaml", verified)
     write_yaml(folder / "metrics/gates/networks/net.yaml", {"source": {"unet": "digest"}})
