@@ -51,8 +51,7 @@ def network_forecaster(trained: Trained, conditioning: Tensor) -> Stepper:
 
     @torch.no_grad()
     def forecaster(frames: Tensor, numbers: Tensor) -> Tensor:
-        following: Tensor = step(torch.cat([frames, conditioning[numbers]], dim=1))
-        return following
+        return step(torch.cat([frames, conditioning[numbers]], dim=1))
 
     return forecaster
 

@@ -98,8 +98,7 @@ class ConvNeXtLevel(Site):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C, H, W)."""
-        y: Tensor = self.blocks(z)
-        return y
+        return self.blocks(z)
 
 
 class ConvNeXtUNet(nn.Module):
@@ -141,5 +140,4 @@ class ConvNeXtUNet(nn.Module):
                 z = torch.cat([z, at(f"skip{level}")(entered[level])], dim=1)
                 z = at(f"merge{level}")(z)
             z = at(f"up{level}")(at(f"decoder{level}")(z))
-        y: Tensor = self.head(z)
-        return y
+        return self.head(z)

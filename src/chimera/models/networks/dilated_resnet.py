@@ -46,8 +46,7 @@ class DilatedBlock(Site):
 
     def forward(self, z: Tensor) -> Tensor:
         """Add what the convolutions make of (B, C, H, W)."""
-        increment: Tensor = self.layers(z)
-        return z + increment
+        return z + self.layers(z)
 
 
 class DilatedResNet(nn.Module):
@@ -64,5 +63,4 @@ class DilatedResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C_in, H, W) to (B, C_out, H, W)."""
-        y: Tensor = self.decoder(self.blocks(self.encoder(x)))
-        return y
+        return self.decoder(self.blocks(self.encoder(x)))

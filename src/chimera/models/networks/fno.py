@@ -103,5 +103,4 @@ class FNO(nn.Module):
             for size, kind in zip(x.shape[2:], kinds, strict=True)
         ]
         larger, rows, columns = enlarge(x, grid, kinds)
-        y: Tensor = self.projection(self.layers(self.lift(larger))[:, :, rows, columns])
-        return y
+        return self.projection(self.layers(self.lift(larger))[:, :, rows, columns])

@@ -72,8 +72,7 @@ class BatchNorm(nn.BatchNorm2d):
             return super().forward(x)
 
         def mean(values: Tensor) -> Tensor:
-            total: Tensor = _Sum.apply(values.mean((0, 2, 3), keepdim=True))
-            return total / size
+            return _Sum.apply(values.mean((0, 2, 3), keepdim=True)) / size
 
         wide = x.float()
         centre = mean(wide)
