@@ -25,6 +25,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core.cgutils import pack_struct, unpack_tuple
 from numba.extending import intrinsic, models, overload, register_model
 
 # The width of AVX2, on wider and narrower processors too (LLVM splits what is too wide), because it
@@ -53,15 +54,6 @@ class _LanesModel(models.PrimitiveModel):
 
 
 # Each intrinsic below returns its signature and a generator of LLVM instructions.
-
-
-def _parts(builder: Any, lanes: Any) -> tuple[Any, Any]:
-    return builder.extract_value(lanes, 0), builder.extract_value(lanes, 1)
-
-
-def _lanes(builder: Any, re: Any, im: Any) -> Any:
-    pair = ir.Constant(ir.LiteralStructType([re.type, im.type]), ir.Undefined)
-    return builder.insert_value(builder.insert_value(pair, re, 0), im, 1)
 
 
 def _call(builder: Any, name: str, *registers: Any) -> Any:
@@ -111,7 +103,7 @@ def load(_: Any, re: Any, im: Any, offset: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         planes = zip(signature.args[:2], args[:2], strict=True)
-        return _lanes(builder, *(_read(context, builder, k, p, args[2]) for k, p in planes))
+        return pack_struct(builder, [_read(context, builder, k, p, args[2]) for k, p in planes])
 
     return LanesType(re.dtype)(re, im, types.intp), generate
 
@@ -121,7 +113,7 @@ def store(_: Any, re: Any, im: Any, offset: Any, lanes: Any) -> Any:
     """Write lanes at an offset of two planes."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        for number, part in enumerate(_parts(builder, args[3])):
+        for number, part in enumerate(unpack_tuple(builder, args[3])):
             _write(context, builder, signature.args[number], args[number], args[2], part)
         return context.get_dummy_value()
 
@@ -134,7 +126,7 @@ def fill(_: Any, re: Any, im: Any) -> Any:
 
     def generate(_: Any, builder: Any, signature: Any, args: Any) -> Any:
         count = signature.return_type.count
-        return _lanes(builder, *(_splat(builder, part, count) for part in args))
+        return pack_struct(builder, [_splat(builder, part, count) for part in args])
 
     return LanesType(re)(re, im), generate
 
@@ -174,7 +166,7 @@ def _elementwise(combine: Callable[..., tuple[Any, Any]], arity: int) -> Any:
     """Return an intrinsic of `arity` lanes from a function of their parts."""
 
     def generate(_: Any, builder: Any, __: Any, args: Any) -> Any:
-        return _lanes(builder, *combine(builder, *(_parts(builder, a) for a in args)))
+        return pack_struct(builder, combine(builder, *(unpack_tuple(builder, a) for a in args)))
 
     if arity == 1:
         return intrinsic(lambda _, a: (a(a), generate))
