@@ -23,16 +23,12 @@ def covers(grid: SpectralGrid, state: Tensor) -> bool:
 
 def _radices(num_points: int) -> list[int]:
     """Return the factors of N: as many 8 as possible if the other twos make up 4, then primes."""
-    rest, twos = num_points, 0
-    while rest % 2 == 0:
-        rest, twos = rest // 2, twos + 1
+    twos = (num_points & -num_points).bit_length() - 1
     fours = {0: 0, 1: 2, 2: 1}[twos % 3] if twos > 1 else 0
     radices = [8] * ((twos - 2 * fours) // 3) + [4] * fours + [2] * (twos == 1)
-    prime = 3
-    while rest > 1:
-        if rest % prime:
-            prime += 2
-        else:
+    rest = num_points >> twos
+    for prime in range(3, rest + 1, 2):
+        while rest % prime == 0:
             radices.append(prime)
             rest //= prime
     return radices
