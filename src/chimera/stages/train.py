@@ -13,6 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch.distributed import is_torchelastic_launched
+
 from chimera.files.artifacts import read_params, read_yaml, write_csv, write_yaml
 from chimera.files.tensors import write_tensors
 from chimera.interface.errors import guarded
@@ -21,7 +23,7 @@ from chimera.interface.versions import report_differing_versions
 from chimera.models.forecasting.devices import describe, device_type, prepare_device
 from chimera.stages import read_keys
 from chimera.training.cell import set_up
-from chimera.training.distributed import Group, is_launched, launch, process_group
+from chimera.training.distributed import Group, launch, process_group
 from chimera.training.resumption import fingerprint, run_resumable, scratch_folder
 from chimera.training.settings import TrainSettings, train_settings
 
@@ -60,7 +62,7 @@ def main() -> None:
     model = params["models"][options.model]
     settings = train_settings(params["train"], model, f"models.{options.model}")
     kind = device_type(settings.device, settings.devices)
-    if settings.devices > 1 and not is_launched():
+    if settings.devices > 1 and not is_torchelastic_launched():
         launch("chimera.stages.train", sys.argv[1:], settings.devices)
     else:
         with process_group(kind, settings.devices) as group:

@@ -76,18 +76,13 @@ class Group:
             os._exit(1)
 
 
-def is_launched() -> bool:
-    """Return whether the elastic launcher started this process."""
-    return distributed.is_torchelastic_launched()
-
-
 @contextmanager
 def process_group(device: Literal["cpu", "cuda"], size: int) -> Iterator[Group]:
     """Join the processes that the launcher started; without a launcher, yield a group of one.
 
     An InputError ends the process with status 2 and is passed to the launcher, which reports it.
     """
-    if not is_launched():
+    if not distributed.is_torchelastic_launched():
         yield Group()
         return
     try:
