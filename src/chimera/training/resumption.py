@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chimera.files.artifacts import locked, read_bytes, write_bytes, write_csv
 from chimera.files.tensors import format_tensors, parse_tensors
-from chimera.interface.progress import Progress
+from chimera.interface.progress import Progress, announce
 from chimera.training.loop import Training
 
 _DIGEST = hashlib.sha256().digest_size
@@ -61,19 +61,16 @@ def run_resumable(training: Training, label: str, folder: Path) -> None:
     is_first = group.rank == 0
     state, history = folder / "state", folder / "history.csv"
     group.wait()  # until rank 0 has locked the folder
-    discarded = ""
     if state.exists():
         digest, content = (saved := read_bytes(state))[:_DIGEST], saved[_DIGEST:]
         if hashlib.sha256(content).digest() == digest:
             training.restore(*parse_tensors(content, str(state)))
-        else:
-            discarded = f"{state} was changed since it was saved: it is discarded"
+        elif is_first:
+            announce(f"{label}: {state} was changed since it was saved: it is discarded")
     group.wait()  # until all have read the same state
     with Progress(
         label, settings.steps, training.completed, samples=settings.batch_size, shown=is_first
     ) as progress:
-        if discarded:
-            progress.say(discarded)
         if not training.finished:
             progress.say(f"the history so far is in {history}")
         note = ""
