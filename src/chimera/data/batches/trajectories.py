@@ -71,8 +71,7 @@ class Windows:
         # Every window as a view, (n T - length + 1, length, C, H, W), those across two trajectories
         # included, so that a batch is one copy of whole windows.
         frames = trajectories.flatten(0, 1).contiguous()
-        shape = (n * T - form.length + 1, form.length, *frames.shape[1:])
-        self._windows = frames.as_strided(shape, (frames.stride(0), *frames.stride()))
+        self._windows = frames.unfold(0, form.length, 1).movedim(-1, 1)
 
     def batch(self, number: int) -> Tensor:
         """Return this process's part of batch `number` = 0, 1, ... as (B, length, C, H, W)."""
