@@ -52,6 +52,13 @@ def test_autocast_and_compile_work_on_the_cpu():
     torch.testing.assert_close(output.float(), module(x), rtol=0.05, atol=0.05)
 
 
+def test_shapes_are_known_where_nothing_is_computed():
+    with torch.device("meta"):
+        output = PeriodicConv2d(2, 3, 3)(torch.zeros(1, 2, 8, 8))
+    assert output.is_meta
+    assert output.shape == (1, 3, 8, 8)
+
+
 @pytest.mark.parametrize("channels", [1, 3, 8, 24])
 def test_group_norm_is_torch_s(channels):
     ours, torchs = GroupNorm(channels).double(), nn.GroupNorm(1, channels).double()
