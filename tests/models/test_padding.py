@@ -13,7 +13,6 @@ from chimera.models.networks.padding import PaddedConv2d, enlarge, extend
 from chimera.models.networks.periodic import PeriodicConv2d
 from chimera.models.parity.counting import count
 from chimera.models.parity.graph import is_same_graph
-from chimera.models.parity.width_search import closed_form
 
 UNET = networks.UNET | {"channels": [4, 8, 16]}
 FRACTAL = networks.FRACTAL | {"channels": [4, 8, 16]}
@@ -68,7 +67,7 @@ def test_any_rectangle_keeps_its_shape_and_is_counted_as_run(settings, shape, pa
     params, macs = count(network, shape)
     checked = check_model(settings, "model")
     assert all(a % 4 == 0 and 0 <= a - b < 4 for a, b in zip(checked.grid, shape[1:], strict=True))
-    assert (params, macs) == closed_form(checked, checked.channels)
+    assert (params, macs) == networks.closed_form(checked)
     larger = count(network, (shape[0], *checked.grid))
     assert macs == larger[1]
 

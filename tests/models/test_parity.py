@@ -20,7 +20,6 @@ from chimera.models.forecasting.building import check_model
 from chimera.models.parity.counting import count, count_torchinfo
 from chimera.models.parity.gate import gaps, require_distinct, require_parity
 from chimera.models.parity.graph import is_same_graph
-from chimera.models.parity.unet_size import closed_form
 from chimera.models.parity.width_search import solve_widths
 
 UNET = networks.UNET | {"input_shape": [1, 64, 64], "channels": [8, 16, 32, 64]}
@@ -284,7 +283,7 @@ def test_the_closed_form_is_the_count(change):
     fields = networks.UNET | change
     settings = check_model(fields, "model")
     counted = count(build_model(fields), settings.input_shape)
-    assert closed_form(settings, settings.channels) == counted
+    assert networks.closed_form(settings) == counted
 
 
 def test_solutions_are_all_on_the_lattice_and_the_nearest_in_profile():

@@ -27,11 +27,6 @@ class FractalUNetSettings(UNetSettings, frozen=True, kw_only=True):
     columns: Annotated[int, Meta(ge=1, le=8)]  # C
     drop_path: Probability  # p of local drop-path in training; 0 switches drop-path off
 
-    @property
-    def units(self) -> tuple[int, int]:
-        """See `UNetSettings.units`."""
-        return self.columns, 2**self.columns - 1 - self.columns
-
 
 def joining_columns(columns: int) -> tuple[tuple[int, ...], ...]:
     """List the columns, counted from 1, that join after each of the 2^(C-1) rows."""

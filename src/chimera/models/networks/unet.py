@@ -51,16 +51,6 @@ class UNetSettings(Settings, frozen=True):
         """H and W on which the network runs."""
         return self.enlarged(self.input_shape[1:])
 
-    @property
-    def field_channels(self) -> int:
-        """Channels of the output."""
-        return self.out_channels or self.input_shape[0]
-
-    @property
-    def units(self) -> tuple[int, int]:
-        """Convolutions of a block from its input's width, and those from its own width."""
-        return 1, 1
-
     def __post_init__(self) -> None:
         """Check that the coarsest grid is large enough for the kernel and the number of levels."""
         if self.kernel_size % 2 == 0:
@@ -128,7 +118,8 @@ class UNet(nn.Module):
             self.add_module(f"up{level}", Site())
             merged = 2 * width if settings.use_skip else width
             self.add_module(f"decoder{level}", self.make_block(merged, width, unit))
-        self.head = nn.Conv2d(widths[0], settings.field_channels, kernel_size=1)
+        out_channels = settings.out_channels or settings.input_shape[0]
+        self.head = nn.Conv2d(widths[0], out_channels, kernel_size=1)
         self.dropout = Dropout(settings.dropout)
         for parameter in self.parameters():
             if parameter.dim() == 4:

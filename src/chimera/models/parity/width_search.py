@@ -1,16 +1,16 @@
 """Settings with which one network is as large as another.
 
 Scaling all widths alike often misses the tolerance, so every number varies freely: the size of all
-combinations is computed, and those within tolerance that change least are built and counted. Where
-no closed form is known, the size is taken for a polynomial: the shape of a weight holds at most two
-widths of a list, and any other number at most twice (modes, along two axes), so that parameters and
-MACs are of degree 2 in each setting. As many counts as it has monomials give its coefficients; a
-combination for which this does not hold is found out when it is counted.
+combinations is computed, and those within tolerance that change least are built and counted. The
+size is taken for a polynomial: the shape of a weight holds at most two widths of a list, and any
+other number at most twice (modes, along two axes), so that parameters and MACs are of degree 2 in
+each setting. As many counts as it has monomials give its coefficients; a combination for which this
+does not hold is found out when it is counted.
 """
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice, product
 from math import prod
 from typing import Any
@@ -19,11 +19,10 @@ import numpy as np
 import torch
 
 from chimera.interface.errors import InputError
-from chimera.models.forecasting.building import build_model, check_model
+from chimera.models.forecasting.building import build_model
 from chimera.models.parity.counting import count
 from chimera.models.parity.gate import Size
 from chimera.models.parity.search_space import SearchSpace, search_spaces
-from chimera.models.parity.unet_size import CLOSED_FORMS, closed_form
 
 _MAX_SOLUTIONS = 10
 _MAX_COUNTED = 50
@@ -97,9 +96,6 @@ def _size_formula(
     settings: Mapping[str, Any], space: SearchSpace, key: str
 ) -> Callable[[Sequence[np.ndarray]], Sequence[Any]]:
     """Return parameters and MACs as a function of the numbers, arrays that broadcast."""
-    if settings["type"] in CLOSED_FORMS and list(space.lengths) == ["channels"]:
-        network = check_model({**settings, **space.named(space.present)}, key)
-        return partial(closed_form, network)
     nodes = [np.unique([v[0], v[len(v) // 2], v[-1]]) for v in space.values]
     # A lower set of exponents: interpolation at the nodes of the same numbers has one solution.
     powers = [p for p in product(*(range(len(n)) for n in nodes)) if space.degree(p) <= _DEGREE]
@@ -115,7 +111,8 @@ def _size_formula(
 
     def polynomial(numbers: Sequence[np.ndarray]) -> Sequence[Any]:
         terms = monomials(numbers)
-        return [sum(c * m for c, m in zip(column, terms, strict=True)) for column in coefficients.T]
+        sums = (sum(map(operator.mul, column, terms)) for column in coefficients.T)
+        return [np.rint(total) for total in sums]  # sizes are whole numbers
 
     return polynomial
 
