@@ -28,14 +28,15 @@ def test_what_was_written_is_read(tmp_path, fields, moments):
     network = build_model(fields).eval()
     C = len(moments["mean"])
     names = {"fields": ["vorticity"], "conditioning": ["forcing"][: C - 1]}
-    about = {"model": fields, "normalisation": normalisation(moments), **names}
+    data = {"boundary": ["periodic", "open"], "frame_interval": 0.5}
+    about = {"model": fields, "normalisation": normalisation(moments), **names, **data}
     write_tensors(tmp_path / "model.safetensors", network.state_dict(), about)
     state = torch.get_rng_state()
     found, mean, std, *read = read_network(tmp_path / "model.safetensors", CPU)
     assert not found.training
     x = torch.randn(2, *fields["input_shape"])
     assert torch.equal(found(x), network(x))
-    assert read == [("vorticity",), tuple(names["conditioning"]), 1]
+    assert read == [("vorticity",), tuple(names["conditioning"]), 1, ("periodic", "open"), 0.5]
     assert mean.flatten().tolist() == moments["mean"]
     assert std.flatten().tolist() == moments["std"]
     assert mean.shape == std.shape == (C, 1, 1)

@@ -89,6 +89,18 @@ def test_what_cannot_be_an_input_is_refused_by_name(tmp_path, name, words):
         Split(tmp_path / "test", ("vorticity",), (name,))
 
 
+def test_a_value_or_a_lack_in_one_of_several_files_names_that_file(tmp_path):
+    write_files(tmp_path / "test")
+    with h5py.File(tmp_path / "test/1.hdf5", "r+") as file:
+        file["scalars/viscosity"][1] = -2.0
+    with pytest.raises(InputError, match=r"1\.hdf5 has viscosity -2, expected more than 0"):
+        Split(tmp_path / "test", ("vorticity",), ("ln viscosity",)).read()
+    with h5py.File(tmp_path / "test/1.hdf5", "r+") as file:
+        del file["scalars/viscosity"]
+    with pytest.raises(InputError, match=r"1\.hdf5 has no 'viscosity' that data\.conditioning"):
+        Split(tmp_path / "test", ("vorticity",), ("ln viscosity",)).read()
+
+
 def test_values_of_conditioning_are_finite(tmp_path):
     write_files(tmp_path / "test")
     with h5py.File(tmp_path / "test/0.hdf5", "r+") as file:

@@ -37,23 +37,26 @@ def read_conditioning(
     `places` has the recording and the number in it of each; the scalars are theirs, (n,) by name.
     It is an InputError if a file lacks the name, or has values of it that are not finite.
     """
-    plain, first = name.removeprefix(_LOGARITHM), recordings[0]
+    plain = name.removeprefix(_LOGARITHM)
     if all(name in recording.constants for recording in recordings):
         # Places are in the order of the files.
         rows = [[number for r, number in places if r == i] for i in range(len(recordings))]
         found = [r.constants[name](row) for r, row in zip(recordings, rows, strict=True)]
         channel = np.concatenate(found)
     elif plain not in scalars:
+        lacks = [r for r in recordings if not {plain, name} & {*r.scalars, *r.constants}]
+        file = (lacks or recordings)[0]
         raise InputError(
-            first.aside.get(plain)
-            or f"{first.path} has no {plain!r} that data.conditioning names, expected one of "
-            f"{', '.join([*first.constants, *scalars]) or 'none, for it has none'}"
+            file.aside.get(plain)
+            or f"{file.path} has no {plain!r} that data.conditioning names, expected one of "
+            f"{', '.join([*file.constants, *scalars]) or 'none, for it has none'}"
         )
     else:
         values = scalars[plain]
         if plain != name and not (values > 0).all():
             why = "expected more than 0, as its logarithm is an input of the network"
-            raise InputError(f"{first.path} has {plain} {values.min():g}, {why}")
+            file = recordings[places[int(values.argmin())][0]]
+            raise InputError(f"{file.path} has {plain} {values.min():g}, {why}")
         values = np.log(values) if plain != name else values
         with np.errstate(over="ignore"):
             channel = values.astype(np.float32)[:, None, None]
