@@ -203,7 +203,7 @@ def test_interventions_are_said_with_their_interval():
     """
     edits = {"unet": {"localisation_rho": 0.5}, "fractal_unet": {"localisation_rho": 0.1}}
     rows = [
-        {"model": model, "replicate": r, "probe": "rome", "statistic": name, "value": value}
+        {"model": model, "replicate": r, "probe": "rome", "statistic": name, "value": str(value)}
         for model, r, name, value in (
             ("unet", 0, "localisation_rho", 0.4),
             ("unet", 1, "localisation_rho", 0.5),

@@ -90,7 +90,7 @@ def localisation_intervals(
     found = {}
     for model in models:
         wanted = {"model": model, "probe": "rome", "statistic": "localisation_rho"}
-        rhos = [row["value"] for row in statistics if wanted.items() <= row.items()]
+        rhos = [float(row["value"]) for row in statistics if wanted.items() <= row.items()]
         if len(set(rhos)) > 1:
             n = len(rhos)
             half = float(-stdtrit(n - 1, 0.025)) * stdev(rhos) / math.sqrt(n)
