@@ -50,11 +50,17 @@ def test_entries_are_numbered_and_named(repository):
     require_appended(LOG, "main")
 
 
-def test_an_entry_by_hand_with_a_blank_line_is_read_alike_by_the_gate_and_the_report():
+def test_entries_by_hand_are_read_alike_by_the_gate_and_the_report():
+    """With blank lines, prose and fields of several lines, which the command does not write."""
     text = (
-        "# Log\n\n## 1. by hand\n\n- key: seed\n- reason: r\n\n## 2. empty\n\n## 3. c\n- key: b\n"
+        "# Log\n\n## 1. by hand\n\n- date: d\n  of it\n\n- key: seed\n- reason: r\n\n"
+        "## 2. empty\n\n## 3. c\nProse.\n- key: b\n### part\n- reason: x"
     )
-    assert [entry.get("key") for entry in entries(text)] == ["seed", None, "b"]
+    assert entries(text) == [
+        {"title": "by hand", "date": "d", "key": "seed", "reason": "r"},
+        {"title": "empty"},
+        {"title": "c", "key": "b", "reason": "x"},
+    ]
     assert named_keys(text) == {"seed", "b"}
 
 

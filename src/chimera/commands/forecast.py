@@ -4,7 +4,7 @@
 --output forecast.nc` writes The Well's layout, or an archive where the output ends in .npz. The
 first frames of each trajectory are forecast from, as many as the network takes; where the file has
 later ones, their nRMSE is printed and stored as `nrmse` (trajectory, step). A file whose frame
-interval is another than that of the training is refused. `--errors FILE.json` has every metric of
+interval is another than that of the training is named. `--errors FILE.json` has every metric of
 the stage `evaluate` for each trajectory, of the network as `model` and of persistence, over
 rollouts of as many steps, or of all that the file has: `rollout_frames`.
 `--animation FILE.webp` shows the truth, the forecast and the error of one trajectory. `--export
@@ -14,6 +14,7 @@ model card, a file .md, beside it.
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 from functools import partial
 from math import isclose
@@ -57,8 +58,8 @@ def main() -> None:
     options = parser.parse_args()
     _require_apart(options)
     if options.export:
-        for name in ("input", "errors", "animation"):
-            if getattr(options, name):
+        for name in ("input", "steps", "errors", "animation", "trajectory", "field"):
+            if getattr(options, name) != parser.get_default(name):
                 raise InputError(f"--{name} is given, expected none where --export is")
         export_torch(options.checkpoint, options.output)
         return
@@ -79,11 +80,9 @@ def main() -> None:
         forecaster.frame_interval,
     )
     if interval and learned and not isclose(interval, learned, rel_tol=1e-3):
-        raise InputError(
-            f"{options.input} has a frame interval of {interval:.4g}, expected {learned:.4g} as in "
-            f"the data of {options.checkpoint}"
-        )
-    layout = replace(recording.layout, frame_interval=interval or learned)
+        stated = f"{options.input} has a frame interval of {interval:.4g}, a step of the network"
+        print(f"{stated} is {learned:.4g}, as in its training", file=sys.stderr)  # noqa: T201
+    layout = replace(recording.layout, frame_interval=learned or interval)
     shown, field = options.trajectory, options.field or names[0]
     if field not in names:
         raise InputError(f"--field is {field}, expected {' or '.join(names)}")

@@ -10,7 +10,7 @@ from chimera.files.artifacts import SCRATCH, locked, read_bytes, read_text, writ
 from chimera.interface.errors import InputError
 
 _HEADING = re.compile(r"^## (\d+)\. ", flags=re.MULTILINE)
-_ENTRY = re.compile(r"^## \d+\. (.+)\n\s*((?:- .*\n?)*)", flags=re.MULTILINE)
+_ENTRY = re.compile(r"^## \d+\. (.+)\n((?:(?!## )(?:.+\n?|\n))*)", flags=re.MULTILINE)
 _FIELD = re.compile(r"^- (\w+): (.*)$", flags=re.MULTILINE)
 
 
@@ -34,7 +34,7 @@ def entries(text: str) -> list[dict[str, str]]:
 
 def named_keys(text: str) -> set[str]:
     """Return the parameters that the entries of a deviation log name."""
-    return {entry["key"] for entry in entries(text) if "key" in entry}
+    return {value for name, value in _FIELD.findall(text) if name == "key"}
 
 
 def require_appended(path: Path, base: str) -> None:

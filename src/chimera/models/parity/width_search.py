@@ -105,7 +105,8 @@ def _size_formula(
 
     def monomials(numbers: Sequence[Any]) -> list[Any]:
         scaled = [x / s for x, s in zip(numbers, scale, strict=True)]
-        return [prod(x**p for x, p in zip(scaled, power, strict=True)) for power in powers]
+        # Without the numbers of power 0, so that a term broadcasts over few axes.
+        return [prod(x**p for x, p in zip(scaled, power, strict=True) if p) for power in powers]
 
     coefficients = np.linalg.solve([monomials(point) for point in points], sizes)
 
