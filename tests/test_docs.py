@@ -444,7 +444,8 @@ def test_where_is(row):
         without_cells = {stage for stage, datasets in makers.items() if not datasets}
         assert readers(file, name) - without_cells == expected
     else:
-        assert re.search(rf"^{name}:", path.read_text(), flags=re.MULTILINE)
+        defined = rf"^({name}:|{{% macro {name}\()"
+        assert re.search(defined, path.read_text(), flags=re.MULTILINE)
         assert readers(file, None) == expected
 
 

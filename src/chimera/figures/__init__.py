@@ -6,7 +6,7 @@ gives a figure that says why. `models` are the trained models, in order.
 
 from lazy_loader import attach
 
-# The report asks for labels, and matplotlib takes most of a second to import.
+# The command `forecast` may ask for none, and matplotlib takes most of a second to import.
 __getattr__, __dir__, __all__ = attach(
     __name__,
     submod_attrs={
