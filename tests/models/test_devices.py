@@ -76,6 +76,7 @@ def test_the_record_names_a_class_of_machines_and_the_versions(monkeypatch):
     here = describe(torch.device("cpu"))
     assert here["torch"] == torch.__version__.partition("+")[0], "whatever it is built for"
     assert here["numpy"] == np.__version__
+    assert not [version for version in here.values() if "+" in version]
     assert list(here) == ["bytes", *PACKAGES]
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")

@@ -15,7 +15,8 @@ from chimera.files.tensors import read_tensors, write_tensors
 from chimera.interface.errors import InputError
 from chimera.interface.settings import as_plain, read_settings
 from chimera.models import build_model
-from chimera.training.loop import VALID_SPACING, Objective, Training, learning_rate
+from chimera.training.loop import VALID_SPACING, Objective, Training
+from chimera.training.schedules import learning_rate
 from chimera.training.settings import TrainSettings, train_settings
 
 SETTINGS = TrainSettings(

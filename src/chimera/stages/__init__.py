@@ -11,8 +11,17 @@ from dataclasses import field, make_dataclass
 
 import argparse_dataclass
 
+from chimera.files.artifacts import read_params
 from chimera.files.vectors import hold_to_avx2
+from chimera.interface.errors import InputError, listed
 from chimera.interface.settings import Name, read_settings
+
+_KEYS = {
+    "dataset": "datasets",
+    "model": "model_names",
+    "probe": "probe_names",
+    "replicate": "replicates",
+}
 
 # Imports make a million objects, of which none is garbage: looking for some takes a fifth of the
 # time that torch needs. `guarded` lets the collector begin once a stage has imported what it uses.
@@ -29,10 +38,16 @@ def read_flag(name: str, meaning: str) -> bool:
 
 
 def read_keys(**kinds: type) -> Namespace:
-    """Return the keys of a cell in the stage's matrix, given as `--<name> <value>`."""
+    """Return the keys of a cell in the stage's matrix, given as `--<name> <value>`.
+
+    It is an InputError if the study in params.yaml has no such cell.
+    """
     parser = ArgumentParser()
     for name, kind in kinds.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
-    keys = parser.parse_args()
+    keys, params = parser.parse_args(), read_params()
     read_settings({name: str(key) for name, key in vars(keys).items()}, "cell", dict[str, Name])
+    for name, key in vars(keys).items():
+        if key not in (known := params.get(_KEYS[name], [key])):
+            raise InputError(f"--{name} is {key}, expected one of {listed(map(str, known))}")
     return keys

@@ -5,8 +5,8 @@ where x̂ is the network's own rollout from x_t (chimera.models.forecasting.step
 input_noise, from x_t + noise (Sanchez-Gonzalez et al. 2020, arXiv:2002.09405, section 3.3). With
 pushforward it is the loss of the last frame alone, differentiated through the last step alone
 (Brandstetter, Worrall & Welling 2022, arXiv:2202.03376, section 3.1). It uses AdamW (Loshchilov &
-Hutter 2019, algorithm 2), the one-cycle schedule (Smith & Topin 2018) and clipping by the norm of
-the gradient (Pascanu et al. 2013).
+Hutter 2019, algorithm 2), a rate of chimera.training.schedules and clipping by the norm of the
+gradient (Pascanu et al. 2013).
 
 The batch and the learning rate follow from the number of the step, so the state consists of
 weights, moments, average and random generator. No step makes the host wait for a GPU: the loss is
@@ -30,6 +30,7 @@ from chimera.models.forecasting import stepping
 from chimera.models.forecasting.devices import require_compiler
 from chimera.models.forecasting.optimizers import AdamW
 from chimera.training.distributed import Group
+from chimera.training.schedules import learning_rate
 from chimera.training.settings import TrainSettings
 
 # A run has diverged when its loss exceeds this multiple of persistence's, near which it starts.
@@ -51,30 +52,6 @@ class HistoryRow:
     lr: float
     train_loss: float
     valid_nrmse: float
-
-
-def learning_rate(step: int, settings: TrainSettings) -> float:
-    """Return the learning rate of a step in 0 .. steps - 1.
-
-    one_cycle: half a cosine from lr / 25 to lr over the warm-up, then one from lr to lr / 2.5e5.
-    cosine: linear from 0 over the warm-up, then half a cosine to 0. constant: lr throughout.
-    """
-
-    def half_cosine(start: float, end: float, fraction: float) -> float:
-        return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
-
-    if settings.schedule == "constant":
-        return settings.lr
-    rise = settings.warmup * settings.steps
-    fall = (step - rise) / max(settings.steps - 1 - rise, 1)
-    if settings.schedule == "cosine":
-        if step < rise:
-            return settings.lr * min((step + 1) / rise, 1.0)
-        return half_cosine(settings.lr, 0, fall)
-    lowest = settings.lr / 25
-    if step < rise:
-        return half_cosine(lowest, settings.lr, step / rise)
-    return half_cosine(settings.lr, lowest / 1e4, fall)
 
 
 def mismatch(prediction: Tensor, target: Tensor, loss: str) -> Tensor:

@@ -1,4 +1,7 @@
-"""A checkpoint: weights, settings, normalisation. C fields, K channels beside, P past frames."""
+"""A checkpoint: what stage `train` wrote of a network, and training.cell says of it, is read.
+
+C fields, K channels beside, P past frames.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +43,6 @@ def read_network(path: Path, device: torch.device) -> Trained:
         fields, known, P = about["fields"], about["conditioning"], about.get("past_frames", 1)
         parts = (of.reshape(-1, 1, 1).split([len(fields), len(known)]) for of in moments)
         mean, std = (torch.cat([own.repeat(P, 1, 1), other]) for own, other in parts)
-        boundary = tuple(about.get("boundary", ())) or None
+        boundary = tuple(about.get("boundary") or ()) or None
         data = boundary, about.get("frame_interval")  # of which older checkpoints have neither
     return Trained(network, mean, std, tuple(fields), tuple(known), P, *data)

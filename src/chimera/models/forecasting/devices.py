@@ -74,10 +74,11 @@ def require_compiler() -> None:
 def describe(device: torch.device) -> dict[str, str]:
     """Return what decides the bytes of a computation: class of machine and package versions.
 
-    Machines of one class, such as `x86-64 avx2`, give the same bytes; each GPU model is a class.
+    Machines of one class, such as `x86-64 avx2`, give the same bytes; each GPU model is a class. So
+    do builds of one version for a CPU and for CUDA (2.13.0+cpu, 2.13.0+cu130) on a CPU.
     """
     family = platform.machine().replace("x86_64", "x86-64")
     kind = f"{family} {torch.backends.cpu.get_cpu_capability().lower()}"
     if device.type == "cuda":
         kind = torch.cuda.get_device_name(device)
-    return {"bytes": kind, **{package: version(package) for package in PACKAGES}}
+    return {"bytes": kind, **{name: version(name).partition("+")[0] for name in PACKAGES}}
