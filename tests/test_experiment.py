@@ -296,6 +296,20 @@ def test_bad_parameters_are_one_sentence_and_stop_dvc(workspace, name):
     assert call(workspace, "git", "status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "keys", "said"),
+    [
+        ("train", "--model unet --replicate 7", "--replicate is 7, expected one of 0, 1"),
+        ("evaluate", "--model vgg --replicate 0", "--model is vgg, expected one of unet, fractal_"),
+        ("generate", "--dataset cfd2d_ood_x_v2", "--dataset is cfd2d_ood_x_v2, expected one of cfd"),
+    ],
+)
+def test_a_cell_that_the_study_does_not_have_is_refused(workspace, name, keys, said):
+    assert said in sentence(stage(workspace, name, *keys.split(), expect=2))
+    assert not (workspace / "checkpoints/unet/7").exists()
+    assert call(workspace, "git", "status", "--porcelain") == ""
+
+
 def test_identical_pair_fails_the_gate(workspace):
     params = yaml.safe_load((workspace / "params.yaml").read_text())
     set_param(workspace, "models.fractal_unet", params["models"]["unet"])
