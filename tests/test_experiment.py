@@ -301,7 +301,7 @@ def test_bad_parameters_are_one_sentence_and_stop_dvc(workspace, name):
     [
         ("train", "--model unet --replicate 7", "--replicate is 7, expected one of 0, 1"),
         ("evaluate", "--model vgg --replicate 0", "--model is vgg, expected one of unet, fractal_"),
-        ("generate", "--dataset cfd2d_ood_x_v2", "--dataset is cfd2d_ood_x_v2, expected one of cfd"),
+        ("generate", "--dataset cfd2d_ood_x_v2", "--dataset is cfd2d_ood_x_v2, expected one of"),
     ],
 )
 def test_a_cell_that_the_study_does_not_have_is_refused(workspace, name, keys, said):
