@@ -74,11 +74,8 @@ def main() -> None:
     forecaster = load_forecaster(options.checkpoint)
     names, recording = forecaster.fields, open_any(options.input, forecaster.fields)
     require_fields(recording, names)
-    n, interval, learned = (
-        recording.count,
-        recording.layout.frame_interval,
-        forecaster.frame_interval,
-    )
+    n, learned = recording.count, forecaster.frame_interval
+    interval = recording.layout.frame_interval
     if interval and learned and not isclose(interval, learned, rel_tol=1e-3):
         stated = f"{options.input} has a frame interval of {interval:.4g}, a step of the network"
         print(f"{stated} is {learned:.4g}, as in its training", file=sys.stderr)  # noqa: T201
